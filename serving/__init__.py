@@ -1,0 +1,1 @@
+"""Serving an exported SavedModel over gRPC, and asking it."""

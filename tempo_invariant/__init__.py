@@ -1,0 +1,1 @@
+"""Matches audio recordings with sheet music through a shared embedding space."""

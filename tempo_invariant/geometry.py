@@ -1,0 +1,64 @@
+"""Constants of the two signals: rates, windows and page geometry, for every other module."""
+
+import numpy as np
+
+SAMPLE_RATE = 22050
+"""Audio sample rate in Hz, mono."""
+
+FRAMES_PER_SECOND = 20
+"""Spectrogram frames per second; the hop of 1,102.5 samples is fractional."""
+
+FRAME_SIZE = 2048
+"""Samples per spectrogram frame."""
+
+BANDS = 92
+"""Bands of the logarithmic filterbank."""
+
+BANDS_PER_OCTAVE = 16
+FMIN_HZ = 30.0
+FMAX_HZ = 6000.0
+
+PAGE_WIDTH = 835
+"""Width of a rendered page in pixels (A4: 1,181 high)."""
+
+STRIP_HEIGHT = 200
+"""Height in page pixels of the strip that joins a piece's systems."""
+
+SNIPPET_HEIGHT = 160
+SNIPPET_WIDTH = 200
+"""Page pixels of a sheet snippet, centred on a note head."""
+
+REDUCTION = 2
+"""Both sides of a snippet are halved (2 x 2 mean) before the sheet encoder."""
+
+SHEET_HEIGHT = SNIPPET_HEIGHT // REDUCTION
+SHEET_WIDTH = SNIPPET_WIDTH // REDUCTION
+
+PAPER = 255
+"""Grey value of blank paper."""
+
+
+def frame_start(frame):
+    """First sample of a frame: floor(frame * 1102.5), in exact integer arithmetic.
+
+    Args:
+        frame: frame index, an integer or an integer array (NumPy or TensorFlow).
+
+    Returns:
+        The sample index, of the type of `frame`.
+    """
+    return (frame * SAMPLE_RATE) // FRAMES_PER_SECOND
+
+
+def frame_count(samples):
+    """Number of frames of a signal of `samples` samples: ceil(samples / 1102.5)."""
+    return (samples * FRAMES_PER_SECOND + SAMPLE_RATE - 1) // SAMPLE_RATE
+
+
+def onset_frame(seconds):
+    """Frame in which an onset at `seconds` is heard first: ceil(seconds * 20).
+
+    Times are rounded to a microsecond first, so that 0.15 s is frame 3 and not, by a rounding
+    error of binary fractions, 4.
+    """
+    return np.ceil(np.round(np.asarray(seconds) * FRAMES_PER_SECOND, 6)).astype(np.int64)

@@ -1,0 +1,1 @@
+"""Offline preparation of MSMD data: engraving, performing, and conversion to TFRecord shards."""
