@@ -1,0 +1,186 @@
+"""MuNG pages as published with MSMD: note heads, systems, and the alignment with performances.
+
+A page is an XML file with one `CropObject` per note head (class `notehead-full`, whatever its
+shape), linked to its system, and one per system (class `staff`: all staves of the system). Data
+items of a note head give its pitch, whether it continues a tie, and for each performance P
+`P_onset_frame`, `P_note_event_idx` and `P_onset_seconds`.
+"""
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tempo_invariant.errors import UserError
+from tempo_invariant.geometry import FRAMES_PER_SECOND
+
+NOTE_HEAD_CLASS = "notehead-full"
+SYSTEM_CLASS = "staff"
+_FRAME, _EVENT, _SECONDS = "_onset_frame", "_note_event_idx", "_onset_seconds"
+
+
+@dataclass(frozen=True)
+class Onset:
+    """When one performance plays a note head; `event` is the row in its notes array."""
+
+    frame: int
+    seconds: float
+    event: int
+
+
+@dataclass(frozen=True)
+class NoteHead:
+    """A note head on a page: box in page pixels, MIDI pitch, and when performances play it.
+
+    `system` is the id of its system on the page (-1: none), `moment` its musical time in quarter
+    notes where known, `onsets` is keyed by performance name.
+    """
+
+    id: int
+    top: float
+    left: float
+    width: float
+    height: float
+    pitch: int
+    system: int
+    tied: bool = False
+    moment: float | None = None
+    onsets: Mapping[str, Onset] = field(default_factory=dict)
+
+    @property
+    def row(self) -> float:
+        """Row of the centre in page pixels."""
+        return self.top + self.height / 2
+
+    @property
+    def column(self) -> float:
+        """Column of the centre in page pixels."""
+        return self.left + self.width / 2
+
+
+@dataclass(frozen=True)
+class System:
+    """A system (all its staves) on a page, in page pixels."""
+
+    id: int
+    top: float
+    left: float
+    width: float
+    height: float
+
+    @property
+    def centre_row(self) -> float:
+        """Row of the vertical centre in page pixels."""
+        return self.top + self.height / 2
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page, numbered from 1, with its systems from top to bottom and its note heads."""
+
+    number: int
+    systems: tuple[System, ...]
+    note_heads: tuple[NoteHead, ...]
+
+
+def write_page(path: str | Path, page: Page, piece: str) -> None:
+    """Writes note heads, systems and the onsets of all performances of a page of `piece`."""
+    root = ElementTree.Element("CropObjectList")
+    objects = ElementTree.SubElement(root, "CropObjects")
+    inlinks: dict[int, list[int]] = {system.id: [] for system in page.systems}
+    for head in page.note_heads:
+        inlinks.get(head.system, []).append(head.id)
+        element = _add_object(objects, piece, page, head, NOTE_HEAD_CLASS)
+        if head.system in inlinks:
+            ElementTree.SubElement(element, "Outlinks").text = str(head.system)
+        data = ElementTree.SubElement(element, "Data")
+        for key, value in _data_items(head):
+            item = ElementTree.SubElement(data, "DataItem", key=key, type=type(value).__name__)
+            item.text = str(value)
+    for system in page.systems:
+        element = _add_object(objects, piece, page, system, SYSTEM_CLASS)
+        if inlinks[system.id]:
+            links = " ".join(str(i) for i in inlinks[system.id])
+            ElementTree.SubElement(element, "Inlinks").text = links
+    ElementTree.indent(root, " ")
+    ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def _data_items(head: NoteHead) -> Iterable[tuple[str, int | float]]:
+    yield "midi_pitch_code", int(head.pitch)
+    yield "tied", int(head.tied)
+    if head.moment is not None:
+        yield "moment_quarters", float(head.moment)
+    for name, onset in head.onsets.items():
+        yield name + _FRAME, int(onset.frame)
+        yield name + _EVENT, int(onset.event)
+        yield name + _SECONDS, round(float(onset.seconds), 6)
+
+
+def _add_object(
+    parent: ElementTree.Element, piece: str, page: Page, box: NoteHead | System, name: str
+) -> ElementTree.Element:
+    """Adds a CropObject with whole pixels, which readers of MuNG expect, and an empty mask."""
+    width, height = max(1, round(box.width)), max(1, round(box.height))
+    top = round(box.top + (box.height - height) / 2)
+    left = round(box.left + (box.width - width) / 2)
+    identifier = f"msmd___{piece}_ly-P{page.number - 1:02d}___{box.id}"
+    element = ElementTree.SubElement(parent, "CropObject", {"xml:id": identifier})
+    texts = {"Id": box.id, "ClassName": name, "Top": top, "Left": left, "Width": width}
+    texts |= {"Height": height, "Mask": f"0:0 1:{width * height}"}
+    for key, value in texts.items():
+        ElementTree.SubElement(element, key).text = str(value)
+    return element
+
+
+def read_page(path: Path) -> Page:
+    """Reads the MuNG file of a page, `01.xml`.
+
+    Raises:
+        UserError: the file is missing or malformed.
+    """
+    heads, systems = [], []
+    try:
+        for element in ElementTree.parse(path).iter("CropObject"):
+            name = element.findtext("ClassName", "")
+            box = [float(element.findtext(key, "")) for key in ("Top", "Left", "Width", "Height")]
+            identifier = int(element.findtext("Id", ""))
+            if name == SYSTEM_CLASS:
+                systems.append(System(identifier, box[0], box[1], box[2], box[3]))
+            elif name.startswith("notehead"):
+                heads.append((identifier, box, element))
+        number = int(path.stem)
+        systems.sort(key=lambda system: (system.top, system.left))
+        known = {system.id for system in systems}
+        read = (_read_head(identifier, box, known, element) for identifier, box, element in heads)
+        return Page(number, tuple(systems), tuple(head for head in read if head))
+    except (ElementTree.ParseError, OSError, ValueError) as error:
+        raise UserError(f"{path}: not a MuNG page ({error})") from error
+
+
+def _read_head(
+    identifier: int, box: list[float], systems: set[int], element: ElementTree.Element
+) -> NoteHead | None:
+    """Returns a note head, or None for one without pitch, which nothing can play."""
+    data = {item.get("key", ""): item.text or "" for item in element.iter("DataItem")}
+    if "midi_pitch_code" not in data:
+        return None
+    onsets = {}
+    for key, text in data.items():
+        if key.endswith(_FRAME):
+            name = key.removesuffix(_FRAME)
+            seconds = data.get(name + _SECONDS) or int(text) / FRAMES_PER_SECOND
+            onsets[name] = Onset(int(text), float(seconds), int(data.get(name + _EVENT) or -1))
+    links = [int(link) for link in (element.findtext("Outlinks") or "").split()]
+    return NoteHead(
+        id=identifier,
+        top=box[0],
+        left=box[1],
+        width=box[2],
+        height=box[3],
+        pitch=int(data["midi_pitch_code"]),
+        system=next((link for link in links if link in systems), -1),
+        tied=data.get("tied", "0") not in ("0", "False"),
+        moment=float(data["moment_quarters"]) if "moment_quarters" in data else None,
+        onsets=onsets,
+    )
