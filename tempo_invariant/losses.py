@@ -1,0 +1,64 @@
+"""Pairwise ranking loss over the global batch."""
+
+import keras
+from keras import ops
+
+from tempo_invariant import layers, replicas
+
+
+def pairwise_ranking_loss(queries, candidates, margin=0.7):
+    """Mean hinge of every query against the candidates that are not its partner.
+
+    Kiros et al. 2014 in one direction: for query i and global batch size n, the mean over j != i of
+    `max(0, margin - s_ii + s_ij)` with cosine similarities s. Negatives come from all replicas.
+
+    Args:
+        queries: unit-length embeddings, `[local batch, size]`.
+        candidates: unit-length embeddings of the partners, row by row, `[local batch, size]`.
+        margin: by how much a partner shall be more similar than any other candidate.
+
+    Returns:
+        `[local batch]`, one mean per query.
+    """
+    everyone, offset = replicas.global_rows(candidates)
+    count = ops.shape(everyone)[0]
+    similarities = ops.matmul(queries, ops.transpose(everyone))
+    partners = ops.sum(queries * candidates, axis=-1, keepdims=True)
+    hinges = ops.relu(margin - partners + similarities)
+    own = offset + ops.arange(ops.shape(queries)[0])
+    is_partner = ops.equal(ops.arange(count)[None, :], own[:, None])
+    hinges = ops.where(is_partner, ops.zeros_like(hinges), hinges)
+    negatives = ops.cast(ops.maximum(count - 1, 1), hinges.dtype)
+    return ops.sum(hinges, axis=-1) / negatives
+
+
+@keras.saving.register_keras_serializable(layers.PACKAGE)
+class PairwiseRankingLoss(keras.losses.Loss):
+    """`pairwise_ranking_loss` of the model's joint output, sheet to audio.
+
+    Under a strategy, Keras' division by the number of replicas makes the sum over replicas the
+    loss of the global batch, given equal shares.
+
+    Args:
+        margin: see `pairwise_ranking_loss`.
+        symmetric: adds the other direction, audio to sheet.
+
+    Call arguments:
+        y_true: ignored; anything with one entry per pair.
+        y_pred: unit-length embeddings `[batch, 2, size]`, sheet first.
+    """
+
+    def __init__(self, margin=0.7, symmetric=False, name="pairwise_ranking", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.margin = margin
+        self.symmetric = symmetric
+
+    def call(self, y_true, y_pred):
+        sheet, audio = y_pred[:, 0], y_pred[:, 1]
+        loss = pairwise_ranking_loss(sheet, audio, self.margin)
+        if self.symmetric:
+            loss = loss + pairwise_ranking_loss(audio, sheet, self.margin)
+        return loss
+
+    def get_config(self):
+        return super().get_config() | {"margin": self.margin, "symmetric": self.symmetric}
