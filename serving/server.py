@@ -1,0 +1,65 @@
+"""Serves an exported model over gRPC, with the services of TensorFlow Serving.
+
+python -m serving.server --model_base_path=exports/tempo_invariant
+"""
+
+import logging
+import os
+
+from absl import flags
+
+from tempo_invariant import commands
+
+_BASE_PATH = flags.DEFINE_string(
+    "model_base_path", None, "Directory of the exported versions of the model.", required=True
+)
+_NAME = flags.DEFINE_string("model_name", "tempo_invariant", "The model's name in requests.")
+_HOST = flags.DEFINE_string("host", "localhost", "Address to listen on; 0.0.0.0 is every one.")
+_PORT = flags.DEFINE_integer("port", 8500, "Port to listen on.", lower_bound=0, upper_bound=65535)
+_MESSAGE_MB = flags.DEFINE_integer(
+    "max_message_mb", 64, "The largest message in MiB, in either direction.", 1, 2047
+)
+_CONCURRENT = flags.DEFINE_integer(
+    "max_concurrent_requests",
+    32,
+    "Predictions that may run or wait; further ones get RESOURCE_EXHAUSTED.",
+    lower_bound=1,
+)
+_WORKERS = flags.DEFINE_integer(
+    "workers", os.cpu_count() or 1, "Predictions that run at the same time.", lower_bound=1
+)
+_VERSIONS = flags.DEFINE_integer(
+    "versions", 1, "How many of the newest versions are served.", lower_bound=1
+)
+_POLL = flags.DEFINE_float(
+    "poll_seconds", 2.0, "How often to look for a new version.", lower_bound=0.05
+)
+_DRAIN = flags.DEFINE_float(
+    "drain_seconds", 30.0, "How long requests may take to finish at the end.", lower_bound=0
+)
+
+
+def main() -> None:
+    """Serves until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from serving.hosting import ModelServer, ServerConfig
+
+    config = ServerConfig(
+        model_base_path=_BASE_PATH.value,
+        model_name=_NAME.value,
+        host=_HOST.value,
+        port=_PORT.value,
+        max_message_bytes=_MESSAGE_MB.value * 2**20,
+        max_concurrent_requests=_CONCURRENT.value,
+        workers=_WORKERS.value,
+        versions_kept=_VERSIONS.value,
+        poll_seconds=_POLL.value,
+        drain_seconds=_DRAIN.value,
+    )
+    ModelServer(config).run_until_signal()
+
+
+if __name__ == "__main__":
+    commands.run(main, __doc__)

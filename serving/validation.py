@@ -1,0 +1,131 @@
+"""Checks a predict request against the signature it names before any of it reaches TensorFlow."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+
+import grpc
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
+
+
+class RequestError(Exception):
+    """A request that is answered with a status code other than OK.
+
+    Args:
+        code: the status of the answer.
+        message: one line for the client.
+    """
+
+    def __init__(self, code: grpc.StatusCode, message: str):
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def invalid(message: str) -> RequestError:
+    """Returns the error for a request that no model of any kind could answer."""
+    return RequestError(grpc.StatusCode.INVALID_ARGUMENT, message)
+
+
+def decode_inputs(
+    inputs: Mapping[str, tensor_pb2.TensorProto],
+    signature: meta_graph_pb2.SignatureDef,
+    max_bytes: int,
+) -> dict[str, np.ndarray]:
+    """Decodes the inputs of a request, each of the type and shape that the signature declares.
+
+    Args:
+        inputs: the tensors of the request by name.
+        signature: what the model declares.
+        max_bytes: the most that one decoded input may take. A tensor message can declare a shape
+            far larger than the values it carries, so the limit on messages is not enough.
+
+    Returns:
+        One array per input of the signature.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT, naming the input and what is wrong with it.
+    """
+    check_names("input", inputs, signature.inputs)
+    missing = sorted(set(signature.inputs) - set(inputs))
+    if missing:
+        raise invalid(f"input {missing[0]!r} is missing")
+    decoded = {
+        name: _decode(name, inputs[name], signature.inputs[name], max_bytes) for name in inputs
+    }
+    rows = {array.shape[0] for array in decoded.values() if array.ndim}
+    if len(rows) > 1:
+        raise invalid(f"inputs have batches of different sizes: {sorted(rows)}")
+    return decoded
+
+
+def check_names(kind: str, names: Iterable[str], declared: Iterable[str]) -> None:
+    """Refuses names that the signature does not declare.
+
+    Args:
+        kind: "input" or "output", for the message.
+        names: the names in the request.
+        declared: the names in the signature.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT for the first unknown name.
+    """
+    unknown = sorted(set(names) - set(declared))
+    if unknown:
+        expected = ", ".join(sorted(declared))
+        raise invalid(f"{kind} {unknown[0]!r} is not in the signature (expected: {expected})")
+
+
+def _decode(
+    name: str,
+    proto: tensor_pb2.TensorProto,
+    info: meta_graph_pb2.TensorInfo,
+    max_bytes: int,
+) -> np.ndarray:
+    if proto.dtype != info.dtype:
+        raise invalid(
+            f"input {name!r} must be {_type_name(info.dtype)}, got {_type_name(proto.dtype)}"
+        )
+    expected = [dim.size for dim in info.tensor_shape.dim]
+    shape = [dim.size for dim in proto.tensor_shape.dim]
+    if proto.tensor_shape.unknown_rank or any(size < 0 for size in shape):
+        raise invalid(f"input {name!r} has no complete shape")
+    if not info.tensor_shape.unknown_rank and not _matches(shape, expected):
+        wanted = ", ".join("any" if size < 0 else str(size) for size in expected)
+        raise invalid(f"input {name!r} must have shape [{wanted}], got {shape}")
+    dtype = tf.dtypes.as_dtype(proto.dtype)
+    decoded_bytes = math.prod(shape) * dtype.size
+    if decoded_bytes > max_bytes:
+        raise invalid(f"input {name!r} of shape {shape} takes more than {max_bytes} bytes")
+    if proto.tensor_content and len(proto.tensor_content) != decoded_bytes:
+        raise invalid(
+            f"input {name!r} of shape {shape} needs {decoded_bytes} bytes of content, "
+            f"got {len(proto.tensor_content)}"
+        )
+    try:
+        return tf.make_ndarray(proto)
+    except (TypeError, ValueError, IndexError) as error:
+        raise invalid(f"input {name!r} cannot be decoded: {one_line(error)}") from error
+
+
+def _matches(shape: list[int], expected: list[int]) -> bool:
+    return len(shape) == len(expected) and all(
+        wanted in (-1, size) for size, wanted in zip(shape, expected, strict=True)
+    )
+
+
+def _type_name(value: int) -> str:
+    try:
+        return tf.dtypes.as_dtype(value).name
+    except TypeError:
+        return f"type {value}"
+
+
+def one_line(error: Exception) -> str:
+    """Returns what an exception says as one line, without TensorFlow's header and stack."""
+    text = re.sub(r"\s*\[\[\{\{.*?\}\}\]\]|\s*\[Op:\w+\].*", "", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,394 @@
+"""The server over real gRPC on loopback, around a tiny SavedModel."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent import futures
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+import tensorflow as tf
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+
+from serving.hosting import ModelServer, ServerConfig
+from serving.model_store import LoadedVersion, State
+from tempo_invariant.errors import UserError
+from tests import tiny_saved_model
+
+NAME = "tiny"
+LIMIT_BYTES = 2**20
+SERVING = health_pb2.HealthCheckResponse.SERVING
+
+
+class Caller:
+    """The stubs of one server."""
+
+    def __init__(self, port: int):
+        self.channel = grpc.insecure_channel(
+            f"localhost:{port}", [("grpc.max_send_message_length", -1)]
+        )
+        self.prediction = prediction_service_pb2_grpc.PredictionServiceStub(self.channel)
+        self.model = model_service_pb2_grpc.ModelServiceStub(self.channel)
+        self.health = health_pb2_grpc.HealthStub(self.channel)
+
+    def predict(self, signature: str = "embed_sheet", version: int | None = None, **inputs):
+        request = make_request(signature, **inputs)
+        if version is not None:
+            request.model_spec.version.value = version
+        return self.prediction.Predict(request, timeout=20)
+
+    def shift(self) -> float:
+        response = self.predict(image=np.zeros([1, 160, 200], np.uint8))
+        return tf.make_ndarray(response.outputs["embedding"])[0, 1]
+
+    def statuses(self) -> dict[int, int]:
+        request = get_model_status_pb2.GetModelStatusRequest()
+        request.model_spec.name = NAME
+        response = self.model.GetModelStatus(request, timeout=20)
+        return {status.version: status.state for status in response.model_version_status}
+
+
+def make_request(signature: str, **inputs) -> predict_pb2.PredictRequest:
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = NAME
+    request.model_spec.signature_name = signature
+    for name, value in inputs.items():
+        is_proto = isinstance(value, tf.make_tensor_proto(0).__class__)
+        request.inputs[name].CopyFrom(value if is_proto else tf.make_tensor_proto(value))
+    return request
+
+
+def make_server(base_path: Path, **settings) -> ModelServer:
+    defaults = {"model_name": NAME, "port": 0, "max_message_bytes": LIMIT_BYTES, "poll_seconds": 60}
+    return ModelServer(ServerConfig(str(base_path), **(defaults | settings)))
+
+
+@pytest.fixture(scope="module")
+def base_path(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("model")
+    tiny_saved_model.save(path, 3, shift=3.0)
+    return path
+
+
+@pytest.fixture(scope="module")
+def caller(base_path):
+    server = make_server(base_path)
+    server.start()
+    yield Caller(server.port)
+    server.stop()
+
+
+def test_predicts_every_row_of_a_batch_and_says_which_version_did(caller):
+    images = np.stack([np.full([160, 200], grey, np.uint8) for grey in (0, 51, 255)])
+    response = caller.predict(image=images)
+    embedding = tf.make_ndarray(response.outputs["embedding"])
+    np.testing.assert_allclose(embedding, [[0, 3], [0.2, 3], [1, 3]], atol=1e-6)
+    assert response.model_spec.version.value == 3
+    assert response.model_spec.signature_name == "embed_sheet"
+
+
+def test_output_filter_selects_outputs(caller):
+    request = make_request("embed_audio", pcm=np.ones([2, 50], np.float32))
+    request.output_filter.append("attention")
+    response = caller.prediction.Predict(request)
+    assert list(response.outputs) == ["attention"]
+    np.testing.assert_allclose(
+        tf.make_ndarray(response.outputs["attention"]), np.full([2, 4], 0.25)
+    )
+
+
+def test_metadata_tells_names_types_and_shapes(caller):
+    request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+    request.model_spec.name = NAME
+    response = caller.prediction.GetModelMetadata(request)
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    assert response.metadata["signature_def"].Unpack(signatures)
+    assert set(signatures.signature_def) == {"embed_audio", "embed_sheet"}
+    image = signatures.signature_def["embed_sheet"].inputs["image"]
+    assert image.dtype == tf.uint8.as_datatype_enum
+    assert [dim.size for dim in image.tensor_shape.dim] == [-1, 160, 200]
+    attention = signatures.signature_def["embed_audio"].outputs["attention"]
+    assert [dim.size for dim in attention.tensor_shape.dim] == [-1, tiny_saved_model.FRAMES]
+
+
+def bomb() -> object:
+    """A tensor of a few bytes that declares 10 gigabytes."""
+    proto = tf.make_tensor_proto(np.zeros([1, 1], np.float32))
+    proto.ClearField("tensor_content")
+    proto.tensor_shape.dim[0].size = 50_000
+    proto.tensor_shape.dim[1].size = 50_000
+    proto.float_val.append(1.0)
+    return proto
+
+
+def short_content() -> object:
+    """A tensor with fewer bytes than its shape needs."""
+    proto = tf.make_tensor_proto(np.zeros([2, 8], np.float32))
+    proto.tensor_content = proto.tensor_content[:-4]
+    return proto
+
+
+IMAGE = np.zeros([1, 160, 200], np.uint8)
+PCM = np.zeros([1, 100], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("signature", "inputs", "message"),
+    [
+        (
+            "embed_sheet",
+            {"image": IMAGE[:, :, :100]},
+            r"shape \[any, 160, 200\], got \[1, 160, 100\]",
+        ),
+        ("embed_sheet", {"image": IMAGE[0]}, r"got \[160, 200\]"),
+        ("embed_sheet", {"image": IMAGE.astype(np.float32)}, "must be uint8, got float32"),
+        ("embed_sheet", {}, "input 'image' is missing"),
+        (
+            "embed_sheet",
+            {"image": IMAGE, "picture": IMAGE},
+            "input 'picture' is not in the signature",
+        ),
+        ("embed_audio", {"pcm": PCM.astype(str)}, "must be float32, got string"),
+        ("embed_audio", {"pcm": np.full([1, 9], np.nan, np.float32)}, "pcm must be finite"),
+        ("embed_audio", {"pcm": bomb()}, "takes more than 1048576 bytes"),
+        ("embed_audio", {"pcm": short_content()}, "needs 64 bytes of content, got 60"),
+    ],
+)
+def test_bad_inputs_are_invalid_arguments_in_one_line(caller, signature, inputs, message):
+    with pytest.raises(grpc.RpcError, match=message) as raised:
+        caller.predict(signature, **inputs)
+    assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "\n" not in raised.value.details()
+
+
+def test_unknown_names_get_the_codes_of_tensorflow_serving(caller):
+    codes = grpc.StatusCode
+
+    def code(call, *arguments) -> grpc.StatusCode:
+        with pytest.raises(grpc.RpcError) as raised:
+            call(*arguments)
+        return raised.value.code()
+
+    stub = caller.prediction
+    request = make_request("embed_sheet", image=IMAGE)
+    request.model_spec.name = "other"
+    assert code(stub.Predict, request) == codes.NOT_FOUND
+    request = make_request("embed_sheet", image=IMAGE)
+    request.model_spec.version.value = 77
+    assert code(stub.Predict, request) == codes.NOT_FOUND
+    request.model_spec.version_label = "stable"
+    assert code(stub.Predict, request) == codes.INVALID_ARGUMENT
+    assert code(stub.Predict, make_request("embed_video", pcm=PCM)) == codes.FAILED_PRECONDITION
+    request = make_request("embed_sheet", image=IMAGE)
+    request.output_filter.append("colour")
+    assert code(stub.Predict, request) == codes.INVALID_ARGUMENT
+    status = get_model_status_pb2.GetModelStatusRequest()
+    status.model_spec.name = "other"
+    assert code(caller.model.GetModelStatus, status) == codes.NOT_FOUND
+    metadata = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["colour"])
+    metadata.model_spec.name = NAME
+    assert code(stub.GetModelMetadata, metadata) == codes.INVALID_ARGUMENT
+    classify = classification_pb2.ClassificationRequest()
+    assert code(stub.Classify, classify) == codes.UNIMPLEMENTED
+
+
+def test_random_messages_always_get_a_status(caller):
+    generator = np.random.default_rng(7)
+    call = caller.channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+    good = make_request("embed_audio", pcm=PCM).SerializeToString()
+    for _ in range(60):
+        message = bytearray(good)
+        for position in generator.integers(0, 60, size=generator.integers(1, 6)):
+            message[position] = generator.integers(256)
+        try:
+            call(bytes(message), timeout=20)
+        except grpc.RpcError as error:
+            # UNKNOWN and INTERNAL: gRPC's own answers to a message that is not a PredictRequest.
+            assert error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED
+    assert caller.shift() == 3.0
+
+
+def test_a_message_over_the_limit_is_refused_and_the_next_one_answered(caller):
+    with pytest.raises(grpc.RpcError) as raised:
+        caller.predict("embed_audio", pcm=np.zeros([1, LIMIT_BYTES // 4 + 1], np.float32))
+    assert raised.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    caller.predict("embed_audio", pcm=np.zeros([1, LIMIT_BYTES // 4 - 1000], np.float32))
+
+
+class Gate:
+    """Holds every prediction back until it is opened."""
+
+    def __init__(self, monkeypatch):
+        self.open = threading.Event()
+        self.entered = threading.Semaphore(0)
+        predict = LoadedVersion.predict
+
+        def held(version, request):
+            self.entered.release()
+            assert self.open.wait(20)
+            return predict(version, request)
+
+        monkeypatch.setattr(LoadedVersion, "predict", held)
+
+
+def test_more_requests_than_admitted_are_turned_away_and_the_others_answered(
+    base_path, monkeypatch
+):
+    server = make_server(base_path, max_concurrent_requests=3, workers=1)
+    server.start()
+    caller = Caller(server.port)
+    gate = Gate(monkeypatch)
+    with futures.ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(caller.shift) for _ in range(8)]
+        refused = (
+            [call for call in futures.as_completed(calls[:], timeout=20) if call.exception()]
+            if False
+            else _first_finished(calls, 5)
+        )
+        # Five of eight are refused while the one that runs and the two that wait are held.
+        assert all(
+            call.exception().code() == grpc.StatusCode.RESOURCE_EXHAUSTED for call in refused
+        )
+        request = health_pb2.HealthCheckRequest()
+        assert caller.health.Check(request, timeout=20).status == SERVING
+        gate.open.set()
+        answered = [call.result(20) for call in calls if call not in refused]
+    assert answered == [3.0] * 3
+    server.stop()
+
+
+def _first_finished(calls: list, count: int) -> list:
+    finished = futures.as_completed(calls, timeout=20)
+    return [next(finished) for _ in range(count)]
+
+
+def test_a_request_that_waits_past_its_deadline_is_given_up(base_path, monkeypatch):
+    server = make_server(base_path, max_concurrent_requests=4, workers=1)
+    server.start()
+    caller = Caller(server.port)
+    gate = Gate(monkeypatch)
+    first = caller.prediction.Predict.future(make_request("embed_sheet", image=IMAGE))
+    assert gate.entered.acquire(timeout=20)
+    with pytest.raises(grpc.RpcError) as raised:
+        caller.prediction.Predict(make_request("embed_sheet", image=IMAGE), timeout=0.2)
+    assert raised.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    gate.open.set()
+    assert first.result(20).model_spec.version.value == 3
+    server.stop()
+
+
+def test_a_new_version_takes_over_without_a_lost_request(tmp_path):
+    tiny_saved_model.save(tmp_path, 1, shift=1.0)
+    server = make_server(tmp_path, poll_seconds=0.1)
+    server.start()
+    caller = Caller(server.port)
+    answers, done = [], threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            answers.append(caller.shift())
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    tiny_saved_model.save(tmp_path, 2, shift=2.0)
+    wait_until(lambda: answers and answers[-1] == 2.0)
+    (tmp_path / "5").mkdir()  # a version that cannot be loaded
+    wait_until(lambda: caller.statuses().get(5) == State.END)
+    done.set()
+    for thread in threads:
+        thread.join()
+    asked = len(answers)
+    assert asked > 10 and set(answers) == {1.0, 2.0}  # an error would have ended its thread early
+    assert all(not thread.is_alive() for thread in threads)
+    assert caller.statuses() == {1: State.END, 2: State.AVAILABLE, 5: State.END}
+    with pytest.raises(grpc.RpcError, match="NOT_FOUND"):
+        caller.predict(version=1, image=IMAGE)
+    server.stop()
+
+
+def test_keeps_as_many_versions_as_asked_and_goes_back_when_the_newest_is_removed(tmp_path):
+    directories = [tiny_saved_model.save(tmp_path, number, float(number)) for number in (1, 2, 3)]
+    server = make_server(tmp_path, versions_kept=2)
+    server.start()
+    caller = Caller(server.port)
+    assert caller.shift() == 3.0
+    assert caller.predict(version=2, image=IMAGE).model_spec.version.value == 2
+    directories[2].rename(tmp_path / "withdrawn")
+    server.store.refresh()
+    assert caller.shift() == 2.0
+    assert caller.statuses() == {1: State.AVAILABLE, 2: State.AVAILABLE, 3: State.END}
+    server.stop()
+
+
+def test_a_failing_warmup_keeps_the_version_from_serving(tmp_path):
+    directory = tiny_saved_model.save(tmp_path, 1)
+    bad = make_request("embed_sheet", image=IMAGE[:, :10])
+    tiny_saved_model.write_warmup(directory, bad)
+    server = make_server(tmp_path)
+    with pytest.raises(UserError, match=r"version 1 .* cannot be loaded: input 'image' must have"):
+        server.start()
+
+
+def test_start_errors_are_one_line(tmp_path, base_path):
+    with pytest.raises(UserError, match="has no model"):
+        make_server(tmp_path / "nothing").start()
+    with socket.socket() as taken:
+        taken.bind(("localhost", 0))
+        taken.listen()
+        with pytest.raises(UserError, match="cannot listen on localhost"):
+            make_server(base_path, port=taken.getsockname()[1])
+
+
+def test_the_command_drains_requests_on_sigterm(base_path):
+    port = free_port()
+    arguments = [f"--model_base_path={base_path}", f"--model_name={NAME}", f"--port={port}"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "serving.server", *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+    )
+    try:
+        caller = Caller(port)
+        grpc.channel_ready_future(caller.channel).result(60)
+        wait_until(lambda: caller.health.Check(health_pb2.HealthCheckRequest()).status == SERVING)
+        # Work of about half a second, in flight when the signal comes.
+        request = make_request("embed_sheet", image=np.zeros([1500, 160, 200], np.uint8))
+        calls = [caller.prediction.Predict.future(request) for _ in range(4)]
+        time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        codes = [call.code() for call in calls]
+        assert process.wait(40) == 0
+        assert "stopped" in process.stderr.read()
+        assert grpc.StatusCode.OK in codes
+        assert set(codes) <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
+    finally:
+        process.kill()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until(condition, seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)

@@ -1,0 +1,55 @@
+"""A SavedModel with the signatures of an exported model and hardly any arithmetic."""
+
+from pathlib import Path
+
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+FRAMES = 4
+BANDS = 92
+
+
+class TinyModel(tf.Module):
+    """Embeds audio as [mean, shift] and an image as [mean / 255, shift]."""
+
+    def __init__(self, shift: float):
+        super().__init__()
+        self.shift = tf.Variable(shift)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, name="pcm")])
+    def embed_audio(self, pcm):
+        finite = tf.reduce_all(tf.math.is_finite(pcm))
+        with tf.control_dependencies([tf.debugging.Assert(finite, ["pcm must be finite"])]):
+            mean = tf.reduce_mean(pcm, axis=1)
+        rows = tf.shape(pcm)[0]
+        level = tf.reduce_mean(tf.abs(pcm), axis=1)[:, None, None]
+        return {
+            "embedding": tf.stack([mean, tf.fill([rows], self.shift)], axis=1),
+            "attention": tf.ones([rows, FRAMES]) / FRAMES,
+            "spectrogram": tf.ones([rows, BANDS, FRAMES]) * level,
+        }
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 160, 200], tf.uint8, name="image")])
+    def embed_sheet(self, image):
+        mean = tf.reduce_mean(tf.cast(image, tf.float32), axis=[1, 2]) / 255.0
+        return {"embedding": tf.stack([mean, tf.fill([tf.shape(image)[0]], self.shift)], axis=1)}
+
+
+def save(base_path: Path, version: int, shift: float = 1.0) -> Path:
+    """Writes a version that appears all at once; returns its directory."""
+    model = TinyModel(shift)
+    temporary = Path(base_path) / f".partial-{version}"
+    signatures = {"embed_audio": model.embed_audio, "embed_sheet": model.embed_sheet}
+    tf.saved_model.save(model, str(temporary), signatures=signatures)
+    return temporary.rename(Path(base_path) / str(version))
+
+
+def write_warmup(version_directory: Path, request: predict_pb2.PredictRequest) -> None:
+    """Writes one warm-up request beside a saved version."""
+    path = version_directory / "assets.extra" / "tf_serving_warmup_requests"
+    path.parent.mkdir()
+    log = prediction_log_pb2.PredictionLog(
+        predict_log=prediction_log_pb2.PredictLog(request=request)
+    )
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        writer.write(log.SerializeToString())
