@@ -1,0 +1,39 @@
+"""Evaluates a trained run: `python -m tempo_invariant.evaluate --run=runs/bl_at`."""
+
+from pathlib import Path
+
+from absl import flags
+
+from tempo_invariant import commands
+
+USAGE = """Ranks pairs of a split in both directions, with 95 % intervals over pieces.
+
+    python -m tempo_invariant.evaluate --run=runs/bl_at --split=test --candidates=2000
+"""
+
+flags.DEFINE_string("run", None, "Directory of the run.", required=True)
+flags.DEFINE_string("data", None, "Directory of records; default: what the run was trained on.")
+flags.DEFINE_enum("split", "test", ["train", "valid", "test"], "Which pieces.")
+flags.DEFINE_integer("candidates", 2_000, "Pairs to rank, at even spacing.", 1)
+flags.DEFINE_string("soundfont", None, "Soundfont of the performances; default: the first.")
+flags.DEFINE_float("tempo", 1.0, "Tempo of the performances; 1 is as notated.", 0)
+flags.DEFINE_string("weights", None, "best, refined or a file; default: refined if there.")
+flags.DEFINE_integer("seed", 0, "Of the bootstrap.")
+flags.DEFINE_string("output", None, "JSON file; default: RUN/evaluation-....json.")
+
+
+def main() -> None:
+    """Evaluates, prints the table and writes the JSON."""
+    from tempo_invariant import evaluation
+
+    names = ("run", "data", "split", "candidates", "soundfont", "tempo", "weights", "seed")
+    values = flags.FLAGS.flag_values_dict()
+    report = evaluation.evaluate(**{name: values[name] for name in names})
+    print(evaluation.table(report))
+    output = Path(values["output"] or evaluation.default_output(report))
+    evaluation.write_report(report, output)
+    print(f"written to {output}")
+
+
+if __name__ == "__main__":
+    commands.run(main, USAGE)

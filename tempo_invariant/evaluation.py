@@ -1,0 +1,163 @@
+"""Retrieval on a split of the records: ranks in both directions, with intervals over pieces."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tqdm
+
+from tempo_invariant import metrics, pipeline, run_directory
+from tempo_invariant.files import atomic_write
+
+BATCH_SIZE = 100
+DIRECTIONS = {"audio to sheet": (1, 0), "sheet to audio": (0, 1)}
+"""Which of the joint output's two embeddings is the query and which the candidate."""
+
+COLUMNS = {"r@1": "R@1", "r@5": "R@5", "r@25": "R@25", "mrr": "MRR", "mr": "MR"}
+PERCENT = ("r@1", "r@5", "r@25")
+
+
+class Progress(keras.callbacks.Callback):
+    """Shows the progress of `predict` in pairs a second.
+
+    Args:
+        pairs: how many there are.
+        label: what stands before the bar.
+    """
+
+    def __init__(self, pairs: int, label: str):
+        super().__init__()
+        self.bar = tqdm.tqdm(total=pairs, desc=label, unit="pairs", leave=False)
+
+    def on_predict_batch_end(self, batch, logs=None):
+        self.bar.update(min(BATCH_SIZE, self.bar.total - self.bar.n))
+
+    def on_predict_end(self, logs=None):
+        self.bar.close()
+
+
+def evaluate(
+    run: str | os.PathLike,
+    data: str | os.PathLike | None = None,
+    split: str = "test",
+    candidates: int = 2_000,
+    soundfont: str | None = None,
+    tempo: float = 1.0,
+    weights: str | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Ranks the pairs of a split with the model of a run.
+
+    Args:
+        run: the run directory.
+        data: directory of records; None: those that the run was trained on.
+        split: "test", "valid" or "train".
+        candidates: number of pairs, taken at even spacing; fewer if the split has fewer.
+        soundfont: of the performances; None: the first.
+        tempo: of the performances, 1.0 as notated.
+        weights: see `run_directory.weights_path`.
+        seed: of the bootstrap.
+
+    Returns:
+        What was evaluated, and under `results` for both directions a value and its 95 % interval
+        `[value, low, high]` of every metric; R@k from 0 to 1.
+
+    Raises:
+        UserError: run, weights or data are missing or damaged.
+    """
+    experiment = run_directory.load_experiment(run)
+    data = Path(data or experiment.training.data)
+    run_directory.check_data(data)
+    chosen = run_directory.weights_path(run, weights)
+    model = run_directory.load_model(run, weights)
+    dataset, pairs = pipeline.eval_dataset(
+        pipeline.load_corpus(data, split),
+        BATCH_SIZE,
+        experiment.model.frames,
+        limit=candidates,
+        soundfont=soundfont,
+        tempo=tempo,
+    )
+    pieces = list(pairs.piece)
+    embeddings = model.predict(dataset, verbose=0, callbacks=[Progress(len(pieces), split)])
+    return {
+        "run": str(run),
+        "weights": chosen.name,
+        "data": str(data),
+        "split": split,
+        "soundfont": soundfont,
+        "tempo": tempo,
+        "pairs": len(pieces),
+        "pieces": len(set(pieces)),
+        "seed": seed,
+        "results": retrieval_results(embeddings, pieces, seed),
+    }
+
+
+def retrieval_results(
+    embeddings: np.ndarray, pieces: Sequence[str], seed: int = 0
+) -> dict[str, dict[str, list[float]]]:
+    """Metrics of both directions with their 95 % bootstrap intervals over pieces.
+
+    Args:
+        embeddings: `[pairs, 2, size]`, sheet and audio.
+        pieces: the piece of every pair.
+        seed: of the bootstrap.
+
+    Returns:
+        `{direction: {metric: [value, low, high]}}`.
+    """
+    results = {}
+    for direction, (query, candidate) in DIRECTIONS.items():
+        ranks = metrics.ranks(embeddings[:, query], embeddings[:, candidate])
+        intervals = metrics.bootstrap_intervals(ranks, pieces, seed)
+        results[direction] = {
+            name: [value, *intervals[name]] for name, value in metrics.summary(ranks).items()
+        }
+    return results
+
+
+def table(report: dict[str, Any]) -> str:
+    """The results as a table for the screen, R@k in per cent, intervals in brackets."""
+    title = (
+        f"{report['run']} ({report['weights']}) on {report['data']}, {report['split']}: "
+        f"{report['pairs']:,d} pairs of {report['pieces']} pieces, "
+        f"soundfont {report['soundfont'] or 'first'}, tempo {report['tempo']:g}"
+    )
+    rows = [["", *COLUMNS.values()]]
+    for direction, values in report["results"].items():
+        rows.append([direction, *(_cell(name, values[name]) for name in COLUMNS)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return "\n".join([title, *lines])
+
+
+def _cell(name: str, values: Sequence[float]) -> str:
+    if name in PERCENT:
+        value, low, high = (f"{100 * number:.1f}" for number in values)
+    elif name == "mrr":
+        value, low, high = (f"{number:.3f}" for number in values)
+    else:
+        value, low, high = (f"{number:g}" for number in values)
+    return f"{value} [{low}, {high}]"
+
+
+def default_output(report: dict[str, Any]) -> Path:
+    """Where a report is kept in the run directory: a name that tells it from others."""
+    parts = ["evaluation", report["split"], report["soundfont"], str(report["pairs"])]
+    if report["tempo"] != 1:
+        parts.append(f"tempo-{round(1000 * report['tempo'])}")
+    return Path(report["run"]) / ("-".join(part for part in parts if part) + ".json")
+
+
+def write_report(report: dict[str, Any], path: Path) -> None:
+    """Writes a report as JSON."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(report, indent=2) + "\n")

@@ -1,0 +1,114 @@
+"""Drawings of excerpts, attention and embeddings; takes and gives NumPy arrays."""
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from tempo_invariant import geometry
+
+TICK_BANDS = tuple(range(0, geometry.BANDS, 23))
+
+
+def attention_figure(
+    snippet: np.ndarray, spectrogram: np.ndarray, attention: np.ndarray, title: str = ""
+) -> Figure:
+    """Draws attention over a spectrogram, next to the sheet snippet that belongs to it.
+
+    Left the snippet with its centre marked; right the spectrogram, above it the attention weights
+    as multiples of uniform attention, with time in seconds from the excerpt's centre.
+
+    Args:
+        snippet: grey values 0 (ink) to 255, `[rows, columns]`.
+        spectrogram: `[bands, frames]`.
+        attention: weights that sum to one, `[frames]`.
+        title: a line above the drawing.
+
+    Returns:
+        A matplotlib figure; `rasterize` or `figure.savefig` makes a picture of it.
+
+    Raises:
+        ValueError: the number of frames differs between spectrogram and attention.
+    """
+    frames = spectrogram.shape[1]
+    if attention.shape != (frames,):
+        raise ValueError(f"attention must be [{frames}] as the spectrogram, got {attention.shape}")
+    figure = Figure(figsize=(8, 3.2), dpi=100, layout="constrained")
+    grid = figure.add_gridspec(2, 2, width_ratios=(1, 1.6), height_ratios=(1, 2.4))
+    sheet = figure.add_subplot(grid[:, 0])
+    sheet.imshow(snippet, cmap="gray", vmin=0, vmax=255)
+    sheet.axvline((snippet.shape[1] - 1) / 2, color="tab:red", linewidth=0.8, alpha=0.6)
+    sheet.set_axis_off()
+
+    # Frame i is the one at time (i - frames // 2) / rate from the onset in the centre.
+    first = -(frames // 2) - 0.5
+    left, right = np.array([first, first + frames]) / geometry.FRAMES_PER_SECOND
+    seconds = (np.arange(frames) - frames // 2) / geometry.FRAMES_PER_SECOND
+    sound = figure.add_subplot(grid[1, 1])
+    sound.imshow(
+        spectrogram,
+        origin="lower",
+        aspect="auto",
+        cmap="magma",
+        extent=(left, right, -0.5, len(spectrogram) - 0.5),
+    )
+    sound.set_xlabel("seconds from the centre")
+    sound.set_ylabel("band")
+
+    weights = figure.add_subplot(grid[0, 1], sharex=sound)
+    weights.fill_between(seconds, attention * frames, step="mid", color="tab:orange", alpha=0.7)
+    weights.axhline(1.0, color="grey", linewidth=0.8, linestyle=":")
+    weights.set_ylim(0, max(2.0, 1.05 * float(attention.max()) * frames))
+    weights.set_ylabel("× uniform")
+    weights.tick_params(labelbottom=False)
+    if title:
+        figure.suptitle(title, fontsize=9)
+    return figure
+
+
+def rasterize(figure: Figure) -> np.ndarray:
+    """Pixels of a figure, uint8 `[rows, columns, 3]`."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def thumbnail(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Picks evenly spaced pixels.
+
+    Args:
+        image: `[height, width]`.
+        rows: height of the result.
+        columns: width of the result.
+
+    Returns:
+        `[rows, columns]`, of the image's dtype.
+    """
+    height, width = image.shape
+    row = (np.arange(rows) * height) // rows
+    column = (np.arange(columns) * width) // columns
+    return image[row[:, None], column]
+
+
+def spectrogram_image(spectrogram: np.ndarray) -> np.ndarray:
+    """A spectrogram `[bands, frames]` as uint8 grey values, low bands at the bottom, loud dark."""
+    loudest = max(float(spectrogram.max()), 1e-6)
+    scaled = 255 * (1 - np.clip(spectrogram / loudest, 0, 1))
+    return np.flipud(np.round(scaled)).astype(np.uint8)
+
+
+def mosaic(images: np.ndarray) -> np.ndarray:
+    """Tiles images row by row into a square, as TensorBoard's projector wants a sprite.
+
+    Args:
+        images: `[count, rows, columns]`.
+
+    Returns:
+        `[side * rows, side * columns]` with side = ceil(sqrt(count)); empty tiles are white.
+    """
+    count, rows, columns = images.shape
+    side = int(np.ceil(np.sqrt(count)))
+    tiles = np.full((side * side, rows, columns), 255, images.dtype)
+    tiles[:count] = images
+    return (
+        tiles.reshape(side, side, rows, columns).swapaxes(1, 2).reshape(side * rows, side * columns)
+    )

@@ -1,0 +1,29 @@
+"""Refits the projection of a run: `python -m tempo_invariant.refine --run=runs/bl_at`."""
+
+from absl import flags
+
+from tempo_invariant import commands
+
+USAGE = """Refits the CCA projection of a trained run on many training pairs at once.
+
+    python -m tempo_invariant.refine --run=runs/bl_at
+"""
+
+flags.DEFINE_string("run", None, "Directory of the run.", required=True)
+flags.DEFINE_string("data", None, "Directory of records; default: what the run was trained on.")
+flags.DEFINE_integer("pairs", 25_000, "Training pairs to fit to.", 100)
+flags.DEFINE_bool("augment", True, "Draw and augment them as in training.")
+flags.DEFINE_string("weights", "best", "Weights to begin with: best or a file.")
+
+
+def main() -> None:
+    """Refines and prints what changed."""
+    from tempo_invariant import refinement
+
+    names = ("run", "data", "pairs", "augment", "weights")
+    values = flags.FLAGS.flag_values_dict()
+    print(refinement.summary(refinement.refine(**{name: values[name] for name in names})))
+
+
+if __name__ == "__main__":
+    commands.run(main, USAGE)

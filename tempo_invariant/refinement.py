@@ -1,0 +1,119 @@
+"""Refits the CCA projection of a trained model on many training pairs at once.
+
+During training the projection follows moving statistics of encoders that keep changing. With the
+encoders at rest it is computed once more from 25,000 training pairs, as the paper's authors do.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from tempo_invariant import metrics, pipeline, run_directory
+from tempo_invariant.errors import UserError
+from tempo_invariant.evaluation import BATCH_SIZE, Progress
+from tempo_invariant.files import atomic_write
+from tempo_invariant.model import audio_features, sheet_features
+
+
+def refine(
+    run: str | os.PathLike,
+    data: str | os.PathLike | None = None,
+    pairs: int = 25_000,
+    augment: bool = True,
+    weights: str = "best",
+) -> dict[str, Any]:
+    """Refits the projection of a run and writes `refined.weights.h5` and `refinement.json`.
+
+    Args:
+        run: the run directory.
+        data: directory of records; None: those that the run was trained on.
+        pairs: training pairs to fit to.
+        augment: whether they are drawn at random and augmented as in training, or taken at even
+            spacing as they are.
+        weights: see `run_directory.weights_path`.
+
+    Returns:
+        Canonical correlations and validation MRR (audio to sheet) `before` and `after`.
+
+    Raises:
+        UserError: run or data are missing or damaged, or the projection is not a CCA.
+    """
+    experiment = run_directory.load_experiment(run)
+    data = Path(data or experiment.training.data)
+    run_directory.check_data(data)
+    if experiment.model.projection != "cca":
+        raise UserError(f"{run} has a {experiment.model.projection} projection: nothing to refit")
+    model = run_directory.load_model(run, weights)
+    projection = model.get_layer("projection")
+    valid, table = pipeline.eval_dataset(
+        pipeline.load_corpus(data, "valid"),
+        BATCH_SIZE,
+        experiment.model.frames,
+        limit=experiment.training.validation_pairs,
+    )
+    before = _state(model, valid, len(table.piece), projection.correlations())
+    dataset, count = _training_pairs(experiment, data, pairs, augment)
+    sheet, audio = features(model, dataset, count)
+    after = _state(model, valid, len(table.piece), projection.refit(sheet, audio))
+    report = {"run": str(run), "pairs": count, "augment": augment, "before": before, "after": after}
+    directory = run_directory.RunDirectory(Path(run))
+    run_directory.save_weights(model, directory.refined)
+    with atomic_write(directory.path / "refinement.json") as temporary:
+        temporary.write_text(json.dumps(report, indent=2) + "\n")
+    return report
+
+
+def features(model: keras.Model, dataset, pairs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Both encoders' outputs before the projection.
+
+    Args:
+        model: as `tempo_invariant.model.build_model` makes it.
+        dataset: finite batches of pairs.
+        pairs: how many, for the progress bar.
+
+    Returns:
+        Sheet and audio features, each `[pairs, size]`.
+    """
+    encoders = keras.Model(
+        model.input, [sheet_features(model).output, audio_features(model).output]
+    )
+    return tuple(encoders.predict(dataset, verbose=0, callbacks=[Progress(pairs, "features")]))
+
+
+def _training_pairs(experiment, data, pairs, augment):
+    """A finite dataset of training pairs and their number."""
+    corpus = pipeline.load_corpus(data, "train")
+    frames = experiment.model.frames
+    if not augment:
+        dataset, table = pipeline.eval_dataset(corpus, BATCH_SIZE, frames, limit=pairs)
+        return dataset, len(table.piece)
+    batches = -(-pairs // BATCH_SIZE)
+    augmentation = pipeline.Augmentation(**experiment.training.augmentation)
+    # Another seed than that of training: not the pairs that the moving statistics saw first.
+    seed = experiment.training.seed + 1
+    dataset = pipeline.train_dataset(corpus, BATCH_SIZE, frames, augmentation, seed)
+    return dataset.take(batches), batches * BATCH_SIZE
+
+
+def _state(model, valid, pairs, correlations):
+    embeddings = model.predict(valid, verbose=0, callbacks=[Progress(pairs, "validation")])
+    found = metrics.retrieval_metrics(embeddings[:, 1], embeddings[:, 0])
+    return {"correlations": [round(float(value), 4) for value in correlations]} | found
+
+
+def summary(report: dict[str, Any]) -> str:
+    """Lines for the screen."""
+    lines = [f"{report['run']}: projection refitted on {report['pairs']:,d} pairs"]
+    for moment in ("before", "after"):
+        state = report[moment]
+        lines.append(
+            f"{moment:6s}  MRR {state['mrr']:.3f}  R@1 {100 * state['r@1']:.1f}  correlations "
+            f"{state['correlations'][0]:.3f} first, {np.mean(state['correlations']):.3f} mean"
+        )
+    if report["after"]["mrr"] < report["before"]["mrr"]:
+        lines.append("the validation MRR fell: --weights=best uses the weights without refinement")
+    return "\n".join(lines)

@@ -1,0 +1,94 @@
+"""Trains a model: `python -m tempo_invariant.train --flagfile=bl_at.flags`."""
+
+from absl import flags
+
+from tempo_invariant import commands, run_directory
+from tempo_invariant.config import PROJECTIONS, ModelConfig
+
+USAGE = """Trains the two encoders on records; started again, it goes on where it was interrupted.
+
+    python -m tempo_invariant.train --flagfile=bl_at.flags
+    python -m tempo_invariant.train --flagfile=bl.flags --data=data/records --output=runs/bl
+"""
+MODEL = ModelConfig()
+TRAINING = run_directory.TrainingConfig()
+
+flags.DEFINE_string("data", TRAINING.data, "Directory of TFRecord shards.")
+flags.DEFINE_string("output", None, "Run directory, made or continued.", required=True)
+flags.DEFINE_enum(
+    "strategy",
+    "mirrored",
+    ["default", "mirrored", "multi_worker"],
+    "Distribution: one device, all devices of this machine, or the cluster in TF_CONFIG.",
+)
+
+flags.DEFINE_integer("frames", MODEL.frames, "Length of an audio excerpt; 20 frames a second.", 1)
+flags.DEFINE_bool("attention", MODEL.attention, "Soft attention over the frames.")
+flags.DEFINE_integer("embedding_size", MODEL.embedding_size, "Dimensions of the space.", 1)
+flags.DEFINE_enum("projection", MODEL.projection, list(PROJECTIONS), "Last layer of both encoders.")
+flags.DEFINE_float("cca_alpha", MODEL.cca_alpha, "Weight of a batch in the moving statistics.")
+flags.DEFINE_float("cca_regularization", MODEL.cca_regularization, "Added to both variances.")
+flags.DEFINE_list("filters", list(map(str, MODEL.filters)), "Channels of the encoders' blocks.")
+flags.DEFINE_float("l2", MODEL.l2, "Weight of the squared-norm penalty.", 0)
+
+flags.DEFINE_integer("batch_size", TRAINING.batch_size, "Pairs a step, over all replicas.", 2)
+flags.DEFINE_integer("epoch_pairs", TRAINING.epoch_pairs, "Random pairs an epoch.", 2)
+flags.DEFINE_integer("total_pairs", TRAINING.total_pairs, "Pairs to train on; 0: no limit.", 0)
+flags.DEFINE_enum(
+    "schedule",
+    TRAINING.schedule,
+    list(run_directory.SCHEDULES),
+    "Constant rate with rounds from the best weights, or warm-up and cosine decay.",
+)
+flags.DEFINE_integer("patience", TRAINING.patience, "Epochs to wait before the first round.", 1)
+flags.DEFINE_integer("rounds", TRAINING.rounds, "Rounds with the rate halved.", 0)
+flags.DEFINE_integer("round_patience", TRAINING.round_patience, "Epochs to wait in a round.", 1)
+flags.DEFINE_integer("warmup_pairs", TRAINING.warmup_pairs, "Warm-up of the cosine schedule.", 0)
+flags.DEFINE_enum("optimizer", TRAINING.optimizer, list(run_directory.OPTIMIZERS), "Optimizer.")
+flags.DEFINE_float("learning_rate", TRAINING.learning_rate, "Learning rate at its highest.")
+flags.DEFINE_float("weight_decay", TRAINING.weight_decay, "Decoupled decay of adamw.", 0)
+flags.DEFINE_float("margin", TRAINING.margin, "Margin of the ranking loss.", 0)
+flags.DEFINE_bool("symmetric", TRAINING.symmetric, "Rank in both directions.")
+flags.DEFINE_integer("validation_pairs", TRAINING.validation_pairs, "Pairs ranked an epoch.", 1)
+flags.DEFINE_bool("mixed_precision", TRAINING.mixed_precision, "Convolve in 16 bits.")
+flags.DEFINE_integer("seed", TRAINING.seed, "Of initial weights, pairs and augmentation.")
+
+flags.DEFINE_float("scale", 0.05, "Scale the score by up to this share; 0: off.", 0)
+flags.DEFINE_integer("shift_pixels", 5, "Shift the score vertically by up to this; 0: off.", 0)
+flags.DEFINE_integer("onset_frames", 1, "Shift the audio by up to this; 0: off.", 0)
+flags.DEFINE_bool("tempo", True, "Use performances at all tempos, else at the notated one.")
+flags.DEFINE_bool("soundfont", True, "Use all soundfonts, else the first.")
+flags.DEFINE_bool("ink", True, "Use all inks, else the first.")
+flags.DEFINE_float("stretch", 1.0, "Stretch time by up to this factor; 1: off.", 1)
+flags.DEFINE_float("level_db", 0.0, "Change the level by up to this; 0: off.", 0)
+
+flags.register_validator(
+    "filters", lambda values: all(value.isdigit() for value in values), "must be numbers"
+)
+
+AUGMENTATION = ("scale", "shift_pixels", "onset_frames", "tempo", "soundfont", "ink", "stretch")
+AUGMENTATION += ("level_db",)
+
+
+def main() -> None:
+    """Reads the flags into an experiment and trains it."""
+    values = flags.FLAGS.flag_values_dict()
+    model = {name: values[name] for name in MODEL.to_dict()}
+    model["filters"] = [int(channels) for channels in values["filters"]]
+    training = {name: values[name] for name in vars(TRAINING) if name in values}
+    training["augmentation"] = {name: values[name] for name in AUGMENTATION}
+    experiment = run_directory.Experiment.from_fields(model, training)
+    run_directory.check_data(experiment.training.data)
+
+    from tempo_invariant import training as library
+
+    result = library.train(experiment, values["output"], values["strategy"])
+    print(
+        f"{values['output']}: {result['epochs']} epochs, best MRR {result['best_mrr']:.3f} "
+        f"in epoch {result['best_epoch']}\n"
+        f"next: python -m tempo_invariant.refine --run={values['output']}"
+    )
+
+
+if __name__ == "__main__":
+    commands.run(main, USAGE)

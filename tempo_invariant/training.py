@@ -1,0 +1,210 @@
+"""Trains the model on records: strategy, optimizer, input, callbacks, and resuming."""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tempo_invariant import pipeline
+from tempo_invariant.callbacks import Checkpoints, Patience, Report, Validation
+from tempo_invariant.errors import UserError
+from tempo_invariant.losses import PairwiseRankingLoss
+from tempo_invariant.model import build_model
+from tempo_invariant.run_directory import Experiment, TrainingConfig, open_run
+from tempo_invariant.summaries import Summaries
+
+STRATEGIES = ("default", "mirrored", "multi_worker")
+UNLIMITED_EPOCHS = 1_000_000
+
+
+def train(experiment: Experiment, output: str | os.PathLike, strategy: str = "mirrored") -> dict:
+    """Trains an experiment, or goes on with it where it was interrupted.
+
+    A run that is started again after it was killed at any moment repeats the epoch that was
+    running and nothing else, and ends like one that was not killed: pairs and augmentation are
+    functions of the seed and the step.
+
+    Args:
+        experiment: model and training configuration.
+        output: run directory; see `tempo_invariant.run_directory`.
+        strategy: see `make_strategy`.
+
+    Returns:
+        `epochs` done, `best_epoch` and its `best_mrr`.
+
+    Raises:
+        UserError: data are missing, the directory holds another experiment, the number of
+            replicas does not divide the batch, or the loss is no longer finite.
+    """
+    training = experiment.training
+    distribution = make_strategy(strategy)
+    replicas = distribution.num_replicas_in_sync if distribution else 1
+    if training.batch_size % replicas:
+        raise UserError(
+            f"batch_size {training.batch_size} cannot be split over {replicas} replicas"
+        )
+    corpora = [pipeline.load_corpus(Path(training.data), split) for split in ("train", "valid")]
+    chief = is_chief(distribution)
+    run = open_run(output, experiment, write=chief)
+
+    keras.config.set_dtype_policy(mixed_policy() if training.mixed_precision else "float32")
+    keras.utils.set_random_seed(training.seed)
+    with distribution.scope() if distribution else contextlib.nullcontext():
+        model = build_model(experiment.model, synchronized=replicas > 1)
+        compile_model(model, training)
+    # Outside the strategy: validates, and saves weights without optimizer state.
+    copy = build_model(experiment.model)
+
+    patience = make_patience(training)
+    checkpoints = Checkpoints(run, patience, copy, write=chief)
+    done = checkpoints.restore(model)
+    epochs = training.epochs or UNLIMITED_EPOCHS
+    if done < epochs and patience.action != "stop":
+        valid, pairs = pipeline.eval_dataset(
+            corpora[1],
+            training.batch_size,
+            experiment.model.frames,
+            limit=training.validation_pairs,
+        )
+        validation = Validation(copy, valid, patience, synchronizer(distribution))
+        report = Report(
+            run.history, training.batch_size, training.steps_per_epoch, patience, write=chief
+        )
+        report.restore(done)
+        callbacks: list[keras.callbacks.Callback] = [validation]
+        if chief:
+            callbacks.append(Summaries(run.logs, validation, pairs, training.epoch_pairs))
+        model.fit(
+            training_dataset(experiment, corpora[0], done),
+            steps_per_epoch=training.steps_per_epoch,
+            initial_epoch=done,
+            epochs=epochs,
+            callbacks=[*callbacks, report, checkpoints],
+            shuffle=False,
+            verbose=0,
+        )
+        done = checkpoints.epochs
+    return {"epochs": done, "best_epoch": patience.best_epoch, "best_mrr": patience.best}
+
+
+def make_strategy(name: str) -> tf.distribute.Strategy | None:
+    """Makes the strategy by which TensorFlow distributes training.
+
+    Args:
+        name: "mirrored" (all GPUs of this machine, else its CPU), "default" (one device) or
+            "multi_worker" (the cluster described in the environment's `TF_CONFIG`; the run
+            directory must be on a file system that all workers share).
+
+    Returns:
+        A strategy, or None for one device, as on every other backend of Keras.
+
+    Raises:
+        UserError: several workers on a backend other than TensorFlow.
+    """
+    if name not in STRATEGIES:
+        raise ValueError(f"strategy must be one of {STRATEGIES}, received {name!r}")
+    backend = keras.backend.backend()
+    if name == "multi_worker":
+        if backend != "tensorflow":
+            raise UserError(f"strategy multi_worker needs the tensorflow backend, not {backend}")
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if name == "default" or backend != "tensorflow":
+        return None
+    return tf.distribute.MirroredStrategy()
+
+
+def is_chief(distribution: tf.distribute.Strategy | None) -> bool:
+    """Whether this process writes checkpoints and logs."""
+    resolver = distribution.cluster_resolver if distribution else None
+    return (
+        resolver is None
+        or not resolver.task_type
+        or (resolver.task_type in ("chief", "worker") and resolver.task_id == 0)
+    )
+
+
+def synchronizer(distribution: tf.distribute.Strategy | None):
+    """A function from this worker's value to the mean over workers.
+
+    Workers validate the same pairs with the same weights, but not to the last bit; a decision
+    about when to stop must not differ between them.
+    """
+    if not isinstance(distribution, tf.distribute.MultiWorkerMirroredStrategy):
+        return float
+
+    @tf.function
+    def mean(value):
+        def replica(value):
+            context = tf.distribute.get_replica_context()
+            return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
+
+        return distribution.run(replica, args=(value,))
+
+    def synchronize(value: float) -> float:
+        local = distribution.experimental_local_results(mean(tf.constant(value, tf.float64)))
+        return float(local[0])
+
+    return synchronize
+
+
+def mixed_policy() -> str:
+    """Half precision with loss scaling on GPUs, bfloat16 elsewhere."""
+    return "mixed_float16" if tf.config.list_physical_devices("GPU") else "mixed_bfloat16"
+
+
+def compile_model(model: keras.Model, training: TrainingConfig) -> None:
+    """Binds loss and optimizer to a model and makes the optimizer's variables."""
+    loss = PairwiseRankingLoss(margin=training.margin, symmetric=training.symmetric)
+    # XLA under TensorFlow has no fast decompositions for the CCA layer; JAX has no other way.
+    jit = keras.backend.backend() != "tensorflow"
+    model.compile(optimizer=make_optimizer(training), loss=loss, jit_compile=jit)
+    model.optimizer.build(model.trainable_variables)
+
+
+def make_optimizer(training: TrainingConfig) -> keras.optimizers.Optimizer:
+    """Adam or AdamW, at a constant rate or with warm-up and cosine decay to zero."""
+    rate: Any = training.learning_rate
+    if training.schedule == "cosine":
+        steps = training.epochs * training.steps_per_epoch
+        warmup = min(training.warmup_pairs // training.batch_size, steps - 1)
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0 if warmup else rate,
+            decay_steps=steps - warmup,
+            warmup_target=rate if warmup else None,
+            warmup_steps=warmup,
+        )
+    if training.optimizer == "adam":
+        return keras.optimizers.Adam(rate)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=training.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+def make_patience(training: TrainingConfig) -> Patience:
+    """The published rounds; the cosine schedule has a fixed length and goes through with it."""
+    if training.schedule == "cosine":
+        return Patience(first=None)
+    return Patience(training.patience, training.round_patience, training.rounds)
+
+
+def training_dataset(
+    experiment: Experiment, corpus: pipeline.Corpus, epochs_done: int
+) -> tf.data.Dataset:
+    """Endless batches for `fit`, beginning with those of the first epoch not done."""
+    training = experiment.training
+    dataset = pipeline.train_dataset(
+        corpus,
+        training.batch_size,
+        experiment.model.frames,
+        pipeline.Augmentation(**training.augmentation),
+        training.seed,
+        start_step=epochs_done * training.steps_per_epoch,
+    )
+    # The model's output is all that the loss needs: Keras only wants something as a target.
+    dataset = dataset.map(lambda pair: (pair, tf.zeros([training.batch_size])))
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return dataset.with_options(options)
