@@ -1,0 +1,41 @@
+"""Converts an MSMD directory, rebuilt or downloaded, to TFRecord shards.
+
+    python -m tfrecords_tools.convert --msmd=DIR --output=DIR [--split=YAML]
+        [--test_soundfont=MuseScore_General] [--train_soundfonts=A,B]
+
+Without a split file, pieces go 80/10/10 to train, valid and test by a hash of their names.
+"""
+
+from absl import flags
+
+from tempo_invariant import commands
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("msmd", None, "Directory in the published MSMD layout.", required=True)
+flags.DEFINE_string("output", None, "Directory for shards and dataset_info.json.", required=True)
+flags.DEFINE_string("split", None, "YAML file with lists of pieces train, valid and test.")
+flags.DEFINE_list("train_soundfonts", [], "Train and valid hold only these; all, if empty.")
+flags.DEFINE_string(
+    "test_soundfont", "", "The test split holds only this one, train and valid never hold it."
+)
+flags.DEFINE_float("shard_megabytes", 64, "A shard is closed at this size.", lower_bound=0.001)
+flags.DEFINE_integer("workers", None, "Processes; one per processor core if not given.")
+
+
+def main() -> None:
+    """Runs the command."""
+    from tfrecords_tools import conversion
+
+    report = conversion.convert(
+        FLAGS.msmd,
+        FLAGS.output,
+        split_path=FLAGS.split,
+        selection=conversion.Selection(tuple(FLAGS.train_soundfonts), FLAGS.test_soundfont),
+        shard_megabytes=FLAGS.shard_megabytes,
+        workers=FLAGS.workers,
+    )
+    print(report.table())
+
+
+if __name__ == "__main__":
+    commands.run(main, __doc__)
