@@ -1,0 +1,194 @@
+"""Runs a function of each piece in parallel processes and reports what came out."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from tempo_invariant.errors import UserError
+from tempo_invariant.files import atomic_write
+from tfrecords_tools.building import BuildOptions, PieceRecord, build_piece
+from tfrecords_tools.sources import Source
+
+REPORT = "build_report.json"
+LOW_SHARE = 0.95
+_STALE_SECONDS = 3600
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a build made: numbers of the built pieces, and why the others failed."""
+
+    built: tuple[PieceRecord, ...]
+    failed: dict[str, str]
+    seconds: float
+
+    def totals(self) -> dict[str, float]:
+        """Returns sums over the pieces, and shares over all heads and notes."""
+
+        def total(key: str) -> int:
+            return sum(getattr(record, key) for record in self.built)
+
+        keys = ("pages", "systems", "heads", "tied", "heads_aligned", "notes", "notes_aligned")
+        sums: dict[str, float] = {key: total(key) for key in (*keys, "pairs")}
+        return {
+            "pieces": len(self.built),
+            "failed": len(self.failed),
+            **sums,
+            "head_share": sums["heads_aligned"] / max(1, sums["heads"] - sums["tied"]),
+            "note_share": sums["notes_aligned"] / max(1, sums["notes"]),
+            "music_seconds": round(sum(record.seconds for record in self.built), 1),
+            "performances": sum(len(record.performances) for record in self.built),
+            "seconds": round(self.seconds, 1),
+        }
+
+    def table(self) -> str:
+        """Returns the report as text: totals, pieces aligned badly, pieces that failed."""
+        totals = self.totals()
+        rows = [
+            ("pieces built", f"{totals['pieces']:,}"),
+            ("pieces failed", f"{totals['failed']:,}"),
+            ("pages", f"{totals['pages']:,}"),
+            ("systems", f"{totals['systems']:,}"),
+            ("note heads", f"{totals['heads']:,} ({totals['tied']:,} continue a tie)"),
+            ("  of the others, with a note", f"{totals['head_share']:.2%}"),
+            ("notes played", f"{totals['notes']:,}"),
+            ("  with a note head", f"{totals['note_share']:.2%}"),
+            ("pairs", f"{totals['pairs']:,}"),
+            ("music at the notated tempo", f"{totals['music_seconds'] / 3600:.2f} h"),
+            ("performances", f"{totals['performances']:,}"),
+            ("time taken", f"{totals['seconds']:,.0f} s"),
+        ]
+        lines = [f"{name:<30}{value}" for name, value in rows]
+        low = [r for r in self.built if min(r.head_share, r.note_share) < LOW_SHARE]
+        if low:
+            lines += ["", f"aligned below {LOW_SHARE:.0%} (heads, notes):"]
+            lines += [f"  {r.piece}: {r.head_share:.1%}, {r.note_share:.1%}" for r in low]
+        if self.failed:
+            lines += ["", "failed:"]
+            lines += [f"  {piece}: {reason}" for piece, reason in sorted(self.failed.items())]
+        return "\n".join(lines)
+
+    def write(self, path: Path) -> None:
+        """Writes the report as JSON."""
+        content = {
+            "totals": self.totals(),
+            "failed": self.failed,
+            "pieces": [asdict(record) for record in self.built],
+        }
+        with atomic_write(path) as temporary:
+            temporary.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def build(
+    sources: Sequence[Source], output: str | Path, options: BuildOptions, jobs: int | None = None
+) -> Report:
+    """Builds pieces in parallel; one that fails is reported and the rest goes on.
+
+    Args:
+        sources: the pieces.
+        output: the MSMD directory, made if need be; the report is written into it as JSON.
+        options: what to build of each piece.
+        jobs: processes; by default one per core.
+
+    Raises:
+        UserError: the output directory cannot be written, or no piece could be built.
+    """
+    started = time.monotonic()
+    output = Path(output)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{output}: cannot be made ({error.strerror})") from error
+    _remove_stale(output)
+    jobs = max(1, min(jobs or os.cpu_count() or 1, len(sources)))
+    built: dict[str, PieceRecord] = {}
+    failed: dict[str, str] = {}
+    with tqdm(total=len(sources), unit="piece", desc="build", file=sys.stderr) as progress:
+        died = _run(sources, output, options, jobs, built, failed, progress)
+        for source in died:  # one of them took the others with it: each in a process of its own
+            for again in _run([source], output, options, 1, built, failed, progress):
+                failed[again.piece] = "its process died"
+                progress.update()
+    order = [source.piece for source in sources]
+    report = Report(
+        tuple(built[piece] for piece in order if piece in built),
+        {piece: failed[piece] for piece in order if piece in failed},
+        time.monotonic() - started,
+    )
+    report.write(output / REPORT)
+    return report
+
+
+def _run(
+    sources: Sequence[Source],
+    output: Path,
+    options: BuildOptions,
+    jobs: int,
+    built: dict[str, PieceRecord],
+    failed: dict[str, str],
+    progress: tqdm,
+) -> list[Source]:
+    """Builds pieces into `built` and `failed`; returns those lost with a process that died."""
+    died = []
+    context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker) as pool:
+        futures = {pool.submit(build_piece, s, output, options): s for s in sources}
+        try:
+            for future in as_completed(futures):
+                source = futures[future]
+                if isinstance(future.exception(), BrokenProcessPool):
+                    died.append(source)
+                    continue
+                _collect(source, future, built, failed)
+                progress.update()
+        except KeyboardInterrupt:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return died
+
+
+def _collect(
+    source: Source,
+    future: Future,
+    built: dict[str, PieceRecord],
+    failed: dict[str, str],
+) -> None:
+    error = future.exception()
+    if error is None:
+        built[source.piece] = future.result()
+        return
+    reason = " ".join(str(error).split())
+    failed[source.piece] = (
+        reason if isinstance(error, UserError) else f"{type(error).__name__}: {reason}"
+    )
+    tqdm.write(f"{source.piece}: {failed[source.piece]}", file=sys.stderr)
+
+
+def _start_worker() -> None:
+    """Leaves interruptions to the parent, and a core and no GPU to each process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.update(
+        CUDA_VISIBLE_DEVICES="-1",
+        TF_CPP_MIN_LOG_LEVEL="3",
+        TF_NUM_INTRAOP_THREADS="1",
+        TF_NUM_INTEROP_THREADS="1",
+        OMP_NUM_THREADS="1",
+    )
+
+
+def _remove_stale(output: Path) -> None:
+    """Removes what a killed build left half-finished."""
+    for path in output.glob(".partial-*"):
+        if path.is_dir() and time.time() - path.stat().st_mtime > _STALE_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,88 @@
+"""Builds an MSMD directory from LilyPond scores.
+
+    python -m tfrecords_tools.build_msmd --scores=mutopia.tar.gz --output=data/msmd
+
+Pages, note heads, performances and their alignment, in the layout of the published data set.
+Finished pieces are skipped; other sounds or tempi are added to them. LilyPond files are programs:
+build only from sources that you trust.
+"""
+
+import os
+
+from absl import flags
+
+from tempo_invariant import commands
+
+
+def _define_flags() -> None:
+    flags.DEFINE_string(
+        "scores",
+        None,
+        'Directory or tar archive of LilyPond files, or "sample" for those of this package.',
+        required=True,
+    )
+    flags.DEFINE_string("output", None, "MSMD directory to write.", required=True)
+    flags.DEFINE_string(
+        "pieces", None, "Table piece<TAB>lilypond_file; by default PIECES.tsv among the scores."
+    )
+    flags.DEFINE_multi_string("names", [], "Build this piece only (may be repeated, or a @FILE).")
+    flags.DEFINE_integer("limit", None, "Build at most so many pieces.", lower_bound=1)
+    flags.DEFINE_multi_string("soundfont", [], "Soundfont (.sf2); TimGM6mb if not given.")
+    flags.DEFINE_multi_integer(
+        "preset", [0], "General MIDI program.", lower_bound=0, upper_bound=127
+    )
+    flags.DEFINE_list("tempo", ["1.0"], "Speeds relative to the notated one, with commas.")
+    flags.DEFINE_list("ink", ["bold", "thin"], "How pages are drawn; the first goes to img/.")
+    flags.DEFINE_integer("jobs", None, "Processes; one per core if not given.", lower_bound=1)
+    flags.DEFINE_float("timeout", 180.0, "Seconds that a score may take.", lower_bound=1.0)
+
+
+def _options():
+    """Returns the BuildOptions that the flags ask for."""
+    from tempo_invariant.errors import UserError
+    from tfrecords_tools.building import INKS, BuildOptions, Sound
+    from tfrecords_tools.perform import check_soundfont, default_soundfont
+
+    args = flags.FLAGS
+    try:
+        tempi = tuple(float(tempo) for tempo in args.tempo)
+    except ValueError:
+        tempi = ()
+    if not tempi or not all(0.05 <= tempo <= 20 for tempo in tempi):
+        raise UserError(f"--tempo={','.join(args.tempo)}: expected numbers between 0.05 and 20")
+    if not args.ink or set(args.ink) - set(INKS):
+        raise UserError(f"--ink={','.join(args.ink)}: expected some of {', '.join(INKS)}")
+    soundfonts = args.soundfont or [str(default_soundfont())]
+    for soundfont in soundfonts:
+        check_soundfont(soundfont)
+    sounds = tuple(Sound(path, preset) for path in soundfonts for preset in args.preset)
+    return BuildOptions(sounds, tempi, tuple(args.ink), args.timeout)
+
+
+def _names() -> list[str]:
+    """Returns the pieces to build, files of names read."""
+    from tfrecords_tools.sources import read_names
+
+    return [name for value in flags.FLAGS.names for name in read_names(value)]
+
+
+def main() -> None:
+    """Builds what the flags ask for."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from tempo_invariant.errors import UserError
+    from tfrecords_tools.batch import build
+    from tfrecords_tools.sources import open_scores, select
+
+    args = flags.FLAGS
+    options = _options()
+    names = _names()
+    with open_scores(args.scores, args.pieces) as sources:
+        report = build(select(sources, names, args.limit), args.output, options, args.jobs)
+    print(report.table())
+    if not report.built:
+        raise UserError(f"none of the {len(report.failed)} pieces could be built")
+
+
+if __name__ == "__main__":
+    _define_flags()
+    commands.run(main, __doc__)

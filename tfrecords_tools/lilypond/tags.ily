@@ -1,0 +1,107 @@
+%% Read by LilyPond before every score (-dinclude-settings): names the drawn note heads and staves.
+%%
+%% Every note head and every staff line group becomes, in the SVG page, a <g> element with data-*
+%% attributes: for a head its score (counted from 0), system, musical time (main and grace part and
+%% length, in whole notes), MIDI pitch, and whether a tie ends on it; for a staff its score and
+%% system. The tempo marks go to the file "tempo.tsv": score, time, whole notes a minute.
+\version "2.24.0"
+
+#(define tags:scores 0)
+#(define tags:systems (make-hash-table))
+#(define tags:tempo-file (open-output-file "tempo.tsv"))
+
+#(define (tags:system-number grob)
+   (let* ((system (ly:grob-system grob))
+          (known (hashq-ref tags:systems system)))
+     (or known
+         (let ((number (hash-count (const #t) tags:systems)))
+           (hashq-set! tags:systems system number)
+           number))))
+
+#(define (tags:attributes . pairs)
+   (let loop ((rest pairs))
+     (if (null? rest)
+         '()
+         (acons (string->symbol (string-append "data-" (car rest)))
+                (format #f "~a" (cadr rest))
+                (loop (cddr rest))))))
+
+#(define (tags:head-attributes score when event ties)
+   (lambda (grob)
+     (let ((pitch (ly:event-property event 'pitch))
+           (duration (ly:event-property event 'duration)))
+       (if (ly:pitch? pitch)
+           (tags:attributes
+            "kind" "head"
+            "score" score
+            "system" (tags:system-number grob)
+            "moment" (ly:moment-main when)
+            "grace" (ly:moment-grace when)
+            "length" (if (ly:duration? duration)
+                         (ly:moment-main (ly:duration-length duration))
+                         0)
+            "pitch" (+ 60 (ly:pitch-semitones pitch))
+            "tied" (if (any (lambda (tie) (eq? grob (ly:spanner-bound tie RIGHT))) (ties)) 1 0))
+           '()))))
+
+#(define (tags:engraver context)
+   (let ((score tags:scores)
+         (tempo #f)
+         (ties '()))
+     (set! tags:scores (1+ tags:scores))
+     (make-engraver
+      (acknowledgers
+       ((note-head-interface engraver grob source-engraver)
+        (let ((event (event-cause grob)))
+          (if event
+              (ly:grob-set-property!
+               grob 'output-attributes
+               (tags:head-attributes score (ly:context-current-moment context) event
+                                     (lambda () ties))))))
+       ((staff-symbol-interface engraver grob source-engraver)
+        (ly:grob-set-property!
+         grob 'output-attributes
+         (lambda (grob)
+           (tags:attributes "kind" "staff" "score" score "system" (tags:system-number grob)))))
+       ((tie-interface engraver grob source-engraver)
+        (set! ties (cons grob ties))))
+      ((process-music engraver)
+       (let ((now (ly:context-property context 'tempoWholesPerMinute)))
+         (if (and (ly:moment? now) (not (equal? now tempo)))
+             (begin
+               (set! tempo now)
+               (format tags:tempo-file "~a\t~a\t~a\n" score
+                       (ly:moment-main (ly:context-current-moment context))
+                       (ly:moment-main now))
+               (force-output tags:tempo-file))))))))
+
+%% The SVG writer searches the font file afresh for every glyph, which takes nearly all of its time.
+#(define (tags:remember-glyphs!)
+   (let* ((writers (module-ref (resolve-module '(lily output-svg)) 'stencil-dispatch-alist))
+          (glyphs (make-hash-table)))
+     (define (remember! name key)
+       (let* ((entry (assq name writers))
+              (write (and entry (cdr entry))))
+         (if write
+             (set-cdr! entry
+                       (lambda arguments
+                         (let ((known (key arguments)))
+                           (or (hash-ref glyphs known)
+                               (let ((text (apply write arguments)))
+                                 (hash-set! glyphs known text)
+                                 text))))))))
+     (remember! 'named-glyph
+                (lambda (arguments)
+                  (list 'named-glyph (object-address (car arguments)) (cadr arguments))))
+     (remember! 'glyph-string
+                (lambda (arguments)
+                  (list 'glyph-string (cadr arguments) (caddr arguments)
+                        (list-ref arguments 4))))))
+#(tags:remember-glyphs!)
+
+\layout {
+  \context {
+    \Score
+    \consists #tags:engraver
+  }
+}

@@ -1,0 +1,146 @@
+"""Notes in ticks with a tempo map, and MIDI files of them.
+
+One piano channel; a pitch is struck only after it was released. Times in ticks, 384 a quarter, as
+in LilyPond's MIDI.
+"""
+
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import mido
+import numpy as np
+
+from tempo_invariant.errors import UserError
+
+TICKS_PER_QUARTER = 384
+VELOCITY = 64
+"""Of every note, as in MSMD."""
+
+DEFAULT_MICROSECONDS = 500_000
+"""A quarter in a MIDI file without a tempo."""
+
+
+class Note(NamedTuple):
+    """A note: start and length in ticks, MIDI pitch."""
+
+    tick: int
+    pitch: int
+    length: int
+
+
+class TempoMark(NamedTuple):
+    """From `tick` on, a quarter lasts `microseconds`."""
+
+    tick: int
+    microseconds: int
+
+
+@dataclass(frozen=True)
+class Music:
+    """Notes, sorted by tick and pitch, each (tick, pitch) once, and a tempo map."""
+
+    notes: tuple[Note, ...]
+    tempo: tuple[TempoMark, ...]
+
+    def at_tempo(self, factor: float) -> "Music":
+        """Returns the music `factor` times as fast."""
+        tempo = self.tempo or (TempoMark(0, DEFAULT_MICROSECONDS),)
+        marks = (TempoMark(mark.tick, round(mark.microseconds / factor)) for mark in tempo)
+        return Music(self.notes, tuple(marks))
+
+    def seconds(self, ticks: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Returns the times of `ticks` in seconds from the start."""
+        marks = [(mark.tick, mark.microseconds) for mark in sorted(self.tempo)]
+        if not marks or marks[0][0] > 0:
+            marks.insert(0, (0, DEFAULT_MICROSECONDS))
+        starts = np.array([tick for tick, _ in marks])
+        rates = np.array([microseconds for _, microseconds in marks]) / 1e6 / TICKS_PER_QUARTER
+        times = np.concatenate([[0.0], np.cumsum(np.diff(starts) * rates[:-1])])
+        ticks = np.asarray(ticks)
+        index = np.searchsorted(starts, ticks, side="right") - 1
+        return times[index] + (ticks - starts[index]) * rates[index]
+
+
+def notes_of_midi(data: bytes) -> Music:
+    """Reads notes of all tracks but percussion.
+
+    Notes of several voices that start together on one pitch become one, as long as the longest;
+    a note that is struck again while it sounds ends there.
+
+    Raises:
+        UserError: the data is no MIDI file.
+    """
+    try:
+        midi = mido.MidiFile(file=io.BytesIO(data))
+    except (OSError, ValueError, EOFError, IndexError, KeyError) as error:
+        raise UserError(f"not a MIDI file: {error}") from error
+    scale = TICKS_PER_QUARTER / midi.ticks_per_beat
+    found: list[Note] = []
+    tempo: dict[int, int] = {}
+    for track in midi.tracks:
+        tick = 0
+        sounding: dict[tuple[int, int], list[int]] = {}
+        for message in track:
+            tick += message.time
+            if message.type == "set_tempo":
+                tempo[round(tick * scale)] = message.tempo
+            elif message.type not in ("note_on", "note_off") or message.channel == 9:
+                continue
+            elif message.type == "note_on" and message.velocity:
+                sounding.setdefault((message.channel, message.note), []).append(tick)
+            elif sounding.get((message.channel, message.note)):
+                start = sounding[message.channel, message.note].pop(0)
+                length = max(1, round((tick - start) * scale))
+                found.append(Note(round(start * scale), message.note, length))
+    marks = tuple(TempoMark(tick, microseconds) for tick, microseconds in sorted(tempo.items()))
+    return Music(merge(found), marks)
+
+
+def merge(notes: Iterable[Note]) -> tuple[Note, ...]:
+    """Sorts notes; of equal ones the longest stays, and each ends where it is struck again."""
+    longest: dict[tuple[int, int], int] = {}
+    for note in notes:
+        key = (note.tick, note.pitch)
+        longest[key] = max(longest.get(key, 0), note.length)
+    following: dict[int, int] = {}
+    result = []
+    for (tick, pitch), length in sorted(longest.items(), reverse=True):
+        result.append(Note(tick, pitch, min(length, following.get(pitch, tick + length) - tick)))
+        following[pitch] = tick
+    return tuple(reversed(result))
+
+
+def midi_bytes(music: Music, program: int = 0, tail_seconds: float = 0.0) -> bytes:
+    """Writes a MIDI file: all notes on one channel with one velocity.
+
+    Args:
+        music: the notes.
+        program: General MIDI program, 0 for the grand piano.
+        tail_seconds: silence after the last note, for its sound to fade.
+    """
+    events: list[tuple[int, int, mido.Message | mido.MetaMessage]] = [
+        (mark.tick, 0, mido.MetaMessage("set_tempo", tempo=min(mark.microseconds, 0xFFFFFF)))
+        for mark in music.tempo
+    ]
+    events.append((0, 1, mido.Message("program_change", program=program)))
+    for note in merge(music.notes):
+        stop = mido.Message("note_on", note=note.pitch, velocity=0)
+        events.append((note.tick + note.length, 2, stop))
+        start = mido.Message("note_on", note=note.pitch, velocity=VELOCITY)
+        events.append((note.tick, 3, start))
+    events.sort(key=lambda event: event[:2])
+    track = mido.MidiTrack()
+    now = 0
+    for tick, _, message in events:
+        track.append(message.copy(time=tick - now))
+        now = tick
+    last = max(music.tempo, default=TempoMark(0, DEFAULT_MICROSECONDS)).microseconds
+    tail = round(tail_seconds * 1e6 / last * TICKS_PER_QUARTER)
+    track.append(mido.MetaMessage("end_of_track", time=tail))
+    midi = mido.MidiFile(type=0, ticks_per_beat=TICKS_PER_QUARTER)
+    midi.tracks.append(track)
+    buffer = io.BytesIO()
+    midi.save(file=buffer)
+    return buffer.getvalue()

@@ -1,0 +1,195 @@
+"""Plays music: MIDI to audio with a soundfont, and the features of a performance.
+
+    python -m tfrecords_tools.perform --midi=PIECE.midi --tempo=0.8 --output=query.wav
+
+Renders a MIDI file (or, with --piece, the music of a built piece) at another tempo.
+"""
+
+import functools
+import io
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from absl import flags
+
+from tempo_invariant import commands
+from tempo_invariant.errors import UserError
+from tempo_invariant.files import atomic_write
+from tempo_invariant.geometry import SAMPLE_RATE, onset_frame
+
+if TYPE_CHECKING:
+    from tfrecords_tools.music import Music
+
+TAIL_SECONDS = 1.5
+"""What is rendered after the end of the last note, for its sound to fade."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of a performance, in the published layout.
+
+    Attributes:
+        midi: the MIDI file.
+        notes: [notes, 5], rows of onset s, pitch, duration s, track, channel.
+        onsets: [notes] onset frames.
+        spectrogram: float32 [92, frames].
+        matrix: uint8 [128, frames], 1 where a pitch sounds.
+    """
+
+    midi: bytes
+    notes: np.ndarray
+    onsets: np.ndarray
+    spectrogram: np.ndarray
+    matrix: np.ndarray
+
+
+def default_soundfont() -> Path:
+    """Returns TimGM6mb.sf2, which comes with pretty_midi."""
+    import pretty_midi
+
+    return Path(pretty_midi.__file__).parent / "TimGM6mb.sf2"
+
+
+def render_audio(
+    music: "Music", soundfont: str | Path | None = None, preset: int = 0, tempo: float = 1.0
+) -> np.ndarray:
+    """Plays music on a soundfont.
+
+    The level is the synthesiser's at its gain of 0.2 and velocity 64, the same for every
+    soundfont: a chord of ten notes stays 18 dB below full scale.
+
+    Args:
+        music: what to play.
+        soundfont: path of an .sf2 file; by default TimGM6mb.
+        preset: General MIDI program.
+        tempo: speed relative to the notated one.
+
+    Returns:
+        float32 [samples], mono, 22,050 Hz, full scale +-1.
+
+    Raises:
+        UserError: the soundfont is missing or cannot be read.
+    """
+    from tfrecords_tools.music import midi_bytes
+
+    midi = midi_bytes(music.at_tempo(tempo), preset, TAIL_SECONDS)
+    return render_midi(midi, soundfont or default_soundfont())
+
+
+def render_midi(midi: bytes, soundfont: str | Path) -> np.ndarray:
+    """Plays a MIDI file as it is; see `render_audio`."""
+    import librosa
+    import midirenderer
+
+    try:
+        wav = bytes(midirenderer.render_wave_from(_soundfont_bytes(str(soundfont)), midi))
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # the renderer panics, which is no Exception
+        raise UserError(f"{soundfont}: cannot be played ({_one_line(error)})") from error
+    with wave.open(io.BytesIO(wav)) as stream:
+        rate, channels = stream.getframerate(), stream.getnchannels()
+        samples = np.frombuffer(stream.readframes(stream.getnframes()), np.int16)
+    mono = samples.reshape(-1, channels).mean(axis=1, dtype=np.float32) / np.float32(32768)
+    resampled = librosa.resample(mono, orig_sr=rate, target_sr=SAMPLE_RATE, res_type="soxr_hq")
+    return resampled.astype(np.float32)
+
+
+def soundfont_name(soundfont: str | Path, preset: int = 0) -> str:
+    """Returns the name of a sound: the file's stem and, unless 0, the preset.
+
+    It goes into file names and XML: letters, digits, `-`, `_` and `.` only.
+    """
+    stem = Path(soundfont).stem
+    clean = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in stem)
+    return f"{clean}-p{preset}" if preset else clean
+
+
+def perform(music: "Music", soundfont: str | Path, preset: int, tempo: float) -> Features:
+    """Plays music and computes the features of the performance.
+
+    Args:
+        music: notes sorted by tick and pitch; rows of `notes` are in their order.
+        soundfont: path of an .sf2 file.
+        preset: General MIDI program.
+        tempo: speed relative to the notated one.
+    """
+    from tempo_invariant.audio import whole_spectrogram
+    from tfrecords_tools.music import midi_bytes
+
+    played = music.at_tempo(tempo)
+    midi = midi_bytes(played, preset, TAIL_SECONDS)
+    spectrogram = whole_spectrogram(render_midi(midi, soundfont))
+    ticks = np.array([note.tick for note in played.notes])
+    lengths = np.array([note.length for note in played.notes])
+    pitches = np.array([note.pitch for note in played.notes])
+    starts, ends = played.seconds(ticks), played.seconds(ticks + lengths)
+    zeros = np.zeros_like(starts)
+    onsets = onset_frame(starts)
+    matrix = np.zeros((128, spectrogram.shape[1]), np.uint8)
+    for pitch, first, last in zip(pitches, onsets, onset_frame(ends), strict=True):
+        matrix[pitch, first : max(last, first + 1)] = 1
+    notes = np.stack([starts, pitches, ends - starts, zeros, zeros], axis=1)
+    return Features(midi, notes, onsets, spectrogram, matrix)
+
+
+def check_soundfont(soundfont: str | Path) -> None:
+    """Raises `UserError` unless the file is there and looks like a soundfont."""
+    try:
+        with open(soundfont, "rb") as stream:
+            head = stream.read(12)
+    except OSError as error:
+        raise UserError(f"{soundfont}: no such soundfont ({error.strerror})") from error
+    if head[:4] != b"RIFF" or head[8:] != b"sfbk":
+        raise UserError(f"{soundfont}: not a soundfont (.sf2)")
+
+
+@functools.lru_cache(maxsize=1)
+def _soundfont_bytes(path: str) -> bytes:
+    check_soundfont(path)
+    return Path(path).read_bytes()
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _define_flags() -> None:
+    flags.DEFINE_string("midi", None, "MIDI file to play.")
+    flags.DEFINE_string("piece", None, "Directory of a built piece to play instead.")
+    flags.DEFINE_string("output", None, "WAV file to write.", required=True)
+    flags.DEFINE_float("tempo", 1.0, "Speed relative to the notated one.", lower_bound=0.05)
+    flags.DEFINE_string("soundfont", None, "Soundfont (.sf2); TimGM6mb if not given.")
+    flags.DEFINE_integer("preset", 0, "General MIDI program.", lower_bound=0, upper_bound=127)
+
+
+def main() -> None:
+    """Renders what the flags name."""
+    import soundfile
+
+    from tfrecords_tools.music import notes_of_midi
+
+    args = flags.FLAGS
+    if bool(args.midi) == bool(args.piece):
+        raise UserError("give one of --midi and --piece")
+    path = Path(args.midi) if args.midi else Path(args.piece) / f"{Path(args.piece).name}.midi"
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    try:
+        music = notes_of_midi(path.read_bytes())
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    if not music.notes:
+        raise UserError(f"{path}: has no notes")
+    pcm = render_audio(music, args.soundfont, args.preset, args.tempo)
+    with atomic_write(args.output) as temporary:
+        soundfile.write(temporary, pcm, SAMPLE_RATE, subtype="PCM_16")
+    print(f"{args.output}: {len(pcm) / SAMPLE_RATE:.1f} s")
+
+
+if __name__ == "__main__":
+    _define_flags()
+    commands.run(main, __doc__)

@@ -1,0 +1,298 @@
+"""LilyPond's SVG pages: tagged note heads and staves, and their pixels.
+
+Pages are engraved with `lilypond/tags.ily`, which wraps every note head and staff in a `<g>` with
+`data-*` attributes. Boxes come from the drawn outlines, scaled to page pixels.
+"""
+
+import functools
+import io
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import lilypond
+import numpy as np
+import resvg_py
+from PIL import Image
+
+from tempo_invariant.errors import UserError
+from tempo_invariant.geometry import PAGE_WIDTH
+
+Box = tuple[float, float, float, float]
+"""left, top, right, bottom."""
+
+
+@dataclass(frozen=True)
+class DrawnHead:
+    """A note head as engraved.
+
+    Attributes:
+        score: index of the `\\score` block, from 0.
+        system: number of the system in the whole output.
+        moment: musical time of the beat in whole notes from the start of the score.
+        grace: time before the beat, negative for grace notes, in whole notes.
+        length: written length in whole notes.
+        pitch: MIDI pitch.
+        tied: whether a tie ends on it.
+        box: page pixels; None for a head that is not visible.
+    """
+
+    score: int
+    system: int
+    moment: Fraction
+    grace: Fraction
+    length: Fraction
+    pitch: int
+    tied: bool
+    box: Box | None
+
+
+@dataclass(frozen=True)
+class DrawnPage:
+    """A page: its note heads, the box of every system, and its size in pixels."""
+
+    heads: tuple[DrawnHead, ...]
+    systems: dict[int, Box]
+    width: int
+    height: int
+
+    @property
+    def first_score(self) -> int:
+        """The lowest score index on the page; 0 for a page without music."""
+        return min((head.score for head in self.heads), default=0)
+
+
+@dataclass(frozen=True)
+class _Transform:
+    """x -> x * scale + shift, for both coordinates."""
+
+    scale_x: float = 1.0
+    scale_y: float = 1.0
+    shift_x: float = 0.0
+    shift_y: float = 0.0
+
+    def then(self, text: str | None) -> "_Transform":
+        """Returns this transform with an inner `transform` attribute applied first."""
+        result = self
+        for name, arguments in re.findall(r"(translate|scale)\s*\(([^)]*)\)", text or ""):
+            values = [float(v) for v in re.split(r"[\s,]+", arguments.strip())]
+            first = values[0]
+            second = values[1] if len(values) > 1 else (first if name == "scale" else 0.0)
+            if name == "translate":
+                result = _Transform(
+                    result.scale_x,
+                    result.scale_y,
+                    result.shift_x + result.scale_x * first,
+                    result.shift_y + result.scale_y * second,
+                )
+            else:
+                result = _Transform(
+                    result.scale_x * first, result.scale_y * second, result.shift_x, result.shift_y
+                )
+        return result
+
+    def box(self, box: Box) -> Box:
+        """Returns the box around the transformed corners."""
+        xs = sorted(x * self.scale_x + self.shift_x for x in (box[0], box[2]))
+        ys = sorted(y * self.scale_y + self.shift_y for y in (box[1], box[3]))
+        return xs[0], ys[0], xs[1], ys[1]
+
+
+def parse_page(svg: str) -> DrawnPage:
+    """Reads note heads and systems of one page.
+
+    Args:
+        svg: text of a page written by LilyPond with `lilypond/tags.ily`.
+
+    Raises:
+        UserError: the text is no SVG page of LilyPond's.
+    """
+    try:
+        root = ElementTree.fromstring(svg)
+        left, top, width, height = (float(v) for v in root.get("viewBox", "").split())
+    except (ElementTree.ParseError, ValueError) as error:
+        raise UserError(f"not an SVG page: {error}") from error
+    scale = PAGE_WIDTH / width
+    outer = _Transform(scale, scale, -left * scale, -top * scale)
+    heads: list[DrawnHead] = []
+    systems: dict[int, Box] = {}
+    for element, transform in _tagged(root, outer):
+        box = _union(_boxes(element, transform))
+        if element.get("data-kind") == "head":
+            heads.append(_head(element, box))
+        elif box is not None:
+            number = int(element.get("data-system", "0"))
+            systems[number] = _union(iter([box, systems.get(number, box)])) or box
+    return DrawnPage(tuple(heads), systems, PAGE_WIDTH, round(height * scale))
+
+
+def _head(element: ElementTree.Element, box: Box | None) -> DrawnHead:
+    def value(key: str) -> str:
+        return element.get(f"data-{key}", "0")
+
+    return DrawnHead(
+        score=int(value("score")),
+        system=int(value("system")),
+        moment=Fraction(value("moment")),
+        grace=Fraction(value("grace")),
+        length=Fraction(value("length")),
+        pitch=round(float(Fraction(value("pitch")))),
+        tied=value("tied") == "1",
+        box=box,
+    )
+
+
+def _tagged(
+    element: ElementTree.Element, transform: _Transform
+) -> Iterator[tuple[ElementTree.Element, _Transform]]:
+    """Yields the tagged elements below `element`, each with the transform that it stands in."""
+    transform = transform.then(element.get("transform"))
+    if element.get("data-kind"):
+        yield element, transform
+        return
+    for child in element:
+        yield from _tagged(child, transform)
+
+
+def _boxes(element: ElementTree.Element, outer: _Transform) -> Iterator[Box]:
+    """Yields the boxes of everything drawn in `element`; `outer` includes its own transform."""
+    for child in element:
+        transform = outer.then(child.get("transform"))
+        shape = child.tag.rpartition("}")[2]
+
+        def numbers(*keys: str, child: ElementTree.Element = child) -> list[float]:
+            return [float(child.get(key, "0")) for key in keys]
+
+        if shape == "path":
+            box = path_box(child.get("d", ""))
+            if box is not None:
+                yield transform.box(box)
+        elif shape == "line":
+            x1, y1, x2, y2 = numbers("x1", "y1", "x2", "y2")
+            yield transform.box((min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)))
+        elif shape == "rect":
+            x, y, width, height = numbers("x", "y", "width", "height")
+            yield transform.box((x, y, x + width, y + height))
+        elif shape in ("circle", "ellipse"):
+            x, y, r, rx, ry = numbers("cx", "cy", "r", "rx", "ry")
+            yield transform.box((x - (rx or r), y - (ry or r), x + (rx or r), y + (ry or r)))
+        elif shape in ("polygon", "polyline"):
+            points = np.array([float(v) for v in re.findall(r"-?[\d.]+", child.get("points", ""))])
+            if points.size:
+                xs, ys = points[0::2], points[1::2]
+                yield transform.box((xs.min(), ys.min(), xs.max(), ys.max()))
+        yield from _boxes(child, transform)
+
+
+def _union(boxes: Iterator[Box]) -> Box | None:
+    array = np.array(list(boxes))
+    if not array.size:
+        return None
+    left, top = array[:, :2].min(axis=0)
+    right, bottom = array[:, 2:].max(axis=0)
+    return float(left), float(top), float(right), float(bottom)
+
+
+_ARGUMENTS = {"M": 2, "L": 2, "H": 1, "V": 1, "C": 6, "S": 4, "Q": 4, "T": 2, "Z": 0}
+
+
+@functools.lru_cache(maxsize=4096)
+def path_box(d: str) -> Box | None:
+    """Returns the box of an SVG path, with exact extremes of its cubic curves.
+
+    Elliptic arcs, which LilyPond's glyphs don't have, end the path.
+    """
+    points: list[tuple[float, float]] = []
+    x = y = start_x = start_y = control_x = control_y = 0.0
+    for command, text in re.findall(r"([MmLlHhVvCcSsQqTtZz])([^A-DF-Za-df-z]*)", d):
+        kind, relative = command.upper(), command.islower()
+        values = [float(v) for v in re.findall(r"[-+]?(?:\d*\.\d+|\d+\.?)(?:[eE][-+]?\d+)?", text)]
+        count = _ARGUMENTS[kind]
+        if kind == "Z":
+            x, y = start_x, start_y
+            continue
+        for index in range(0, len(values) - count + 1, count):
+            part = values[index : index + count]
+            if kind == "H":
+                part = [part[0] + (x if relative else 0), y]
+            elif kind == "V":
+                part = [x, part[0] + (y if relative else 0)]
+            elif relative:
+                part = [v + (y if i % 2 else x) for i, v in enumerate(part)]
+            if kind == "S":
+                part = [2 * x - control_x, 2 * y - control_y, *part]
+            if kind in "CS":
+                points += _cubic_extremes((x, y), part)
+                control_x, control_y = part[2], part[3]
+            x, y = part[-2], part[-1]
+            if kind not in "CS":
+                control_x, control_y = x, y
+            if kind == "M" and index == 0:
+                start_x, start_y = x, y
+            points.append((x, y))
+    if not points:
+        return None
+    array = np.array(points)
+    (left, top), (right, bottom) = array.min(axis=0), array.max(axis=0)
+    return float(left), float(top), float(right), float(bottom)
+
+
+def _cubic_extremes(start: tuple[float, float], rest: list[float]) -> list[tuple[float, float]]:
+    """Returns the points of a cubic Bézier curve where x or y has an extreme."""
+    p = np.array([start, rest[0:2], rest[2:4], rest[4:6]])
+    a, b, c = -p[0] + 3 * p[1] - 3 * p[2] + p[3], 2 * (p[0] - 2 * p[1] + p[2]), p[1] - p[0]
+    found = []
+    for axis in range(2):
+        roots = np.roots([a[axis], b[axis], c[axis]]) if np.any(p[:, axis] != p[0, axis]) else []
+        for t in np.real(roots):
+            if 0 < t < 1:
+                w = np.array([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3])
+                found.append((float(w @ p[:, 0]), float(w @ p[:, 1])))
+    return found
+
+
+def rasterise(svg: str, page: DrawnPage) -> dict[str, np.ndarray]:
+    """Draws a page in two inks, each uint8 [rows, columns].
+
+    "bold": the transparency of the drawing is dropped, as in MSMD's own pages: every pixel that
+    ink touches has the ink's full colour. "thin": anti-aliased on white paper.
+    """
+    sized = re.sub(
+        r'width="[^"]*" height="[^"]*"',
+        f'width="{page.width}" height="{page.height}"',
+        svg,
+        count=1,
+    ).replace("currentColor", "black")
+    fonts = _text_fonts()
+    try:
+        png = resvg_py.svg_to_bytes(
+            svg_string=sized,
+            skip_system_fonts=True,
+            font_files=fonts,
+            font_family="C059",
+            serif_family="C059",
+            sans_serif_family="Nimbus Sans",
+            monospace_family="Nimbus Mono PS",
+        )
+    except ValueError as error:
+        raise UserError(f"a page cannot be drawn: {error}") from error
+    pixels = np.asarray(Image.open(io.BytesIO(bytes(png))).convert("RGBA"))
+    colour = pixels[..., :3].mean(axis=-1)
+    alpha = pixels[..., 3] / 255.0
+    thin = np.rint(colour * alpha + 255 * (1 - alpha)).astype(np.uint8)
+    bold = np.where(alpha > 0, np.rint(colour), 255).astype(np.uint8)
+    return {"bold": bold, "thin": thin}
+
+
+@functools.cache
+def _text_fonts() -> list[str]:
+    """Returns the text fonts that come with LilyPond: pages look the same on every machine."""
+    share = Path(lilypond.executable()).parent.parent / "share" / "lilypond"
+    return [str(path) for path in sorted(share.glob("*/fonts/otf/*.otf")) if _is_text(path.name)]
+
+
+def _is_text(name: str) -> bool:
+    return name.startswith(("C059", "NimbusSans", "NimbusMono"))
