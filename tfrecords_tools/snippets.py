@@ -1,0 +1,41 @@
+"""Cuts sheet snippets at note heads from an MSMD directory and writes them as PNG files.
+
+    python -m tfrecords_tools.snippets --msmd=DIR --output=DIR [--pieces=A,B] [--every=4]
+        [--limit=1000]
+
+Each is 160 x 200 page pixels, one per distinct onset, and named PIECE_pPAGE_sSYSTEM_xCOLUMN.png;
+names.json says for each file which piece, page, system and column of the page it shows.
+"""
+
+from absl import flags
+
+from tempo_invariant import commands
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("msmd", None, "Directory in the published MSMD layout.", required=True)
+flags.DEFINE_string("output", None, "Directory for the PNG files and names.json.", required=True)
+flags.DEFINE_list("pieces", [], "Only these pieces; all, if empty.")
+flags.DEFINE_integer("every", 1, "Only every so many-th onset of a piece.", lower_bound=1)
+flags.DEFINE_integer("limit", None, "At most so many snippets, evenly spaced.", lower_bound=1)
+flags.DEFINE_string("ink", None, "Rendering of the page; the first one, if not given.")
+
+
+def main() -> None:
+    """Runs the command."""
+    from tfrecords_tools import cutting
+
+    count, problems = cutting.write_snippets(
+        FLAGS.msmd,
+        FLAGS.output,
+        pieces=FLAGS.pieces,
+        every=FLAGS.every,
+        limit=FLAGS.limit,
+        ink=FLAGS.ink,
+    )
+    for problem in problems:
+        print(f"skipped: {problem}")
+    print(f"{count} snippets in {FLAGS.output}")
+
+
+if __name__ == "__main__":
+    commands.run(main, __doc__)
