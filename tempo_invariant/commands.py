@@ -1,9 +1,10 @@
 """How every command starts and ends: flags, one-line errors, exit codes."""
 
+import os
 import sys
 from collections.abc import Callable
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from tempo_invariant.errors import UserError
 
@@ -19,6 +20,9 @@ def run(main: Callable[[], None], usage: str) -> None:
         usage: what `--help` prints above the flags.
     """
     sys.modules["__main__"].__doc__ = usage
+    # TensorFlow is imported later and speaks about itself at length.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.set_verbosity(logging.WARNING)
     app.run(lambda argv: _guarded(main, argv), flags_parser=_parse)
 
 
