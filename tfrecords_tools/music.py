@@ -120,21 +120,21 @@ def midi_bytes(music: Music, program: int = 0, tail_seconds: float = 0.0) -> byt
         program: General MIDI program, 0 for the grand piano.
         tail_seconds: silence after the last note, for its sound to fade.
     """
-    events: list[tuple[int, int, mido.Message | mido.MetaMessage]] = [
-        (mark.tick, 0, mido.MetaMessage("set_tempo", tempo=min(mark.microseconds, 0xFFFFFF)))
+    events: list[tuple[int, int, str, dict[str, int]]] = [
+        (mark.tick, 0, "set_tempo", {"tempo": min(mark.microseconds, 0xFFFFFF)})
         for mark in music.tempo
     ]
-    events.append((0, 1, mido.Message("program_change", program=program)))
+    events.append((0, 1, "program_change", {"program": program}))
     for note in merge(music.notes):
-        stop = mido.Message("note_on", note=note.pitch, velocity=0)
-        events.append((note.tick + note.length, 2, stop))
-        start = mido.Message("note_on", note=note.pitch, velocity=VELOCITY)
-        events.append((note.tick, 3, start))
+        stop = {"note": note.pitch, "velocity": 0}
+        events.append((note.tick + note.length, 2, "note_on", stop))
+        events.append((note.tick, 3, "note_on", {"note": note.pitch, "velocity": VELOCITY}))
     events.sort(key=lambda event: event[:2])
     track = mido.MidiTrack()
     now = 0
-    for tick, _, message in events:
-        track.append(message.copy(time=tick - now))
+    for tick, _, kind, values in events:
+        message = mido.MetaMessage if kind == "set_tempo" else mido.Message
+        track.append(message(kind, time=tick - now, **values))
         now = tick
     last = max(music.tempo, default=TempoMark(0, DEFAULT_MICROSECONDS)).microseconds
     tail = round(tail_seconds * 1e6 / last * TICKS_PER_QUARTER)

@@ -246,8 +246,9 @@ def _cubic_extremes(start: tuple[float, float], rest: list[float]) -> list[tuple
     a, b, c = -p[0] + 3 * p[1] - 3 * p[2] + p[3], 2 * (p[0] - 2 * p[1] + p[2]), p[1] - p[0]
     found = []
     for axis in range(2):
-        roots = np.roots([a[axis], b[axis], c[axis]]) if np.any(p[:, axis] != p[0, axis]) else []
-        for t in np.real(roots):
+        if np.all(p[:, axis] == p[0, axis]):
+            continue
+        for t in np.real(np.roots([a[axis], b[axis], c[axis]])):
             if 0 < t < 1:
                 w = np.array([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3])
                 found.append((float(w @ p[:, 0]), float(w @ p[:, 1])))

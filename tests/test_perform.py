@@ -1,0 +1,112 @@
+"""Tests of performances: MIDI, audio and its features."""
+
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pretty_midi
+import pytest
+import soundfile
+
+from tempo_invariant.errors import UserError
+from tempo_invariant.geometry import SAMPLE_RATE
+from tfrecords_tools.music import Music, Note, TempoMark, merge, midi_bytes, notes_of_midi
+from tfrecords_tools.perform import (
+    default_soundfont,
+    perform,
+    render_audio,
+    render_midi,
+    soundfont_name,
+)
+
+# Quarters at 120, and from the fifth quarter on at 60: struck at 0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0 s.
+MUSIC = Music(
+    tuple(Note(384 * k, 60 + k, 300) for k in range(7)),
+    (TempoMark(0, 500_000), TempoMark(4 * 384, 1_000_000)),
+)
+SECONDS = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0]
+
+
+def test_times_agree_with_pretty_midi_at_every_tempo():
+    assert MUSIC.seconds([note.tick for note in MUSIC.notes]).tolist() == SECONDS
+    for tempo in (0.5, 1.0, 1.1):
+        played = MUSIC.at_tempo(tempo)
+        midi = pretty_midi.PrettyMIDI(io.BytesIO(midi_bytes(played, program=4)))
+        [instrument] = midi.instruments
+        assert instrument.program == 4
+        assert {note.velocity for note in instrument.notes} == {64}
+        starts = sorted(note.start for note in instrument.notes)
+        np.testing.assert_allclose(starts, np.array(SECONDS) / tempo, atol=1e-5)
+        np.testing.assert_allclose(
+            played.seconds([note.tick for note in played.notes]), starts, atol=1e-6
+        )
+
+
+def test_music_survives_a_midi_file():
+    assert notes_of_midi(midi_bytes(MUSIC)) == MUSIC
+    with pytest.raises(UserError, match="not a MIDI file"):
+        notes_of_midi(b"no music")
+
+
+def test_merge_keeps_the_longest_and_ends_it_where_it_is_struck_again():
+    notes = [Note(0, 60, 100), Note(0, 60, 500), Note(400, 60, 50), Note(0, 64, 500)]
+    assert merge(notes) == (Note(0, 60, 400), Note(0, 64, 500), Note(400, 60, 50))
+
+
+def test_audio_starts_where_the_notes_do():
+    music = Music(tuple(Note(768 * k + 384, 60 + k, 200) for k in range(6)), MUSIC.tempo[:1])
+    for tempo in (1.0, 0.8):
+        pcm = render_audio(music, tempo=tempo)
+        assert 0.01 < np.abs(pcm).max() < 0.5  # neither silent nor near full scale
+        for note, second in zip(music.notes, 0.5 + np.arange(6), strict=True):
+            start = round(second / tempo * SAMPLE_RATE)
+            around = pcm[start - 2205 : start + 2205]
+            # Quiet until the note, and a tenth of its height at most 15 ms after it.
+            loud = np.abs(around) > 0.1 * np.abs(around).max()
+            assert 0 <= np.argmax(loud) - 2205 <= 0.015 * SAMPLE_RATE, (tempo, note)
+
+
+def test_features_have_the_published_shapes_and_the_pitch_that_sounds():
+    features = perform(MUSIC, default_soundfont(), 0, 0.5)
+    frames = features.spectrogram.shape[1]
+    assert features.spectrogram.shape[0] == 92 and features.spectrogram.dtype == np.float32
+    assert features.matrix.shape == (128, frames)
+    assert features.notes.shape == (7, 5)
+    np.testing.assert_allclose(features.notes[:, 0], np.array(SECONDS) * 2, atol=1e-6)
+    assert features.onsets.tolist() == [0, 20, 40, 60, 80, 120, 160]
+    assert features.notes[:, 1].tolist() == list(range(60, 67))
+    assert features.matrix[60, :10].all() and not features.matrix[61, :20].any()
+    assert frames > 160 + 20  # the last note fades within the recording
+
+
+def test_sounds_have_names_fit_for_files():
+    assert soundfont_name("/somewhere/FluidR3_GM.sf2") == "FluidR3_GM"
+    assert soundfont_name("My Piano (ü).sf2", 4) == "My-Piano-----p4"
+
+
+def test_a_bad_soundfont_is_named(tmp_path):
+    bad = tmp_path / "bad.sf2"
+    bad.write_bytes(b"not a soundfont at all")
+    with pytest.raises(UserError, match="bad.sf2: not a soundfont"):
+        render_midi(midi_bytes(MUSIC), bad)
+    bad.write_bytes(b"RIFF\x10\x00\x00\x00sfbk" + bytes(16))
+    with pytest.raises(UserError, match="bad.sf2: cannot be played"):
+        render_midi(midi_bytes(MUSIC), bad)
+    with pytest.raises(UserError, match="missing.sf2: no such soundfont"):
+        render_midi(midi_bytes(MUSIC), tmp_path / "missing.sf2")
+
+
+def test_command_writes_a_recording(tmp_path):
+    (tmp_path / "a.midi").write_bytes(midi_bytes(MUSIC))
+    command = [sys.executable, "-m", "tfrecords_tools.perform", f"--output={tmp_path}/a.wav"]
+    done = subprocess.run(
+        [*command, f"--midi={tmp_path}/a.midi", "--tempo=2"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    info = soundfile.info(tmp_path / "a.wav")
+    assert (info.samplerate, info.channels) == (SAMPLE_RATE, 1)
+    last = (4.0 + 300 / 384) / 2
+    assert last + 1 < info.duration < last + 3
+    failed = subprocess.run([*command, "--midi=nowhere.midi"], capture_output=True, text=True)
+    assert (failed.returncode, failed.stderr) == (1, "error: nowhere.midi: no such file\n")
