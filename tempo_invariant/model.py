@@ -6,7 +6,7 @@ Section 2 of the paper; sizes and order of layers as in the authors' published c
 import keras
 from keras import ops
 
-from tempo_invariant import cca, geometry, layers
+from tempo_invariant import cca, geometry, layers, normalization
 from tempo_invariant.config import ModelConfig
 
 NORMALIZATION = {"momentum": 0.9, "epsilon": 1e-4}
@@ -95,10 +95,10 @@ def _attend(spectrogram, config, synchronized):
 
 
 def _encoder(image, name, config, synchronized):
-    """Convolutions, then `embedding_size` features; no bias, since the projection has one."""
+    """Convolutions, then `embedding_size` features, shifted by nothing but the projection."""
     maps = _convolutions(image, name, config, synchronized)
     maps = _convolution(config.embedding_size, 1, f"{name}_channels", config)(maps)
-    maps = _normalization(f"{name}_channels_norm", synchronized)(maps)
+    maps = _normalization(f"{name}_channels_norm", synchronized, center=False)(maps)
     return keras.layers.Dense(
         config.embedding_size,
         use_bias=False,
@@ -134,8 +134,10 @@ def _convolution(filters, size, name, config, activation=None, use_bias=False):
     )
 
 
-def _normalization(name, synchronized):
-    return keras.layers.BatchNormalization(name=name, synchronized=synchronized, **NORMALIZATION)
+def _normalization(name, synchronized, center=True):
+    return normalization.FusedBatchNormalization(
+        name=name, synchronized=synchronized, center=center, **NORMALIZATION
+    )
 
 
 def _projection(config):

@@ -22,6 +22,12 @@ def _context():
     return context if context is not None and context.num_replicas_in_sync > 1 else None
 
 
+def count():
+    """Number of replicas that share the batch of the running step, 1 outside any strategy."""
+    context = _context()
+    return 1 if context is None else context.num_replicas_in_sync
+
+
 def global_sum(values):
     """Sum of a tensor over replicas.
 
