@@ -129,7 +129,7 @@ def deserialize(serialized: Any) -> Record:
     for key in ("piece", "performance", "soundfont"):
         values[key] = values[key].decode()
     values["inks"] = tuple(ink.decode() for ink in values["inks"])
-    values["tempo"] = float(values["tempo"])
+    values["tempo"] = round(float(values["tempo"]), 6)
     return Record(**values)
 
 

@@ -99,7 +99,7 @@ def hash_split(pieces: Sequence[str]) -> dict[str, list[str]]:
     """Splits pieces 80/10/10 into train, valid and test by the SHA-256 of their names.
 
     A piece stays where it is when others are added. Only where a small collection would leave a
-    split empty does it take the piece with the nearest hash from train.
+    split empty does it take a piece from the largest one.
     """
     shares = {
         piece: int.from_bytes(hashlib.sha256(piece.encode()).digest()[:8], "big") / 2**64
@@ -110,9 +110,10 @@ def hash_split(pieces: Sequence[str]) -> dict[str, list[str]]:
     for piece in ordered:
         held_out = {0: "test", 1: "valid"}.get(int(shares[piece] / HELD_OUT_SHARE), "train")
         split[held_out].append(piece)
-    for name in ("test", "valid"):
-        if not split[name] and len(split["train"]) > 1:
-            split[name].append(split["train"].pop(0))
+    for name in ("train", "test", "valid"):
+        largest = max(split.values(), key=len)
+        if not split[name] and len(largest) > 1:
+            split[name].append(largest.pop(-1 if name == "train" else 0))
     return {name: sorted(split[name]) for name in schema.SPLITS}
 
 

@@ -4,7 +4,8 @@
 
 The table has, for each piece, the share of notes that a note head shows and of note heads (neither
 tied nor without a system) that a note plays. A picture is right when the circled note heads, in
-the middle of the snippet, are what starts to sound in the middle of the excerpt (white marks).
+the middle of the snippet, are what starts to sound in the middle of the excerpt: right of the
+arrows, which mark the bands of their pitches.
 """
 
 from absl import flags

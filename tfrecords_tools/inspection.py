@@ -222,7 +222,9 @@ def _draw_excerpt(
     padded = np.pad(performance.spectrogram, [(0, 0), (frames, frames)])
     first = frame + frames - frames // 2
     axis.imshow(padded[:, first : first + frames], origin="lower", aspect="auto", cmap="magma")
-    axis.axvline(frames // 2 - 0.5, color="white", linewidth=0.4)
+    for ends in ((-0.5, 4), (BANDS - 5, BANDS - 0.5)):
+        axis.plot([frames // 2] * 2, ends, color="white", linewidth=1)
     bands = band_of_pitch(np.array(pitches))
-    axis.scatter(np.full(len(bands), frames // 2), bands, s=14, color="white", marker="4")
+    axis.scatter(np.full(len(bands), frames // 2 - 2), bands, s=16, color="cyan", marker=">")
+    axis.set_xlim(-0.5, frames - 0.5)
     axis.set_ylim(-0.5, BANDS - 0.5)
