@@ -170,14 +170,18 @@ def _environment() -> dict[str, str]:
 
 def _error_lines(log: str) -> Iterator[str]:
     """Yields `FILE:LINE: message` for every error in LilyPond's log."""
-    for path, line, message in _ERROR.findall(log):
+    found = list(_ERROR.finditer(log))
+    for index, match in enumerate(found):
+        path, line, message = match.groups()
+        if message.startswith("Guile signaled"):  # what went wrong comes after the expression
+            end = found[index + 1].start() if index + 1 < len(found) else len(log)
+            block = re.split(r"^.*(?:warning|error): ", log[match.end() : end], flags=re.MULTILINE)
+            told = [text.strip() for text in block[0].splitlines() if text.strip()]
+            message = told[-1] if told else message
         yield f"{os.path.basename(path)}:{line}: {message.strip()}"
     for message in re.findall(r"^(?:fatal )?error: (.*)$", log, re.MULTILINE):
         if not message.startswith("failed files"):
             yield message.strip()
-    if "GNU LilyPond" not in log and re.search(r"^(?:guile|.*\.scm:\d+)", log, re.MULTILINE):
-        lines = [line.strip() for line in log.splitlines() if line.strip()]
-        yield " ".join(lines[-1].split())[:200]
 
 
 def _natural(path: Path) -> list[int]:

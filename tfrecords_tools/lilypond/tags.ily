@@ -6,6 +6,10 @@
 %% system. The tempo marks go to the file "tempo.tsv": score, time, whole notes a minute.
 \version "2.24.0"
 
+%% Functions that old sources call and convert-ly leaves; they only changed the grouping of beams.
+#(define-public (override-auto-beam-setting . arguments) (make-music 'SequentialMusic))
+#(define-public (revert-auto-beam-setting . arguments) (make-music 'SequentialMusic))
+
 #(define tags:scores 0)
 #(define tags:systems (make-hash-table))
 #(define tags:tempo-file (open-output-file "tempo.tsv"))
@@ -64,7 +68,8 @@
          (lambda (grob)
            (tags:attributes "kind" "staff" "score" score "system" (tags:system-number grob)))))
        ((tie-interface engraver grob source-engraver)
-        (set! ties (cons grob ties))))
+        (if (ly:spanner? grob)  ; not a half tie after a repeat
+            (set! ties (cons grob ties)))))
       ((process-music engraver)
        (let ((now (ly:context-property context 'tempoWholesPerMinute)))
          (if (and (ly:moment? now) (not (equal? now tempo)))
