@@ -37,7 +37,7 @@ right = \relative d'' {
   e16 dis cis dis e dis cis dis |
   e8 gis, a d |
   cis16 d e8 a, d, |
-  cis16 d e8 a,4_\markup \italic "D.C. al Fine" |
+  cis16 d e8 a,4 |
   \bar "|."
 }
 
@@ -62,7 +62,7 @@ left = \relative d, {
   e,8 e' e, e' |
   e,8 d' cis d |
   e4 a,8 d |
-  cis16 d e8 a,4 |
+  cis16 d e8 a,4-\tweak self-alignment-X #RIGHT _\markup \italic "D.C. al Fine" |
   \bar "|."
 }
 

@@ -17,6 +17,7 @@ global = {
 
 right = {
   \clef treble
+  \slurUp
   e'4\p( |
   cis''8. d''16 <d' gis' b'>4 <d' gis' b'> |
   <d' gis' b'>2) <d'' fis''>4( |
@@ -34,11 +35,11 @@ right = {
       d'2
     }
   >>
-  \oneVoice <d' gis'>4( |
+  \oneVoice \slurUp <d' gis'>4( |
   <d' gis'>8. <cis' a'>16 <cis' cis''>4 <cis' cis''> |
-  <cis' cis''>2) \slurUp e'4~( |
+  <cis' cis''>2) e'4~( |
   <<
-    { \voiceTwo \slurUp <e' gis'>4 }
+    { \voiceTwo <e' gis'>4 }
     \new Voice { \voiceOne cis''8. d''16 }
   >>
   \oneVoice <d' gis' b'>4 <d' gis' b'> |
@@ -47,7 +48,7 @@ right = {
     { \voiceOne s4 <a'' cis'''> <a'' cis'''> }
     \new Voice { \voiceTwo <bis' dis''>8. <cis'' e''>16~ <cis'' e''>2 }
   >> |
-  \oneVoice <ais' cis'' e'' ais'' cis'''>2)\arpeggio <ais' cis''>4( |
+  \oneVoice \slurUp <ais' cis'' e'' ais'' cis'''>2)\arpeggio <ais' cis''>4( |
   <ais' cis''>8. <b' d''>16 <b' fis''>4 <a' fis''> |
   <gis' fis''>2) <d' gis'>4( |
   <d' b'>8. <cis' a'>16
@@ -94,6 +95,11 @@ left = {
     \new Staff = "right" { \global \right }
     \new Staff = "left" { \global \left }
   >>
-  \layout { }
+  \layout {
+    \context {
+      \Score
+      \override SpacingSpanner.base-shortest-duration = #(ly:make-moment 1/16)
+    }
+  }
   \midi { }
 }

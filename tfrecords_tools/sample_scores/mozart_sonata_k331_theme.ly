@@ -35,7 +35,7 @@ right = \relative c'' {
     b8.( cis16 b8) d4 d8 |
     a4( b8 cis4) <fis, b d>8\sf |
     <e a cis>4\p <e gis b>8 << { <gis b>4( <a cis>8) } \\ { e4. } >> |
-    << { <a cis>4 <gis d'>8 <a e'>4 } \\ { e4\f e8 e4 } >> fis'16( gis32 a) |
+    <e a cis>4\f <e gis d'>8 <e a e'>4 fis'16( gis32 a) |
     a,4 << { cis16( b) } \\ { gis8 } >> a4 r8 |
   }
 }

@@ -44,10 +44,10 @@ right = \relative c' {
   r8 <c f a> <c f a> r r <f a c> <f a c> r |
   r8 <f bes d> <bes d> r r <f a c> <f a c> r |
   r8 <e bes' c> <e bes' c>4 r8 <c f a> <c f a>4 |
-  r8 <c g'> r <f g b> r <e g c> <e g c> c\f |
+  r8 <c g'> r <f g b> r <e g c> <e g c> c\noBeam\f |
   \middle
   r8 <e bes' c> <e bes' c>4 r8 <c f a> <c f a> <c f a> |
-  r8 <d g> r <bes c> r <a c f> <a c f> c |
+  r8 <d g> r <bes c> r <a c f> <a c f> c\noBeam |
   \middle
   r8 <e bes' c> <e bes' c>4 r8 <c f a> <c f a> <c f a> |
   r8 <d g> r <bes c> r <a c f> <a c f>
