@@ -34,7 +34,9 @@ def _define_flags() -> None:
     flags.DEFINE_list("tempo", ["1.0"], "Speeds relative to the notated one, with commas.")
     flags.DEFINE_list("ink", ["bold", "thin"], "How pages are drawn; the first goes to img/.")
     flags.DEFINE_integer("jobs", None, "Processes; one per core if not given.", lower_bound=1)
-    flags.DEFINE_float("timeout", 180.0, "Seconds that a score may take.", lower_bound=1.0)
+    flags.DEFINE_float(
+        "timeout", 180.0, "Processor seconds that a score may take to engrave.", lower_bound=1.0
+    )
 
 
 def _options():

@@ -1,8 +1,11 @@
 """LilyPond source to pages with note heads in musical time."""
 
+import contextlib
 import logging
 import os
 import re
+import resource
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +19,10 @@ from tfrecords_tools.svg import DrawnPage, parse_page
 
 SETTINGS = Path(__file__).parent / "lilypond" / "tags.ily"
 TIMEOUT_SECONDS = 180
+"""Processor time that LilyPond may take for a score."""
+
+_WAITING = 10
+"""How many times that it may take by the clock: the machine may be busy with other things."""
 
 _INCLUDE = re.compile(r'^[^%\n]*?\\include\s+"([^"\n]+)"', re.MULTILINE)
 _VERSION = re.compile(r'\\version\s+"([\d.]+)"')
@@ -57,7 +64,7 @@ def engrave(
         source: the LilyPond file.
         workspace: an empty directory for intermediate files, which `Engraving.midis` lie in.
         root: top of the tree that included files may come from; by default the source's folder.
-        timeout_seconds: limit for LilyPond.
+        timeout_seconds: limit of LilyPond's processor time (ten times that by the clock).
 
     Raises:
         UserError: the source is missing, or no page with music came out of it; the message says
@@ -147,21 +154,28 @@ def _run_lilypond(source: Path, output: Path, timeout_seconds: float) -> tuple[s
     ]
     log = output / "lilypond.log"
     with log.open("wb") as stream:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            cwd=output,
+            env=_environment(),
+        )
         try:
-            done = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=stream,
-                cwd=output,
-                env=_environment(),
-                timeout=timeout_seconds,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise UserError(
-                f"{source.name}: LilyPond did not finish in {timeout_seconds:g} s"
-            ) from error
-    return log.read_text(encoding="utf-8", errors="replace"), done.returncode
+            limit = max(1, round(timeout_seconds))
+            if hasattr(resource, "prlimit"):  # Linux
+                with contextlib.suppress(ProcessLookupError):
+                    resource.prlimit(process.pid, resource.RLIMIT_CPU, (limit, limit + 5))
+            returncode = process.wait(timeout=timeout_seconds * _WAITING)
+        except subprocess.TimeoutExpired:
+            returncode = -signal.SIGXCPU
+        finally:
+            process.kill()
+            process.wait()
+    if returncode == -signal.SIGXCPU:
+        raise UserError(f"{source.name}: LilyPond did not finish in {timeout_seconds:g} s")
+    return log.read_text(encoding="utf-8", errors="replace"), returncode
 
 
 def _environment() -> dict[str, str]:
