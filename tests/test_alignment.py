@@ -59,18 +59,26 @@ def test_heads_find_their_notes_and_ties_and_hidden_heads_do_not(tmp_path):
 
 
 def test_grace_notes_take_nine_fortieths_before_the_beat(tmp_path):
-    # An eighth is 192 ticks; 192 * 9 / 40 = 43.2, so it sounds at 384 - 43.
+    # An eighth is 192 ticks; 192 * 9 / 40 = 43.2, so it sounds at floor(340.8).
     heads = [head(0, 60), head("1/4", 72, grace="-1/8", length="1/8"), head("1/4", 71)]
-    midi = midi_file(tmp_path, "a.midi", [(0, 60, 384), (341, 72, 43), (384, 71, 384)])
+    midi = midi_file(tmp_path, "a.midi", [(0, 60, 384), (340, 72, 43), (384, 71, 384)])
     result = align(heads, [midi])
-    assert [result.music.notes[e].tick for e in result.events] == [0, 341, 384]
+    assert [result.music.notes[e].tick for e in result.events] == [0, 340, 384]
     # Without MIDI the heads are played, at the same places.
     alone = align(heads, [])
     assert [(note.tick, note.length) for note in alone.music.notes] == [
         (0, 384),
-        (341, 43),
+        (340, 43),
         (384, 384),
     ]
+
+
+def test_ticks_of_tuplets_may_be_rounded_either_way(tmp_path):
+    heads = [head(Fraction(k, 20), 60, length="1/20") for k in range(5)]  # a tick is 1/76.8
+    notes = [(0, 60, 76), (77, 60, 76), (153, 60, 77), (230, 60, 77), (308, 60, 76)]
+    result = align(heads, [midi_file(tmp_path, "a.midi", notes)])
+    assert result.events == (0, 1, 2, 3, 4)
+    assert [note.tick for note in align(heads, []).music.notes] == [0, 76, 153, 230, 307]
 
 
 def test_repeats_that_the_midi_plays_out_are_played_from_the_page_once(tmp_path):

@@ -1,12 +1,13 @@
 """Joins drawn note heads with the notes that are played.
 
 LilyPond's MIDI has 384 ticks a quarter, and grace notes sound at 9/40 of their written length
-before the beat, so a head is played at tick (moment + grace * 9/40) * 1536. A score whose MIDI
-says something else than its page (repeats played out, hands missing, none at all) is played from
-its heads, each once.
+before the beat, so a head is played at tick (moment + grace * 9/40) * 1536, rounded down. A score
+whose MIDI says something else than its page (repeats played out, hands missing, none at all) is
+played from its heads, each once.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -51,7 +52,7 @@ class Alignment:
 
 def head_tick(head: DrawnHead) -> int:
     """Returns the tick, from the start of its score, at which a head is played."""
-    return round((head.moment + head.grace * GRACE) * TICKS_PER_WHOLE)
+    return math.floor((head.moment + head.grace * GRACE) * TICKS_PER_WHOLE)
 
 
 def align(
@@ -93,7 +94,8 @@ def align(
         for i, tick in keys.items():
             moments[i] = (tick + offset) / (TICKS_PER_WHOLE / 4)
             if heads[i].box is not None:
-                events[i] = index_of.get((tick, heads[i].pitch))
+                key = _find(index_of, tick, heads[i].pitch)
+                events[i] = None if key is None else index_of[key]
         notes += [Note(note.tick + offset, note.pitch, note.length) for note in music.notes]
         marks += [TempoMark(mark.tick + offset, mark.microseconds) for mark in music.tempo]
         end = max((note.tick + note.length for note in notes), default=0)
@@ -129,21 +131,28 @@ def _choose_midi(
 
     Of files that fit equally well, the one at the score's own position wins.
     """
-    visible = {(ticks[i], heads[i].pitch) for i in ticks if heads[i].box is not None}
-    struck = {
-        (ticks[i], heads[i].pitch) for i in ticks if heads[i].box is not None and not heads[i].tied
-    }
     best, best_share = None, 0.0
     for index, music in enumerate(played):
-        if index in used or not music.notes or not struck:
+        if index in used or not music.notes:
             continue
         sounding = {(note.tick, note.pitch) for note in music.notes}
-        with_head = len(sounding & visible) / len(sounding)
-        with_note = len(sounding & struck) / len(struck)
+        found = {i: _find(sounding, ticks[i], heads[i].pitch) for i in ticks if heads[i].box}
+        struck = [i for i in found if not heads[i].tied]
+        with_head = len({key for key in found.values() if key}) / len(sounding)
+        with_note = sum(found[i] is not None for i in struck) / max(1, len(struck))
         share = min(with_head, with_note) + (1e-9 if index == position else 0.0)
         if min(with_head, with_note) >= MINIMUM_SHARE and share > best_share:
             best, best_share = index, share
     return best
+
+
+def _find(sounding: Container[tuple[int, int]], tick: int, pitch: int) -> tuple[int, int] | None:
+    """Returns the key of the note that a head is played by; ticks may be one apart.
+
+    LilyPond's ticks are computed in floating point.
+    """
+    keys = ((tick + distance, pitch) for distance in (0, 1, -1))
+    return next((key for key in keys if key in sounding), None)
 
 
 def _marks_of_score(
