@@ -51,7 +51,7 @@ class ServerConfig:
     host: str = "localhost"
     port: int = 8500
     max_message_bytes: int = 64 * 2**20
-    max_concurrent_requests: int = 32
+    max_concurrent_requests: int = 64
     workers: int = os.cpu_count() or 1
     versions_kept: int = 1
     poll_seconds: float = 2.0
@@ -112,11 +112,11 @@ class ModelServer:
         self.store.stop()
 
     def run_until_signal(self) -> None:
-        """Starts, and stops on SIGTERM or SIGINT; a second signal ends the process at once."""
+        """Starts, and stops on SIGTERM or SIGINT; a second SIGINT ends the process at once."""
         signalled = threading.Event()
 
         def on_signal(number: int, _frame) -> None:
-            if signalled.is_set():
+            if signalled.is_set() and number == signal.SIGINT:
                 os._exit(128 + number)
             signalled.set()
 

@@ -65,8 +65,10 @@ def _draw_audio(weights, sound, answer: Answer) -> None:
 def _draw_snippet(axis, number: int, match: Match) -> None:
     piece, page, system, x = match.place
     where = "" if page == "-" else f"\npage {page}, system {system}, x {x}"
-    axis.set_axis_off()
-    axis.imshow(read_snippet(match.path), cmap="gray", vmin=0, vmax=geometry.PAPER)
+    image = read_snippet(match.path)
+    axis.imshow(image, cmap="gray", vmin=0, vmax=geometry.PAPER)
+    axis.axvline((image.shape[1] - 1) / 2, color="tab:red", linewidth=0.8, alpha=0.6)
+    axis.set(xticks=[], yticks=[])
     axis.set_title(f"{number}. {_shorten(piece)} ({match.similarity:.3f}){where}", fontsize=8)
 
 

@@ -22,6 +22,7 @@ flags.DEFINE_string("model_name", "tempo_invariant", "The model's name at the se
 flags.DEFINE_string("audio", None, "The recording, of any format and rate.", required=True)
 flags.DEFINE_string("sheets", None, "Directory of PNG snippets, 200 x 160 pixels.", required=True)
 flags.DEFINE_float("at", None, "Middle of the excerpt in seconds; default: of the recording.")
+flags.DEFINE_float("timeout", 60.0, "Seconds to wait for one answer of the server.", 0.001)
 flags.DEFINE_integer("top", 5, "How many snippets to show.", 1)
 flags.DEFINE_string("picture", None, "File for a picture of excerpt, attention and snippets.")
 
@@ -33,9 +34,11 @@ def main() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # one small request needs no GPU
     from serving import search
+    from serving.client import EmbeddingClient
 
     values = flags.FLAGS
-    answer = search.query(values.server, values.model_name, values.audio, values.sheets, values.at)
+    with EmbeddingClient(values.server, values.model_name, values.timeout) as client:
+        answer = search.query(client, values.audio, values.sheets, values.at)
     matches = answer.matches[: values.top]
     print(
         f"{values.audio} around {answer.excerpt.centre_seconds:.2f} s, "

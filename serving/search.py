@@ -199,8 +199,7 @@ class Answer:
 
 
 def query(
-    server: str,
-    model_name: str,
+    client: EmbeddingClient,
     audio: str | Path,
     sheets: str | Path,
     at_seconds: float | None = None,
@@ -208,8 +207,7 @@ def query(
     """Ranks the snippets of a directory for one excerpt of a recording.
 
     Args:
-        server: HOST:PORT.
-        model_name: the model's name there.
+        client: the server.
         audio: an audio file.
         sheets: directory of PNG snippets, 160 x 200.
         at_seconds: the middle of the excerpt; None is the middle of the recording.
@@ -218,11 +216,10 @@ def query(
         UserError: input that cannot be used, or a server that does not answer.
     """
     paths = find_snippets(sheets)
-    with EmbeddingClient(server, model_name) as client:
-        excerpt = read_excerpt(audio, client.model.frames, at_seconds)
-        embedded = client.embed_audio(excerpt.pcm[None])
-        matches = rank(client, embedded.embedding[0], paths)
-        return Answer(excerpt, embedded, matches, client.model.version)
+    excerpt = read_excerpt(audio, client.model.frames, at_seconds)
+    embedded = client.embed_audio(excerpt.pcm[None])
+    matches = rank(client, embedded.embedding[0], paths)
+    return Answer(excerpt, embedded, matches, client.model.version)
 
 
 def _window_samples(frames: int) -> int:

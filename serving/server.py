@@ -21,7 +21,7 @@ _MESSAGE_MB = flags.DEFINE_integer(
 )
 _CONCURRENT = flags.DEFINE_integer(
     "max_concurrent_requests",
-    32,
+    64,
     "Predictions that may run or wait; further ones get RESOURCE_EXHAUSTED.",
     lower_bound=1,
 )

@@ -54,6 +54,11 @@ def sheets(tmp_path) -> Path:
     return directory
 
 
+def ask(server: str, recording: Path, sheets: Path, name: str = NAME) -> search.Answer:
+    with EmbeddingClient(server, name) as client:
+        return search.query(client, recording, sheets)
+
+
 def run_command(*arguments: str) -> subprocess.CompletedProcess:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
     return subprocess.run(
@@ -66,7 +71,7 @@ def run_command(*arguments: str) -> subprocess.CompletedProcess:
 
 
 def test_snippets_are_ranked_by_similarity_and_placed_by_their_names(server, recording, sheets):
-    answer = search.query(server, NAME, recording, sheets)
+    answer = ask(server, recording, sheets)
     similarities = [match.similarity for match in answer.matches]
     # 0.5 * grey / 255 + 0.25 ** 2
     np.testing.assert_allclose(similarities, [0.5625, 0.2625, 0.1625], atol=1e-5)
@@ -150,7 +155,7 @@ def test_images_that_cannot_be_used_are_reported_and_the_rest_is_ranked(
     whole = (sheets / "loose.png").read_bytes()
     (sheets / "cut.png").write_bytes(whole[: len(whole) // 2])
     Image.new("L", (100, 80)).save(sheets / "small.png")
-    answer = search.query(server, NAME, recording, sheets)
+    answer = ask(server, recording, sheets)
     assert len(answer.matches) == 3
     skipped = [record.getMessage() for record in caplog.records]
     assert len(skipped) == 3
@@ -163,19 +168,19 @@ def test_without_one_usable_image_there_is_no_answer(server, recording, tmp_path
     directory = tmp_path / "bad"
     directory.mkdir()
     with pytest.raises(UserError, match="no PNG files"):
-        search.query(server, NAME, recording, directory)
+        ask(server, recording, directory)
     (directory / "a.png").write_bytes(b"no image")
     with pytest.raises(UserError, match="none of 1 images in .*bad can be used"):
-        search.query(server, NAME, recording, directory)
+        ask(server, recording, directory)
     with pytest.raises(UserError, match="no such directory"):
-        search.query(server, NAME, recording, tmp_path / "nowhere")
+        ask(server, recording, tmp_path / "nowhere")
 
 
 def test_a_wrong_model_and_a_wrong_server_are_told_apart(server, recording, sheets):
     with pytest.raises(UserError, match="has no model 'other'"):
-        search.query(server, "other", recording, sheets)
+        ask(server, recording, sheets, "other")
     with pytest.raises(UserError, match="no server answers at localhost:1 "):
-        search.query("localhost:1", NAME, recording, sheets)
+        ask("localhost:1", recording, sheets)
 
 
 def test_a_model_of_another_kind_is_refused(tmp_path):
@@ -205,7 +210,7 @@ def test_a_version_that_is_replaced_meanwhile_is_not_mixed_with_the_new_one(tmp_
 
 
 def test_the_picture_shows_the_snippets_it_is_given(server, recording, sheets, tmp_path):
-    answer = search.query(server, NAME, recording, sheets)
+    answer = ask(server, recording, sheets)
     path = tmp_path / "pictures" / "answer.png"
     picture.draw(answer, answer.matches[:1], path)
     white = np.asarray(Image.open(path).convert("L"))
