@@ -14,6 +14,7 @@ from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_p
 
 from serving.model_store import LoadedVersion, ModelStore
 from serving.service import Admission, ModelService, PredictionService
+from serving.validation import InputLimits
 from tempo_invariant.errors import UserError
 
 _SPARE_THREADS = 8
@@ -39,6 +40,7 @@ class ServerConfig:
         port: port to listen on; 0 takes a free one.
         max_message_bytes: the largest message received or sent, and the most that one decoded
             input may take.
+        max_batch_size: the most rows in a request.
         max_concurrent_requests: predictions that may run or wait; further ones are turned away.
         workers: predictions that run at the same time.
         versions_kept: how many of the newest versions are served.
@@ -51,6 +53,7 @@ class ServerConfig:
     host: str = "localhost"
     port: int = 8500
     max_message_bytes: int = 64 * 2**20
+    max_batch_size: int = 256
     max_concurrent_requests: int = 64
     workers: int = os.cpu_count() or 1
     versions_kept: int = 1
@@ -70,11 +73,12 @@ class ModelServer:
 
     def __init__(self, config: ServerConfig):
         self.config = config
+        limits = InputLimits(config.max_message_bytes, config.max_batch_size)
         self.store = ModelStore(
             config.model_base_path,
             config.model_name,
             config.versions_kept,
-            lambda directory: LoadedVersion(directory, config.max_message_bytes),
+            lambda directory: LoadedVersion(directory, limits),
         )
         self._admission = Admission(config.workers, config.max_concurrent_requests)
         self._health = health.HealthServicer()

@@ -13,13 +13,12 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from tensorflow_serving.apis import get_model_status_pb2, predict_pb2, prediction_log_pb2
 
-from serving.validation import RequestError, check_names, decode_inputs, one_line
+from serving.validation import InputLimits, RequestError, check_names, decode_inputs, one_line
 
 State = get_model_status_pb2.ModelVersionStatus
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 MAX_WARMUP_REQUESTS = 1000
 DEFAULT_SIGNATURE = "serving_default"
-DEFAULT_MAX_BYTES = 64 * 2**20
 
 
 class LoadedVersion:
@@ -27,13 +26,13 @@ class LoadedVersion:
 
     Args:
         directory: the SavedModel; its name is the version number.
-        max_bytes: the most that one decoded input may take.
+        limits: what one request may ask for.
     """
 
-    def __init__(self, directory: Path, max_bytes: int = DEFAULT_MAX_BYTES):
+    def __init__(self, directory: Path, limits: InputLimits | None = None):
         self.number = int(directory.name)
         self.signature_defs = _read_signature_defs(directory)
-        self._max_bytes = max_bytes
+        self._limits = limits or InputLimits()
         self._model = tf.saved_model.load(str(directory))
         self._warm_up(directory / WARMUP_FILE)
 
@@ -59,7 +58,7 @@ class LoadedVersion:
         name = request.model_spec.signature_name or DEFAULT_SIGNATURE
         signature = self.signature(name)
         check_names("output", request.output_filter, signature.outputs)
-        inputs = decode_inputs(request.inputs, signature, self._max_bytes)
+        inputs = decode_inputs(request.inputs, signature, self._limits)
         tensors = {key: tf.constant(value) for key, value in inputs.items()}
         outputs = self._model.signatures[name](**tensors)
         wanted = request.output_filter or outputs

@@ -19,6 +19,7 @@ _PORT = flags.DEFINE_integer("port", 8500, "Port to listen on.", lower_bound=0, 
 _MESSAGE_MB = flags.DEFINE_integer(
     "max_message_mb", 64, "The largest message in MiB, in either direction.", 1, 2047
 )
+_BATCH = flags.DEFINE_integer("max_batch_size", 256, "The most rows in a request.", lower_bound=1)
 _CONCURRENT = flags.DEFINE_integer(
     "max_concurrent_requests",
     64,
@@ -52,6 +53,7 @@ def main() -> None:
         host=_HOST.value,
         port=_PORT.value,
         max_message_bytes=_MESSAGE_MB.value * 2**20,
+        max_batch_size=_BATCH.value,
         max_concurrent_requests=_CONCURRENT.value,
         workers=_WORKERS.value,
         versions_kept=_VERSIONS.value,

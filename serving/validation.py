@@ -1,5 +1,6 @@
 """Checks a predict request against the signature it names before any of it reaches TensorFlow."""
 
+import dataclasses
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -25,6 +26,20 @@ class RequestError(Exception):
         self.message = message
 
 
+@dataclasses.dataclass(frozen=True)
+class InputLimits:
+    """What one request may ask for.
+
+    Args:
+        max_bytes: the most that one decoded input may take. A tensor message can declare a shape
+            far larger than the values it carries, so the limit on messages is not enough.
+        max_rows: the largest batch. A row of one sample takes a megabyte in the model.
+    """
+
+    max_bytes: int = 64 * 2**20
+    max_rows: int = 256
+
+
 def invalid(message: str) -> RequestError:
     """Returns the error for a request that no model of any kind could answer."""
     return RequestError(grpc.StatusCode.INVALID_ARGUMENT, message)
@@ -33,15 +48,14 @@ def invalid(message: str) -> RequestError:
 def decode_inputs(
     inputs: Mapping[str, tensor_pb2.TensorProto],
     signature: meta_graph_pb2.SignatureDef,
-    max_bytes: int,
+    limits: InputLimits,
 ) -> dict[str, np.ndarray]:
     """Decodes the inputs of a request, each of the type and shape that the signature declares.
 
     Args:
         inputs: the tensors of the request by name.
         signature: what the model declares.
-        max_bytes: the most that one decoded input may take. A tensor message can declare a shape
-            far larger than the values it carries, so the limit on messages is not enough.
+        limits: what a request may ask for.
 
     Returns:
         One array per input of the signature.
@@ -54,11 +68,14 @@ def decode_inputs(
     if missing:
         raise invalid(f"input {missing[0]!r} is missing")
     decoded = {
-        name: _decode(name, inputs[name], signature.inputs[name], max_bytes) for name in inputs
+        name: _decode(name, inputs[name], signature.inputs[name], limits.max_bytes)
+        for name in inputs
     }
     rows = {array.shape[0] for array in decoded.values() if array.ndim}
     if len(rows) > 1:
         raise invalid(f"inputs have batches of different sizes: {sorted(rows)}")
+    if max(rows, default=0) > limits.max_rows:
+        raise invalid(f"a batch has at most {limits.max_rows} rows, got {max(rows)}")
     return decoded
 
 

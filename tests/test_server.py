@@ -168,6 +168,7 @@ PCM = np.zeros([1, 100], np.float32)
         ("embed_audio", {"pcm": PCM.astype(str)}, "must be float32, got string"),
         ("embed_audio", {"pcm": np.full([1, 9], np.nan, np.float32)}, "pcm must be finite"),
         ("embed_audio", {"pcm": bomb()}, "takes more than 1048576 bytes"),
+        ("embed_audio", {"pcm": np.zeros([257, 1], np.float32)}, "at most 256 rows, got 257"),
         ("embed_audio", {"pcm": short_content()}, "needs 64 bytes of content, got 60"),
     ],
 )
