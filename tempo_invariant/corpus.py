@@ -1,6 +1,5 @@
 """A split of the records in memory, laid out so that a batch of windows is a gather of rows."""
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,29 +59,35 @@ def load_corpus(data_dir: str | Path, split: str) -> Corpus:
     Raises:
         UserError: the split is not there, or a file is truncated or damaged.
     """
-    info = schema.read_info(data_dir).get(split, schema.SplitInfo())
-    spectrograms = np.zeros([info.frames + 1, BANDS], np.float16)
-    strips: list[np.ndarray] = []
+    strips: list[tf.Tensor] = []
+    spectrograms: list[tf.Tensor] = []
     layouts: dict[str, tuple[int, int, int]] = {}
     kept, starts, lengths = [], [], []
     columns = frames = 0
-    for record in schema.read_records(data_dir, split):
-        if record.piece not in layouts:
-            layouts[record.piece] = (columns, record.strips.shape[1], record.strips.shape[0])
-            strips.append(record.strips.reshape(-1, STRIP_ROWS))
-            columns += len(strips[-1])
-        starts.append(frames)
-        lengths.append(len(record.spectrogram))
-        spectrograms[frames : frames + lengths[-1]] = record.spectrogram
-        frames += lengths[-1]
-        kept.append(_without_arrays(record))
-    strips.append(np.full([1, STRIP_ROWS], PAPER, np.uint8))
+    with tf.device("CPU:0"):
+        for values in schema.read_tensors(data_dir, split):
+            piece_strips, spectrogram = values["strips"], values["spectrogram"]
+            values |= {"strips": tf.zeros([0]), "spectrogram": tf.zeros([0])}
+            record = schema.to_record(values)
+            if record.piece not in layouts:
+                layouts[record.piece] = (columns, piece_strips.shape[1], piece_strips.shape[0])
+                strips.append(tf.reshape(piece_strips, [-1, STRIP_ROWS]))
+                columns += strips[-1].shape[0]
+            starts.append(frames)
+            lengths.append(spectrogram.shape[0])
+            spectrograms.append(spectrogram)
+            frames += lengths[-1]
+            kept.append(record)
+        # Tensors made by TensorFlow: those made from NumPy arrays take twice their size.
+        strips.append(tf.fill([1, STRIP_ROWS], tf.constant(PAPER, tf.uint8)))
+        spectrograms.append(tf.zeros([1, BANDS], tf.float16))
+        strip_tensor = tf.concat(strips, axis=0)
+        del strips
+        spectrogram_tensor = tf.concat(spectrograms, axis=0)
+        del spectrograms
     layout = np.array(list(layouts.values()), np.int32)
     index = {piece: number for number, piece in enumerate(layouts)}
     counts = [len(record.onset_frames) for record in kept]
-    with tf.device("CPU:0"):
-        strip_tensor = tf.convert_to_tensor(np.concatenate(strips))
-        spectrogram_tensor = tf.convert_to_tensor(spectrograms)
     return Corpus(
         pieces=tuple(layouts),
         performances=tuple(record.performance for record in kept),
@@ -102,9 +107,3 @@ def load_corpus(data_dir: str | Path, split: str) -> Corpus:
         pair_page=np.concatenate([record.pages for record in kept]).astype(np.int32),
         pair_system=np.concatenate([record.systems for record in kept]).astype(np.int32),
     )
-
-
-def _without_arrays(record: schema.Record) -> schema.Record:
-    """Drops what the corpus keeps elsewhere, so that it isn't in memory twice."""
-    empty = np.zeros([0])
-    return dataclasses.replace(record, strips=empty, spectrogram=empty)

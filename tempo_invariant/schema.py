@@ -125,7 +125,12 @@ def parse(serialized: Any) -> dict[str, Any]:
 
 def deserialize(serialized: Any) -> Record:
     """Returns the record that `serialize` wrote."""
-    values = {key: value.numpy() for key, value in parse(serialized).items()}
+    return to_record(parse(serialized))
+
+
+def to_record(values: dict[str, Any]) -> Record:
+    """Returns a record from the tensors of `parse`."""
+    values = {key: value.numpy() for key, value in values.items()}
     for key in ("piece", "performance", "soundfont"):
         values[key] = values[key].decode()
     values["inks"] = tuple(ink.decode() for ink in values["inks"])
@@ -205,8 +210,8 @@ def shard_paths(data_dir: str | Path, split: str) -> list[Path]:
     return paths
 
 
-def read_records(data_dir: str | Path, split: str) -> Iterator[Record]:
-    """Yields the records of a split in the order in which they were written.
+def read_tensors(data_dir: str | Path, split: str) -> Iterator[dict[str, Any]]:
+    """Yields the records of a split as tensors, see `parse`, in the order of writing.
 
     Raises:
         UserError: as `shard_paths`, or a file is damaged.
@@ -216,6 +221,11 @@ def read_records(data_dir: str | Path, split: str) -> Iterator[Record]:
     for path in shard_paths(data_dir, split):
         try:
             for serialized in tf.data.TFRecordDataset(str(path)):
-                yield deserialize(serialized)
+                yield parse(serialized)
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
             raise UserError(f"{path}: damaged ({error.message.splitlines()[0]})") from error
+
+
+def read_records(data_dir: str | Path, split: str) -> Iterator[Record]:
+    """Yields the records of a split in the order of writing; errors as in `read_tensors`."""
+    yield from map(to_record, read_tensors(data_dir, split))
