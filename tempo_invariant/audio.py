@@ -213,9 +213,10 @@ def _resample(pcm: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
     Its resampler (Speex, quality 4) delays by half its filter, which has 64 taps, more of them in
     proportion when the rate falls, rounded up to a multiple of 8.
     """
-    import tensorflow_io as tfio
+    from tensorflow_io.python.ops import core_ops
 
     taps = tf.maximum(tf.constant(64, tf.int64), 64 * rate // SAMPLE_RATE)
     delay = ((taps - 1) // 8 * 8 + 8) // 2
-    delayed = tfio.audio.resample(tf.pad(pcm, [[0, delay]])[:, None], rate, SAMPLE_RATE)[:, 0]
+    padded = tf.pad(pcm, [[0, delay]])[:, None]
+    delayed = core_ops.io_audio_resample(padded, rate_in=rate, rate_out=SAMPLE_RATE)[:, 0]
     return delayed[(delay * SAMPLE_RATE + rate // 2) // rate :]

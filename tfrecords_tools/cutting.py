@@ -18,7 +18,7 @@ from tfrecords_tools.msmd import Placement, list_pieces, read_score, strip
 
 @dataclass(frozen=True)
 class Snippet:
-    """A snippet uint8 [160, 200] and the place that it shows; `x` is a column of the page."""
+    """A snippet uint8 [160, 200] and its place: page and system, from 1, and column of the page."""
 
     piece: str
     page: int

@@ -1,0 +1,72 @@
+"""Snippets on disk, and the inspection of a directory."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tempo_invariant.errors import UserError
+from tests.handmade import PIECE, SYSTEMS, head_box, make_piece
+from tfrecords_tools import cutting, inspection, msmd
+
+
+def test_one_snippet_per_onset_centred_on_the_head(tmp_path):
+    make_piece(tmp_path / "msmd")
+    count, problems = cutting.write_snippets(tmp_path / "msmd", tmp_path / "out")
+    # Two pages of two systems; heads 0, 1, 2 and the chord of 4 and 5 sound (3 is tied).
+    assert (count, problems) == (16, [])
+    names = json.loads((tmp_path / "out/names.json").read_text())
+    assert sorted(names) == sorted(p.name for p in (tmp_path / "out").glob("*.png"))
+    place = {"piece": PIECE, "page": 2, "system": 2, "x": head_box(1, 1)[1] + 4.5}
+    [name] = [name for name, value in names.items() if value == place]
+    snippet = np.asarray(Image.open(tmp_path / "out" / name))
+    assert snippet.shape == (160, 200) and snippet.dtype == np.uint8
+    # The head is 9 x 7; the strip is cut 100 px above row 440, the snippet starts 20 px below.
+    top = head_box(1, 1)[0] - 440 + 100 - 20
+    rows, columns = np.nonzero(snippet == 10 * 2 + 1)
+    assert (rows.min(), rows.max()) == (top, top + 6)
+    assert abs((columns.min() + columns.max()) / 2 - 100) <= 1
+
+
+def test_snippets_past_the_ends_are_paper():
+    strip = np.zeros((200, 90), np.uint8)
+    snippet = cutting.cut_snippet(strip, 10.0)
+    assert (snippet[:, :90] == 255).all() and (snippet[:, 90:180] == 0).all()
+    assert (snippet[:, 180:] == 255).all()
+    assert cutting.cut_snippet(strip, 89.6).shape == (160, 200)
+
+
+def test_every_limit_and_errors(tmp_path):
+    make_piece(tmp_path / "msmd", pages=1)
+    make_piece(tmp_path / "msmd", "Other__x", pages=1)
+    write = cutting.write_snippets
+    assert write(tmp_path / "msmd", tmp_path / "a", every=3)[0] == 6
+    assert write(tmp_path / "msmd", tmp_path / "b", pieces=["Other__x"], limit=5)[0] == 5
+    with pytest.raises(UserError, match="holds no piece 'None__x'"):
+        write(tmp_path / "msmd", tmp_path / "c", pieces=["None__x"])
+    with pytest.raises(UserError, match="no snippet .*not there in ink 'thin'"):
+        write(tmp_path / "msmd", tmp_path / "c", ink="thin")
+    (tmp_path / "msmd/Other__x/scores/Other__x_ly/mung/01.xml").write_text("<")
+    count, [problem] = write(tmp_path / "msmd", tmp_path / "d")
+    assert count == 8 and "01.xml" in problem
+
+
+def test_inspection_counts_and_draws(tmp_path):
+    make_piece(tmp_path / "msmd", performances=("tempo-900_A", "tempo-1000_B"))
+    folder = make_piece(tmp_path / "msmd", "Other__x", pages=1)
+    (folder / "scores/Other__x_ly/mung/01.xml").write_text("<")
+    report = inspection.inspect_msmd(tmp_path / "msmd")
+    counts = report.pieces[PIECE]
+    assert (counts.pages, counts.systems, counts.heads) == (2, 2 * len(SYSTEMS), 24)
+    assert (counts.notes, counts.pairs, counts.shown, counts.played) == (20, 16, 1.0, 1.0)
+    assert "01.xml" in report.problems[0] and "unusable" in report.table()
+    path = inspection.draw_pairs(tmp_path / "msmd", tmp_path / "out", [PIECE], count=2)
+    first = Image.open(path)
+    assert first.width > first.height / 2 > 100 and len(set(np.asarray(first).ravel())) > 50
+
+
+def test_note_names_and_performance_names():
+    assert [inspection.note_name(pitch) for pitch in (60, 61, 69, 21)] == ["C4", "C#4", "A4", "A0"]
+    assert msmd.performance_name("P", 0.9, "F") == "P_tempo-900_F"
+    assert msmd.parse_performance_name("P_tempo-1050_F_G") == (1.05, "F_G")
