@@ -125,7 +125,6 @@ class CanonicalProjection(layers.Projection):
                 initializer=initializer,
                 trainable=False,
                 autocast=False,
-                dtype="float32",
                 aggregation="only_first_replica",
             )
 
@@ -166,7 +165,7 @@ class CanonicalProjection(layers.Projection):
         old_mean, old_covariance = ops.cast(self.mean, dtype), ops.cast(self.covariance, dtype)
         mean = old_mean + weight * (mean - old_mean)
         covariance = old_covariance + weight * (covariance - old_covariance)
-        self.updates.assign(ops.cast(ops.where(finite, updates + 1, updates), "float32"))
+        self._assign(self.updates, ops.where(finite, updates + 1, updates))
         return ops.where(finite, mean, old_mean), ops.where(finite, covariance, old_covariance)
 
     def _decompose(self, covariance):
@@ -177,11 +176,14 @@ class CanonicalProjection(layers.Projection):
         )
 
     def _store(self, mean, covariance, projections, correlations):
-        self.mean.assign(ops.cast(mean, "float32"))
-        self.covariance.assign(ops.cast(covariance, "float32"))
+        self._assign(self.mean, mean)
+        self._assign(self.covariance, covariance)
+        self._assign(self.correlation, correlations)
         for variable, value in zip(self.projections, projections, strict=True):
-            variable.assign(ops.cast(value, "float32"))
-        self.correlation.assign(ops.cast(correlations, "float32"))
+            self._assign(variable, value)
+
+    def _assign(self, variable, value):
+        variable.assign(ops.cast(value, variable.dtype))
 
     def refit(self, sheet, audio):
         """Sets means and projections to those of a large sample of features.

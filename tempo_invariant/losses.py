@@ -25,8 +25,8 @@ def pairwise_ranking_loss(queries, candidates, margin=0.7):
     similarities = ops.matmul(queries, ops.transpose(everyone))
     partners = ops.sum(queries * candidates, axis=-1, keepdims=True)
     hinges = ops.relu(margin - partners + similarities)
-    own = offset + ops.arange(ops.shape(queries)[0])
-    is_partner = ops.equal(ops.arange(count)[None, :], own[:, None])
+    own = offset + ops.arange(ops.shape(queries)[0], dtype="int32")
+    is_partner = ops.equal(ops.arange(count, dtype="int32")[None, :], own[:, None])
     hinges = ops.where(is_partner, ops.zeros_like(hinges), hinges)
     negatives = ops.cast(ops.maximum(count - 1, 1), hinges.dtype)
     return ops.sum(hinges, axis=-1) / negatives

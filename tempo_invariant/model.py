@@ -90,7 +90,7 @@ def _attend(spectrogram, config, synchronized):
     maps = _convolutions(spectrogram, "attention", config, synchronized)
     maps = _convolution(config.frames, 1, "attention_channels", config, use_bias=True)(maps)
     scores = keras.layers.GlobalAveragePooling2D(name="attention_scores")(maps)
-    weights = keras.layers.Softmax(name="attention", dtype="float32")(scores)
+    weights = keras.layers.Softmax(name="attention", dtype=keras.config.floatx())(scores)
     return layers.FrameAttention(name="attended")([spectrogram, weights])
 
 
@@ -141,15 +141,16 @@ def _normalization(name, synchronized, center=True):
 
 
 def _projection(config):
+    dtype = keras.config.floatx()  # not that of a mixed-precision policy
     if config.projection == "linear":
         return layers.LinearProjection(
-            config.embedding_size, l2=config.l2, name="projection", dtype="float32"
+            config.embedding_size, l2=config.l2, name="projection", dtype=dtype
         )
     return cca.CanonicalProjection(
         alpha=config.cca_alpha,
         regularization=config.cca_regularization,
         name="projection",
-        dtype="float32",
+        dtype=dtype,
     )
 
 

@@ -1,0 +1,173 @@
+"""Two logical devices against one with the whole batch, and JAX against TensorFlow."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tempo_invariant import replicas
+from tempo_invariant.config import ModelConfig
+from tempo_invariant.losses import PairwiseRankingLoss
+from tempo_invariant.model import build_model
+
+CONFIG = ModelConfig(
+    frames=16, attention=True, filters=(4,), embedding_size=8, cca_alpha=0.3, l2=1e-4
+)
+PAIRS = 24
+
+
+def pairs(seed=0):
+    """Coarse random patterns: unlike fine noise, they leave features that differ by much."""
+    rng = np.random.default_rng(seed)
+    sheet = np.kron(rng.integers(0, 256, (PAIRS, 4, 5)), np.ones((1, 20, 20)))
+    audio = np.kron(rng.random((PAIRS, 4, 4)), np.ones((1, 23, 4)))
+    return {"sheet": sheet.astype("uint8"), "audio": audio.astype(keras.config.floatx())}
+
+
+@pytest.fixture(scope="module")
+def strategy():
+    return tf.distribute.MirroredStrategy(
+        ["CPU:0", "CPU:1"], cross_device_ops=tf.distribute.ReductionToOneDevice()
+    )
+
+
+@pytest.fixture
+def float64():
+    """Double precision: TensorFlow's float32 sums over a batch of maps are only good to 1e-4."""
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    yield
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+
+
+def compiled(symmetric=True, synchronized=False):
+    keras.utils.set_random_seed(3)
+    model = build_model(CONFIG, synchronized=synchronized)
+    model.compile(keras.optimizers.SGD(0.05), PairwiseRankingLoss(symmetric=symmetric))
+    return model
+
+
+def loss_and_gradients(model, data):
+    """Loss of a training step as Keras computes it, and its gradients."""
+    with tf.GradientTape() as tape:
+        loss = model.compute_loss(y=tf.zeros([]), y_pred=model(data, training=True))
+    weights = [weight.value for weight in model.trainable_weights]
+    return loss, tape.gradient(loss, weights)
+
+
+def halves(strategy, data):
+    def part(context):
+        index = context.replica_id_in_sync_group
+        half = PAIRS // 2
+        return {key: tf.constant(x[index * half : (index + 1) * half]) for key, x in data.items()}
+
+    return strategy.experimental_distribute_values_from_function(part)
+
+
+def test_loss_gradients_and_state_equal_those_of_the_whole_batch(strategy, float64):
+    single = compiled()
+    with strategy.scope():
+        double = compiled(synchronized=True)
+    for before, after in zip(single.weights, double.weights, strict=True):
+        np.testing.assert_array_equal(before.numpy(), after.numpy())
+
+    @tf.function
+    def step(data):
+        loss, gradients = strategy.run(lambda part: loss_and_gradients(double, part), (data,))
+        return [strategy.reduce("SUM", value, axis=None) for value in [loss, *gradients]]
+
+    for seed in (0, 1):  # the second step has moving statistics behind it
+        data = pairs(seed)
+        loss, gradients = loss_and_gradients(single, data)
+        found_loss, *found = step(halves(strategy, data))
+        np.testing.assert_allclose(found_loss, loss, rtol=1e-5)
+        total = np.sqrt(sum(np.sum(np.square(gradient)) for gradient in gradients))
+        for weight, one, two in zip(single.trainable_weights, gradients, found, strict=True):
+            error = np.linalg.norm(one - two)
+            # Shifts ahead of the projection's mean have no gradient but rounding errors.
+            assert error < 1e-5 * max(np.linalg.norm(one), 1e-6 * total), weight.path
+    for one, two in zip(single.non_trainable_weights, double.non_trainable_weights, strict=True):
+        np.testing.assert_allclose(two.numpy(), one.numpy(), atol=1e-6, err_msg=one.path)
+
+
+def test_fit_over_two_replicas_equals_fit_on_one(strategy, float64):
+    data = {key: np.concatenate([pairs(0)[key], pairs(1)[key]]) for key in pairs()}
+    dataset = tf.data.Dataset.from_tensor_slices((data, np.zeros(2 * PAIRS))).batch(
+        PAIRS, drop_remainder=True
+    )
+    single = compiled(symmetric=False)
+    with strategy.scope():
+        double = compiled(symmetric=False, synchronized=True)
+    losses = [model.fit(dataset, epochs=2, verbose=0).history["loss"] for model in (single, double)]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+    for one, two in zip(single.trainable_weights, double.trainable_weights, strict=True):
+        np.testing.assert_allclose(two.numpy(), one.numpy(), atol=1e-5, err_msg=one.path)
+
+
+def test_every_replica_holds_the_same_state(strategy):
+    with strategy.scope():
+        model = compiled(synchronized=True)
+    data = tf.data.Dataset.from_tensor_slices((pairs(), np.zeros(PAIRS))).batch(PAIRS)
+    model.fit(data, epochs=2, verbose=0)
+    for weight in model.non_trainable_weights:
+        first, second = (copy.numpy() for copy in weight.value.values)
+        np.testing.assert_array_equal(first, second, err_msg=weight.path)
+
+
+def test_global_rows_and_sums_with_uneven_shares(strategy):
+    @tf.function
+    def shares():
+        def work():
+            index = tf.distribute.get_replica_context().replica_id_in_sync_group
+            rows = tf.fill([index + 2, 3], tf.cast(index, tf.float32))
+            everyone, offset = replicas.global_rows(rows)
+            return everyone, offset, replicas.global_sum(tf.reduce_sum(rows)), replicas.count()
+
+        return strategy.run(work)
+
+    everyone, offset, total, count = map(strategy.experimental_local_results, shares())
+    expected = np.repeat([0.0, 0.0, 1.0, 1.0, 1.0], 3).reshape(5, 3)
+    for replica in range(2):
+        np.testing.assert_array_equal(everyone[replica], expected)
+        assert (int(offset[replica]), float(total[replica])) == (2 * replica, 9.0)
+    assert set(np.ravel(count)) == {2}
+
+
+JAX_RUN = """
+import sys, warnings
+warnings.simplefilter("error", UserWarning)
+import numpy as np, keras
+from tests import test_distribution as shared
+model = shared.compiled()
+data = shared.pairs()
+losses = [float(model.train_on_batch(data, np.zeros(shared.PAIRS))) for _ in range(3)]
+model.save_weights(sys.argv[1] + "/jax.weights.h5")
+model.save(sys.argv[1] + "/jax.keras")
+np.savez(sys.argv[1] + "/jax.npz", embeddings=model.predict(data, verbose=0), losses=losses)
+assert keras.backend.backend() == "jax"
+"""
+
+
+def test_weights_trained_on_jax_give_the_same_embeddings_on_tensorflow(tmp_path):
+    pytest.importorskip("jax")
+    environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    run = subprocess.run(
+        [sys.executable, "-c", JAX_RUN, str(tmp_path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    expected = np.load(tmp_path / "jax.npz")
+    model = build_model(CONFIG)
+    model.load_weights(tmp_path / "jax.weights.h5")
+    np.testing.assert_allclose(model.predict(pairs(), verbose=0), expected["embeddings"], atol=1e-5)
+    whole = keras.saving.load_model(tmp_path / "jax.keras")
+    np.testing.assert_allclose(whole.predict(pairs(), verbose=0), expected["embeddings"], atol=1e-5)
+    assert int(whole.optimizer.iterations.numpy()) == 3
+    assert expected["losses"][-1] < expected["losses"][0]
