@@ -21,6 +21,8 @@ from tempo_invariant.model import audio_encoder
 MONITORED = "val_mrr"
 """The logged value by which epochs are compared; higher is better."""
 
+DIVERGED = "training diverged: the loss is no longer a finite number; try a lower --learning_rate"
+
 
 @dataclasses.dataclass
 class Patience:
@@ -116,10 +118,7 @@ class Validation(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if not math.isfinite(logs["loss"]):
-            raise UserError(
-                f"training diverged in epoch {epoch + 1} (loss {logs['loss']}): "
-                "try a lower --learning_rate"
-            )
+            raise UserError(DIVERGED)
         self.copy.set_weights(self.model.get_weights())
         outputs = self.probe.predict(self.dataset, verbose=0)
         self.embeddings, self.attention = outputs["embedding"], outputs["attention"]

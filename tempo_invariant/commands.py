@@ -31,6 +31,9 @@ def _parse(argv: list[str]) -> list[str]:
     app.define_help_flags()
     try:
         return flags.FLAGS(argv)
+    except SystemExit:
+        # Raised after --help and its variants were printed; absl means exit code 1.
+        sys.exit(0)
     except flags.Error as error:
         message = " ".join(str(error).split())
         print(f"error: {message} (--help lists the flags)", file=sys.stderr)

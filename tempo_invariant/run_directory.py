@@ -94,10 +94,10 @@ class TrainingConfig:
         return self.epoch_pairs // self.batch_size
 
     @property
-    def epochs(self) -> int | None:
-        """Epochs that make up `total_pairs`, rounded up; None without a limit."""
+    def epochs(self) -> int:
+        """Epochs that make up `total_pairs`, rounded up; a million without a limit."""
         if not self.total_pairs:
-            return None
+            return 1_000_000
         return -(-self.total_pairs // (self.steps_per_epoch * self.batch_size))
 
 

@@ -13,7 +13,7 @@ from tempo_invariant import plotting
 from tempo_invariant.callbacks import Validation
 from tempo_invariant.files import atomic_write
 
-PICTURES = 6
+PICTURES = 4
 PROJECTED_PAIRS = 400
 THUMBNAIL_ROWS, THUMBNAIL_COLUMNS = 40, 50
 
@@ -89,7 +89,7 @@ class Summaries(keras.callbacks.Callback):
         for index, sheet, spectrogram in self.pictures:
             title = f"{self.pairs.piece[index]}, frame {self.pairs.onset_frame[index]}"
             figure = plotting.attention_figure(sheet, spectrogram, attention[index], title)
-            tf.summary.image(f"attention/{index}", plotting.rasterize(figure)[None])
+            tf.summary.image(f"attention_pictures/{index}", plotting.rasterize(figure)[None])
 
 
 def entropy_bits(attention: np.ndarray) -> np.ndarray:

@@ -66,8 +66,8 @@ flags.register_validator(
     "filters", lambda values: all(value.isdigit() for value in values), "must be numbers"
 )
 
-AUGMENTATION = ("scale", "shift_pixels", "onset_frames", "tempo", "soundfont", "ink", "stretch")
-AUGMENTATION += ("level_db",)
+AUGMENTATION = ["scale", "shift_pixels", "onset_frames", "tempo", "soundfont", "ink"]
+AUGMENTATION += ["stretch", "level_db"]
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from tempo_invariant import pipeline
-from tempo_invariant.callbacks import Checkpoints, Patience, Report, Validation
+from tempo_invariant.callbacks import DIVERGED, Checkpoints, Patience, Report, Validation
 from tempo_invariant.errors import UserError
 from tempo_invariant.losses import PairwiseRankingLoss
 from tempo_invariant.model import build_model
@@ -17,7 +17,6 @@ from tempo_invariant.run_directory import Experiment, TrainingConfig, open_run
 from tempo_invariant.summaries import Summaries
 
 STRATEGIES = ("default", "mirrored", "multi_worker")
-UNLIMITED_EPOCHS = 1_000_000
 
 
 def train(experiment: Experiment, output: str | os.PathLike, strategy: str = "mirrored") -> dict:
@@ -61,8 +60,7 @@ def train(experiment: Experiment, output: str | os.PathLike, strategy: str = "mi
     patience = make_patience(training)
     checkpoints = Checkpoints(run, patience, copy, write=chief)
     done = checkpoints.restore(model)
-    epochs = training.epochs or UNLIMITED_EPOCHS
-    if done < epochs and patience.action != "stop":
+    if done < training.epochs and patience.action != "stop":
         valid, pairs = pipeline.eval_dataset(
             corpora[1],
             training.batch_size,
@@ -77,15 +75,16 @@ def train(experiment: Experiment, output: str | os.PathLike, strategy: str = "mi
         callbacks: list[keras.callbacks.Callback] = [validation]
         if chief:
             callbacks.append(Summaries(run.logs, validation, pairs, training.epoch_pairs))
-        model.fit(
-            training_dataset(experiment, corpora[0], done),
-            steps_per_epoch=training.steps_per_epoch,
-            initial_epoch=done,
-            epochs=epochs,
-            callbacks=[*callbacks, report, checkpoints],
-            shuffle=False,
-            verbose=0,
-        )
+        with divergence_as_user_error():
+            model.fit(
+                training_dataset(experiment, corpora[0], done),
+                steps_per_epoch=training.steps_per_epoch,
+                initial_epoch=done,
+                epochs=training.epochs,
+                callbacks=[*callbacks, report, checkpoints],
+                shuffle=False,
+                verbose=0,
+            )
         done = checkpoints.epochs
     return {"epochs": done, "best_epoch": patience.best_epoch, "best_mrr": patience.best}
 
@@ -107,6 +106,7 @@ def make_strategy(name: str) -> tf.distribute.Strategy | None:
     if name not in STRATEGIES:
         raise ValueError(f"strategy must be one of {STRATEGIES}, received {name!r}")
     backend = keras.backend.backend()
+    tf.get_logger().setLevel("WARNING")
     if name == "multi_worker":
         if backend != "tensorflow":
             raise UserError(f"strategy multi_worker needs the tensorflow backend, not {backend}")
@@ -208,3 +208,14 @@ def training_dataset(
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return dataset.with_options(options)
+
+
+@contextlib.contextmanager
+def divergence_as_user_error():
+    """Turns TensorFlow's complaint about numbers that are not finite into one line."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        if "NaN" not in error.message and "Inf" not in error.message:
+            raise
+        raise UserError(DIVERGED) from error

@@ -1,0 +1,105 @@
+"""Reports: their numbers against a direct computation, their table, and bad runs."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tempo_invariant import evaluation, pipeline, run_directory
+from tempo_invariant.errors import UserError
+from tests.tiny_records import ONSETS, PIECES, write_records, write_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    data = write_records(tmp_path_factory.mktemp("data"))
+    return write_run(tmp_path_factory.mktemp("runs") / "tiny", data)
+
+
+@pytest.fixture(scope="module")
+def report(run):
+    return evaluation.evaluate(run, candidates=30)
+
+
+def test_report_equals_ranks_counted_by_hand(run, report):
+    model = run_directory.load_model(run)
+    data = run_directory.load_experiment(run).training.data
+    dataset, _ = pipeline.eval_dataset(pipeline.load_corpus(data, "test"), 7, 24, limit=30)
+    embeddings = np.concatenate([model(batch).numpy() for batch in dataset])
+    similarity = embeddings[:, 1] @ embeddings[:, 0].T
+    for direction, matrix in (("audio to sheet", similarity), ("sheet to audio", similarity.T)):
+        ranks = [1 + sum(row > row[index] + 1e-6) for index, row in enumerate(matrix)]
+        values = {name: value for name, (value, _, _) in report["results"][direction].items()}
+        assert values["mrr"] == pytest.approx(np.mean(1 / np.array(ranks)), abs=0.02)
+        assert values["r@5"] == pytest.approx(np.mean(np.array(ranks) <= 5), abs=0.04)
+    assert (report["pairs"], report["pieces"], report["weights"]) == (30, 2, "best.weights.h5")
+
+
+def test_intervals_hold_their_values(report):
+    for values in report["results"].values():
+        for value, low, high in values.values():
+            assert low <= value <= high
+
+
+def test_fewer_pairs_than_candidates(run):
+    report = evaluation.evaluate(run, candidates=10_000)
+    assert report["pairs"] == PIECES["test"] * ONSETS
+
+
+def test_perfect_embeddings_are_found_first():
+    embeddings = np.repeat(np.eye(30)[:, None], 2, axis=1)
+    results = evaluation.retrieval_results(embeddings, ["a", "b", "c"] * 10)
+    for values in results.values():
+        assert values == {name: [1.0, 1.0, 1.0] for name in ("r@1", "r@5", "r@25", "mrr", "mr")}
+
+
+def test_table_has_a_line_a_direction_in_per_cent(report):
+    report = report | {
+        "results": {
+            "audio to sheet": {
+                name: [0.5, 0.25, 0.75] for name in ("r@1", "r@5", "r@25", "mrr", "mr")
+            }
+        }
+    }
+    header, columns, line = evaluation.table(report).splitlines()
+    assert "test: 30 pairs of 2 pieces" in header
+    assert columns.split() == ["R@1", "R@5", "R@25", "MRR", "MR"]
+    assert line.split("  ")[1:3] == ["50.0 [25.0, 75.0]", "50.0 [25.0, 75.0]"]
+    assert "0.500 [0.250, 0.750]" in line
+
+
+def test_report_is_kept_beside_the_weights(run, report):
+    path = evaluation.default_output(report)
+    assert path == run / "evaluation-test-30.json"
+    evaluation.write_report(report, path)
+    assert json.loads(path.read_text()) == report
+
+
+def test_refined_weights_are_preferred(tmp_path, run):
+    data = run_directory.load_experiment(run).training.data
+    path = write_run(tmp_path / "run", data)
+    (path / "refined.weights.h5").write_bytes((path / "best.weights.h5").read_bytes())
+    assert run_directory.weights_path(path).name == "refined.weights.h5"
+    assert run_directory.weights_path(path, "best").name == "best.weights.h5"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda run: (run / "experiment.json").unlink(), "is not a run"),
+        (lambda run: (run / "experiment.json").write_text("{"), "experiment.json: not an exp"),
+        (lambda run: (run / "best.weights.h5").unlink(), "no weights at"),
+        (lambda run: (run / "best.weights.h5").write_bytes(b"x"), "cannot load .*best.weights"),
+    ],
+)
+def test_damaged_runs_give_one_line(tmp_path, run, spoil, message):
+    path = write_run(tmp_path / "run", run_directory.load_experiment(run).training.data)
+    spoil(path)
+    with pytest.raises(UserError, match=message) as caught:
+        evaluation.evaluate(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_soundfont_is_named(run):
+    with pytest.raises(UserError, match="Organ"):
+        evaluation.evaluate(run, soundfont="Organ")

@@ -1,0 +1,122 @@
+"""Training as a whole: it learns, obeys its schedule, and is the same on one or two devices."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tempo_invariant import run_directory, training
+from tempo_invariant.callbacks import read_history
+from tempo_invariant.errors import UserError
+from tempo_invariant.model import build_model
+from tests.tiny_records import tiny_experiment, write_records
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_records(tmp_path_factory.mktemp("data") / "records")
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    """A finished run of six epochs and what `train` said about it."""
+    output = tmp_path_factory.mktemp("runs") / "tiny"
+    experiment = tiny_experiment(data, epoch_pairs=240, total_pairs=1440)
+    return output, training.train(experiment, output)
+
+
+def test_train_learns_and_leaves_a_whole_run_directory(run):
+    output, result = run
+    history = read_history(output / "history.jsonl")
+    values = [line["val_mrr"] for line in history]
+    assert [line["epoch"] for line in history] == [1, 2, 3, 4, 5, 6]
+    # A random order of 50 candidates has a mean reciprocal rank of H(50) / 50 = 0.09.
+    assert max(values) > 0.2
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert result == {
+        "epochs": 6,
+        "best_epoch": int(np.argmax(values)) + 1,
+        "best_mrr": max(values),
+    }
+    for name in ("experiment.json", "best.weights.h5", "backup/state.json", "logs"):
+        assert (output / name).exists(), name
+
+
+def test_best_weights_are_those_of_the_best_epoch(run, data):
+    output, result = run
+    state = json.loads((output / "backup" / "state.json").read_text())
+    experiment = run_directory.load_experiment(output)
+    best = run_directory.load_model(output, "best")
+    checkpoint = build_model(experiment.model)
+    run_directory.load_weights(checkpoint, output / "backup" / state["best"])
+    assert state["best"] == f"epoch-{result['best_epoch']:05d}.weights.h5"
+    for one, other in zip(best.get_weights(), checkpoint.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_finished_run_is_not_trained_again(run, data):
+    output, result = run
+    before = (output / "best.weights.h5").read_bytes(), (output / "history.jsonl").read_bytes()
+    experiment = run_directory.load_experiment(output)
+    assert training.train(experiment, output) == result
+    after = (output / "best.weights.h5").read_bytes(), (output / "history.jsonl").read_bytes()
+    assert before[1] == after[1]
+    assert len(before[0]) == len(after[0])
+
+
+def test_directory_of_another_experiment_is_refused(run, data):
+    output, _ = run
+    other = tiny_experiment(data, epoch_pairs=240, total_pairs=1440, learning_rate=0.5)
+    with pytest.raises(UserError, match="learning_rate was 0.002 and is now 0.5"):
+        training.train(other, output)
+
+
+def test_two_replicas_have_the_loss_of_one(data, tmp_path, monkeypatch):
+    # One step: its loss comes before any update. (Adam divides tiny gradients by their own size,
+    # so that weights after a step tell round-off apart; `test_distribution` compares gradients.)
+    experiment = tiny_experiment(data, epoch_pairs=20, total_pairs=20)
+    training.train(experiment, tmp_path / "one", "default")
+    two = tf.distribute.MirroredStrategy(
+        ["CPU:0", "CPU:1"], cross_device_ops=tf.distribute.ReductionToOneDevice()
+    )
+    monkeypatch.setattr(training, "make_strategy", lambda name: two)
+    training.train(experiment, tmp_path / "two", "mirrored")
+    losses = [read_history(tmp_path / name / "history.jsonl")[0]["loss"] for name in ("one", "two")]
+    assert losses[1] == pytest.approx(losses[0], abs=1e-5)
+
+
+def test_cosine_schedule_warms_up_and_decays_to_zero(data):
+    experiment = tiny_experiment(
+        data, schedule="cosine", total_pairs=1000, warmup_pairs=200, learning_rate=0.01
+    )
+    # 80 pairs an epoch in 4 steps: 13 epochs, 52 steps, 10 of them warm-up.
+    rate = training.make_optimizer(experiment.training)._learning_rate
+    values = [float(rate(step)) for step in (0, 5, 10, 31, 52)]
+    np.testing.assert_allclose(values, [0, 0.005, 0.01, 0.005, 0], atol=1e-7)
+
+
+def test_mixed_precision_computes_in_16_bits_and_saves_32(data, tmp_path):
+    experiment = tiny_experiment(data, total_pairs=80, mixed_precision=True)
+    try:
+        training.train(experiment, tmp_path / "run")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model = run_directory.load_model(tmp_path / "run")
+    assert {weight.dtype for weight in model.trainable_variables} == {"float32"}
+    assert np.isfinite(read_history(tmp_path / "run" / "history.jsonl")[0]["loss"])
+
+
+def test_divergence_ends_with_one_line(data, tmp_path):
+    experiment = tiny_experiment(data, learning_rate=1e30)
+    with pytest.raises(UserError, match="diverged: .*--learning_rate"):
+        training.train(experiment, tmp_path / "run")
+    assert not (tmp_path / "run" / "best.weights.h5").exists()
+
+
+def test_batch_must_split_evenly(data, tmp_path, monkeypatch):
+    two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    monkeypatch.setattr(training, "make_strategy", lambda name: two)
+    with pytest.raises(UserError, match="batch_size 21 cannot be split over 2 replicas"):
+        training.train(tiny_experiment(data, batch_size=21), tmp_path / "run")
