@@ -30,7 +30,6 @@ flags.DEFINE_string("picture", None, "File for a picture of excerpt, attention a
 def main() -> None:
     """Asks, prints the ranking, and draws it if a picture is wanted."""
     logging.basicConfig(format="%(message)s", force=True)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # one small request needs no GPU
     from serving import search

@@ -43,7 +43,6 @@ _DRAIN = flags.DEFINE_float(
 def main() -> None:
     """Serves until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from serving.hosting import ModelServer, ServerConfig
 

@@ -23,7 +23,11 @@ def run(main: Callable[[], None], usage: str) -> None:
     # TensorFlow is imported later and speaks about itself at length.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.set_verbosity(logging.WARNING)
-    app.run(lambda argv: _guarded(main, argv), flags_parser=_parse)
+    try:
+        app.run(lambda argv: _guarded(main, argv), flags_parser=_parse)
+    except BrokenPipeError:  # the reader of the output has left, `... | head` for one
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def _parse(argv: list[str]) -> list[str]:

@@ -26,7 +26,6 @@ def main() -> None:
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     if backend != "tensorflow":
         raise UserError(f"export needs the TensorFlow backend, and KERAS_BACKEND is {backend!r}")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # so that both sides of the check compute alike
     from tempo_invariant import run_directory, saved_model
 

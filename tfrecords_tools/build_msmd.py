@@ -7,8 +7,6 @@ Finished pieces are skipped; other sounds or tempi are added to them. LilyPond f
 build only from sources that you trust.
 """
 
-import os
-
 from absl import flags
 
 from tempo_invariant import commands
@@ -70,7 +68,6 @@ def _names() -> list[str]:
 
 def main() -> None:
     """Builds what the flags ask for."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from tempo_invariant.errors import UserError
     from tfrecords_tools.batch import build
     from tfrecords_tools.sources import open_scores, select
