@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tempo_invariant import replicas
+from tempo_invariant import normalization, replicas
 from tempo_invariant.config import ModelConfig
 from tempo_invariant.losses import PairwiseRankingLoss
 from tempo_invariant.model import build_model
@@ -117,6 +117,25 @@ def test_every_replica_holds_the_same_state(strategy):
     for weight in model.non_trainable_weights:
         first, second = (copy.numpy() for copy in weight.value.values)
         np.testing.assert_array_equal(first, second, err_msg=weight.path)
+
+
+def test_normalization_over_replicas_is_exact_for_nearly_constant_channels(strategy):
+    images = 0.9 + 1e-3 * np.random.default_rng(0).normal(size=(4, 8, 9, 2)).astype("float32")
+    with strategy.scope():
+        layer = normalization.FusedBatchNormalization(epsilon=1e-8, synchronized=True)
+        layer.build(images.shape)
+
+    @tf.function
+    def halves_normalized():
+        def work():
+            index = tf.distribute.get_replica_context().replica_id_in_sync_group
+            return layer(tf.constant(images)[2 * index : 2 * index + 2], training=True)
+
+        return strategy.experimental_local_results(strategy.run(work))
+
+    exact = images.astype("float64")
+    exact = (exact - exact.mean(axis=(0, 1, 2))) / np.sqrt(exact.var(axis=(0, 1, 2)) + 1e-8)
+    np.testing.assert_allclose(np.concatenate(halves_normalized()), exact, atol=2e-3)
 
 
 def test_global_rows_and_sums_with_uneven_shares(strategy):
