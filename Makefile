@@ -29,7 +29,7 @@ demo: install
 	$(BIN)/python -m tfrecords_tools.build_msmd --scores=sample --output=demo/msmd --tempo=0.9,1.0,1.1
 	$(BIN)/python -m tfrecords_tools.convert --msmd=demo/msmd --output=demo/records
 	$(BIN)/python -m tempo_invariant.train --flagfile=bl_at.flags --data=demo/records --output=demo/run \
-		--schedule=cosine --total_pairs=8000 --epoch_pairs=1000 --validation_pairs=300
+		--schedule=cosine --total_pairs=8000 --warmup_pairs=1000 --epoch_pairs=2000 --validation_pairs=300
 	$(BIN)/python -m tempo_invariant.refine --run=demo/run --pairs=3000
 	$(BIN)/python -m tempo_invariant.evaluate --run=demo/run --split=train --candidates=500
 	$(BIN)/python -m tempo_invariant.export --run=demo/run --output=demo/export
@@ -37,7 +37,7 @@ demo: install
 		--output=demo/query.wav
 	$(BIN)/python -m tfrecords_tools.snippets --msmd=demo/msmd --output=demo/snippets
 	$(BIN)/python -m serving.server --model_base_path=demo/export --port=8500 & server=$$!; \
-	$(BIN)/python -m serving.query --server=localhost:8500 \
+	$(BIN)/python -m serving.query --server=localhost:8500 --wait=60 \
 		--audio=demo/query.wav --sheets=demo/snippets --picture=demo/answer.png; \
 	status=$$?; kill $$server; exit $$status
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import time
 from collections.abc import Iterable, Iterator
 
 import grpc
@@ -19,6 +20,9 @@ from tempo_invariant.geometry import SNIPPET_HEIGHT, SNIPPET_WIDTH
 TIMEOUT_SECONDS = 60.0
 SHEET_BATCH = 64
 """Snippets in a request: 2 MiB, half of gRPC's default limit on messages."""
+
+_STARTING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND)
+"""What a server answers before it has loaded the model."""
 
 _RETRY = {
     "methodConfig": [
@@ -73,6 +77,7 @@ class EmbeddingClient:
         address: HOST:PORT.
         model_name: the model's name at the server.
         timeout_seconds: how long to wait for one answer.
+        wait_seconds: how long to wait for a server that is just starting.
 
     Raises:
         UserError: nobody answers, or the model is not one of ours.
@@ -83,6 +88,7 @@ class EmbeddingClient:
         address: str,
         model_name: str = "tempo_invariant",
         timeout_seconds: float = TIMEOUT_SECONDS,
+        wait_seconds: float = 0.0,
     ):
         self._address = address
         self._model_name = model_name
@@ -97,7 +103,7 @@ class EmbeddingClient:
         )
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
         try:
-            self.model = self._describe()
+            self.model = self._describe_when_ready(time.monotonic() + wait_seconds)
         except BaseException:
             self.close()
             raise
@@ -162,6 +168,17 @@ class EmbeddingClient:
                 ) from error
             raise self._user_error(error) from error
         return {name: tf.make_ndarray(proto) for name, proto in response.outputs.items()}
+
+    def _describe_when_ready(self, deadline: float) -> ModelDescription:
+        """Describes the model, if need be only when the server has loaded it."""
+        while True:
+            try:
+                return self._describe()
+            except UserError as error:
+                code = getattr(error.__cause__, "code", lambda: None)()
+                if code not in _STARTING or time.monotonic() >= deadline:
+                    raise
+                time.sleep(0.5)
 
     def _describe(self) -> ModelDescription:
         request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])

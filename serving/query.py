@@ -23,6 +23,7 @@ flags.DEFINE_string("audio", None, "The recording, of any format and rate.", req
 flags.DEFINE_string("sheets", None, "Directory of PNG snippets, 200 x 160 pixels.", required=True)
 flags.DEFINE_float("at", None, "Middle of the excerpt in seconds; default: of the recording.")
 flags.DEFINE_float("timeout", 60.0, "Seconds to wait for one answer of the server.", 0.001)
+flags.DEFINE_float("wait", 0.0, "Seconds to wait for a server that is just starting.", 0)
 flags.DEFINE_integer("top", 5, "How many snippets to show.", 1)
 flags.DEFINE_string("picture", None, "File for a picture of excerpt, attention and snippets.")
 
@@ -36,7 +37,7 @@ def main() -> None:
     from serving.client import EmbeddingClient
 
     values = flags.FLAGS
-    with EmbeddingClient(values.server, values.model_name, values.timeout) as client:
+    with EmbeddingClient(values.server, values.model_name, values.timeout, values.wait) as client:
         answer = search.query(client, values.audio, values.sheets, values.at)
     matches = answer.matches[: values.top]
     print(

@@ -1,8 +1,10 @@
 """Queries against a real gRPC server around a tiny model whose similarities are known."""
 
 import os
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +70,22 @@ def run_command(*arguments: str) -> subprocess.CompletedProcess:
         env=environment,
         cwd=Path(__file__).parent.parent,
     )
+
+
+def test_a_client_waits_for_a_server_that_is_starting(server, tmp_path):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    tiny_saved_model.save(tmp_path, 3)
+    late = ModelServer(ServerConfig(str(tmp_path), NAME, port=port))
+    starting = threading.Timer(1.0, late.start)
+    starting.start()
+    try:
+        with EmbeddingClient(f"localhost:{port}", NAME, wait_seconds=60) as client:
+            assert client.model.version == 3
+    finally:
+        starting.join()
+        late.stop()
 
 
 def test_snippets_are_ranked_by_similarity_and_placed_by_their_names(server, recording, sheets):
