@@ -173,7 +173,6 @@ assert keras.backend.backend() == "jax"
 
 
 def test_weights_trained_on_jax_give_the_same_embeddings_on_tensorflow(tmp_path):
-    pytest.importorskip("jax")
     environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     run = subprocess.run(
         [sys.executable, "-c", JAX_RUN, str(tmp_path)],
