@@ -28,6 +28,9 @@ def refine(
 ) -> dict[str, Any]:
     """Refits the projection of a run and writes `refined.weights.h5` and `refinement.json`.
 
+    The refitted projection is kept only if the validation MRR does not fall: encoders trained
+    against moving statistics can be better off with those.
+
     Args:
         run: the run directory.
         data: directory of records; None: those that the run was trained on.
@@ -37,7 +40,8 @@ def refine(
         weights: see `run_directory.weights_path`.
 
     Returns:
-        Canonical correlations and validation MRR (audio to sheet) `before` and `after`.
+        Canonical correlations and validation MRR (audio to sheet) `before` and `after`, and
+        whether the refitted projection is `kept`.
 
     Raises:
         UserError: run or data are missing or damaged, or the projection is not a CCA.
@@ -59,9 +63,14 @@ def refine(
     dataset, count = _training_pairs(experiment, data, pairs, augment)
     sheet, audio = features(model, dataset, count)
     after = _state(model, valid, len(table.piece), projection.refit(sheet, audio))
-    report = {"run": str(run), "pairs": count, "augment": augment, "before": before, "after": after}
+    kept = after["mrr"] >= before["mrr"]
+    report = {"run": str(run), "pairs": count, "augment": augment, "kept": kept}
+    report |= {"before": before, "after": after}
     directory = run_directory.RunDirectory(Path(run))
-    run_directory.save_weights(model, directory.refined)
+    if kept:
+        run_directory.save_weights(model, directory.refined)
+    else:
+        directory.refined.unlink(missing_ok=True)  # of an earlier state of the run
     with atomic_write(directory.path / "refinement.json") as temporary:
         temporary.write_text(json.dumps(report, indent=2) + "\n")
     return report
@@ -114,6 +123,6 @@ def summary(report: dict[str, Any]) -> str:
             f"{moment:6s}  MRR {state['mrr']:.3f}  R@1 {100 * state['r@1']:.1f}  correlations "
             f"{state['correlations'][0]:.3f} first, {np.mean(state['correlations']):.3f} mean"
         )
-    if report["after"]["mrr"] < report["before"]["mrr"]:
-        lines.append("the validation MRR fell: --weights=best uses the weights without refinement")
+    if not report["kept"]:
+        lines.append("the validation MRR fell: the run keeps the projection of its training")
     return "\n".join(lines)

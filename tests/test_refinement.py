@@ -62,6 +62,19 @@ def test_report_is_written_and_summed_up(refined):
     assert f"MRR {report['after']['mrr']:.3f}" in lines[2]
 
 
+def test_projection_is_kept_only_if_validation_does_not_fall(data, tmp_path, monkeypatch):
+    run = write_run(tmp_path / "run", data)
+    outcomes = iter([0.2, 0.3, 0.3, 0.2])
+    state = refinement._state
+    monkeypatch.setattr(refinement, "_state", lambda *args: state(*args) | {"mrr": next(outcomes)})
+    assert refinement.refine(run, pairs=100)["kept"]
+    assert (run / "refined.weights.h5").exists()
+    report = refinement.refine(run, pairs=100)
+    assert not report["kept"]
+    assert not (run / "refined.weights.h5").exists()
+    assert "keeps the projection of its training" in refinement.summary(report)
+
+
 def test_augmented_pairs_are_rounded_up_to_batches(data, tmp_path):
     run = write_run(tmp_path / "run", data)
     assert refinement.refine(run, pairs=150)["pairs"] == 200
