@@ -32,8 +32,19 @@ def attention_figure(
     frames = spectrogram.shape[1]
     if attention.shape != (frames,):
         raise ValueError(f"attention must be [{frames}] as the spectrogram, got {attention.shape}")
-    figure = Figure(figsize=(8, 3.2), dpi=100, layout="constrained")
-    grid = figure.add_gridspec(2, 2, width_ratios=(1, 1.6), height_ratios=(1, 2.4))
+    figure = Figure(figsize=(8, 3.2), dpi=100)
+    grid = figure.add_gridspec(
+        2,
+        2,
+        width_ratios=(1, 1.6),
+        height_ratios=(1, 2.4),
+        left=0.01,
+        right=0.99,
+        bottom=0.15,
+        top=0.92,
+        wspace=0.16,
+        hspace=0.1,
+    )
     sheet = figure.add_subplot(grid[:, 0])
     sheet.imshow(snippet, cmap="gray", vmin=0, vmax=255)
     sheet.axvline((snippet.shape[1] - 1) / 2, color="tab:red", linewidth=0.8, alpha=0.6)

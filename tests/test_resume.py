@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 from tempo_invariant import training
 from tempo_invariant.run_directory import Experiment
-print(training.train(Experiment.from_json(Path(sys.argv[1]).read_text()), sys.argv[2]))
+print(training.train(Experiment.from_json(Path(sys.argv[1]).read_text()), sys.argv[2], "default"))
 """
 ROOT = Path(__file__).parent.parent
 ROUNDS = {"patience": 1, "round_patience": 1, "rounds": 3}
@@ -39,7 +39,7 @@ def data(tmp_path_factory):
 def whole(data, tmp_path_factory):
     """An uninterrupted run of four epochs with rounds."""
     output = tmp_path_factory.mktemp("runs") / "whole"
-    result = training.train(tiny_experiment(data, total_pairs=320, **ROUNDS), output)
+    result = training.train(tiny_experiment(data, total_pairs=320, **ROUNDS), output, "default")
     return output, result
 
 
@@ -93,7 +93,7 @@ def test_killed_in_the_middle_of_an_epoch(data, whole, tmp_path):
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert 1 <= json.loads((output / "backup" / "state.json").read_text())["epoch"] < 4
-    assert training.train(experiment, output) == whole[1]
+    assert training.train(experiment, output, "default") == whole[1]
     assert_same_end(whole[0], output)
 
 
@@ -119,12 +119,12 @@ def test_killed_before_and_after_a_commit(data, whole, tmp_path, monkeypatch):
     for interrupted in (before, after):
         monkeypatch.setattr(Checkpoints, "_commit", interrupted)
         with pytest.raises(Killed):
-            training.train(experiment, output)
+            training.train(experiment, output, "default")
         with (output / "history.jsonl").open("a") as stream:
             stream.write('{"epoch": 9, "cut o')
     assert checkpoint_values(output)[0]["epoch"] == 2
     monkeypatch.setattr(Checkpoints, "_commit", commit)
-    training.train(experiment, output)
+    training.train(experiment, output, "default")
     assert_same_end(whole[0], output)
 
 
@@ -138,7 +138,7 @@ def test_rounds_halve_the_rate_and_go_back_to_the_best_weights(data, tmp_path, m
     )
     output = tmp_path / "run"
     experiment = tiny_experiment(data, total_pairs=0, patience=1, round_patience=2, rounds=1)
-    result = training.train(experiment, output)
+    result = training.train(experiment, output, "default")
     # Best in epoch 1, back to it after 2; better in 4; 5 and 6 are not, and no round is left.
     assert result == {"epochs": 6, "best_epoch": 4, "best_mrr": 0.9}
     rates = [line["learning_rate"] for line in read_history(output / "history.jsonl")]
@@ -151,7 +151,7 @@ def test_rounds_halve_the_rate_and_go_back_to_the_best_weights(data, tmp_path, m
 def test_backends_continue_each_others_runs(data, tmp_path):
     """TensorFlow trains an epoch, JAX goes on from its weights and moments, TensorFlow again."""
     output = tmp_path / "run"
-    training.train(tiny_experiment(data, total_pairs=80), output)
+    training.train(tiny_experiment(data, total_pairs=80), output, "default")
     _, first = checkpoint_values(output)
     experiment = tiny_experiment(data, total_pairs=160)
     process = start(experiment, output, tmp_path, KERAS_BACKEND="jax")
@@ -178,5 +178,5 @@ def test_backends_continue_each_others_runs(data, tmp_path):
     sheet, audio = np.moveaxis(model.predict(dataset, verbose=0), 1, 0)
     history = read_history(output / "history.jsonl")
     assert retrieval_metrics(audio, sheet)["mrr"] == pytest.approx(history[1]["val_mrr"], abs=1e-3)
-    assert training.train(tiny_experiment(data, total_pairs=240), output)["epochs"] == 3
+    assert training.train(tiny_experiment(data, total_pairs=240), output, "default")["epochs"] == 3
     assert checkpoint_values(output)[1]["optimizer/vars/0"] == 12

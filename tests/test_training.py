@@ -1,5 +1,6 @@
 """Training as a whole: it learns, obeys its schedule, and is the same on one or two devices."""
 
+import dataclasses
 import json
 
 import keras
@@ -23,7 +24,7 @@ def data(tmp_path_factory):
 def run(data, tmp_path_factory):
     """A finished run of six epochs and what `train` said about it."""
     output = tmp_path_factory.mktemp("runs") / "tiny"
-    experiment = tiny_experiment(data, epoch_pairs=240, total_pairs=1440)
+    experiment = tiny_experiment(data, attention=True, epoch_pairs=240, total_pairs=1440)
     return output, training.train(experiment, output)
 
 
@@ -68,9 +69,10 @@ def test_finished_run_is_not_trained_again(run, data):
 
 def test_directory_of_another_experiment_is_refused(run, data):
     output, _ = run
-    other = tiny_experiment(data, epoch_pairs=240, total_pairs=1440, learning_rate=0.5)
+    experiment = run_directory.load_experiment(output)
+    other = dataclasses.replace(experiment.training, learning_rate=0.5)
     with pytest.raises(UserError, match="learning_rate was 0.002 and is now 0.5"):
-        training.train(other, output)
+        training.train(dataclasses.replace(experiment, training=other), output)
 
 
 def test_two_replicas_have_the_loss_of_one(data, tmp_path, monkeypatch):
@@ -111,7 +113,7 @@ def test_mixed_precision_computes_in_16_bits_and_saves_32(data, tmp_path):
 def test_divergence_ends_with_one_line(data, tmp_path):
     experiment = tiny_experiment(data, learning_rate=1e30)
     with pytest.raises(UserError, match="diverged: .*--learning_rate"):
-        training.train(experiment, tmp_path / "run")
+        training.train(experiment, tmp_path / "run", "default")
     assert not (tmp_path / "run" / "best.weights.h5").exists()
 
 

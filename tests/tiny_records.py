@@ -34,9 +34,9 @@ def write_records(data_dir: Path) -> Path:
     return data_dir
 
 
-def tiny_experiment(data_dir: Path, **training) -> Experiment:
+def tiny_experiment(data_dir: Path, attention: bool = False, **training) -> Experiment:
     """A model of one block and epochs of four steps."""
-    model = ModelConfig(frames=24, attention=True, filters=(4,), embedding_size=4)
+    model = ModelConfig(frames=24, attention=attention, filters=(4,), embedding_size=4)
     settings = {
         "data": str(data_dir),
         "batch_size": 20,
