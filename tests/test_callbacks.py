@@ -16,7 +16,7 @@ def run(tmp_path_factory):
     """A run of two epochs."""
     data = write_records(tmp_path_factory.mktemp("data"))
     output = tmp_path_factory.mktemp("runs") / "tiny"
-    training.train(tiny_experiment(data, attention=True, total_pairs=160), output)
+    training.train(tiny_experiment(data, attention=True, total_pairs=160), output, "default")
     return output
 
 

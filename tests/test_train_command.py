@@ -89,10 +89,10 @@ def test_settings_that_contradict_each_other_exit_with_1(tmp_path):
     assert result.stderr == "error: the cosine schedule needs total_pairs, its length\n"
 
 
-def test_train_command_on_default_strategy_then_another_experiment(tmp_path):
+def test_train_command_then_another_experiment(tmp_path):
     data = write_records(tmp_path / "data")
     output = tmp_path / "run"
-    arguments = [f"--data={data}", f"--output={output}", "--strategy=default", *TINY]
+    arguments = [f"--data={data}", f"--output={output}", *TINY]
     result = command("train", *arguments)
     assert result.returncode == 0, result.stderr
     epoch, best, following = result.stdout.splitlines()

@@ -25,7 +25,7 @@ def run(data, tmp_path_factory):
     """A finished run of six epochs and what `train` said about it."""
     output = tmp_path_factory.mktemp("runs") / "tiny"
     experiment = tiny_experiment(data, attention=True, epoch_pairs=240, total_pairs=1440)
-    return output, training.train(experiment, output)
+    return output, training.train(experiment, output, "default")
 
 
 def test_train_learns_and_leaves_a_whole_run_directory(run):
@@ -61,7 +61,7 @@ def test_finished_run_is_not_trained_again(run, data):
     output, result = run
     before = (output / "best.weights.h5").read_bytes(), (output / "history.jsonl").read_bytes()
     experiment = run_directory.load_experiment(output)
-    assert training.train(experiment, output) == result
+    assert training.train(experiment, output, "default") == result
     after = (output / "best.weights.h5").read_bytes(), (output / "history.jsonl").read_bytes()
     assert before[1] == after[1]
     assert len(before[0]) == len(after[0])
@@ -72,7 +72,7 @@ def test_directory_of_another_experiment_is_refused(run, data):
     experiment = run_directory.load_experiment(output)
     other = dataclasses.replace(experiment.training, learning_rate=0.5)
     with pytest.raises(UserError, match="learning_rate was 0.002 and is now 0.5"):
-        training.train(dataclasses.replace(experiment, training=other), output)
+        training.train(dataclasses.replace(experiment, training=other), output, "default")
 
 
 def test_two_replicas_have_the_loss_of_one(data, tmp_path, monkeypatch):
@@ -102,7 +102,7 @@ def test_cosine_schedule_warms_up_and_decays_to_zero(data):
 def test_mixed_precision_computes_in_16_bits_and_saves_32(data, tmp_path):
     experiment = tiny_experiment(data, total_pairs=80, mixed_precision=True)
     try:
-        training.train(experiment, tmp_path / "run")
+        training.train(experiment, tmp_path / "run", "default")
     finally:
         keras.config.set_dtype_policy("float32")
     model = run_directory.load_model(tmp_path / "run")
