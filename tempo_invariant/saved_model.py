@@ -11,7 +11,7 @@ Signatures; every output is a dictionary and every batch size is free:
 Embeddings have unit length: the inner product is the similarity. Of audio longer than the model's
 window the middle counts: the window of T frames around frame n // 2 of n. Shorter audio is padded
 with silence. Attention weights are not negative and sum to one. Audio that is not finite, out of
-scale or in another format is refused with INVALID_ARGUMENT.
+scale or in another format is refused with INVALID_ARGUMENT, and so is an empty batch.
 """  # noqa: E501
 
 import dataclasses
@@ -93,6 +93,13 @@ def halve(image: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.floor(means + 0.5), tf.uint8)
 
 
+def _not_empty(batch: tf.Tensor) -> tf.Tensor:
+    """The batch itself; without rows it is refused, which oneDNN's kernels fail on obscurely."""
+    has_rows = tf.debugging.Assert(tf.shape(batch)[0] > 0, ["the batch is empty"])
+    with tf.control_dependencies([has_rows]):
+        return tf.identity(batch)
+
+
 def make_signatures(model: keras.Model) -> dict[str, Callable[..., dict[str, tf.Tensor]]]:
     """Makes the functions that are exported, in core TensorFlow ops.
 
@@ -106,7 +113,7 @@ def make_signatures(model: keras.Model) -> dict[str, Callable[..., dict[str, tf.
     frames = audio_tower.input.shape[-1]
 
     def embed_spectrogram(spectrogram: tf.Tensor) -> dict[str, tf.Tensor]:
-        outputs = audio_tower(spectrogram, training=False)
+        outputs = audio_tower(_not_empty(spectrogram), training=False)
         return {
             "embedding": outputs["embedding"],
             "attention": tf.ensure_shape(outputs["attention"], [None, frames]),
@@ -133,7 +140,7 @@ def make_signatures(model: keras.Model) -> dict[str, Callable[..., dict[str, tf.
 
     @tf.function(input_signature=[tf.TensorSpec(image_shape, tf.uint8, name="image")])
     def embed_sheet(image):
-        return {"embedding": sheet_tower(halve(image), training=False)}
+        return {"embedding": sheet_tower(halve(_not_empty(image)), training=False)}
 
     return {
         "embed_audio": embed_audio,

@@ -173,7 +173,8 @@ def _run_lilypond(source: Path, output: Path, timeout_seconds: float) -> tuple[s
         finally:
             process.kill()
             process.wait()
-    if returncode == -signal.SIGXCPU:
+    # Some loops outlive the first signal; the second limit kills them.
+    if returncode in (-signal.SIGXCPU, -signal.SIGKILL):
         raise UserError(f"{source.name}: LilyPond did not finish in {timeout_seconds:g} s")
     return log.read_text(encoding="utf-8", errors="replace"), returncode
 
