@@ -135,19 +135,7 @@ def synchronizer(distribution: tf.distribute.Strategy | None):
     if not isinstance(distribution, tf.distribute.MultiWorkerMirroredStrategy):
         return float
 
-    @tf.function
-    def mean(value):
-        def replica(value):
-            context = tf.distribute.get_replica_context()
-            return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
-
-        return distribution.run(replica, args=(value,))
-
-    def synchronize(value: float) -> float:
-        local = distribution.experimental_local_results(mean(tf.constant(value, tf.float64)))
-        return float(local[0])
-
-    return synchronize
+    return lambda value: float(distribution.reduce("MEAN", tf.constant(value), axis=None))
 
 
 def mixed_policy() -> str:
@@ -162,6 +150,20 @@ def compile_model(model: keras.Model, training: TrainingConfig) -> None:
     jit = keras.backend.backend() != "tensorflow"
     model.compile(optimizer=make_optimizer(training), loss=loss, jit_compile=jit)
     model.optimizer.build(model.trainable_variables)
+    if isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy):
+        _fit_for_workers(model)
+
+
+def _fit_for_workers(model: keras.Model) -> None:
+    """Mends two things that Keras 3.15 gets wrong in `fit` under several workers.
+
+    It averages a batch over the workers to see its shape, which the strategy refuses for more
+    than one tensor (the model is built: there is nothing to see); and it averages the logs over
+    their first axis, which a scalar lacks.
+    """
+    step = model.train_step
+    model._maybe_symbolic_build = lambda **unused: None
+    model.train_step = lambda data: {name: value[None] for name, value in step(data).items()}
 
 
 def make_optimizer(training: TrainingConfig) -> keras.optimizers.Optimizer:

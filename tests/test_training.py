@@ -2,6 +2,10 @@
 
 import dataclasses
 import json
+import os
+import socket
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -122,3 +126,32 @@ def test_batch_must_split_evenly(data, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "make_strategy", lambda name: two)
     with pytest.raises(UserError, match="batch_size 21 cannot be split over 2 replicas"):
         training.train(tiny_experiment(data, batch_size=21), tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_two_workers_have_the_losses_of_one(data, tmp_path):
+    ports = []
+    for _ in range(2):
+        with socket.socket() as listener:
+            listener.bind(("localhost", 0))
+            ports.append(listener.getsockname()[1])
+    arguments = [f"--data={data}", f"--output={tmp_path / 'two'}", "--strategy=multi_worker"]
+    arguments += ["--frames=24", "--filters=4", "--embedding_size=4", "--batch_size=20"]
+    arguments += ["--epoch_pairs=80", "--total_pairs=160", "--validation_pairs=50"]
+    cluster = {"worker": [f"localhost:{port}" for port in ports]}
+    workers = []
+    for index in range(2):
+        config = {"cluster": cluster, "task": {"type": "worker", "index": index}}
+        environment = os.environ | {"TF_CONFIG": json.dumps(config)}
+        command = [sys.executable, "-m", "tempo_invariant.train", *arguments]
+        workers.append(subprocess.Popen(command, env=environment))
+    assert [worker.wait(timeout=300) for worker in workers] == [0, 0]
+    experiment = tiny_experiment(data, total_pairs=160)
+    augmentation = run_directory.load_experiment(tmp_path / "two").training.augmentation
+    same = dataclasses.replace(experiment.training, augmentation=augmentation)
+    training.train(dataclasses.replace(experiment, training=same), tmp_path / "one", "default")
+    losses = [
+        [line["loss"] for line in read_history(tmp_path / name / "history.jsonl")]
+        for name in ("one", "two")
+    ]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0.01)
