@@ -22,7 +22,7 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# From scores to a ranked answer, every command as it could be typed; about 10 minutes on 2 cores.
+# From scores to a ranked answer, every command as it could be typed; under 15 minutes on 2 cores.
 PIECE := petzold_minuet_g_major
 
 demo: install
