@@ -1,11 +1,11 @@
 """Two virtual CPU devices for every test process, and quiet logs."""
 
+import importlib
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "agg")
-# As in tempo_invariant/__init__.py, which comes too late here.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+importlib.import_module("tempo_invariant")  # chooses TensorFlow's kernels: before TensorFlow
 
 import tensorflow as tf
 
