@@ -15,17 +15,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tempo_invariant.bands import band_edges as band_edges
+from tempo_invariant.bands import band_of_pitch as band_of_pitch
 from tempo_invariant.errors import UserError
-from tempo_invariant.geometry import (
-    BANDS,
-    BANDS_PER_OCTAVE,
-    FMAX_HZ,
-    FMIN_HZ,
-    FRAME_SIZE,
-    SAMPLE_RATE,
-    frame_count,
-    frame_start,
-)
+from tempo_invariant.geometry import BANDS, FRAME_SIZE, SAMPLE_RATE, frame_count, frame_start
 
 FFT_BINS = FRAME_SIZE // 2
 """Bins of a frame's spectrum that are used: all but the Nyquist frequency."""
@@ -34,7 +27,6 @@ SILENCE = 1e-4
 """A recording whose samples all lie within this (-80 dB of full scale) counts as silent."""
 
 _CHUNK_FRAMES = 1024
-_REFERENCE_HZ = 440.0
 
 
 def spectrogram(pcm: tf.Tensor) -> tf.Tensor:
@@ -80,21 +72,6 @@ def filterbank() -> tf.Tensor:
     falling = (stop - bins) / (stop - centre)
     weights = tf.maximum(tf.where(bins < centre, rising, falling), 0.0)
     return weights / tf.reduce_sum(weights, axis=0)
-
-
-def band_edges() -> np.ndarray:
-    """Returns the FFT bins nearest to 16 tones an octave around 440 Hz, each once: int [94]."""
-    low = np.floor(np.log2(FMIN_HZ / _REFERENCE_HZ) * BANDS_PER_OCTAVE)
-    high = np.ceil(np.log2(FMAX_HZ / _REFERENCE_HZ) * BANDS_PER_OCTAVE)
-    tones_hz = _REFERENCE_HZ * 2.0 ** (np.arange(low, high + 1) / BANDS_PER_OCTAVE)
-    tones_hz = tones_hz[(tones_hz >= FMIN_HZ) & (tones_hz <= FMAX_HZ)]
-    return np.unique(np.floor(tones_hz * FRAME_SIZE / SAMPLE_RATE + 0.5).astype(np.int64))
-
-
-def band_of_pitch(pitch: int | np.ndarray) -> np.ndarray:
-    """Returns the (fractional) band in which MIDI pitches have their fundamental."""
-    hertz = _REFERENCE_HZ * 2.0 ** ((np.asarray(pitch) - 69) / 12)
-    return np.interp(hertz * FRAME_SIZE / SAMPLE_RATE, band_edges()[1:-1], np.arange(BANDS))
 
 
 @tf.function(input_signature=[tf.TensorSpec([None, FRAME_SIZE], tf.float32)])

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from absl import app, flags, logging
 
 from tempo_invariant.errors import UserError
+from tempo_invariant.files import DISK_FULL, is_disk_full
 
 
 def run(main: Callable[[], None], usage: str) -> None:
     """Parses flags, calls `main` and turns expected errors into one line and an exit code.
 
-    Exit codes: 0 success, 1 a `UserError`, 2 a wrong or missing flag or a stray argument, 130 an
-    interruption from the keyboard.
+    Exit codes: 0 success, 1 a `UserError` or a full disk, 2 a wrong or missing flag or a stray
+    argument, 130 an interruption from the keyboard.
 
     Args:
         main: takes nothing; reads flags through `flags.FLAGS`.
@@ -52,6 +53,11 @@ def _guarded(main: Callable[[], None], argv: list[str]) -> None:
         main()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        print(f"error: {error.filename or 'output'}: {DISK_FULL}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -1,10 +1,18 @@
 """Writing files so that no half-written one is ever taken for a whole one."""
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+DISK_FULL = "no space is left on the disk; the same command goes on when there is some"
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error says that a disk or a quota is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import os
-import shutil
 import signal
 import sys
 import time
@@ -16,13 +15,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 from tempo_invariant.errors import UserError
-from tempo_invariant.files import atomic_write
+from tempo_invariant.files import DISK_FULL, atomic_write, is_disk_full
 from tfrecords_tools.building import BuildOptions, PieceRecord, build_piece
+from tfrecords_tools.leftovers import building_in, exit_with_parent
 from tfrecords_tools.sources import Source
 
 REPORT = "build_report.json"
 LOW_SHARE = 0.95
-_STALE_SECONDS = 3600
 
 
 @dataclass(frozen=True)
@@ -102,15 +101,21 @@ def build(
         jobs: processes; by default one per core.
 
     Raises:
-        UserError: the output directory cannot be written, or no piece could be built.
+        UserError: the output directory cannot be written, or its disk is full.
     """
-    started = time.monotonic()
     output = Path(output)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{output}: cannot be made ({error.strerror})") from error
-    _remove_stale(output)
+    with building_in(output):
+        return _build(sources, output, options, jobs)
+
+
+def _build(
+    sources: Sequence[Source], output: Path, options: BuildOptions, jobs: int | None
+) -> Report:
+    started = time.monotonic()
     jobs = max(1, min(jobs or os.cpu_count() or 1, len(sources)))
     built: dict[str, PieceRecord] = {}
     failed: dict[str, str] = {}
@@ -150,9 +155,11 @@ def _run(
                 if isinstance(future.exception(), BrokenProcessPool):
                     died.append(source)
                     continue
+                if is_disk_full(future.exception()):  # so it will be for all others
+                    raise UserError(f"{output}: {DISK_FULL}") from future.exception()
                 _collect(source, future, built, failed)
                 progress.update()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, UserError):
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     return died
@@ -177,6 +184,7 @@ def _collect(
 
 def _start_worker() -> None:
     """Leaves interruptions to the parent, and a core and no GPU to each process."""
+    exit_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(
         CUDA_VISIBLE_DEVICES="-1",
@@ -185,10 +193,3 @@ def _start_worker() -> None:
         TF_NUM_INTEROP_THREADS="1",
         OMP_NUM_THREADS="1",
     )
-
-
-def _remove_stale(output: Path) -> None:
-    """Removes what a killed build left half-finished."""
-    for path in output.glob(".partial-*"):
-        if path.is_dir() and time.time() - path.stat().st_mtime > _STALE_SECONDS:
-            shutil.rmtree(path, ignore_errors=True)

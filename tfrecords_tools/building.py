@@ -76,7 +76,8 @@ class PieceRecord:
         seconds: duration at the notated tempo, to the end of the last note.
         scores: `\\score` blocks; `scores_from_midi` of them play LilyPond's MIDI, the others
             their heads.
-        build_seconds: time that engraving and performing took.
+        build_seconds: time that engraving and performing took in this run; it is not stored, so
+            that the same input gives the same files.
         warnings: what LilyPond complained about although it wrote pages.
         performances: names of the performances.
     """
@@ -93,7 +94,7 @@ class PieceRecord:
     seconds: float
     scores: int
     scores_from_midi: int
-    build_seconds: float
+    build_seconds: float = 0.0
     warnings: tuple[str, ...] = ()
     performances: tuple[str, ...] = field(default=())
 
@@ -139,8 +140,10 @@ def read_record(piece_dir: Path) -> PieceRecord | None:
 
 
 def _write_record(piece_dir: Path, record: PieceRecord) -> None:
+    fields = dataclasses.asdict(record)
+    del fields["build_seconds"]
     with atomic_write(piece_dir / RECORD) as path:
-        path.write_text(json.dumps(dataclasses.asdict(record), indent=1) + "\n")
+        path.write_text(json.dumps(fields, indent=1) + "\n")
 
 
 def _build_new(source: Source, output: Path, options: BuildOptions) -> PieceRecord:
@@ -164,13 +167,12 @@ def _build_new(source: Source, output: Path, options: BuildOptions) -> PieceReco
         msmd.write_score(piece_dir, pages, images, source.path)
         (piece_dir / f"{source.piece}.midi").write_bytes(midi_bytes(alignment.music))
         record = _record(source.piece, engraving, alignment, pages, tuple(wanted))
-        record = dataclasses.replace(record, build_seconds=round(time.monotonic() - started, 2))
         _write_record(piece_dir, record)
         final = output / source.piece
         if final.exists():  # not built here, or without a record: half of something else
             shutil.rmtree(final)
         os.rename(piece_dir, final)
-    return record
+    return dataclasses.replace(record, build_seconds=round(time.monotonic() - started, 2))
 
 
 def _add_performances(
@@ -186,13 +188,10 @@ def _add_performances(
     ]
     pages = tuple(_perform(piece_dir, pages, events, music, wanted))
     msmd.write_alignment(piece_dir, pages)
-    record = dataclasses.replace(
-        record,
-        performances=tuple(sorted({*record.performances, *wanted})),
-        build_seconds=round(record.build_seconds + time.monotonic() - started, 2),
-    )
+    names = tuple(sorted({*record.performances, *wanted}))
+    record = dataclasses.replace(record, performances=names)
     _write_record(piece_dir, record)
-    return record
+    return dataclasses.replace(record, build_seconds=round(time.monotonic() - started, 2))
 
 
 def _pages(engraving: Engraving, alignment: Alignment) -> list[msmd.Page]:
@@ -295,7 +294,6 @@ def _record(
         seconds=round(float(music.seconds([n.tick + n.length for n in music.notes]).max()), 3),
         scores=alignment.scores,
         scores_from_midi=alignment.from_midi,
-        build_seconds=0.0,
         warnings=engraving.errors,
         performances=performances,
     )

@@ -18,6 +18,7 @@ Additions that readers of the published layout don't notice: further inks in `im
 `img/`, and a data item `moment_quarters` on note heads.
 """
 
+import io
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -149,6 +150,15 @@ def write_score(
     write_alignment(piece_dir, pages)
     with atomic_write(piece_dir / f"{piece_dir.name}.ly") as path:
         shutil.copyfile(source, path)
+
+
+def write_alignment(piece_dir: str | Path, pages: Sequence[Page]) -> None:
+    """Writes the MuNG files of a piece, with the onsets of all performances, and meta.yml."""
+    piece = Path(piece_dir).name
+    for page in pages:
+        mung = Path(piece_dir) / "scores" / f"{piece}_ly" / "mung" / f"{page.number:02d}.xml"
+        with atomic_write(mung) as path:
+            write_page(path, page, piece)
     heads = [head for page in pages for head in page.note_heads]
     meta = {
         "n_pages": len(pages),
@@ -160,17 +170,8 @@ def write_score(
             "n_aligned": sum(bool(head.onsets) for head in heads),
         },
     }
-    with atomic_write(piece_dir / "meta.yml") as path:
+    with atomic_write(Path(piece_dir) / "meta.yml") as path:
         path.write_text(yaml.safe_dump(meta, sort_keys=True))
-
-
-def write_alignment(piece_dir: str | Path, pages: Sequence[Page]) -> None:
-    """Writes the MuNG files of a piece: note heads, systems, and onsets of all performances."""
-    piece = Path(piece_dir).name
-    for page in pages:
-        mung = Path(piece_dir) / "scores" / f"{piece}_ly" / "mung" / f"{page.number:02d}.xml"
-        with atomic_write(mung) as path:
-            write_page(path, page, piece)
 
 
 def read_score(piece_dir: str | Path) -> Score:
@@ -298,8 +299,10 @@ def strip(score: Score, ink: str) -> tuple[np.ndarray, list[Placement]]:
 
 
 def _save(path: Path, array: np.ndarray) -> None:
+    buffer = io.BytesIO()  # writing to a file, NumPy doesn't say that the disk is full
+    np.save(buffer, array)
     with atomic_write(path) as temporary:
-        np.save(temporary, array)
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def _load(directory: Path, ending: str) -> np.ndarray:

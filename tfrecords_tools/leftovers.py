@@ -1,0 +1,62 @@
+"""What killed builds leave behind, told from what a running one is writing."""
+
+import contextlib
+import fcntl
+import multiprocessing
+import multiprocessing.connection
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+PARTIAL = ".partial-*"
+"""Names of files and directories that are being written; see `tempo_invariant.files`."""
+
+
+@contextlib.contextmanager
+def building_in(output: Path) -> Iterator[None]:
+    """Marks a directory as being built in; a build that is alone there first tidies up.
+
+    Builds hold a shared lock on the directory, which the system takes back when they are killed.
+    Where the file system has no locks, nothing is removed.
+
+    Args:
+        output: the MSMD directory, which is there.
+    """
+    handle = os.open(output, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # BlockingIOError: somebody else builds here
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove_leftovers(output)
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
+
+
+def remove_leftovers(output: Path) -> None:
+    """Removes half-written files and pieces from an MSMD directory that nobody builds in."""
+    inside = (path for piece in output.glob("*/scores") for path in piece.parent.rglob(PARTIAL))
+    for path in [*output.glob(PARTIAL), *inside]:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def exit_with_parent() -> None:
+    """Ends this process at once when the one that started it is killed.
+
+    A worker of a pool would else finish its piece and then wait for ever.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch(sentinel: int = parent.sentinel) -> None:
+        multiprocessing.connection.wait([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
