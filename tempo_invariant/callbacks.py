@@ -24,6 +24,29 @@ MONITORED = "val_mrr"
 DIVERGED = "training diverged: the loss is no longer a finite number; try a lower --learning_rate"
 
 
+def evaluation_weights(model: keras.Model) -> list:
+    """The weights by which a model in training is judged, in the order of `get_weights`.
+
+    They are averages over the steps where the optimizer keeps such (`use_ema`), else the newest.
+
+    Args:
+        model: compiled, its optimizer built on all its trainable weights.
+
+    Returns:
+        NumPy arrays.
+    """
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if not optimizer.use_ema:
+        return model.get_weights()
+    averages = optimizer._model_variables_moving_average  # as Keras' own SwapEMAWeights does
+    chosen = {id(weight): weight for weight in model.weights}
+    chosen |= {
+        id(weight): average
+        for weight, average in zip(model.trainable_weights, averages, strict=True)
+    }
+    return [weight.numpy() for weight in chosen.values()]
+
+
 @dataclasses.dataclass
 class Patience:
     """Early stopping in rounds, as published: the decision, apart from what carries it out.
@@ -119,7 +142,7 @@ class Validation(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if not math.isfinite(logs["loss"]):
             raise UserError(DIVERGED)
-        self.copy.set_weights(self.model.get_weights())
+        self.copy.set_weights(evaluation_weights(self.model))
         outputs = self.probe.predict(self.dataset, verbose=0)
         self.embeddings, self.attention = outputs["embedding"], outputs["attention"]
         metrics = retrieval_metrics(self.embeddings[:, 1], self.embeddings[:, 0])
@@ -128,6 +151,8 @@ class Validation(keras.callbacks.Callback):
         logs["learning_rate"] = float(
             keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
         )
+        if any(layer.name == "temperature" for layer in self.copy.layers):
+            logs["temperature"] = self.copy.get_layer("temperature").temperature()
         self.patience.update(epoch + 1, logs[MONITORED])
 
 
@@ -210,7 +235,7 @@ class Checkpoints(keras.callbacks.Callback):
                 path.unlink()
 
     def _publish(self, model: keras.Model) -> None:
-        self.copy.set_weights(model.get_weights())
+        self.copy.set_weights(evaluation_weights(model))
         run_directory.save_weights(self.copy, self.run.best)
 
     def _read_state(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import tqdm
 
 from tempo_invariant import metrics, pipeline, run_directory
 from tempo_invariant.files import atomic_write
+from tempo_invariant.model import multiply_adds, parameters, size_line
 
 BATCH_SIZE = 100
 DIRECTIONS = {"audio to sheet": (1, 0), "sheet to audio": (0, 1)}
@@ -63,7 +64,8 @@ def evaluate(
         seed: of the bootstrap.
 
     Returns:
-        What was evaluated, and under `results` for both directions a value and its 95 % interval
+        What was evaluated, the model's trainable `parameters` and its `multiply_adds` for a pair,
+        and under `results` for both directions a value and its 95 % interval
         `[value, low, high]` of every metric; R@k from 0 to 1.
 
     Raises:
@@ -94,6 +96,8 @@ def evaluate(
         "pairs": len(pieces),
         "pieces": len(set(pieces)),
         "seed": seed,
+        "parameters": parameters(model),
+        "multiply_adds": multiply_adds(model),
         "results": retrieval_results(embeddings, pieces, seed),
     }
 
@@ -126,7 +130,8 @@ def table(report: dict[str, Any]) -> str:
     title = (
         f"{report['run']} ({report['weights']}) on {report['data']}, {report['split']}: "
         f"{report['pairs']:,d} pairs of {report['pieces']} pieces, "
-        f"soundfont {report['soundfont'] or 'first'}, tempo {report['tempo']:g}"
+        f"soundfont {report['soundfont'] or 'first'}, tempo {report['tempo']:g}; "
+        f"{size_line(report['parameters'], report['multiply_adds'])}"
     )
     rows = [["", *COLUMNS.values()]]
     for direction, values in report["results"].items():

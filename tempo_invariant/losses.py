@@ -1,4 +1,4 @@
-"""Pairwise ranking loss over the global batch."""
+"""Losses that compare every pair with the global batch: pairwise ranking, softmax."""
 
 import keras
 from keras import ops
@@ -62,3 +62,39 @@ class PairwiseRankingLoss(keras.losses.Loss):
 
     def get_config(self):
         return super().get_config() | {"margin": self.margin, "symmetric": self.symmetric}
+
+
+def softmax_cross_entropy(queries, candidates):
+    """Cross-entropy of every query's partner among the candidates of the global batch.
+
+    For query i, `log sum_j exp(s_ij) - s_ii` with logits s, the inner products.
+
+    Args:
+        queries: embeddings scaled so that inner products are logits, `[local batch, size]`.
+        candidates: those of the partners, row by row, `[local batch, size]`.
+
+    Returns:
+        `[local batch]`, one value per query.
+    """
+    everyone, _ = replicas.global_rows(candidates)
+    logits = ops.matmul(queries, ops.transpose(everyone))
+    return ops.logsumexp(logits, axis=-1) - ops.sum(queries * candidates, axis=-1)
+
+
+@keras.saving.register_keras_serializable(layers.PACKAGE)
+class SoftmaxLoss(keras.losses.Loss):
+    """Mean of `softmax_cross_entropy` in both directions, as in CLIP (Radford et al. 2021).
+
+    The temperature is learned in the model, by `layers.Temperature`.
+
+    Call arguments:
+        y_true: ignored; anything with one entry per pair.
+        y_pred: embeddings `[batch, 2, size]` whose inner products are logits, sheet first.
+    """
+
+    def __init__(self, name="softmax", **kwargs):
+        super().__init__(name=name, **kwargs)
+
+    def call(self, y_true, y_pred):
+        sheet, audio = y_pred[:, 0], y_pred[:, 1]
+        return (softmax_cross_entropy(sheet, audio) + softmax_cross_entropy(audio, sheet)) / 2

@@ -29,13 +29,13 @@ def count():
 
 
 def global_sum(values):
-    """Sum of a tensor over replicas.
+    """Sum of a tensor over replicas, or of each tensor of a list.
 
     Args:
-        values: tensor of the same shape on every replica.
+        values: tensors of the same shapes on every replica.
 
     Returns:
-        Tensor of that shape, equal on every replica.
+        Tensors of those shapes, equal on every replica.
     """
     context = _context()
     return values if context is None else context.all_reduce("SUM", values)

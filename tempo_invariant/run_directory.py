@@ -24,6 +24,7 @@ from tempo_invariant.files import atomic_write
 
 SCHEDULES = ("published", "cosine")
 OPTIMIZERS = ("adam", "adamw")
+LOSSES = ("ranking", "softmax")
 RESUMABLE_FIELDS = ("data",)
 """Training fields that may differ when a run is continued: they change no trajectory."""
 
@@ -46,8 +47,13 @@ class TrainingConfig:
         optimizer: "adam" or "adamw".
         learning_rate: rate at the start, or at the top of the cosine.
         weight_decay: decoupled decay of AdamW.
+        clip_norm: longest gradient, over all weights and replicas; 0: any.
+        ema_momentum: share that the average of the weights keeps each step; the averages are what
+            is validated and published; 0: no averages.
+        loss: "ranking" (pairwise hinge) or "softmax" (cross-entropy of the partner in both
+            directions, at a learned temperature).
         margin: gamma of the ranking loss.
-        symmetric: whether the loss also ranks sheets for a given audio excerpt.
+        symmetric: whether the ranking loss also ranks sheets for a given audio excerpt.
         validation_pairs: pairs of the validation split that are ranked after every epoch.
         mixed_precision: whether the convolutions compute in 16 bits.
         seed: of the initial weights, the pairs and their augmentation.
@@ -66,6 +72,9 @@ class TrainingConfig:
     optimizer: str = "adam"
     learning_rate: float = 0.002
     weight_decay: float = 0.0
+    clip_norm: float = 0.0
+    ema_momentum: float = 0.0
+    loss: str = "ranking"
     margin: float = 0.7
     symmetric: bool = False
     validation_pairs: int = 1_000
@@ -87,6 +96,12 @@ class TrainingConfig:
             raise UserError("the cosine schedule needs total_pairs, its length")
         if self.learning_rate <= 0:
             raise UserError(f"learning_rate must be positive, received {self.learning_rate}")
+        if self.clip_norm < 0:
+            raise UserError(f"clip_norm must not be negative, received {self.clip_norm}")
+        if not 0 <= self.ema_momentum < 1:
+            raise UserError(f"ema_momentum must be in [0, 1), received {self.ema_momentum}")
+        if self.loss not in LOSSES:
+            raise UserError(f"loss must be one of {LOSSES}, received {self.loss!r}")
 
     @property
     def steps_per_epoch(self) -> int:
@@ -107,6 +122,19 @@ class Experiment:
 
     model: ModelConfig
     training: TrainingConfig
+
+    def __post_init__(self):
+        temperature = self.model.temperature
+        if (self.training.loss == "softmax") != (temperature > 0):
+            raise UserError(
+                "the softmax loss, and no other, needs a model with a temperature > 0; received "
+                f"loss {self.training.loss} and temperature {temperature:g}"
+            )
+        if self.training.ema_momentum and self.model.projection == "cca":
+            raise UserError(
+                "averaged weights (ema_momentum) need the linear projection: a CCA fits the newest "
+                "weights, not their averages"
+            )
 
     def to_json(self) -> str:
         """Both configurations as indented JSON."""

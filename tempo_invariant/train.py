@@ -3,7 +3,7 @@
 from absl import flags
 
 from tempo_invariant import commands, run_directory
-from tempo_invariant.config import PROJECTIONS, ModelConfig
+from tempo_invariant.config import AUDIO_NORMALIZATIONS, BLOCKS, PROJECTIONS, ModelConfig
 
 USAGE = """Trains the two encoders on records; started again, it goes on where it was interrupted.
 
@@ -30,6 +30,17 @@ flags.DEFINE_float("cca_alpha", MODEL.cca_alpha, "Weight of a batch in the movin
 flags.DEFINE_float("cca_regularization", MODEL.cca_regularization, "Added to both variances.")
 flags.DEFINE_list("filters", list(map(str, MODEL.filters)), "Channels of the encoders' blocks.")
 flags.DEFINE_float("l2", MODEL.l2, "Weight of the squared-norm penalty.", 0)
+flags.DEFINE_enum("blocks", MODEL.blocks, list(BLOCKS), "What encoders and attention consist of.")
+flags.DEFINE_integer("units", MODEL.units, "Convolutions of a block after its first.", 1)
+flags.DEFINE_bool("activation_before_norm", MODEL.activation_before_norm, "ELU, then batch norm.")
+flags.DEFINE_list("attention_filters", [], "Channels of the attention's blocks; default: filters.")
+flags.DEFINE_enum(
+    "audio_normalization",
+    MODEL.audio_normalization,
+    list(AUDIO_NORMALIZATIONS),
+    "Bring every excerpt to one level; pcen: then every band to its own.",
+)
+flags.DEFINE_float("audio_level", MODEL.audio_level, "The level of --audio_normalization.")
 
 flags.DEFINE_integer("batch_size", TRAINING.batch_size, "Pairs a step, over all replicas.", 2)
 flags.DEFINE_integer("epoch_pairs", TRAINING.epoch_pairs, "Random pairs an epoch.", 2)
@@ -47,8 +58,12 @@ flags.DEFINE_integer("warmup_pairs", TRAINING.warmup_pairs, "Warm-up of the cosi
 flags.DEFINE_enum("optimizer", TRAINING.optimizer, list(run_directory.OPTIMIZERS), "Optimizer.")
 flags.DEFINE_float("learning_rate", TRAINING.learning_rate, "Learning rate at its highest.")
 flags.DEFINE_float("weight_decay", TRAINING.weight_decay, "Decoupled decay of adamw.", 0)
+flags.DEFINE_float("clip_norm", TRAINING.clip_norm, "Longest gradient; 0: any.", 0)
+flags.DEFINE_float("ema_momentum", TRAINING.ema_momentum, "Average the weights; 0: don't.", 0, 1)
+flags.DEFINE_enum("loss", TRAINING.loss, list(run_directory.LOSSES), "Hinge or cross-entropy.")
+flags.DEFINE_float("temperature", 0.07, "Of the softmax loss at its start; it is learned.")
 flags.DEFINE_float("margin", TRAINING.margin, "Margin of the ranking loss.", 0)
-flags.DEFINE_bool("symmetric", TRAINING.symmetric, "Rank in both directions.")
+flags.DEFINE_bool("symmetric", TRAINING.symmetric, "Rank in both directions (--loss=ranking).")
 flags.DEFINE_integer("validation_pairs", TRAINING.validation_pairs, "Pairs ranked an epoch.", 1)
 flags.DEFINE_bool("mixed_precision", TRAINING.mixed_precision, "Convolve in 16 bits.")
 flags.DEFINE_integer("seed", TRAINING.seed, "Of initial weights, pairs and augmentation.")
@@ -62,9 +77,10 @@ flags.DEFINE_bool("ink", True, "Use all inks, else the first.")
 flags.DEFINE_float("stretch", 1.0, "Stretch time by up to this factor; 1: off.", 1)
 flags.DEFINE_float("level_db", 0.0, "Change the level by up to this; 0: off.", 0)
 
-flags.register_validator(
-    "filters", lambda values: all(value.isdigit() for value in values), "must be numbers"
-)
+for _name in ("filters", "attention_filters"):
+    flags.register_validator(
+        _name, lambda values: all(value.isdigit() for value in values), "must be numbers"
+    )
 
 AUGMENTATION = ["scale", "shift_pixels", "onset_frames", "tempo", "soundfont", "ink"]
 AUGMENTATION += ["stretch", "level_db"]
@@ -74,7 +90,10 @@ def main() -> None:
     """Reads the flags into an experiment and trains it."""
     values = flags.FLAGS.flag_values_dict()
     model = {name: values[name] for name in MODEL.to_dict()}
-    model["filters"] = [int(channels) for channels in values["filters"]]
+    for name in ("filters", "attention_filters"):
+        model[name] = [int(channels) for channels in values[name]]
+    if values["loss"] != "softmax":
+        model["temperature"] = 0.0
     training = {name: values[name] for name in vars(TRAINING) if name in values}
     training["augmentation"] = {name: values[name] for name in AUGMENTATION}
     experiment = run_directory.Experiment.from_fields(model, training)

@@ -1,6 +1,7 @@
 """Trains the model on records: strategy, optimizer, input, callbacks, and resuming."""
 
 import contextlib
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tempo_invariant import pipeline
+from tempo_invariant import pipeline, replicas
 from tempo_invariant.callbacks import DIVERGED, Checkpoints, Patience, Report, Validation
 from tempo_invariant.errors import UserError
-from tempo_invariant.losses import PairwiseRankingLoss
-from tempo_invariant.model import build_model
+from tempo_invariant.losses import PairwiseRankingLoss, SoftmaxLoss
+from tempo_invariant.model import MOMENTUM, build_model, multiply_adds, parameters, size_line
 from tempo_invariant.run_directory import Experiment, TrainingConfig, open_run
 from tempo_invariant.summaries import Summaries
 
@@ -40,11 +41,9 @@ def train(experiment: Experiment, output: str | os.PathLike, strategy: str = "mi
     """
     training = experiment.training
     distribution = make_strategy(strategy)
-    replicas = distribution.num_replicas_in_sync if distribution else 1
-    if training.batch_size % replicas:
-        raise UserError(
-            f"batch_size {training.batch_size} cannot be split over {replicas} replicas"
-        )
+    shares = distribution.num_replicas_in_sync if distribution else 1
+    if training.batch_size % shares:
+        raise UserError(f"batch_size {training.batch_size} cannot be split over {shares} replicas")
     corpora = [pipeline.load_corpus(Path(training.data), split) for split in ("train", "valid")]
     chief = is_chief(distribution)
     run = open_run(output, experiment, write=chief)
@@ -52,7 +51,9 @@ def train(experiment: Experiment, output: str | os.PathLike, strategy: str = "mi
     keras.config.set_dtype_policy(mixed_policy() if training.mixed_precision else "float32")
     keras.utils.set_random_seed(training.seed)
     with distribution.scope() if distribution else contextlib.nullcontext():
-        model = build_model(experiment.model, synchronized=replicas > 1)
+        # Statistics of the batches are averaged over as many steps as the weights.
+        momentum = max(MOMENTUM, training.ema_momentum)
+        model = build_model(experiment.model, synchronized=shares > 1, momentum=momentum)
         compile_model(model, training)
     # Outside the strategy: validates, and saves weights without optimizer state.
     copy = build_model(experiment.model)
@@ -60,6 +61,8 @@ def train(experiment: Experiment, output: str | os.PathLike, strategy: str = "mi
     patience = make_patience(training)
     checkpoints = Checkpoints(run, patience, copy, write=chief)
     done = checkpoints.restore(model)
+    if chief:
+        print(f"model: {size_line(parameters(copy), multiply_adds(copy))}", flush=True)
     if done < training.epochs and patience.action != "stop":
         valid, pairs = pipeline.eval_dataset(
             corpora[1],
@@ -145,7 +148,10 @@ def mixed_policy() -> str:
 
 def compile_model(model: keras.Model, training: TrainingConfig) -> None:
     """Binds loss and optimizer to a model and makes the optimizer's variables."""
-    loss = PairwiseRankingLoss(margin=training.margin, symmetric=training.symmetric)
+    if training.loss == "softmax":
+        loss = SoftmaxLoss()
+    else:
+        loss = PairwiseRankingLoss(margin=training.margin, symmetric=training.symmetric)
     # XLA under TensorFlow has no fast decompositions for the CCA layer; JAX has no other way.
     jit = keras.backend.backend() != "tensorflow"
     model.compile(optimizer=make_optimizer(training), loss=loss, jit_compile=jit)
@@ -166,6 +172,31 @@ def _fit_for_workers(model: keras.Model) -> None:
     model.train_step = lambda data: {name: value[None] for name, value in step(data).items()}
 
 
+class _Clipping(keras.optimizers.Optimizer):
+    """Mixed into an optimizer: shortens the gradient of the global batch to `longest`.
+
+    `global_clipnorm` of Keras looks at the gradient of each replica alone, before their sum.
+    """
+
+    longest = math.inf
+
+    def apply(self, grads, trainable_variables=None):
+        """Applies gradients as Keras does; those of this replica's share of the loss."""
+        whole = replicas.global_sum([gradient for gradient in grads if gradient is not None])
+        length = keras.ops.sqrt(sum(keras.ops.sum(keras.ops.square(one)) for one in whole))
+        factor = self.longest / keras.ops.maximum(length, self.longest)
+        grads = [None if gradient is None else gradient * factor for gradient in grads]
+        super().apply(grads, trainable_variables)
+
+
+class _ClippedAdam(_Clipping, keras.optimizers.Adam):
+    pass
+
+
+class _ClippedAdamW(_Clipping, keras.optimizers.AdamW):
+    pass
+
+
 def make_optimizer(training: TrainingConfig) -> keras.optimizers.Optimizer:
     """Adam or AdamW, at a constant rate or with warm-up and cosine decay to zero."""
     rate: Any = training.learning_rate
@@ -178,10 +209,17 @@ def make_optimizer(training: TrainingConfig) -> keras.optimizers.Optimizer:
             warmup_target=rate if warmup else None,
             warmup_steps=warmup,
         )
+    options: dict[str, Any] = {}
+    if training.ema_momentum:
+        options |= {"use_ema": True, "ema_momentum": training.ema_momentum}
     if training.optimizer == "adam":
-        return keras.optimizers.Adam(rate)
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=training.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        optimizer = (_ClippedAdam if training.clip_norm else keras.optimizers.Adam)(rate, **options)
+    else:
+        kind = _ClippedAdamW if training.clip_norm else keras.optimizers.AdamW
+        optimizer = kind(rate, weight_decay=training.weight_decay, **options)
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "log_scale"])
+    if training.clip_norm:
+        optimizer.longest = training.clip_norm
     return optimizer
 
 

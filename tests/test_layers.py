@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tempo_invariant import layers, normalization
+from tempo_invariant import geometry, layers, normalization
 from tests.layer_checks import check_layer
 
 
@@ -95,3 +95,85 @@ def test_fused_normalization_equals_keras(rng, tmp_path):
         np.testing.assert_allclose(fused, reference, rtol=1e-4, atol=2e-5)
     layer = normalization.FusedBatchNormalization(center=False)
     check_layer(layer, images, images.shape, 1, 2, tmp_path)
+
+
+def quiet_music(rng):
+    """Log spectrograms of sparse partials on a weak floor, and their magnitudes, [3, 92, 40]."""
+    magnitudes = 0.003 * rng.random((3, 92, 40))
+    magnitudes[:, ::7, 5:] += np.exp(-np.arange(35) / 10) * rng.uniform(0.2, 3, (3, 14, 1))
+    return np.log10(1 + magnitudes).astype("float32"), magnitudes
+
+
+def test_level_normalization_undoes_any_gain(rng, tmp_path):
+    spectrogram, magnitudes = quiet_music(rng)
+    layer = layers.LevelNormalization(level=4.0)
+    outputs = check_layer(layer, spectrogram, spectrogram.shape, 0, 0, tmp_path)
+    for gain_db in (-20, -6, 13, 20):
+        louder = np.log10(1 + magnitudes * 10 ** (gain_db / 20)).astype("float32")
+        np.testing.assert_allclose(layer(louder), outputs, rtol=1e-4, atol=1e-6)
+    # The level that all are brought to: the mean of magnitudes weighted by their energy.
+    found = 10.0**outputs - 1
+    level = (found**3).sum(axis=(1, 2)) / (found**2).sum(axis=(1, 2))
+    np.testing.assert_allclose(level, 4.0, rtol=1e-4)
+    np.testing.assert_allclose(
+        found / magnitudes,
+        np.ptp(found, axis=(1, 2), keepdims=True) / np.ptp(magnitudes, axis=(1, 2), keepdims=True),
+        rtol=1e-3,
+    )
+
+
+def test_level_normalization_does_not_look_at_silence(rng):
+    spectrogram, _ = quiet_music(rng)
+    padded = np.pad(spectrogram, [(0, 0), (0, 0), (30, 10)])
+    layer = layers.LevelNormalization()
+    np.testing.assert_allclose(layer(padded)[:, :, 30:70], layer(spectrogram), rtol=1e-5)
+
+
+def test_normalizations_of_silence_are_silent_and_finite():
+    silence = np.zeros((2, 92, 20), "float32")
+    silence[1] = 1e-7  # a rounding error, 80 dB below what is raised in full
+    for layer in (layers.LevelNormalization(), layers.ChannelEnergyNormalization()):
+        outputs = np.array(layer(silence))
+        assert np.isfinite(outputs).all() and np.abs(outputs).max() < 2e-3, layer.name
+
+
+def test_channel_energy_normalization_is_that_of_librosa(rng, tmp_path):
+    import librosa
+
+    spectrogram, magnitudes = quiet_music(rng)
+    layer = layers.ChannelEnergyNormalization(floor=0.1)
+    outputs = check_layer(layer, spectrogram, spectrogram.shape, 0, 0, tmp_path)
+    constants = {"gain": 0.98, "bias": 2, "power": 0.5, "time_constant": 0.4, "eps": 0.1}
+    weight = (np.sqrt(1 + 4 * 8**2) - 1) / (2 * 8**2)
+    for item, bands in enumerate(magnitudes):
+        start = (1 - weight) * bands.mean(axis=1, keepdims=True)
+        expected = librosa.pcen(
+            bands, sr=geometry.FRAMES_PER_SECOND, hop_length=1, zi=start, **constants
+        )
+        np.testing.assert_allclose(outputs[item], expected, atol=2e-5)
+
+
+def test_temperature_scales_logits_in_training_alone(rng, tmp_path):
+    embeddings = rng.normal(size=(5, 2, 3)).astype("float32")
+    layer = layers.Temperature(0.05)
+    outputs = check_layer(layer, embeddings, embeddings.shape, 1, 0, tmp_path)
+    np.testing.assert_array_equal(outputs, embeddings)
+    scaled = layer(embeddings, training=True)
+    np.testing.assert_allclose(
+        np.einsum("ik,jk", scaled[:, 0], scaled[:, 1]),
+        20 * np.einsum("ik,jk", embeddings[:, 0], embeddings[:, 1]),
+        rtol=1e-4,
+        atol=1e-4,
+    )
+    assert layer.temperature() == pytest.approx(0.05)
+
+
+def test_temperature_stays_where_logits_are_at_most_100():
+    layer = layers.Temperature(0.02)
+    layer.build((2, 2, 3))
+    optimizer = keras.optimizers.SGD(100.0)
+    for direction, expected in ((-1.0, 0.01), (1.0, 1.0)):
+        optimizer.apply_gradients([(tf.constant(direction), layer.log_scale)])
+        assert layer.temperature() == pytest.approx(expected)
+    with pytest.raises(ValueError, match="initial must be from 0.01 to 1, got 0"):
+        layers.Temperature(0.0)

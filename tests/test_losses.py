@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from tempo_invariant.losses import PairwiseRankingLoss, pairwise_ranking_loss
+from tempo_invariant.losses import PairwiseRankingLoss, SoftmaxLoss, pairwise_ranking_loss
 
 
 def embeddings(pairs, size, seed=0):
@@ -59,3 +59,27 @@ def test_config_round_trip():
     copy = keras.losses.deserialize(keras.losses.serialize(loss))
     assert isinstance(copy, PairwiseRankingLoss)
     assert (copy.margin, copy.symmetric, copy.name) == (0.3, True, "pairwise_ranking")
+
+
+def test_softmax_by_hand():
+    # Logits [[1, 0], [1, 2]]. Rows: ln(1 + e^-1) = .3133 and ln(1 + e^-1); columns: ln 2 = .6931
+    # and ln(1 + e^-2) = .1269. The mean of both directions, pair by pair.
+    sheet = np.array([[1, 0], [1, 1]], "float32")
+    audio = np.array([[1, 0], [0, 2]], "float32")
+    rows = SoftmaxLoss(reduction="none")(np.zeros(2), np.stack([sheet, audio], axis=1))
+    np.testing.assert_allclose(rows, [(0.3133 + 0.6931) / 2, (0.3133 + 0.1269) / 2], atol=1e-4)
+
+
+def test_softmax_of_equal_embeddings_is_the_logarithm_of_the_batch():
+    same = np.broadcast_to(embeddings(1, 4), (6, 2, 4))
+    np.testing.assert_allclose(SoftmaxLoss()(np.zeros(6), 5 * same), np.log(6), atol=1e-5)
+
+
+def test_softmax_of_large_logits_is_finite():
+    pairs = 10 * embeddings(8, 16)  # logits to 100, the largest that the temperature gives
+    logits = pairs[:, 0].astype("float64") @ pairs[:, 1].T
+    partners = np.diag(logits)
+    forth = np.log(np.exp(logits).sum(axis=1)) - partners
+    back = np.log(np.exp(logits).sum(axis=0)) - partners
+    expected = (forth + back).mean() / 2
+    np.testing.assert_allclose(SoftmaxLoss()(np.zeros(8), pairs), expected, rtol=1e-5)

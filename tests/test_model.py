@@ -5,10 +5,19 @@ import tensorflow as tf
 
 from tempo_invariant import model as models
 from tempo_invariant.config import ModelConfig
-from tempo_invariant.losses import PairwiseRankingLoss
+from tempo_invariant.losses import PairwiseRankingLoss, SoftmaxLoss
 from tempo_invariant.metrics import retrieval_metrics
 
 SMALL = {"frames": 32, "filters": (4, 6, 8), "embedding_size": 8}
+OURS = SMALL | {
+    "attention": True,
+    "blocks": "residual",
+    "activation_before_norm": False,
+    "attention_filters": (3, 5),
+    "projection": "linear",
+    "audio_normalization": "excerpt",
+    "temperature": 0.07,
+}
 
 
 def random_pairs(pairs, frames, seed=0):
@@ -138,3 +147,110 @@ def test_training_learns_to_match_related_pairs():
     found = retrieval_metrics(embeddings[:, 0], embeddings[:, 1])
     assert found["r@5"] > 0.3  # chance: 0.05
     assert model.get_layer("projection").correlations()[0] > 0.7
+
+
+def test_layers_of_the_published_model_keep_their_names_and_order():
+    """Weights are stored by kind of layer and order: those of earlier runs must fit."""
+    model = models.build_model(ModelConfig(attention=True))
+    weighted = [layer.name for layer in model.layers if layer.weights]
+    block = [
+        f"attention_conv{block}_{step}{end}"
+        for block in (1, 2, 3, 4)
+        for step in (1, 2)
+        for end in ("", "_norm")
+    ]
+    assert weighted[:17] == [*block, "attention_channels"]
+    assert sorted(weighted[17:]) == sorted(
+        [name.replace("attention", view) for name in block for view in ("sheet", "audio")]
+        + [
+            f"{view}_{name}"
+            for name in ("channels", "channels_norm", "features")
+            for view in ("sheet", "audio")
+        ]
+        + ["projection"]
+    )
+
+
+def test_multiply_adds_of_the_published_model_by_hand():
+    def stack(rows, columns):
+        total, channels = 0, 1
+        for filters in (24, 48, 96, 96):
+            total += rows * columns * 9 * (channels * filters + filters * filters)
+            rows, columns, channels = rows // 2, columns // 2, filters
+        return total, rows * columns
+
+    sheet, sheet_places = stack(80, 100)
+    audio, audio_places = stack(92, 168)
+    heads = (sheet_places + audio_places) * (96 * 32 + 32 * 32) + 2 * 32 * 32
+    attention = audio + audio_places * 96 * 168
+    model = models.build_model(ModelConfig(frames=168, attention=True))
+    assert models.multiply_adds(model) == sheet + audio + heads + attention
+    assert models.parameters(model) == expected_parameters(168, True)
+
+
+@pytest.mark.parametrize("blocks", ["residual", "separable"])
+def test_multiply_adds_of_strided_blocks_by_hand(blocks):
+    config = ModelConfig(**(OURS | {"blocks": blocks, "attention": False, "units": 2}))
+
+    def kernel(channels, filters):
+        if blocks == "separable":
+            return 9 * channels + channels * filters
+        return 9 * channels * filters
+
+    def tower(rows, columns):
+        rows, columns = -(-rows // 2), -(-columns // 2)
+        total = rows * columns * (25 * 4 + 2 * kernel(4, 4))
+        for channels, filters in ((4, 6), (6, 8)):
+            rows, columns = -(-rows // 2), -(-columns // 2)
+            places = rows * columns
+            work = kernel(channels, filters) + 2 * kernel(filters, filters)
+            total += places * work
+            if blocks == "separable":  # the pointwise half of a strided one sees the output
+                assert kernel(channels, filters) == 9 * channels + channels * filters
+        return total + rows * columns * (8 * 8 + 8 * 8)
+
+    expected = tower(80, 100) + tower(92, 32) + 2 * 8 * 8
+    assert models.multiply_adds(models.build_model(config)) == expected
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"blocks": "separable", "activation_before_norm": True},
+        {"blocks": "conv", "audio_normalization": "pcen", "units": 2, "attention": False},
+    ],
+)
+def test_our_models_take_any_level_and_learn(changes, tmp_path):
+    keras.utils.set_random_seed(0)
+    model = models.build_model(ModelConfig(**(OURS | changes)))
+    model.compile(keras.optimizers.Adam(0.01), SoftmaxLoss())
+    data = related_pairs(40, 32, seed=1)
+    losses = [float(model.train_on_batch(data, np.zeros(40))) for _ in range(8)]
+    assert losses[-1] < losses[0]
+    embeddings = model.predict(data, verbose=0)
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=-1), 1, atol=1e-5)
+    for gain_db in (-20, 20):
+        magnitudes = 10 ** data["audio"].astype("float64") - 1
+        other = np.log10(1 + magnitudes * 10 ** (gain_db / 20)).astype("float32")
+        found = models.audio_encoder(model)(other)["embedding"]
+        np.testing.assert_allclose(found, embeddings[:, 1], atol=2e-4)
+    model.save_weights(tmp_path / "model.weights.h5")
+    rebuilt = models.build_model(ModelConfig(**(OURS | changes)))
+    rebuilt.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_allclose(rebuilt.predict(data, verbose=0), embeddings, atol=1e-6)
+
+
+def test_statistics_move_with_the_momentum_asked_for():
+    slow, fast = (
+        models.build_model(ModelConfig(**OURS), momentum=momentum) for momentum in (0.99, 0.5)
+    )
+    fast.set_weights(slow.get_weights())
+    pairs = random_pairs(6, 32)
+    moved = []
+    for model in (slow, fast):
+        statistic = model.get_layer("audio_conv1_1_norm").moving_mean
+        before = statistic.numpy()
+        model(pairs, training=True)
+        moved.append(statistic.numpy() - before)
+    np.testing.assert_allclose(moved[1], 50 * moved[0], rtol=1e-3)

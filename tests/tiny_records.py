@@ -34,9 +34,12 @@ def write_records(data_dir: Path) -> Path:
     return data_dir
 
 
-def tiny_experiment(data_dir: Path, attention: bool = False, **training) -> Experiment:
-    """A model of one block and epochs of four steps."""
-    model = ModelConfig(frames=24, attention=attention, filters=(4,), embedding_size=4)
+def tiny_experiment(
+    data_dir: Path, attention: bool = False, model: dict | None = None, **training
+) -> Experiment:
+    """A model of one block, other fields as in `model`, and epochs of four steps."""
+    tiny = {"frames": 24, "attention": attention, "filters": (4,), "embedding_size": 4}
+    config = ModelConfig(**(tiny | (model or {})))
     settings = {
         "data": str(data_dir),
         "batch_size": 20,
@@ -45,7 +48,7 @@ def tiny_experiment(data_dir: Path, attention: bool = False, **training) -> Expe
         "validation_pairs": 50,
         "augmentation": {"ink": False},
     }
-    return Experiment(model, TrainingConfig(**(settings | training)))
+    return Experiment(config, TrainingConfig(**(settings | training)))
 
 
 def _record(name: str) -> schema.Record:

@@ -1,0 +1,244 @@
+"""Variations of a recording, made on its spectrogram: tuning, room, equaliser, noise, gaps.
+
+Pure functions of a batch and of random numbers, in TensorFlow, for `tf.data`. What a microphone
+and a room do to a sound is done to the magnitudes or to the power of its bands, which is cheap and
+near enough to teach a model not to care; a test of robustness takes the real thing.
+
+Names of axes: spectrograms are frame-major here, `[batch, frames, bands]`, as records hold them.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from tempo_invariant import audio
+from tempo_invariant.errors import UserError
+from tempo_invariant.geometry import BANDS, FRAME_SIZE, FRAMES_PER_SECOND, SAMPLE_RATE
+
+EQUALIZER_KNOTS = 6
+"""Gains of the equaliser, at even spacing over the bands: one every 1.4 octaves."""
+
+CLEAREST_DB = 60.0
+"""Signal-to-noise ratios are drawn from `noise_snr_db` to this."""
+
+STEEPEST_DB = -6.0
+"""Noise falls by 0 (white) to this many dB an octave (brown)."""
+
+WETTEST_DB, DRIEST_DB = 0.0, -20.0
+"""Energy of a room's tail, relative to the direct sound."""
+
+_TAIL_DB = 40.0
+_NOISE_POOL = 4
+
+
+@dataclass(frozen=True)
+class SpectrogramAugmentation:
+    """How far spectrograms are varied; the defaults leave them alone.
+
+    Attributes:
+        tuning_cents: the pitch moves by up to this, up or down; at most 60.
+        reverberation_seconds: a room's tail falls by 60 dB within up to this.
+        equalization_db: smooth gains over the bands, from minus this to this.
+        noise_snr_db: a noise floor, white to brown, at a ratio between this and 60 dB; 0: none.
+        mask_frames: up to so many frames in a row are silent.
+        mask_bands: up to so many bands in a row are silent.
+
+    Raises:
+        UserError: a value is out of range.
+    """
+
+    tuning_cents: float = 0.0
+    reverberation_seconds: float = 0.0
+    equalization_db: float = 0.0
+    noise_snr_db: float = 0.0
+    mask_frames: int = 0
+    mask_bands: int = 0
+
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            if value < 0:
+                raise UserError(f"{name} must not be negative, not {value}")
+        if self.tuning_cents > 60:
+            raise UserError(f"tuning_cents must be at most 60, not {self.tuning_cents}")
+        if self.noise_snr_db > CLEAREST_DB:
+            raise UserError(
+                f"noise_snr_db must be at most {CLEAREST_DB:g}, not {self.noise_snr_db}"
+            )
+        if self.mask_bands > BANDS:
+            raise UserError(f"mask_bands must be at most {BANDS}, not {self.mask_bands}")
+
+    def __bool__(self):
+        return any(vars(self).values())
+
+
+def vary(
+    spectrogram: tf.Tensor, augmentation: SpectrogramAugmentation, seed: tf.Tensor
+) -> tf.Tensor:
+    """Varies every excerpt of a batch in its own way.
+
+    Args:
+        spectrogram: log10(1 + magnitude), float32 `[batch, frames, bands]`.
+        augmentation: what to do, and how far.
+        seed: two integers; the same ones give the same variation.
+
+    Returns:
+        float32 `[batch, frames, bands]`.
+    """
+    if not augmentation:
+        return spectrogram
+    batch = tf.shape(spectrogram)[0]
+    seeds = iter(tf.unstack(tf.random.experimental.stateless_split(seed, 8)))
+
+    def uniform(low: float, high: float, *shape: int) -> tf.Tensor:
+        return tf.random.stateless_uniform([batch, *shape], next(seeds), low, high)
+
+    ten = math.log(10.0)
+    values = tf.exp(spectrogram * ten) - 1.0
+    if augmentation.tuning_cents:
+        reach = augmentation.tuning_cents
+        values = shift_tuning(values, uniform(-reach, reach))
+    power = tf.square(values)
+    if augmentation.reverberation_seconds:
+        longest = augmentation.reverberation_seconds
+        seconds, wet_db = uniform(0.05 * longest, longest), uniform(DRIEST_DB, WETTEST_DB)
+        power = reverberate(power, seconds, wet_db, longest)
+    if augmentation.equalization_db:
+        reach = augmentation.equalization_db
+        power = equalize(power, uniform(-reach, reach, EQUALIZER_KNOTS))
+    if augmentation.noise_snr_db:
+        snr_db = uniform(augmentation.noise_snr_db, CLEAREST_DB)
+        power = add_noise(power, snr_db, uniform(STEEPEST_DB, 0.0), next(seeds))
+    if augmentation.mask_frames or augmentation.mask_bands:
+        sizes = augmentation.mask_frames, augmentation.mask_bands
+        power = mask(power, sizes, uniform(0.0, 1.0, 4))
+    return tf.math.log(1.0 + tf.sqrt(power)) / ten
+
+
+def shift_tuning(magnitudes: tf.Tensor, cents: tf.Tensor) -> tf.Tensor:
+    """Moves the content of the bands up (positive) or down, by linear interpolation.
+
+    Args:
+        magnitudes: `[batch, frames, bands]`.
+        cents: `[batch]`; a band is 75 cents wide, and the lowest ones wider.
+
+    Returns:
+        `[batch, frames, bands]`.
+    """
+    centres = audio.band_edges()[1:-1].astype(np.float32)
+    # A band takes what was at its frequency divided by the ratio: so many bands below it.
+    distance = centres * (1 - tf.exp2(-cents[:, None] / 1200))
+    gaps = np.diff(
+        centres, prepend=2 * centres[0] - centres[1], append=2 * centres[-1] - centres[-2]
+    )
+    below = tf.clip_by_value(distance / gaps[:-1], 0.0, 1.0)[:, None, :]
+    above = tf.clip_by_value(-distance / gaps[1:], 0.0, 1.0)[:, None, :]
+    lower = tf.pad(magnitudes[..., :-1], [[0, 0], [0, 0], [1, 0]])
+    higher = tf.pad(magnitudes[..., 1:], [[0, 0], [0, 0], [0, 1]])
+    return (1.0 - below - above) * magnitudes + below * lower + above * higher
+
+
+def reverberate(
+    power: tf.Tensor, seconds: tf.Tensor, wet_db: tf.Tensor, longest: float
+) -> tf.Tensor:
+    """Adds an exponential tail to the power of every band, as the diffuse sound of a room.
+
+    What sounded before the excerpt adds nothing.
+
+    Args:
+        power: squared magnitudes, `[batch, frames, bands]`.
+        seconds: time within which the tail falls by 60 dB, `[batch]`.
+        wet_db: energy of the tail relative to the direct sound, `[batch]`.
+        longest: of `seconds`; the tail is followed for at least 40 dB.
+
+    Returns:
+        `[batch, frames, bands]`.
+    """
+    decay = 10.0 ** (-6.0 / (FRAMES_PER_SECOND * seconds))[:, None, None]
+    wet = 10.0 ** (wet_db / 10)[:, None, None]
+    tail = _later(power, 1)
+    reach = longest * FRAMES_PER_SECOND * _TAIL_DB / 60
+    # 2, 4, 8 ... frames of an exponential, each from two copies of the one before.
+    for step in range(max(1, math.ceil(math.log2(reach)))):
+        tail += decay ** (2**step) * _later(tail, 2**step)
+    return power + wet * (1.0 - decay) * tail
+
+
+def equalize(power: tf.Tensor, gains_db: tf.Tensor) -> tf.Tensor:
+    """Applies a smooth curve of gains over the bands.
+
+    Args:
+        power: squared magnitudes, `[batch, frames, bands]`.
+        gains_db: gains at even spacing over the bands, `[batch, knots]`; the curve is between
+            neighbouring ones everywhere.
+
+    Returns:
+        `[batch, frames, bands]`.
+    """
+    knots = gains_db.shape[-1]
+    position = np.linspace(0, knots - 1, BANDS)
+    distance = np.abs(position[None, :] - np.arange(knots)[:, None])
+    weights = np.where(distance < 1, 0.5 + 0.5 * np.cos(np.pi * distance), 0).astype(np.float32)
+    return power * tf.pow(10.0, tf.matmul(gains_db, weights) / 10)[:, None, :]
+
+
+def add_noise(
+    power: tf.Tensor, snr_db: tf.Tensor, slope_db: tf.Tensor, seed: tf.Tensor
+) -> tf.Tensor:
+    """Adds a stationary noise floor.
+
+    Noise of all excerpts is cut from one stretch that is four times as long as one of them.
+
+    Args:
+        power: squared magnitudes, `[batch, frames, bands]`.
+        snr_db: mean power of the excerpt relative to that of the noise, `[batch]`; in the
+            spectrogram, not in the waveform. Silence gets no noise.
+        slope_db: power of the noise, in dB an octave, `[batch]`; 0 is white.
+        seed: two integers.
+
+    Returns:
+        `[batch, frames, bands]`.
+    """
+    batch, frames, _ = tf.unstack(tf.shape(power))
+    seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    # The mean of n independent Rayleigh magnitudes varies by 0.52 / sqrt(n) of itself.
+    spread = 0.5227 * tf.sqrt(tf.reduce_sum(tf.square(audio.filterbank()), axis=0))
+    pool = tf.random.stateless_normal([_NOISE_POOL * frames, BANDS], seeds[0])
+    pool = tf.square(1.0 + spread * pool) / (1.0 + tf.square(spread))
+    last = (_NOISE_POOL - 1) * frames
+    first = tf.random.stateless_uniform([batch], seeds[1], 0, last, tf.int32)
+    noise = tf.gather(pool, first[:, None] + tf.range(frames))
+    hertz = audio.band_edges()[1:-1] * (SAMPLE_RATE / FRAME_SIZE)
+    octaves = np.log2(hertz / hertz.mean()).astype(np.float32)
+    colour = tf.pow(10.0, slope_db[:, None] * octaves / 10)
+    colour /= tf.reduce_mean(colour, axis=1, keepdims=True)
+    mean = tf.reduce_mean(power, axis=[1, 2]) * tf.pow(10.0, -snr_db / 10)
+    return power + (mean[:, None] * colour)[:, None, :] * noise
+
+
+def mask(power: tf.Tensor, sizes: tuple[int, int], draws: tf.Tensor) -> tf.Tensor:
+    """Silences some frames in a row and some bands in a row.
+
+    Args:
+        power: squared magnitudes, `[batch, frames, bands]`.
+        sizes: at most so many frames, and bands.
+        draws: uniform from 0 to 1, `[batch, 4]`: how many frames and bands, where they are.
+
+    Returns:
+        `[batch, frames, bands]`.
+    """
+    for axis, size in zip((1, 2), sizes, strict=True):
+        length = tf.shape(power)[axis]
+        count = tf.floor(draws[:, axis - 1] * (size + 1))
+        first = tf.floor(draws[:, axis + 1] * (tf.cast(length, tf.float32) - count + 1))
+        place = tf.range(length, dtype=tf.float32)[None, :]
+        kept = (place < first[:, None]) | (place >= (first + count)[:, None])
+        power *= tf.expand_dims(tf.cast(kept, power.dtype), 3 - axis)
+    return power
+
+
+def _later(values: tf.Tensor, frames: int) -> tf.Tensor:
+    """The same, so many frames later; silence before it."""
+    length = tf.shape(values)[1]
+    return tf.pad(values, [[0, 0], [frames, 0], [0, 0]])[:, :length]
