@@ -7,6 +7,8 @@ Finished pieces are skipped; other sounds or tempi are added to them. LilyPond f
 build only from sources that you trust.
 """
 
+import itertools
+
 from absl import flags
 
 from tempo_invariant import commands
@@ -30,6 +32,9 @@ def _define_flags() -> None:
         "preset", [0], "General MIDI program.", lower_bound=0, upper_bound=127
     )
     flags.DEFINE_list("tempo", ["1.0"], "Speeds relative to the notated one, with commas.")
+    flags.DEFINE_list(
+        "expression", ["0"], "Seeds of expressive playing, with commas; 0 plays as notated."
+    )
     flags.DEFINE_list("ink", ["bold", "thin"], "How pages are drawn; the first goes to img/.")
     flags.DEFINE_integer("jobs", None, "Processes; one per core if not given.", lower_bound=1)
     flags.DEFINE_float(
@@ -50,12 +55,15 @@ def _options():
         tempi = ()
     if not tempi or not all(0.05 <= tempo <= 20 for tempo in tempi):
         raise UserError(f"--tempo={','.join(args.tempo)}: expected numbers between 0.05 and 20")
+    if not args.expression or not all(seed.isdecimal() for seed in args.expression):
+        raise UserError(f"--expression={','.join(args.expression)}: expected whole numbers from 0")
     if not args.ink or set(args.ink) - set(INKS):
         raise UserError(f"--ink={','.join(args.ink)}: expected some of {', '.join(INKS)}")
     soundfonts = args.soundfont or [str(default_soundfont())]
     for soundfont in soundfonts:
         check_soundfont(soundfont)
-    sounds = tuple(Sound(path, preset) for path in soundfonts for preset in args.preset)
+    seeds = sorted({int(seed) for seed in args.expression})
+    sounds = tuple(Sound(*sound) for sound in itertools.product(soundfonts, args.preset, seeds))
     return BuildOptions(sounds, tempi, tuple(args.ink), args.timeout)
 
 

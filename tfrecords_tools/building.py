@@ -33,15 +33,16 @@ RECORD = "build.json"
 
 @dataclass(frozen=True)
 class Sound:
-    """A soundfont and the General MIDI program to play."""
+    """A soundfont, the General MIDI program to play, and a seed of expression (0: as notated)."""
 
     soundfont: str
     preset: int = 0
+    expression: int = 0
 
     @property
     def name(self) -> str:
         """Name in performances."""
-        return soundfont_name(self.soundfont, self.preset)
+        return soundfont_name(self.soundfont, self.preset, self.expression)
 
 
 @dataclass(frozen=True)
@@ -241,10 +242,14 @@ def _perform(
     music: Music,
     wanted: dict[str, tuple[Sound, float]],
 ) -> list[msmd.Page]:
-    """Writes performances and returns the pages with their onsets added to the heads."""
+    """Writes performances and returns the pages with their onsets added to the heads.
+
+    The name of a performance is the seed of its expression, so all differ and none changes.
+    """
     played = {}
     for name, (sound, tempo) in wanted.items():
-        features = perform(music, sound.soundfont, sound.preset, tempo)
+        seed = name if sound.expression else ""
+        features = perform(music, sound.soundfont, sound.preset, tempo, seed)
         msmd.write_performance(
             piece_dir,
             name,

@@ -4,6 +4,7 @@ One piano channel; a pitch is struck only after it was released. Times in ticks,
 in LilyPond's MIDI.
 """
 
+import bisect
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,18 +17,26 @@ from tempo_invariant.errors import UserError
 
 TICKS_PER_QUARTER = 384
 VELOCITY = 64
-"""Of every note, as in MSMD."""
+"""Of notated music, as in MSMD."""
 
 DEFAULT_MICROSECONDS = 500_000
 """A quarter in a MIDI file without a tempo."""
 
 
 class Note(NamedTuple):
-    """A note: start and length in ticks, MIDI pitch."""
+    """A note: start and length (of the key being down) in ticks, MIDI pitch, MIDI velocity."""
 
     tick: int
     pitch: int
     length: int
+    velocity: int = VELOCITY
+
+
+class Pedal(NamedTuple):
+    """The sustain pedal is down from tick `press` to tick `release`."""
+
+    press: int
+    release: int
 
 
 class TempoMark(NamedTuple):
@@ -39,16 +48,36 @@ class TempoMark(NamedTuple):
 
 @dataclass(frozen=True)
 class Music:
-    """Notes, sorted by tick and pitch, each (tick, pitch) once, and a tempo map."""
+    """Notes, sorted by tick and pitch, each (tick, pitch) once, and a tempo map.
+
+    Music as played (see `expression`) has a pedal, one press after the other, and its notes are in
+    the order of the notated ones.
+    """
 
     notes: tuple[Note, ...]
     tempo: tuple[TempoMark, ...]
+    pedal: tuple[Pedal, ...] = ()
 
     def at_tempo(self, factor: float) -> "Music":
         """Returns the music `factor` times as fast."""
         tempo = self.tempo or (TempoMark(0, DEFAULT_MICROSECONDS),)
         marks = (TempoMark(mark.tick, round(mark.microseconds / factor)) for mark in tempo)
-        return Music(self.notes, tuple(marks))
+        return Music(self.notes, tuple(marks), self.pedal)
+
+    def sounding_lengths(self) -> np.ndarray:
+        """Returns int [notes]: ticks that they sound; the pedal holds them till struck again."""
+        presses = [pedal.press for pedal in self.pedal]
+        following: dict[int, int] = {}
+        lengths = np.zeros(len(self.notes), np.int64)
+        for index in sorted(range(len(self.notes)), key=lambda i: self.notes[i].tick, reverse=True):
+            note = self.notes[index]
+            end = note.tick + note.length
+            pressed = bisect.bisect_left(presses, end) - 1
+            if pressed >= 0:
+                end = max(end, self.pedal[pressed].release)
+            lengths[index] = min(end, following.get(note.pitch, end)) - note.tick
+            following[note.pitch] = note.tick
+        return lengths
 
     def seconds(self, ticks: Sequence[int] | np.ndarray) -> np.ndarray:
         """Returns the times of `ticks` in seconds from the start."""
@@ -64,7 +93,7 @@ class Music:
 
 
 def notes_of_midi(data: bytes) -> Music:
-    """Reads notes of all tracks but percussion.
+    """Reads notes of all tracks but percussion, without their velocities and the pedal.
 
     Notes of several voices that start together on one pitch become one, as long as the longest;
     a note that is struck again while it sounds ends there.
@@ -100,20 +129,21 @@ def notes_of_midi(data: bytes) -> Music:
 
 def merge(notes: Iterable[Note]) -> tuple[Note, ...]:
     """Sorts notes; of equal ones the longest stays, and each ends where it is struck again."""
-    longest: dict[tuple[int, int], int] = {}
+    longest: dict[tuple[int, int], Note] = {}
     for note in notes:
         key = (note.tick, note.pitch)
-        longest[key] = max(longest.get(key, 0), note.length)
+        longest[key] = max(longest.get(key, note), note, key=lambda n: n.length)
     following: dict[int, int] = {}
     result = []
-    for (tick, pitch), length in sorted(longest.items(), reverse=True):
-        result.append(Note(tick, pitch, min(length, following.get(pitch, tick + length) - tick)))
+    for (tick, pitch), note in sorted(longest.items(), reverse=True):
+        length = min(note.length, following.get(pitch, tick + note.length) - tick)
+        result.append(note._replace(length=length))
         following[pitch] = tick
     return tuple(reversed(result))
 
 
 def midi_bytes(music: Music, program: int = 0, tail_seconds: float = 0.0) -> bytes:
-    """Writes a MIDI file: all notes on one channel with one velocity.
+    """Writes a MIDI file: all notes on one channel, and the pedal as controller 64.
 
     Args:
         music: the notes.
@@ -128,7 +158,10 @@ def midi_bytes(music: Music, program: int = 0, tail_seconds: float = 0.0) -> byt
     for note in merge(music.notes):
         stop = {"note": note.pitch, "velocity": 0}
         events.append((note.tick + note.length, 2, "note_on", stop))
-        events.append((note.tick, 3, "note_on", {"note": note.pitch, "velocity": VELOCITY}))
+        events.append((note.tick, 3, "note_on", {"note": note.pitch, "velocity": note.velocity}))
+    for pedal in music.pedal:
+        for tick, order, value in ((pedal.release, 2, 0), (pedal.press, 4, 127)):
+            events.append((tick, order, "control_change", {"control": 64, "value": value}))
     events.sort(key=lambda event: event[:2])
     track = mido.MidiTrack()
     now = 0

@@ -2,7 +2,8 @@
 
     python -m tfrecords_tools.perform --midi=PIECE.midi --tempo=0.8 --output=query.wav
 
-Renders a MIDI file (or, with --piece, the music of a built piece) at another tempo.
+Renders a MIDI file (or, with --piece, the music of a built piece) at another tempo; with
+--expression=1 as a person would play it, with 2 as another one.
 
 TimGM6mb, the soundfont that comes with pretty_midi, is played by midirenderer, a wheel that needs
 nothing else. Every other one is played by FluidSynth, as in MSMD: midirenderer leaves out the
@@ -43,7 +44,7 @@ class Features:
 
     Attributes:
         midi: the MIDI file.
-        notes: [notes, 5], rows of onset s, pitch, duration s, track, channel.
+        notes: [notes, 5], rows of onset s, pitch, duration s (with the pedal), track, channel.
         onsets: [notes] onset frames.
         spectrogram: float32 [92, frames].
         matrix: uint8 [128, frames], 1 where a pitch sounds.
@@ -64,7 +65,11 @@ def default_soundfont() -> Path:
 
 
 def render_audio(
-    music: "Music", soundfont: str | Path | None = None, preset: int = 0, tempo: float = 1.0
+    music: "Music",
+    soundfont: str | Path | None = None,
+    preset: int = 0,
+    tempo: float = 1.0,
+    seed: str = "",
 ) -> np.ndarray:
     """Plays music on a soundfont.
 
@@ -76,6 +81,7 @@ def render_audio(
         soundfont: path of an .sf2 file; by default TimGM6mb.
         preset: General MIDI program.
         tempo: speed relative to the notated one.
+        seed: if any, plays with expression; see `expression.express`.
 
     Returns:
         float32 [samples], mono, 22,050 Hz, full scale +-1.
@@ -85,8 +91,16 @@ def render_audio(
     """
     from tfrecords_tools.music import midi_bytes
 
-    midi = midi_bytes(music.at_tempo(tempo), preset, TAIL_SECONDS)
+    midi = midi_bytes(played_music(music, tempo, seed), preset, TAIL_SECONDS)
     return render_midi(midi, soundfont or default_soundfont())
+
+
+def played_music(music: "Music", tempo: float, seed: str = "") -> "Music":
+    """Returns music at another tempo and, if there is a seed, with expression."""
+    from tfrecords_tools.expression import express
+
+    at_tempo = music.at_tempo(tempo)
+    return express(at_tempo, seed) if seed else at_tempo
 
 
 def render_midi(midi: bytes, soundfont: str | Path) -> np.ndarray:
@@ -145,33 +159,39 @@ def _play_with_fluidsynth(midi: bytes, soundfont: str | Path) -> tuple[int, np.n
     return rate, samples[: round(length * rate)]
 
 
-def soundfont_name(soundfont: str | Path, preset: int = 0) -> str:
-    """Returns the name of a sound: the file's stem and, unless 0, the preset.
+def soundfont_name(soundfont: str | Path, preset: int = 0, expression: int = 0) -> str:
+    """Returns the name of a sound: the file's stem and, unless 0, preset and expression.
+
+    Examples are FluidR3_GM, FluidR3_GM-p4 and FluidR3_GM-p4-e1.
 
     It goes into file names and XML: letters, digits, `-`, `_` and `.` only.
     """
     stem = Path(soundfont).stem
     clean = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in stem)
-    return f"{clean}-p{preset}" if preset else clean
+    return clean + (f"-p{preset}" if preset else "") + (f"-e{expression}" if expression else "")
 
 
-def perform(music: "Music", soundfont: str | Path, preset: int, tempo: float) -> Features:
+def perform(
+    music: "Music", soundfont: str | Path, preset: int, tempo: float, seed: str = ""
+) -> Features:
     """Plays music and computes the features of the performance.
 
     Args:
-        music: notes sorted by tick and pitch; rows of `notes` are in their order.
+        music: notes sorted by tick and pitch; rows of `notes` are in their order, also where
+            expression lets the notes of a chord sound one after the other.
         soundfont: path of an .sf2 file.
         preset: General MIDI program.
         tempo: speed relative to the notated one.
+        seed: if any, plays with expression; see `expression.express`.
     """
     from tempo_invariant.audio import whole_spectrogram
     from tfrecords_tools.music import midi_bytes
 
-    played = music.at_tempo(tempo)
+    played = played_music(music, tempo, seed)
     midi = midi_bytes(played, preset, TAIL_SECONDS)
     spectrogram = whole_spectrogram(render_midi(midi, soundfont))
     ticks = np.array([note.tick for note in played.notes])
-    lengths = np.array([note.length for note in played.notes])
+    lengths = played.sounding_lengths()
     pitches = np.array([note.pitch for note in played.notes])
     starts, ends = played.seconds(ticks), played.seconds(ticks + lengths)
     zeros = np.zeros_like(starts)
@@ -210,12 +230,16 @@ def _define_flags() -> None:
     flags.DEFINE_float("tempo", 1.0, "Speed relative to the notated one.", lower_bound=0.05)
     flags.DEFINE_string("soundfont", None, "Soundfont (.sf2); TimGM6mb if not given.")
     flags.DEFINE_integer("preset", 0, "General MIDI program.", lower_bound=0, upper_bound=127)
+    flags.DEFINE_integer(
+        "expression", 0, "Seed of expressive playing; 0 plays as notated.", lower_bound=0
+    )
 
 
 def main() -> None:
     """Renders what the flags name."""
     import soundfile
 
+    from tfrecords_tools.msmd import performance_name
     from tfrecords_tools.music import notes_of_midi
 
     args = flags.FLAGS
@@ -230,7 +254,9 @@ def main() -> None:
         raise UserError(f"{path}: {error}") from error
     if not music.notes:
         raise UserError(f"{path}: has no notes")
-    pcm = render_audio(music, args.soundfont, args.preset, args.tempo)
+    sound = soundfont_name(args.soundfont or default_soundfont(), args.preset, args.expression)
+    seed = performance_name(path.stem, args.tempo, sound) if args.expression else ""
+    pcm = render_audio(music, args.soundfont, args.preset, args.tempo, seed)
     with atomic_write(args.output) as temporary:
         soundfile.write(temporary, pcm, SAMPLE_RATE, subtype="PCM_16")
     print(f"{args.output}: {len(pcm) / SAMPLE_RATE:.1f} s")
