@@ -1,0 +1,62 @@
+"""Which score is this, and where are we: `python -m tempo_invariant.identify --index=...`."""
+
+import sys
+
+from absl import flags
+
+from tempo_invariant import commands
+from tempo_invariant.errors import UserError
+from tempo_invariant.retrieval import model_flags
+
+USAGE = """Finds the score that is played, and the place in it; or the recordings of a page.
+
+    python -m tempo_invariant.identify --index=indices/scores --run=runs/bl_at --audio=take.flac \\
+        --output=answer
+    python -m tempo_invariant.identify --index=indices/music --run=runs/bl_at --sheet=page.png
+    ffmpeg -loglevel error -f alsa -i default -f s16le -ar 22050 -ac 1 - | \\
+        python -m tempo_invariant.identify --index=indices/scores --run=runs/bl_at --live
+
+--live reads raw samples from standard input: signed 16 bits, little endian, mono, 22,050 Hz. It
+answers every second about the music half a window ago.
+"""
+
+flags.DEFINE_string("index", None, "Index to ask.", required=True)
+flags.DEFINE_string("audio", None, "Recording, of any format and length; asks an index of scores.")
+flags.DEFINE_string("sheet", None, "Page image or PDF file; asks an index of recordings.")
+flags.DEFINE_boolean("live", False, "Listen to standard input.")
+flags.DEFINE_enum("ranking", "sequence", ["sequence", "votes"], "What to rank by.")
+flags.DEFINE_integer("top", 5, "How many to name.", 1)
+flags.DEFINE_string("output", None, "Directory for answer.html and answer.json.")
+flags.DEFINE_integer("hop", 10, "Distance of windows in spectrogram frames of 1/20 s.", 1)
+flags.DEFINE_float("gain_db", 0.0, "By how much recordings are amplified.")
+flags.DEFINE_float("half_life", 30.0, "Live: seconds after which the past counts half; 0: whole.")
+model_flags.define()
+
+
+def main() -> None:
+    """Asks and prints the answer."""
+    values = flags.FLAGS
+    if sum(map(bool, (values.audio, values.sheet, values.live))) != 1:
+        raise UserError("give one of --audio, --sheet and --live")
+    if values.live and values.output:
+        raise UserError("--output needs --audio or --sheet: a live answer has no end")
+    from tempo_invariant.retrieval import answering, audio_stream, snippet_index
+
+    index = snippet_index.load(values.index, "recordings" if values.sheet else "sheets")
+    backend = model_flags.open_model()
+    index.check_model(backend)
+    question = answering.Question(
+        values.ranking, values.top, values.hop, values.gain_db, values.half_life
+    )
+    if values.audio:
+        print(answering.answer_recording(index, backend, values.audio, question, values.output))
+    elif values.sheet:
+        print(answering.answer_sheet(index, backend, values.sheet, question, values.output))
+    else:
+        blocks = audio_stream.pcm_blocks(sys.stdin.buffer, gain_db=values.gain_db)
+        for line in answering.answer_live(index, backend, blocks, question):
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    commands.run(main, USAGE)

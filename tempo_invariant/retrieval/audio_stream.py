@@ -1,0 +1,211 @@
+"""Recordings of any length in little memory: blocks at 22,050 Hz, and windows cut from them."""
+
+import dataclasses
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from tempo_invariant.errors import UserError
+from tempo_invariant.geometry import FRAMES_PER_SECOND, SAMPLE_RATE, frame_count, frame_start
+from tempo_invariant.retrieval.backends import window_samples
+
+BLOCK_SECONDS = 10
+HOP_FRAMES = 10
+"""Distance of windows in spectrogram frames: half a second."""
+
+SILENCE = 1e-4
+"""A window whose samples all lie within this (-80 dB of full scale) is silent."""
+
+LOUDEST = 4.0
+"""Samples are clipped to this: floating-point files may exceed full scale, by mistake or not."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Windows:
+    """Windows at even distance.
+
+    Attributes:
+        frames: int64 [windows], the spectrogram frame of each window's middle.
+        pcm: float32 [windows, samples]; what lies outside of the recording is silence.
+    """
+
+    frames: np.ndarray
+    pcm: np.ndarray
+
+    @property
+    def silent(self) -> np.ndarray:
+        """bool [windows]: in which nothing can be heard."""
+        return np.abs(self.pcm).max(axis=1, initial=0) < SILENCE
+
+
+class WindowCutter:
+    """Cuts windows out of blocks as they come.
+
+    Window k is around frame `k * hop_frames`; there is one for every such frame that the recording
+    has. A window is given out when its last sample is there.
+
+    Args:
+        frames: length of a window in spectrogram frames.
+        hop_frames: distance of windows in spectrogram frames.
+    """
+
+    def __init__(self, frames: int, hop_frames: int = HOP_FRAMES):
+        if hop_frames < 1:
+            raise UserError(f"--hop={hop_frames}: must be at least one frame")
+        self.hop_frames = hop_frames
+        self.samples_seen = 0
+        self._frames = frames
+        self._length = window_samples(frames)
+        self._next = 0
+        # Samples from `_offset` on; those before the recording are silence.
+        self._offset = int(frame_start(-(frames // 2)))
+        self._kept = np.zeros(-self._offset, np.float32)
+
+    def push(self, block: np.ndarray) -> Windows:
+        """Adds samples [count] and returns the windows that they complete."""
+        self.samples_seen += len(block)
+        self._kept = np.concatenate([self._kept, block])
+        return self._cut(self._offset + len(self._kept))
+
+    def finish(self) -> Windows:
+        """Returns the windows that reach past the end."""
+        last = frame_count(self.samples_seen) - 1
+        if last < 0:
+            return self._cut(self._offset)
+        last -= last % self.hop_frames
+        end = self._start(last) + self._length
+        missing = max(0, end - self._offset - len(self._kept))
+        self._kept = np.concatenate([self._kept, np.zeros(missing, np.float32)])
+        return self._cut(end)
+
+    def _start(self, frame: int) -> int:
+        return int(frame_start(frame - self._frames // 2))
+
+    def _cut(self, end: int) -> Windows:
+        frames, windows = [], []
+        while (start := self._start(self._next)) + self._length <= end:
+            first = start - self._offset
+            windows.append(self._kept[first : first + self._length])
+            frames.append(self._next)
+            self._next += self.hop_frames
+        pcm = np.stack(windows) if windows else np.zeros((0, self._length), np.float32)
+        dropped = max(0, min(self._start(self._next) - self._offset, len(self._kept)))
+        self._kept, self._offset = self._kept[dropped:], self._offset + dropped
+        return Windows(np.array(frames, np.int64), pcm)
+
+
+def cut_windows(
+    blocks: Iterable[np.ndarray], frames: int, hop_frames: int = HOP_FRAMES
+) -> Iterator[Windows]:
+    """Yields the windows of a recording, some at a time; see `WindowCutter`."""
+    cutter = WindowCutter(frames, hop_frames)
+    for block in blocks:
+        yield cutter.push(block)
+    yield cutter.finish()
+
+
+def read_blocks(path: str | Path, gain_db: float = 0.0) -> Iterator[np.ndarray]:
+    """Reads a recording of any format, rate and length, some seconds at a time.
+
+    libsndfile reads what it can (WAV, FLAC, Ogg, MP3, ...), audioread the rest, through FFmpeg if
+    it is installed.
+
+    Args:
+        path: the file.
+        gain_db: by how much it is amplified.
+
+    Yields:
+        float32 [samples], mono, 22,050 Hz, full scale +-1.
+
+    Raises:
+        UserError: it is missing, not audio, damaged, empty, or holds values that aren't numbers.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such audio file")
+    gain = np.float32(10 ** (gain_db / 20))
+    samples = 0
+    try:
+        for block in _resampled(*_open(path)):
+            if not np.isfinite(block).all():
+                raise UserError(f"{path}: holds samples that are not finite numbers")
+            samples += len(block)
+            yield np.clip(block * gain, -LOUDEST, LOUDEST)
+    except UserError:
+        raise
+    except Exception as error:  # libsndfile, audioread and its backends each raise their own
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path}: not a readable audio file ({reason[:200]})") from error
+    if not samples:
+        raise UserError(f"{path}: holds no audio samples")
+
+
+def pcm_blocks(
+    stream: BinaryIO, seconds: float = 0.5, gain_db: float = 0.0
+) -> Iterator[np.ndarray]:
+    """Reads raw samples as they come: signed 16 bits, little endian, mono, 22,050 Hz.
+
+    Args:
+        stream: standard input, say.
+        seconds: length of a block; the last one may be shorter.
+        gain_db: by how much it is amplified.
+
+    Yields:
+        float32 [samples], full scale +-1.
+    """
+    gain = np.float32(10 ** (gain_db / 20) / 32768)
+    size = 2 * round(seconds * SAMPLE_RATE)
+    while data := stream.read(size):
+        yield np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.float32) * gain
+
+
+def seconds_of(frames: np.ndarray) -> np.ndarray:
+    """Times of spectrogram frames in seconds."""
+    return np.asarray(frames) / FRAMES_PER_SECOND
+
+
+def _open(path: Path) -> tuple[int, Iterator[np.ndarray]]:
+    """Returns the rate of a file and an iterator over float32 [samples, channels]."""
+    import soundfile
+
+    try:
+        file = soundfile.SoundFile(path)
+    except soundfile.LibsndfileError:
+        import audioread
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            decoder = audioread.audio_open(str(path))
+        return decoder.samplerate, _audioread_blocks(decoder)
+    return file.samplerate, _soundfile_blocks(file)
+
+
+def _soundfile_blocks(file: Any) -> Iterator[np.ndarray]:
+    with file:
+        yield from file.blocks(
+            blocksize=BLOCK_SECONDS * file.samplerate, dtype="float32", always_2d=True
+        )
+
+
+def _audioread_blocks(decoder: Any) -> Iterator[np.ndarray]:
+    with decoder:
+        for data in decoder:
+            values = np.frombuffer(data, "<i2").astype(np.float32) / 32768
+            yield values.reshape(-1, decoder.channels)
+
+
+def _resampled(rate: int, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Mixes down and brings to 22,050 Hz; librosa's default quality."""
+    import soxr
+
+    mono = (block.mean(axis=1, dtype=np.float32) for block in blocks)
+    if rate == SAMPLE_RATE:
+        yield from mono
+        return
+    resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
+    for block in mono:
+        yield resampler.resample_chunk(block)
+    yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)

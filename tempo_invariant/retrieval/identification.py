@@ -1,0 +1,258 @@
+"""Which score is being played and where it is; which recording plays a page."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tempo_invariant.errors import UserError
+from tempo_invariant.geometry import FRAMES_PER_SECOND, SAMPLE_RATE
+from tempo_invariant.retrieval import audio_stream
+from tempo_invariant.retrieval.audio_stream import Windows
+from tempo_invariant.retrieval.backends import Backend
+from tempo_invariant.retrieval.ranking import Candidate, Ranker
+from tempo_invariant.retrieval.sequence import Path as ScorePath
+from tempo_invariant.retrieval.sequence import PathLimits, best_path
+from tempo_invariant.retrieval.sheet_sources import SheetDocument
+from tempo_invariant.retrieval.snippet_index import SnippetIndex
+
+LIVE_HISTORY = 240
+"""Embeddings that are kept while listening: two minutes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Heard:
+    """A recording as the model hears it; silent windows are left out.
+
+    Attributes:
+        seconds: float64 [windows], middles of the windows.
+        embedding: float32 [windows, size].
+        attention: float32 [windows, frames].
+        duration_seconds: of the recording.
+    """
+
+    seconds: np.ndarray
+    embedding: np.ndarray
+    attention: np.ndarray
+    duration_seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What a query found.
+
+    Attributes:
+        candidates: the ranking, best first.
+        similarities: float32 [steps, positions], of the query with the best document.
+        path: through these.
+        steps: where the query's steps are: seconds of a recording, or `places.SHEET` rows.
+        places: [positions], the places of the best document.
+    """
+
+    candidates: list[Candidate]
+    similarities: np.ndarray
+    path: ScorePath
+    steps: np.ndarray
+    places: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class LiveAnswer:
+    """The answer so far.
+
+    Attributes:
+        seconds: how much was heard.
+        candidates: the ranking, best first; empty as long as there was only silence.
+        place: `places.SHEET` row where the best one is, half a window ago.
+    """
+
+    seconds: float
+    candidates: list[Candidate]
+    place: Any
+
+
+def embed_windows(backend: Backend, windows: Windows) -> tuple[np.ndarray, ...]:
+    """Embeds the windows that are not silent.
+
+    Returns:
+        Their frames int64, embeddings float32 and attention float32, each [windows, ...].
+    """
+    audible = ~windows.silent
+    outputs = backend.embed_audio(windows.pcm[audible])
+    return windows.frames[audible], outputs.embedding, outputs.attention
+
+
+def hear(
+    backend: Backend, blocks: Iterable[np.ndarray], hop_frames: int, name: str = "the recording"
+) -> Heard:
+    """Embeds a recording, some seconds at a time.
+
+    Args:
+        backend: the model.
+        blocks: float32 [samples] each, see `audio_stream.read_blocks`.
+        hop_frames: distance of windows in spectrogram frames.
+        name: of the recording, for messages.
+
+    Raises:
+        UserError: nothing can be heard in it.
+    """
+    parts, samples = [], 0
+
+    def counted() -> Iterator[np.ndarray]:
+        nonlocal samples
+        for block in blocks:
+            samples += len(block)
+            yield block
+
+    for windows in audio_stream.cut_windows(counted(), backend.frames, hop_frames):
+        parts.append(embed_windows(backend, windows))
+    frames, embedding, attention = (np.concatenate(part) for part in zip(*parts, strict=True))
+    if not len(frames):
+        raise UserError(f"{name}: is silent (no sample above {audio_stream.SILENCE:g})")
+    return Heard(frames / FRAMES_PER_SECOND, embedding, attention, samples / SAMPLE_RATE)
+
+
+def rank(
+    index: SnippetIndex,
+    embeddings: np.ndarray,
+    steps: np.ndarray,
+    ranking: str = "sequence",
+    limits: PathLimits | None = None,
+    top: int | None = 5,
+) -> Answer:
+    """Ranks the documents of an index and follows the query through the best one.
+
+    Args:
+        index: of scores for a recording, of recordings for a page.
+        embeddings: float32 [steps, size], at least one.
+        steps: [steps], where they come from.
+        ranking: "sequence" or "votes".
+        limits: of the path.
+        top: how many documents; None: all.
+    """
+    ranker = Ranker(index, ranking, limits)
+    ranker.update(embeddings)
+    candidates = ranker.candidates(top)
+    rows = index.rows(candidates[0].document)
+    similarities = embeddings @ index.vectors[rows].T
+    path = best_path(similarities, limits)
+    return Answer(candidates, similarities, path, steps, index.places[rows])
+
+
+def place_by_second(answer: Answer, duration_seconds: float) -> list[tuple[int, Any]]:
+    """Where in the score the recording is at every full second.
+
+    Args:
+        answer: to a recording.
+        duration_seconds: of the recording.
+
+    Returns:
+        Seconds with the place of the window that is nearest to them.
+    """
+    whole = np.arange(int(duration_seconds) + 1)
+    middles = (answer.steps[1:] + answer.steps[:-1]) / 2
+    nearest = np.searchsorted(middles, whole)
+    positions = answer.path.positions[nearest]
+    return [
+        (int(second), answer.places[position])
+        for second, position in zip(whole, positions, strict=True)
+    ]
+
+
+def identify_sheet(
+    index: SnippetIndex,
+    backend: Backend,
+    document: SheetDocument,
+    ranking: str = "sequence",
+    limits: PathLimits | None = None,
+    top: int | None = 5,
+) -> Answer:
+    """Ranks the recordings of an index for the pages of a score; see `rank`."""
+    embeddings = backend.embed_sheet(document.snippets)
+    return rank(index, embeddings, document.places, ranking, limits, top)
+
+
+def listen(
+    index: SnippetIndex,
+    backend: Backend,
+    blocks: Iterable[np.ndarray],
+    hop_frames: int,
+    make_ranker: Callable[[], Ranker],
+    top: int = 5,
+) -> Iterator[LiveAnswer]:
+    """Answers after every second of what is heard, and at its end.
+
+    The answer is about the music half a window ago: only then the window around it is complete.
+
+    Args:
+        index: of scores.
+        backend: the model.
+        blocks: float32 [samples], no longer than a second each.
+        hop_frames: distance of windows in spectrogram frames.
+        make_ranker: makes what collects and ranks.
+        top: how many scores.
+    """
+    cutter, ranker = audio_stream.WindowCutter(backend.frames, hop_frames), make_ranker()
+    heard = answered = 0
+
+    def answer() -> LiveAnswer:
+        candidates = ranker.candidates(top) if heard else []
+        position = candidates[0].position if candidates else None
+        place = None if position is None else index.places[position]
+        return LiveAnswer(cutter.samples_seen / SAMPLE_RATE, candidates, place)
+
+    for block in blocks:
+        _, embeddings, _ = embed_windows(backend, cutter.push(block))
+        ranker.update(embeddings)
+        heard += len(embeddings)
+        if cutter.samples_seen // SAMPLE_RATE > answered:
+            answered = cutter.samples_seen // SAMPLE_RATE
+            yield answer()
+    _, embeddings, _ = embed_windows(backend, cutter.finish())
+    ranker.update(embeddings)
+    heard += len(embeddings)
+    yield answer()
+
+
+def step_memory(half_life_seconds: float, hop_frames: int) -> float:
+    """The factor a step by which the past counts half as much after so many seconds.
+
+    Returns:
+        1, which forgets nothing, for a half-life of 0.
+    """
+    if half_life_seconds < 0:
+        raise UserError(f"--half_life={half_life_seconds:g}: must not be negative")
+    if not half_life_seconds:
+        return 1.0
+    return float(0.5 ** (hop_frames / FRAMES_PER_SECOND / half_life_seconds))
+
+
+def report(answer: Answer, query: str | Path, index: SnippetIndex) -> dict[str, Any]:
+    """The ranking as JSON can hold it."""
+    return {
+        "query": str(query),
+        "index": str(index.path),
+        "documents": len(index.documents),
+        "ranking": [
+            {
+                "rank": number,
+                "name": candidate.name,
+                "score": candidate.score,
+                "votes": round(candidate.votes, 3),
+            }
+            for number, candidate in enumerate(answer.candidates, 1)
+        ],
+        "leaps": int(answer.path.leaps.sum()),
+    }
+
+
+def place_fields(place: Any) -> dict[str, Any]:
+    """A `places.SHEET` row as JSON can hold it."""
+    return {
+        "page": int(place["page"]),
+        "system": int(place["system"]),
+        "x": round(float(place["x"]), 1),
+        "box": [int(side) for side in place["box"]],
+    }

@@ -1,0 +1,23 @@
+"""The flags by which a command is told who computes the embeddings."""
+
+from absl import flags
+
+from tempo_invariant.retrieval.backends import Backend, open_backend
+
+
+def define() -> None:
+    """Defines --run, --export, --server and --weights."""
+    flags.DEFINE_string("run", None, "Directory of the training run whose model embeds.")
+    flags.DEFINE_string("export", None, "SavedModel that embeds instead, or their directory.")
+    flags.DEFINE_string("server", None, "HOST:PORT of a gRPC server that embeds instead.")
+    flags.DEFINE_string("weights", None, "best, refined or a file; default: refined if there.")
+
+
+def open_model() -> Backend:
+    """Opens the model that the flags name.
+
+    Raises:
+        UserError: not exactly one is named, or it cannot be used.
+    """
+    values = flags.FLAGS
+    return open_backend(values.run, values.export, values.server, values.weights)

@@ -1,0 +1,217 @@
+"""Nearest neighbours by inner product with FAISS: exact, or IVF-PQ where there are too many.
+
+Above `EXACT_LIMIT` vectors an inverted file with product quantisation finds candidates, which are
+ranked again by their exact inner products. How many of its lists are visited is not guessed: it
+is doubled until, on perturbed vectors of the index itself, at least `RECALL` of the true
+neighbours are found.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tempo_invariant.errors import UserError
+from tempo_invariant.files import atomic_write
+
+EXACT_LIMIT = 1_000_000
+"""The most vectors that are searched exhaustively."""
+
+RECALL = 0.97
+"""Share of the exact neighbours that IVF-PQ has to find when it is built."""
+
+CANDIDATES = 8
+"""Candidates of IVF-PQ that are ranked exactly, for every neighbour that is wanted."""
+
+_TRAINED_PER_LIST = 64
+_SMALLEST_TRAINING = 1000
+_TESTED_QUERIES = 256
+_TESTED_NEIGHBOURS = 25
+_PERTURBATION = 1.0
+_BLOCK_ROWS = 1_000_000
+
+
+def import_faiss() -> Any:
+    """Returns the module `faiss`.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        import faiss
+    except ImportError as error:
+        raise UserError("an index needs the extra 'identify': pip install .[identify]") from error
+    return faiss
+
+
+class Neighbours:
+    """Searches unit vectors.
+
+    Args:
+        vectors: float32 [count, size], possibly memory-mapped.
+        index: the FAISS index of these vectors.
+
+    Attributes:
+        vectors: as given.
+    """
+
+    def __init__(self, vectors: np.ndarray, index: Any):
+        if index.ntotal != len(vectors) or index.d != vectors.shape[1]:
+            raise UserError(
+                f"the search index holds {index.ntotal} vectors of size {index.d}, not "
+                f"{len(vectors)} of size {vectors.shape[1]}"
+            )
+        self.vectors = vectors
+        self._index = index
+
+    @property
+    def exact(self) -> bool:
+        """Whether the search is exhaustive."""
+        return not hasattr(self._index, "nprobe")
+
+    @property
+    def description(self) -> str:
+        """What kind of index it is, in a few words."""
+        if self.exact:
+            return "exact"
+        return f"IVF-PQ, {self._index.nprobe} of {self._index.nlist} lists"
+
+    def search(self, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Finds the nearest vectors of each query.
+
+        Args:
+            queries: float32 [queries, size].
+            count: how many neighbours.
+
+        Returns:
+            Inner products float32 and row numbers int64, both [queries, neighbours], the best
+            first; fewer neighbours than `count` if there are fewer vectors, number -1 where
+            IVF-PQ found none.
+        """
+        queries = np.ascontiguousarray(queries, np.float32)
+        count = min(count, len(self.vectors))
+        if self.exact:
+            return self._index.search(queries, count)
+        wanted = min(CANDIDATES * count, len(self.vectors))
+        _, found = self._index.search(queries, wanted)
+        candidates = self.vectors[np.maximum(found, 0)]
+        products = np.einsum("qcs,qs->qc", candidates, queries)
+        products = np.where(found >= 0, products, np.float32(-np.inf))
+        order = np.argsort(-products, axis=1, kind="stable")[:, :count]
+        return np.take_along_axis(products, order, 1), np.take_along_axis(found, order, 1)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the FAISS index, without the vectors themselves where they are compressed."""
+        with atomic_write(path) as temporary:
+            import_faiss().write_index(self._index, str(temporary))
+
+    @classmethod
+    def load(cls, path: str | Path, vectors: np.ndarray) -> "Neighbours":
+        """Reads what `save` wrote.
+
+        Raises:
+            UserError: the file is missing or damaged, or belongs to other vectors.
+        """
+        faiss = import_faiss()
+        try:
+            return cls(vectors, faiss.read_index(str(path)))
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1][:200]
+            raise UserError(f"{path}: not a readable FAISS index ({reason})") from error
+
+
+def build(vectors: np.ndarray, exact_limit: int = EXACT_LIMIT, seed: int = 0) -> Neighbours:
+    """Makes the index that fits the number of vectors.
+
+    Args:
+        vectors: float32 [count, size], unit length, at least one.
+        exact_limit: the most vectors for which the search is exhaustive; training the other
+            kind takes 1,000 in any case.
+        seed: of the sample that it is trained on.
+    """
+    faiss = import_faiss()
+    count, size = vectors.shape
+    if count <= max(exact_limit, _SMALLEST_TRAINING):
+        index = faiss.IndexFlatIP(size)
+        _add(index, vectors)
+        return Neighbours(vectors, index)
+    lists = _list_count(count)
+    # Four bits a dimension: quick to train and scanned in registers; what that blurs, ranking the
+    # candidates exactly makes good.
+    codes = f"IVF{lists},PQ{size}x4fs"
+    index = faiss.index_factory(size, codes, faiss.METRIC_INNER_PRODUCT)
+    generator = np.random.default_rng(seed)
+    trained = min(count, max(_TRAINED_PER_LIST * lists, _SMALLEST_TRAINING))
+    index.train(_sample(vectors, trained, generator))
+    _add(index, vectors)
+    built = Neighbours(vectors, index)
+    _choose_probes(built, generator)
+    return built
+
+
+def exact_neighbours(vectors: np.ndarray, queries: np.ndarray, count: int) -> np.ndarray:
+    """Finds the true neighbours of each query, a block of vectors at a time.
+
+    Args:
+        vectors: float32 [count, size].
+        queries: float32 [queries, size].
+        count: how many neighbours, at most as many as there are vectors.
+
+    Returns:
+        int64 [queries, count], the best first.
+    """
+    faiss = import_faiss()
+    heap = faiss.ResultHeap(nq=len(queries), k=count, keep_max=True)
+    for first in range(0, len(vectors), _BLOCK_ROWS):
+        block = np.ascontiguousarray(vectors[first : first + _BLOCK_ROWS], np.float32)
+        products, found = faiss.knn(
+            queries, block, min(count, len(block)), faiss.METRIC_INNER_PRODUCT
+        )
+        heap.add_result(products, found + first)
+    heap.finalize()
+    return heap.I
+
+
+def recall(found: np.ndarray, true: np.ndarray) -> float:
+    """Share of the true neighbours that were found; both int [queries, neighbours]."""
+    hits = [len(np.intersect1d(ours, theirs)) for ours, theirs in zip(found, true, strict=True)]
+    return sum(hits) / true.size
+
+
+def _choose_probes(neighbours: Neighbours, generator: np.random.Generator) -> None:
+    """Doubles the number of lists visited until recall is reached."""
+    index, vectors = neighbours._index, neighbours.vectors
+    queries = perturb(_sample(vectors, _TESTED_QUERIES, generator), generator)
+    true = exact_neighbours(vectors, queries, _TESTED_NEIGHBOURS)
+    index.nprobe = 4
+    while index.nprobe < index.nlist:
+        _, found = neighbours.search(queries, _TESTED_NEIGHBOURS)
+        if recall(found, true) >= RECALL:
+            return
+        index.nprobe = min(2 * index.nprobe, index.nlist)
+
+
+def perturb(vectors: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Moves unit vectors to a cosine of about 0.7, as queries come from the other modality."""
+    size = vectors.shape[1]
+    noise = generator.standard_normal(vectors.shape) * _PERTURBATION / np.sqrt(size)
+    noisy = vectors + noise.astype(np.float32)
+    return noisy / np.linalg.norm(noisy, axis=1, keepdims=True)
+
+
+def _list_count(count: int) -> int:
+    """A power of two near the square root, few enough to be trained."""
+    wanted = 2 ** round(np.log2(np.sqrt(count)))
+    while _TRAINED_PER_LIST * wanted > count:
+        wanted //= 2
+    return wanted
+
+
+def _sample(vectors: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+    rows = np.sort(generator.choice(len(vectors), min(count, len(vectors)), replace=False))
+    return np.ascontiguousarray(vectors[rows], np.float32)
+
+
+def _add(index: Any, vectors: np.ndarray) -> None:
+    for first in range(0, len(vectors), _BLOCK_ROWS):
+        index.add(np.ascontiguousarray(vectors[first : first + _BLOCK_ROWS], np.float32))

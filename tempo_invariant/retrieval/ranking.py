@@ -1,0 +1,134 @@
+"""Ranks the documents of an index for a sequence of embeddings, whole or as it comes."""
+
+import collections
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from tempo_invariant.errors import UserError
+from tempo_invariant.retrieval.sequence import PathLimits, SequenceTracker, count_votes
+from tempo_invariant.retrieval.snippet_index import SnippetIndex
+
+RANKINGS = ("sequence", "votes")
+NEIGHBOURS = 25
+"""Neighbours that vote, for every embedding."""
+
+SHORTLIST_POSITIONS = 200_000
+"""Paths are followed in all documents up to so many vectors, else in those with the most votes."""
+
+_BLOCK_STEPS = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A document and how well it fits.
+
+    Attributes:
+        document: its number in the index.
+        name: its name.
+        votes: neighbours that are in it.
+        score: mean similarity along the best path through it, less the cost of leaps; None for a
+            document with too few votes to be followed.
+        position: where that path is now, as a row of the index; None likewise.
+    """
+
+    document: int
+    name: str
+    votes: float
+    score: float | None
+    position: int | None
+
+
+class Ranker:
+    """Collects embeddings and ranks the documents of an index.
+
+    Args:
+        index: the index.
+        ranking: "votes", or "sequence": the score of the best path.
+        limits: of the paths.
+        memory: by how much the past counts less with every embedding; 1 forgets nothing.
+        history: how many of the last embeddings are kept, for documents that come to be followed
+            later; None keeps all.
+        shortlist_positions: see `SHORTLIST_POSITIONS`.
+    """
+
+    def __init__(
+        self,
+        index: SnippetIndex,
+        ranking: str = "sequence",
+        limits: PathLimits | None = None,
+        memory: float = 1.0,
+        history: int | None = None,
+        shortlist_positions: int = SHORTLIST_POSITIONS,
+    ):
+        if ranking not in RANKINGS:
+            raise UserError(f"ranking must be one of {RANKINGS}, received {ranking!r}")
+        self._index = index
+        self._ranking = ranking
+        self._limits = limits or PathLimits()
+        self._memory = memory
+        self._shortlist_positions = shortlist_positions
+        self._votes = np.zeros((2, len(index.documents)))
+        self._history: collections.deque[np.ndarray] = collections.deque(maxlen=history)
+        self._pending = 0
+        self._followed: Sequence[int] = ()
+        self._vectors = np.zeros((0, index.vectors.shape[1]), np.float32)
+        self._tracker: SequenceTracker | None = None
+
+    def update(self, embeddings: np.ndarray) -> None:
+        """Adds float32 [steps, size], unit length."""
+        if not len(embeddings):
+            return
+        similarities, found = self._index.neighbours.search(embeddings, NEIGHBOURS)
+        documents = np.where(found >= 0, self._index.places["document"][found], -1)
+        weights = self._memory ** np.arange(len(embeddings) - 1, -1, -1.0)
+        votes = count_votes(documents, similarities, self._votes.shape[1], weights)
+        self._votes = self._votes * self._memory ** len(embeddings) + np.stack(votes)
+        self._history.extend(embeddings)
+        self._pending += len(embeddings)
+
+    def candidates(self, top: int | None = None) -> list[Candidate]:
+        """Returns the best documents, best first; all of them without `top`."""
+        by_votes = np.lexsort((-self._votes[1], -self._votes[0]))
+        self._follow(by_votes)
+        scores = np.full(len(by_votes), -np.inf)
+        positions = np.full(len(by_votes), -1)
+        if self._tracker is not None:
+            scores[self._followed] = self._tracker.scores()
+            firsts = self._index.starts[self._followed]
+            positions[self._followed] = firsts + self._tracker.positions()
+        order = by_votes
+        if self._ranking == "sequence":
+            order = by_votes[np.argsort(-scores[by_votes], kind="stable")]
+        return [
+            Candidate(
+                int(number),
+                self._index.documents[number],
+                float(self._votes[0, number]),
+                float(scores[number]) if positions[number] >= 0 else None,
+                int(positions[number]) if positions[number] >= 0 else None,
+            )
+            for number in order[:top]
+        ]
+
+    def _follow(self, by_votes: np.ndarray) -> None:
+        """Brings the paths through the shortlisted documents up to date."""
+        chosen = self._shortlist(by_votes)
+        if self._tracker is None or not np.array_equal(chosen, self._followed):
+            self._followed = chosen
+            rows = [self._index.vectors[self._index.rows(number)] for number in chosen]
+            self._vectors = np.concatenate(rows)
+            self._tracker = SequenceTracker(self._index.lengths[chosen], self._limits, self._memory)
+            self._pending = len(self._history)
+        waiting = list(self._history)[len(self._history) - self._pending :]
+        for first in range(0, len(waiting), _BLOCK_STEPS):
+            block = np.stack(waiting[first : first + _BLOCK_STEPS])
+            self._tracker.update(block @ self._vectors.T)
+        self._pending = 0
+
+    def _shortlist(self, by_votes: np.ndarray) -> np.ndarray:
+        """Numbers of the documents to be followed, ascending; at least one."""
+        lengths = self._index.lengths[by_votes]
+        count = np.searchsorted(np.cumsum(lengths), self._shortlist_positions, side="right")
+        return np.sort(by_votes[: max(1, count)])

@@ -1,0 +1,239 @@
+"""How well a sequence of queries runs through each document: votes, and a tempo-free alignment.
+
+A document is a row of positions in reading order (snippets of a score, or windows of a recording),
+a query a row of steps (windows of a recording, or snippets of a page). The score of a document is
+the largest sum of similarities along a path that gives every step a position, where the path
+
+- starts and ends anywhere;
+- stays at a position for up to `slowest` steps and then goes on by 1 to `fastest` positions, which
+  bounds the tempo on both sides and prefers none in between;
+- may leap to any position of the document at `leap_cost`: a repeat, a volta, a page left out.
+
+This is subsequence dynamic time warping with slope limits, written as a Viterbi search over
+positions with explicit durations.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from tempo_invariant.errors import UserError
+
+NEVER = np.float32(-1e9)
+"""Stands for minus infinity; sums of it stay finite."""
+
+LEAP = -1
+START = -2
+
+
+@dataclasses.dataclass(frozen=True)
+class PathLimits:
+    """What a path may do.
+
+    Attributes:
+        slowest: steps that it may stay at one position.
+        fastest: positions by which it may go on in one step.
+        leap_cost: what a leap within the document costs, in units of similarity.
+    """
+
+    slowest: int = 4
+    fastest: int = 3
+    leap_cost: float = 2.0
+
+    def __post_init__(self):
+        if self.slowest < 1 or self.fastest < 1:
+            raise UserError(
+                f"slowest and fastest must be at least 1, received {self.slowest}, {self.fastest}"
+            )
+        if not self.leap_cost >= 0:
+            raise UserError(f"leap_cost must not be negative, received {self.leap_cost}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Path:
+    """The best path through one document.
+
+    Attributes:
+        positions: int64 [steps], the position of every step.
+        leaps: bool [steps], where the path leapt there.
+        score: sum of the similarities minus the costs of the leaps.
+    """
+
+    positions: np.ndarray
+    leaps: np.ndarray
+    score: float
+
+
+class SequenceTracker:
+    """Scores of the best paths through many documents, updated step by step.
+
+    Memory does not grow with the number of steps.
+
+    Args:
+        lengths: number of positions of each document, `[documents]`.
+        limits: what a path may do.
+        memory: by how much the past counts less with every step; 1 forgets nothing.
+    """
+
+    def __init__(self, lengths: Sequence[int], limits: PathLimits | None = None, memory: float = 1):
+        if not len(lengths) or min(lengths) < 1:
+            raise ValueError("every document needs a position")
+        if not 0 < memory <= 1:
+            raise UserError(f"memory must be above 0 and at most 1, received {memory}")
+        self.limits = limits or PathLimits()
+        self.memory = memory
+        self.steps = 0
+        lengths = np.asarray(lengths, np.int64)
+        # Each document is preceded by columns that no path enters, so that going on is a shift
+        # of the whole row.
+        self._starts = (
+            np.cumsum(lengths) - lengths + self.limits.fastest * np.arange(1, len(lengths) + 1)
+        )
+        self._columns = np.concatenate(
+            [start + np.arange(count) for start, count in zip(self._starts, lengths, strict=True)]
+        )
+        self._row_lengths = lengths + self.limits.fastest
+        self._width = int(self._row_lengths.sum())
+        self._staying = np.full((self.limits.slowest, self._width), NEVER, np.float32)
+        self._best = np.full(self._width, NEVER, np.float32)
+        self._weight = 0.0
+
+    def update(self, similarities: np.ndarray) -> None:
+        """Adds steps.
+
+        Args:
+            similarities: float [steps, positions], the documents' positions one after the other.
+
+        Raises:
+            ValueError: the number of positions is another one.
+        """
+        if similarities.ndim != 2 or similarities.shape[1] != len(self._columns):
+            raise ValueError(
+                f"similarities must be [steps, {len(self._columns)}], not {similarities.shape}"
+            )
+        row = np.full(self._width, NEVER, np.float32)
+        for values in similarities:
+            row[self._columns] = values
+            self._step(row)
+
+    def _step(self, row: np.ndarray) -> None:
+        previous = self._best * np.float32(self.memory)
+        if self.steps:
+            entry = np.repeat(
+                self._document_best(previous) - np.float32(self.limits.leap_cost),
+                self._row_lengths,
+            )
+            for advance in range(1, self.limits.fastest + 1):
+                np.maximum(entry[advance:], previous[:-advance], out=entry[advance:])
+        else:
+            entry = np.zeros(self._width, np.float32)
+        self._staying[1:] = self._staying[:-1] * np.float32(self.memory)
+        self._staying[0] = entry
+        self._staying += row
+        np.maximum(self._staying, NEVER, out=self._staying)
+        self._best = self._staying.max(axis=0)
+        self._weight = self._weight * self.memory + 1
+        self.steps += 1
+
+    def _document_best(self, row: np.ndarray) -> np.ndarray:
+        return np.maximum.reduceat(row, self._starts - self.limits.fastest)
+
+    def scores(self) -> np.ndarray:
+        """Score of every document a step: float32 [documents]; 0 before the first step."""
+        if not self.steps:
+            return np.zeros(len(self._starts), np.float32)
+        return self._document_best(self._best) / np.float32(self._weight)
+
+    def positions(self) -> np.ndarray:
+        """Where the best path of every document is now: int64 [documents], counted from 0."""
+        rows = np.split(self._best, self._starts[1:] - self.limits.fastest)
+        return np.array([int(np.argmax(row[self.limits.fastest :])) for row in rows])
+
+
+def best_path(similarities: np.ndarray, limits: PathLimits | None = None) -> Path:
+    """Finds the best path through one document.
+
+    Args:
+        similarities: float [steps, positions], at least one of each.
+        limits: what a path may do.
+
+    Returns:
+        The path whose score, over its steps, is what `SequenceTracker.scores` gives.
+    """
+    limits = limits or PathLimits()
+    similarities = np.asarray(similarities, np.float32)
+    steps, positions = similarities.shape
+    if not steps or not positions:
+        raise ValueError(f"similarities must not be empty, received {similarities.shape}")
+    stays = np.empty((steps, positions), np.int16)
+    moves = np.empty((steps, positions), np.int16)
+    leapt_from = np.zeros(steps, np.int64)
+    staying = np.full((limits.slowest, positions), NEVER, np.float32)
+    best = np.full(positions, NEVER, np.float32)
+    for step, row in enumerate(similarities):
+        leapt_from[step] = np.argmax(best)
+        entry, moves[step] = _enter(best, limits, first=step == 0)
+        staying[1:] = staying[:-1]
+        staying[0] = entry
+        staying = np.maximum(staying + row, NEVER)
+        stays[step] = np.argmax(staying, axis=0)
+        best = np.take_along_axis(staying, stays[step][None].astype(np.int64), axis=0)[0]
+    return _trace(stays, moves, leapt_from, int(np.argmax(best)), float(best.max()))
+
+
+def _enter(best: np.ndarray, limits: PathLimits, first: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Best value with which each position can be entered, and the move that does it."""
+    if first:
+        return np.zeros_like(best), np.full(len(best), START, np.int16)
+    entry = np.full_like(best, best.max() - np.float32(limits.leap_cost))
+    moves = np.full(len(best), LEAP, np.int16)
+    for advance in range(1, min(limits.fastest, len(best) - 1) + 1):
+        better = best[:-advance] > entry[advance:]
+        entry[advance:][better] = best[:-advance][better]
+        moves[advance:][better] = advance
+    return entry, moves
+
+
+def _trace(stays, moves, leapt_from, position: int, score: float) -> Path:
+    steps = len(stays)
+    positions, leaps = np.empty(steps, np.int64), np.zeros(steps, bool)
+    step = steps - 1
+    while step >= 0:
+        entered = step - int(stays[step, position])
+        positions[entered : step + 1] = position
+        move = int(moves[entered, position])
+        leaps[entered] = move == LEAP
+        position = int(leapt_from[entered]) if move == LEAP else position - move
+        step = entered - 1
+    return Path(positions, leaps, score)
+
+
+def count_votes(
+    documents: np.ndarray,
+    similarities: np.ndarray,
+    count: int,
+    weights: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Votes of retrieved neighbours for their documents.
+
+    Dorfer, Hajič jr., Arzt, Frostel, Widmer: "Learning audio–sheet music correspondences for
+    cross-modal retrieval and piece identification", 2018: every neighbour of every query is a
+    vote for its document.
+
+    Args:
+        documents: int [queries, neighbours], the document of each neighbour; -1: none.
+        similarities: float [queries, neighbours].
+        count: number of documents.
+        weights: float [queries], how much the votes of each query count; None: one.
+
+    Returns:
+        Votes float64 [count], and the sums of their similarities float64 [count], which decide
+        between equal numbers of votes.
+    """
+    shape = documents.shape
+    each = np.broadcast_to(np.ones(shape[0]) if weights is None else weights, shape[::-1]).T
+    valid = documents >= 0
+    chosen, each = documents[valid], each[valid]
+    votes = np.bincount(chosen, weights=each, minlength=count)
+    return votes, np.bincount(chosen, weights=each * similarities[valid], minlength=count)
