@@ -87,7 +87,7 @@ def degrade(page: np.ndarray, how: Degradation, generator: np.random.Generator) 
     return np.asarray(Image.open(buffer))
 
 
-def rotated(points: np.ndarray, degrees: float, shape: tuple[int, int]) -> np.ndarray:
+def rotated(points: np.ndarray, degrees: float, shape: tuple[int, ...]) -> np.ndarray:
     """Returns where points (row, column) [..., 2] lie after the rotation of a page of `shape`."""
     centre = np.array(shape) / 2
     angle = np.radians(degrees)

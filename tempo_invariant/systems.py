@@ -1,8 +1,9 @@
 """Finding the systems of a score page by image analysis.
 
-The page's light, skew and staff space are measured first (see `page_image`). Staves are traced as five lines that run together from left to
-right, and staves that a vertical line joins (the line at the left of a system, or a bar line
-through both) make a system. Nothing here knows notes, and nothing is learnt.
+The page's light, skew and staff space are measured first (see `page_image`). Staves are traced as
+five lines that run together from left to right, and staves that a vertical line joins (the line
+at the left of a system, or a bar line through both) make a system. Nothing here knows notes, and
+nothing is learnt.
 
 Staves have five lines, all of one size on a page. The page may be skewed by up to four degrees.
 """
@@ -188,6 +189,8 @@ def _staff(dark: np.ndarray, path: np.ndarray, first: int, space: float) -> Staf
     lines = np.stack([_sample(dark, middle + k * space, inside) for k in _FIVE])
     while end < len(inside) and lines[:, end].min() > _LINE_INK:  # a thick bar line
         end += 1
+    while begin > 0 and lines[:, begin - 1].min() > _LINE_INK:
+        begin -= 1
     centre = middle[(begin + end) // 2] + 0.5
     half = 2.05 * space
     return Staff(centre - half, low + begin, centre + half, low + end)

@@ -1,0 +1,35 @@
+"""Measures system detection: `python -m tempo_invariant.systems_benchmark --msmd=data/msmd`."""
+
+from absl import flags
+
+from tempo_invariant import commands
+
+USAGE = """Finds systems on pages without annotation and compares with the engraver's positions.
+
+    python -m tempo_invariant.systems_benchmark --msmd=data/msmd --pages=200 --degraded
+
+A system is right when it is found once, its box covers at least 0.8 of the union with the true
+one, and top and bottom are less than a staff space off.
+"""
+
+flags.DEFINE_string("msmd", None, "Directory in MSMD's layout.", required=True)
+flags.DEFINE_integer("pages", 200, "How many pages, drawn at random.", 1)
+flags.DEFINE_bool("degraded", False, "Rotate (to 3 degrees), shade, blur, ... the pages first.")
+flags.DEFINE_integer("seed", 0, "Of the choice of pages and of what happens to them.", 0)
+flags.DEFINE_string("ink", "bold", "Rendering of the pages.")
+flags.DEFINE_string("pictures", None, "Directory for pictures of the pages with errors.")
+
+
+def main() -> None:
+    """Measures and prints the report."""
+    from tempo_invariant import systems_measurement
+
+    values = flags.FLAGS
+    report = systems_measurement.measure(
+        values.msmd, values.pages, values.degraded, values.seed, values.ink, values.pictures
+    )
+    print(report.table())
+
+
+if __name__ == "__main__":
+    commands.run(main, USAGE)
