@@ -1,0 +1,69 @@
+"""Measures identification: `python -m tempo_invariant.identification_benchmark --msmd=...`."""
+
+import itertools
+import json
+
+from absl import flags
+
+from tempo_invariant import commands
+from tempo_invariant.retrieval import model_flags
+
+USAGE = """Plays pieces of an MSMD directory and counts how often the right score is found.
+
+    python -m tempo_invariant.identification_benchmark --msmd=data/msmd --pieces=@test_pieces \\
+        --run=runs/bl_at --tempo=0.66,1.0,1.5 --seconds=0,10 --soundfont=FluidR3_GM.sf2
+
+Both directions: the score of a recording among all scores, and the recording of a score among the
+recordings of all pieces; ranked by votes and by sequence.
+"""
+
+flags.DEFINE_string("msmd", None, "MSMD directory that build_msmd made.", required=True)
+flags.DEFINE_list("pieces", [], "Pieces, or @FILE with a name a line; all, if empty.")
+flags.DEFINE_boolean("all_scores", False, "All scores of --msmd are in the index.")
+flags.DEFINE_list("tempo", ["1.0"], "Speeds relative to the notated one.")
+flags.DEFINE_list("seconds", ["0", "10"], "Lengths of what is played; 0: all.")
+flags.DEFINE_string("soundfont", None, "Soundfont (.sf2); TimGM6mb if not given.")
+flags.DEFINE_float("gain_db", 0.0, "By how much recordings are amplified.")
+flags.DEFINE_integer("hop", 10, "Distance of windows in spectrogram frames of 1/20 s.", 1)
+flags.DEFINE_integer("seed", 0, "Of the places of excerpts.")
+flags.DEFINE_string("keep", None, "Directory for the indices, which are used again from there.")
+flags.DEFINE_string("output", None, "File for the results as JSON.")
+model_flags.define()
+
+
+def main() -> None:
+    """Measures and prints a table."""
+    values = flags.FLAGS
+    from tempo_invariant.errors import UserError
+    from tempo_invariant.files import atomic_write
+    from tempo_invariant.retrieval import benchmark
+    from tfrecords_tools import msmd, sources
+
+    present = msmd.list_pieces(values.msmd)
+    pieces = [name for value in values.pieces for name in sources.read_names(value)] or present
+    unknown = sorted(set(pieces) - set(present))
+    if unknown:
+        raise UserError(f"{values.msmd}: holds no piece {unknown[0]!r}")
+    try:
+        lengths = [float(text) for text in values.seconds]
+        tempi = [float(text) for text in values.tempo]
+    except ValueError as error:
+        raise UserError(f"--seconds and --tempo take numbers ({error})") from error
+    conditions = [
+        benchmark.Condition(
+            values.soundfont, tempo, seconds, values.gain_db, values.hop, values.seed
+        )
+        for seconds, tempo in itertools.product(lengths, tempi)
+    ]
+    others = sorted(set(present) - set(pieces)) if values.all_scores else []
+    reports = benchmark.run(
+        model_flags.open_model(), values.msmd, pieces, conditions, others, keep=values.keep
+    )
+    print(benchmark.table(reports))
+    if values.output:
+        with atomic_write(values.output) as path:
+            path.write_text(json.dumps(reports, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    commands.run(main, USAGE)
