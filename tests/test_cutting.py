@@ -1,4 +1,4 @@
-"""Snippets on disk, and the inspection of a directory."""
+"""Snippets on disk."""
 
 import json
 
@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from tempo_invariant.errors import UserError
-from tests.handmade import PIECE, SYSTEMS, head_box, make_piece
-from tfrecords_tools import cutting, inspection, msmd
+from tests.handmade import PIECE, head_box, make_piece
+from tfrecords_tools import cutting, msmd
 
 
 def test_one_snippet_per_onset_centred_on_the_head(tmp_path):
@@ -52,21 +52,8 @@ def test_every_limit_and_errors(tmp_path):
     assert count == 8 and "01.xml" in problem
 
 
-def test_inspection_counts_and_draws(tmp_path):
-    make_piece(tmp_path / "msmd", performances=("tempo-900_A", "tempo-1000_B"))
-    folder = make_piece(tmp_path / "msmd", "Other__x", pages=1)
-    (folder / "scores/Other__x_ly/mung/01.xml").write_text("<")
-    report = inspection.inspect_msmd(tmp_path / "msmd")
-    counts = report.pieces[PIECE]
-    assert (counts.pages, counts.systems, counts.heads) == (2, 2 * len(SYSTEMS), 24)
-    assert (counts.notes, counts.pairs, counts.shown, counts.played) == (20, 16, 1.0, 1.0)
-    assert "01.xml" in report.problems[0] and "unusable" in report.table()
-    path = inspection.draw_pairs(tmp_path / "msmd", tmp_path / "out", [PIECE], count=2)
-    first = Image.open(path)
-    assert first.width > first.height / 2 > 100 and len(set(np.asarray(first).ravel())) > 50
-
-
-def test_note_names_and_performance_names():
-    assert [inspection.note_name(pitch) for pitch in (60, 61, 69, 21)] == ["C4", "C#4", "A4", "A0"]
+def test_performance_names():
     assert msmd.performance_name("P", 0.9, "F") == "P_tempo-900_F"
     assert msmd.parse_performance_name("P_tempo-1050_F_G") == (1.05, "F_G")
+    assert msmd.parse_performance_name("A_tempo-1_B_tempo-900_F") == (0.9, "F")
+    assert msmd.parse_performance_name("A") == (1.0, "unknown")

@@ -99,6 +99,8 @@ def _copy_with_includes(source: Path, target: Path, root: Path) -> Path:
     """Copies `source` and, below `root`, all that it includes; returns the copy of `source`."""
     root = root.resolve()
     source = source.resolve()
+    if not source.is_relative_to(root):
+        raise UserError(f"{source}: lies outside {root}")
     waiting, seen = [source], {source}
     while waiting:
         path = waiting.pop()

@@ -1,39 +1,53 @@
-"""Alignment of an MSMD directory, as numbers and as pictures."""
+"""How well an MSMD directory is aligned, in numbers: notes, note heads, onsets and pages."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import json
+import multiprocessing
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from tempo_invariant.errors import UserError
 from tempo_invariant.files import atomic_write
-from tempo_invariant.geometry import (
-    BANDS,
-    FRAMES_PER_SECOND,
-    SNIPPET_HEIGHT,
-    SNIPPET_WIDTH,
-    STRIP_HEIGHT,
-)
-from tfrecords_tools.cutting import cut_snippet
+from tempo_invariant.geometry import FRAMES_PER_SECOND
+from tfrecords_tools.leftovers import exit_with_parent
 from tfrecords_tools.msmd import (
     Performance,
     Placement,
     list_pieces,
+    parse_performance_name,
     performance_names,
     read_performance,
     read_score,
     strip,
 )
+from tfrecords_tools.onset_check import OnsetCounts, check_onsets
+from tfrecords_tools.page_check import check_pages
 from tfrecords_tools.pairs import aligned_placements
-
-_NOTE_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
+from tfrecords_tools.unaligned import reasons, shown_events
 
 
 @dataclass(frozen=True)
 class PieceCounts:
-    """Counts of one piece; notes and what is aligned are those of its first performance."""
+    """Counts of one piece; what is aligned is told by the performance nearest to its own tempo.
+
+    Attributes:
+        pages, systems, heads: on the pages.
+        playable_heads: heads with a system that don't continue a tie; `played_heads` of them have
+            a note.
+        notes: that sound; `shown_notes` of them have a head.
+        pairs: distinct onset frames with a head.
+        seconds: length of that performance, `performed_seconds` of all performances.
+        onsets: answers of the spectral flux by performance.
+        violations: of order and geometry, by kind.
+        reasons: likely ones for notes without a head and heads without a note, counted.
+        build_notes: what the build of this piece has put on record, such as LilyPond's errors.
+    """
 
     pages: int
     systems: int
@@ -44,6 +58,11 @@ class PieceCounts:
     shown_notes: int
     pairs: int
     seconds: float
+    performed_seconds: float
+    onsets: dict[str, OnsetCounts]
+    violations: dict[str, int]
+    reasons: dict[str, int]
+    build_notes: tuple[str, ...] = ()
 
     @property
     def shown(self) -> float:
@@ -55,40 +74,83 @@ class PieceCounts:
         """Share of the playable note heads that a note plays."""
         return self.played_heads / max(self.playable_heads, 1)
 
+    @property
+    def heard(self) -> OnsetCounts:
+        """Answers of the spectral flux over all performances."""
+        return sum(self.onsets.values(), OnsetCounts())
+
 
 @dataclass
 class Inspection:
-    """Counts by piece, and a line for each piece that can't be read."""
+    """Counts by piece, and a line for each piece or performance that can't be read."""
 
     pieces: dict[str, PieceCounts] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
-    def table(self, worst: int = 10) -> str:
-        """Returns the totals and the `worst` aligned pieces for the screen."""
-        form = "{:<44}{:>6}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}"
-        head = ("piece", "pages", "systems", "heads", "played", "notes", "shown", "pairs", "min")
-        lines = [form.format(*head)]
+    def totals(self, names: Sequence[str] | None = None) -> dict[str, float]:
+        """Returns sums and shares over pieces; over all, if none are named."""
+        pieces = [self.pieces[name] for name in (self.pieces if names is None else names)]
 
-        def row(name: str, pieces: Sequence[PieceCounts]) -> str:
-            def total(key: str) -> int:
-                return sum(getattr(piece, key) for piece in pieces)
+        def total(key: str) -> float:
+            return sum(getattr(piece, key) for piece in pieces)
 
-            played = total("played_heads") / max(total("playable_heads"), 1)
-            shown = total("shown_notes") / max(total("notes"), 1)
-            return form.format(
-                *(name[-43:], total("pages"), total("systems"), total("heads")),
-                *(f"{played:.1%}", total("notes"), f"{shown:.1%}", total("pairs")),
-                f"{total('seconds') / 60:.1f}",
-            )
+        keys = ("pages", "systems", "heads", "playable_heads", "played_heads", "notes")
+        sums = {"pieces": len(pieces)} | {
+            key: total(key) for key in (*keys, "shown_notes", "pairs")
+        }
+        heard = sum((piece.heard for piece in pieces), OnsetCounts())
+        return sums | {
+            "played_share": sums["played_heads"] / max(sums["playable_heads"], 1),
+            "shown_share": sums["shown_notes"] / max(sums["notes"], 1),
+            "hours": round(total("seconds") / 3600, 4),
+            "performances": sum(len(piece.onsets) for piece in pieces),
+            "performed_hours": round(total("performed_seconds") / 3600, 4),
+            "onsets": heard.onsets,
+            "heard_share": heard.share,
+            "shifted_share": heard.shifted_share,
+            "quiet_share": heard.quiet_share,
+            "violations": sum(sum(piece.violations.values()) for piece in pieces),
+        }
 
-        ordered = sorted(self.pieces.items(), key=lambda i: min(i[1].shown, i[1].played))
-        lines += [row(name, [counts]) for name, counts in ordered[:worst]]
-        lines.append(row(f"all {len(self.pieces)} pieces", list(self.pieces.values())))
-        return "\n".join(lines + [f"unusable: {problem}" for problem in self.problems])
+    def sounds(self) -> dict[tuple[str, float], OnsetCounts]:
+        """Returns the answers of the spectral flux by soundfont and tempo."""
+        result: dict[tuple[str, float], OnsetCounts] = {}
+        for piece in self.pieces.values():
+            for name, counts in piece.onsets.items():
+                tempo, soundfont = parse_performance_name(name)
+                key = (soundfont, tempo)
+                result[key] = result.get(key, OnsetCounts()) + counts
+        return dict(sorted(result.items()))
+
+    def violations(self) -> Counter[str]:
+        """Returns the violations of order and geometry by kind."""
+        return sum((Counter(piece.violations) for piece in self.pieces.values()), Counter())
+
+    def write(self, path: str | Path) -> None:
+        """Writes everything as JSON."""
+        content = {
+            "totals": self.totals(),
+            "sounds": [
+                {"soundfont": soundfont, "tempo": tempo, "share": counts.share, **asdict(counts)}
+                for (soundfont, tempo), counts in self.sounds().items()
+            ],
+            "violations": self.violations(),
+            "problems": self.problems,
+            "pieces": {name: asdict(piece) for name, piece in self.pieces.items()},
+        }
+        with atomic_write(path) as temporary:
+            temporary.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def inspect_msmd(msmd_dir: str | Path, pieces: Sequence[str] = ()) -> Inspection:
-    """Counts pages, note heads and notes and how many of them are aligned.
+def inspect_msmd(
+    msmd_dir: str | Path, pieces: Sequence[str] = (), jobs: int | None = 1
+) -> Inspection:
+    """Inspects the pieces of an MSMD directory, built here or downloaded.
+
+    Args:
+        msmd_dir: directory in the published layout.
+        pieces: only these, if any.
+        jobs: processes; one per core, if None.
 
     Raises:
         UserError: the directory or one of `pieces` isn't there, or no piece can be read.
@@ -97,134 +159,122 @@ def inspect_msmd(msmd_dir: str | Path, pieces: Sequence[str] = ()) -> Inspection
     unknown = sorted(set(pieces) - set(present))
     if unknown:
         raise UserError(f"{msmd_dir}: holds no piece {unknown[0]!r}")
+    names = sorted(set(pieces)) or present
+    paths = [Path(msmd_dir) / name for name in names]
+    found: dict[str, PieceCounts] = {}
     report = Inspection()
-    for piece in tqdm(sorted(pieces) or present, unit="piece"):
-        try:
-            report.pieces[piece] = _count(Path(msmd_dir) / piece)
-        except UserError as error:
-            report.problems.append(str(error))
+    results = _run(paths, min(jobs or os.cpu_count() or 1, len(paths)))
+    for name, counts, problems in tqdm(results, total=len(paths), unit="piece", desc="inspect"):
+        report.problems += problems
+        if counts is not None:
+            found[name] = counts
+    report.pieces = {name: found[name] for name in names if name in found}
+    report.problems.sort()
     if not report.pieces:
         raise UserError(report.problems[0])
     return report
 
 
-def _count(piece_dir: Path) -> PieceCounts:
+_Result = tuple[str, PieceCounts | None, list[str]]
+
+
+def _run(paths: Sequence[Path], jobs: int) -> Iterator[_Result]:
+    """Yields the results of pieces as they come."""
+    if jobs <= 1:
+        yield from map(_try_piece, paths)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker) as pool:
+        futures = [pool.submit(_try_piece, path) for path in paths]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _start_worker() -> None:
+    """Leaves interruptions to the parent, and ends with it."""
+    exit_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _try_piece(piece_dir: Path) -> _Result:
+    try:
+        return (piece_dir.name, *inspect_piece(piece_dir))
+    except UserError as error:
+        return piece_dir.name, None, [str(error)]
+    except Exception as error:  # one broken piece must not end the inspection
+        reason = " ".join(str(error).split())
+        return piece_dir.name, None, [f"{piece_dir}: {type(error).__name__} {reason}"]
+
+
+def inspect_piece(piece_dir: str | Path) -> tuple[PieceCounts, list[str]]:
+    """Inspects one piece.
+
+    Returns:
+        Its counts, and a line for each performance that is broken.
+
+    Raises:
+        UserError: the score can't be read, or no performance.
+    """
+    piece_dir = Path(piece_dir)
     score = read_score(piece_dir)
-    names = performance_names(piece_dir)
-    if not names:
-        raise UserError(f"{piece_dir}: has no performance")
-    performance = read_performance(piece_dir, names[0])
     _, placements = strip(score, score.inks[0])
+    performances, problems = _read_performances(piece_dir)
+    main = min(performances, key=lambda p: (abs(p.tempo - 1), p.name))
     playable = [placement for placement in placements if not placement.head.tied]
-    played = [p.head.onsets[names[0]] for p in playable if names[0] in p.head.onsets]
-    return PieceCounts(
+    counts = PieceCounts(
         pages=len(score.pages),
         systems=sum(len(page.systems) for page in score.pages),
         heads=sum(len(page.note_heads) for page in score.pages),
         playable_heads=len(playable),
-        played_heads=len(played),
-        notes=len(performance.notes),
-        shown_notes=len({onset.event for onset in played if onset.event >= 0}),
-        pairs=len(aligned_placements(performance, placements)),
-        seconds=performance.spectrogram.shape[1] / FRAMES_PER_SECOND,
+        played_heads=sum(main.name in placement.head.onsets for placement in playable),
+        notes=len(main.notes),
+        shown_notes=len(shown_events(main, placements)),
+        pairs=len(aligned_placements(main, placements)),
+        seconds=_seconds(main),
+        performed_seconds=sum(map(_seconds, performances)),
+        onsets={p.name: _check_onsets(p, placements) for p in performances},
+        violations=dict(check_pages(score, placements, main.name)),
+        reasons=dict(reasons(main, placements).most_common()),
+        build_notes=_build_notes(piece_dir),
     )
+    return counts, problems
 
 
-def note_name(pitch: int) -> str:
-    """Returns the name of a MIDI pitch, such as C4 for 60."""
-    return f"{_NOTE_NAMES[pitch % 12]}{pitch // 12 - 1}"
+def _read_performances(piece_dir: Path) -> tuple[list[Performance], list[str]]:
+    """Returns the performances, and a line for each one that is broken."""
+    performances, problems = [], []
+    for name in performance_names(piece_dir):
+        try:
+            performances.append(read_performance(piece_dir, name))
+        except UserError as error:
+            problems.append(str(error))
+    if not performances:
+        raise UserError(problems[0] if problems else f"{piece_dir}: has no performance")
+    return performances, problems
 
 
-def draw_pairs(
-    msmd_dir: str | Path,
-    output: str | Path,
-    pieces: Sequence[str],
-    count: int = 20,
-    seed: int = 0,
-    frames: int = 84,
-) -> Path:
-    """Draws random pairs on one page, `pairs.png`: snippet above, excerpt below.
-
-    Args:
-        msmd_dir: directory in the published layout.
-        output: directory for the picture.
-        pieces: from which to draw; each of the pairs from one of them, chosen at random.
-        count: number of pairs.
-        seed: of the choice.
-        frames: length of the excerpts.
-
-    Returns:
-        The path of the picture.
-    """
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    random = np.random.RandomState(seed)
-    across = min(5, count)
-    down = -(-count // across)
-    figure, axes = pyplot.subplots(2 * down, across, figsize=(3.2 * across, 5.2 * down))
-    axes = np.reshape(axes, (down, 2, across))
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for index in range(count):
-        piece_dir = Path(msmd_dir) / pieces[random.randint(len(pieces))]
-        row, column = divmod(index, across)
-        _draw_pair(axes[row, 0, column], axes[row, 1, column], piece_dir, random, frames)
-    figure.tight_layout()
-    path = Path(output) / "pairs.png"
-    with atomic_write(path) as temporary:
-        figure.savefig(temporary, dpi=80)
-    pyplot.close(figure)
-    return path
+def _seconds(performance: Performance) -> float:
+    return performance.spectrogram.shape[1] / FRAMES_PER_SECOND
 
 
-def _draw_pair(above, below, piece_dir: Path, random: np.random.RandomState, frames: int) -> None:
-    """Draws a random pair of a piece; a piece without any leaves its place blank."""
-    names = performance_names(piece_dir)
-    performance = read_performance(piece_dir, names[random.randint(len(names))])
-    score = read_score(piece_dir)
-    ink = score.inks[random.randint(len(score.inks))]
-    image, placements = strip(score, ink)
+def _check_onsets(performance: Performance, placements: list[Placement]) -> OnsetCounts:
     aligned = aligned_placements(performance, placements)
-    if not aligned:
-        return
-    frame = list(aligned)[random.randint(len(aligned))]
-    heads = aligned[frame]
-    middle = heads[(len(heads) - 1) // 2]
-    _draw_snippet(above, image, heads, middle)
-    pitches = sorted({placement.head.pitch for placement in heads})
-    _draw_excerpt(below, performance, frame, pitches, frames)
-    above.set_title(f"{piece_dir.name[-34:]}\npage {middle.page}, {ink}", fontsize=7)
-    named = " ".join(note_name(pitch) for pitch in pitches)
-    below.set_title(f"{performance.name.split('_tempo-')[-1]}, frame {frame}: {named}", fontsize=7)
+    struck = {frame: {p.head.pitch for p in heads} for frame, heads in aligned.items()}
+    return check_onsets(performance.spectrogram, struck, performance.onsets.tolist())
 
 
-def _draw_snippet(axis, image: np.ndarray, heads: list[Placement], middle: Placement) -> None:
-    axis.imshow(cut_snippet(image, middle.column), cmap="gray", vmin=0, vmax=255)
-    top = (STRIP_HEIGHT - SNIPPET_HEIGHT) // 2
-    left = np.floor(middle.column + 0.5) - SNIPPET_WIDTH // 2
-    columns = [placement.column - left for placement in heads]
-    rows = [placement.row - top for placement in heads]
-    axis.scatter(columns, rows, s=60, facecolors="none", edgecolors="red", linewidths=0.8)
-    for ends in ((-0.5, 8), (SNIPPET_HEIGHT - 8, SNIPPET_HEIGHT - 0.5)):
-        axis.plot([SNIPPET_WIDTH / 2] * 2, ends, color="red", linewidth=1)
-    axis.set_xlim(-0.5, SNIPPET_WIDTH - 0.5)
-    axis.set_ylim(SNIPPET_HEIGHT - 0.5, -0.5)
-
-
-def _draw_excerpt(
-    axis, performance: Performance, frame: int, pitches: list[int], frames: int
-) -> None:
-    from tempo_invariant.audio import band_of_pitch
-
-    padded = np.pad(performance.spectrogram, [(0, 0), (frames, frames)])
-    first = frame + frames - frames // 2
-    axis.imshow(padded[:, first : first + frames], origin="lower", aspect="auto", cmap="magma")
-    for ends in ((-0.5, 4), (BANDS - 5, BANDS - 0.5)):
-        axis.plot([frames // 2] * 2, ends, color="white", linewidth=1)
-    bands = band_of_pitch(np.array(pitches))
-    axis.scatter(np.full(len(bands), frames // 2 - 2), bands, s=16, color="cyan", marker=">")
-    axis.set_xlim(-0.5, frames - 0.5)
-    axis.set_ylim(-0.5, BANDS - 0.5)
+def _build_notes(piece_dir: Path) -> tuple[str, ...]:
+    """Returns what build.json says about trouble; nothing for a piece that was not built here."""
+    try:
+        record = json.loads((piece_dir / "build.json").read_text())
+        from_heads = record["scores"] - record["scores_from_midi"]
+        warnings = [str(warning) for warning in record["warnings"]]
+    except (OSError, ValueError, TypeError, KeyError):
+        return ()
+    if from_heads:
+        warnings.insert(0, f"{from_heads} of {record['scores']} scores are played from their heads")
+    return tuple(warnings)

@@ -18,10 +18,11 @@ Additions that readers of the published layout don't notice: further inks in `im
 `img/`, and a data item `moment_quarters` on note heads.
 """
 
+import contextlib
 import io
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,16 @@ class Score:
 
     def image(self, ink: str, page_number: int) -> np.ndarray:
         """Returns the image uint8 [rows, columns] of a page."""
+        return read_image(self._image_path(ink, page_number))
+
+    def size(self, page_number: int) -> tuple[int, int]:
+        """Returns height and width of a page in pixels, from the head of its first image."""
+        with _open_image(self._image_path(self.inks[0], page_number)) as image:
+            return image.height, image.width
+
+    def _image_path(self, ink: str, page_number: int) -> Path:
         folder = "img" if ink == self.inks[0] else f"img_{ink}"
-        return read_image(self.directory / folder / f"{page_number:02d}.png")
+        return self.directory / folder / f"{page_number:02d}.png"
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,7 @@ def performance_name(piece: str, tempo: float, soundfont: str) -> str:
 
 def parse_performance_name(name: str) -> tuple[float, str]:
     """Returns tempo (1 = as notated) and soundfont of a performance name."""
-    match = re.search(r"tempo-(\d+)_(.+)$", name)
+    match = re.search(r".*tempo-(\d+)_(.+)$", name)  # the last one: the piece may have its own
     return (int(match[1]) / 1000, match[2]) if match else (1.0, "unknown")
 
 
@@ -198,12 +207,18 @@ def read_image(path: Path) -> np.ndarray:
     Raises:
         UserError: the file is missing or no image.
     """
+    with _open_image(path) as image:
+        return np.asarray(image.convert("L"))
+
+
+@contextlib.contextmanager
+def _open_image(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
-            return np.asarray(image.convert("L"))
+            yield image
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such page image") from error
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"{path}: not a readable image ({_one_line(error)})") from error
 
 
@@ -255,6 +270,8 @@ def read_performance(piece_dir: str | Path, name: str) -> Performance:
     spectrogram = _load(features, "_spec.npy")
     if spectrogram.ndim != 2 or spectrogram.shape[0] != BANDS:
         raise UserError(f"{features}: spectrogram of shape {spectrogram.shape}, not {BANDS} x n")
+    if not np.isfinite(spectrogram).all():
+        raise UserError(f"{features}: spectrogram holds values that are not finite numbers")
     if notes.ndim != 2 or notes.shape[1] < 3:
         raise UserError(f"{features}: notes of shape {notes.shape}, not n x 5")
     tempo, soundfont = parse_performance_name(name)
@@ -311,7 +328,7 @@ def _load(directory: Path, ending: str) -> np.ndarray:
         raise UserError(f"{directory}: no file *{ending}")
     try:
         return np.load(paths[0], allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, MemoryError) as error:
         raise UserError(f"{paths[0]}: not a NumPy array ({_one_line(error)})") from error
 
 

@@ -6,6 +6,7 @@ items of a note head give its pitch, whether it continues a tie, and for each pe
 `P_onset_frame`, `P_note_event_idx` and `P_onset_seconds`.
 """
 
+import math
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -144,6 +145,8 @@ def read_page(path: Path) -> Page:
         for element in ElementTree.parse(path).iter("CropObject"):
             name = element.findtext("ClassName", "")
             box = [float(element.findtext(key, "")) for key in ("Top", "Left", "Width", "Height")]
+            if not all(map(math.isfinite, box)):
+                raise ValueError(f"box {box} of CropObject {element.findtext('Id')}")
             identifier = int(element.findtext("Id", ""))
             if name == SYSTEM_CLASS:
                 systems.append(System(identifier, box[0], box[1], box[2], box[3]))

@@ -2,18 +2,25 @@
 
 import contextlib
 import csv
+import io
+import lzma
+import shutil
+import sys
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tempo_invariant.errors import UserError
+from tempo_invariant.files import DISK_FULL, is_disk_full
 
 SAMPLE = "sample"
 """Name of the scores that come with this package."""
 
 PIECES_FILE = "PIECES.tsv"
+_LONGEST_NAME = 160  # bytes; the names of features add to it, and 255 is the limit of file systems
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
@@ -56,7 +63,7 @@ def list_sources(root: Path, pieces: str | None = None) -> list[Source]:
     if pieces or table.is_file():
         sources = _read_table(table, root)
     else:
-        sources = [Source(path.stem, path, root) for path in sorted(root.glob("*.ly"))]
+        sources = _list_folder(root)
     if not sources:
         raise UserError(f"{root}: holds no *.ly file and no {PIECES_FILE}")
     return sources
@@ -86,11 +93,20 @@ def read_names(value: str) -> list[str]:
         raise UserError(f"{value[1:]}: cannot be read ({error})") from error
 
 
+def _list_folder(root: Path) -> list[Source]:
+    """Returns a source for each `*.ly` file; hidden ones are other programs' copies."""
+    paths = [path for path in sorted(root.glob("*.ly")) if not path.name.startswith(".")]
+    for path in paths:
+        if not is_safe_name(path.stem):
+            raise UserError(f"{root}: the file name {path.name!r} cannot name a piece")
+    return [Source(path.stem, path, root) for path in paths]
+
+
 def _read_table(table: Path, root: Path) -> list[Source]:
     try:
         with table.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{table}: cannot be read ({error})") from error
     sources: list[Source] = []
     seen: set[str] = set()
@@ -101,10 +117,10 @@ def _read_table(table: Path, root: Path) -> list[Source]:
             raise UserError(f"{table}:{line}: expected piece<TAB>lilypond_file")
         name, path = row[0].strip(), root / row[1].strip()
         if not is_safe_name(name):
-            raise UserError(f"{table}:{line}: {name!r} cannot be the name of a directory")
+            raise UserError(f"{table}:{line}: {name!r} cannot name a piece")
         if name in seen:
             raise UserError(f"{table}:{line}: piece {name!r} is there twice")
-        if not path.resolve().is_relative_to(root.resolve()):
+        if not row[1].isprintable() or not path.resolve().is_relative_to(root.resolve()):
             raise UserError(f"{table}:{line}: {row[1]!r} leads out of {root}")
         seen.add(name)
         sources.append(Source(name, path, root))
@@ -112,20 +128,48 @@ def _read_table(table: Path, root: Path) -> list[Source]:
 
 
 def is_safe_name(name: str) -> bool:
-    """Whether a piece of this name stays inside the output directory."""
-    return (
-        bool(name) and not name.startswith(".") and name.isprintable() and not {"/", "\\"} & {*name}
-    )
+    """Whether files of a piece of this name can be made and stay inside the output directory."""
+    short = 0 < len(name.encode(errors="replace")) <= _LONGEST_NAME
+    return short and name[0] != "." and name.isprintable() and not {"/", "\\"} & {*name}
 
 
 def _unpack(archive: Path, directory: Path) -> None:
+    """Unpacks files and folders; links, which could lead out, are left out and reported.
+
+    Raises:
+        UserError: the archive can't be read, or a member is a device or leads out of it.
+    """
+    links = []
     try:
         with tarfile.open(archive) as tar:
-            tar.extractall(directory, filter="data")
-    except tarfile.FilterError as error:
-        raise UserError(f"{archive}: refused, a member leads out of it ({error})") from error
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise UserError(f"{archive}: not a readable tar archive ({error})") from error
+            for member in tar:
+                target = directory / _inside(archive, member)
+                if member.islnk() or member.issym():
+                    links.append(member.name)
+                elif member.isdir():
+                    target.mkdir(parents=True, exist_ok=True)
+                else:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    with target.open("wb") as stream:
+                        shutil.copyfileobj(tar.extractfile(member) or io.BytesIO(), stream)
+    except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+        if is_disk_full(error):
+            raise UserError(f"{directory}: unpacking {archive}: {DISK_FULL}") from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{archive}: not a readable tar archive ({reason})") from error
+    if links:
+        line = f"{archive}: {len(links)} links left out, {links[0]!r} first"
+        print(line, file=sys.stderr)
+
+
+def _inside(archive: Path, member: tarfile.TarInfo) -> PurePosixPath:
+    """Returns the path of a member, which stays below the top."""
+    path = PurePosixPath(member.name)
+    if path.is_absolute() or ".." in path.parts:
+        raise UserError(f"{archive}: refused, member {member.name!r} leads out of it")
+    if member.isdev():
+        raise UserError(f"{archive}: refused, member {member.name!r} is a device")
+    return path
 
 
 def _top(directory: Path) -> Path:
