@@ -1,6 +1,7 @@
 """Tests of performances: MIDI, audio and its features."""
 
 import io
+import shutil
 import subprocess
 import sys
 
@@ -11,10 +12,13 @@ import soundfile
 
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import SAMPLE_RATE
+from tfrecords_tools.msmd import parse_performance_name, performance_name
 from tfrecords_tools.music import Music, Note, TempoMark, merge, midi_bytes, notes_of_midi
 from tfrecords_tools.perform import (
+    TAIL_SECONDS,
     default_soundfont,
     perform,
+    played_music,
     render_audio,
     render_midi,
     soundfont_name,
@@ -83,6 +87,9 @@ def test_features_have_the_published_shapes_and_the_pitch_that_sounds():
 def test_sounds_have_names_fit_for_files():
     assert soundfont_name("/somewhere/FluidR3_GM.sf2") == "FluidR3_GM"
     assert soundfont_name("My Piano (ü).sf2", 4) == "My-Piano-----p4"
+    expressive = soundfont_name("FluidR3_GM.sf2", 4, 2)
+    assert expressive == "FluidR3_GM-p4-e2"
+    assert parse_performance_name(performance_name("A", 0.9, expressive)) == (0.9, expressive)
 
 
 def test_a_bad_soundfont_is_named(tmp_path):
@@ -110,3 +117,57 @@ def test_command_writes_a_recording(tmp_path):
     assert last + 1 < info.duration < last + 3
     failed = subprocess.run([*command, "--midi=nowhere.midi"], capture_output=True, text=True)
     assert (failed.returncode, failed.stderr) == (1, "error: nowhere.midi: no such file\n")
+
+
+@pytest.mark.parametrize(("tempo", "seed"), [(0.5, "a"), (2.0, "d")])
+def test_with_expression_every_note_sounds_when_it_is_said_to(tempo, seed):
+    chords = ((48, 64, 71), (50, 64, 72)) * 4  # repeated while the pedal is down
+    notes = [Note(768 * k, p, 700) for k, chord in enumerate(chords) for p in chord]
+    music = Music(tuple(notes), (TempoMark(0, 400_000),))
+    played = played_music(music, tempo, seed)
+    assert played.pedal and len({note.tick for note in played.notes[:3]}) == 3
+    pcm = render_audio(music, tempo=tempo, seed=seed)
+    for index in (0, 1, 2, 4, 10, 13):
+        others = played.notes[:index] + played.notes[index + 1 :]
+        midi = midi_bytes(Music(others, played.tempo, played.pedal), 0, TAIL_SECONDS)
+        without = render_midi(midi, default_soundfont())
+        # What one note adds is nothing before it, and a tenth of its height at most 15 ms after.
+        start = round(played.notes[index].tick / 1000 * SAMPLE_RATE)
+        added = np.abs(pcm - without)[: start + 2205]
+        assert 0 <= np.argmax(added > 0.1 * added.max()) - start <= 0.015 * SAMPLE_RATE
+
+
+def test_features_with_expression_keep_the_order_of_the_notes():
+    chords = [Note(768 * k, pitch, 700) for k in range(8) for pitch in (48, 55, 64, 72)]
+    music = Music(tuple(chords), MUSIC.tempo[:1])
+    features = perform(music, default_soundfont(), 0, 1.0, seed="d")
+    played = played_music(music, 1.0, "d")
+    assert features.notes[:, 1].tolist() == [note.pitch for note in music.notes]
+    starts = [note.tick / 1000 for note in played.notes]
+    np.testing.assert_allclose(features.notes[:, 0], starts, atol=1e-9)
+    assert (np.diff(features.notes[:, 0].reshape(8, 4), axis=1) < 0).any()  # the melody leads
+    assert features.onsets.tolist() == np.ceil(20 * np.array(starts) - 1e-6).astype(int).tolist()
+    np.testing.assert_allclose(features.notes[:, 2], played.sounding_lengths() / 1000, atol=1e-9)
+    for start, pitch, seconds, _, _ in features.notes:
+        assert features.matrix[int(pitch), int(np.ceil(20 * start)) + 1] == 1, (start, seconds)
+
+
+@pytest.mark.skipif(not shutil.which("fluidsynth"), reason="needs FluidSynth")
+def test_fluidsynth_plays_at_the_level_of_midirenderer(tmp_path):
+    other = tmp_path / "Other.sf2"
+    shutil.copy(default_soundfont(), other)
+    for seed in ("", "d"):
+        midi = midi_bytes(played_music(MUSIC, 1.0, seed), 0, TAIL_SECONDS)
+        ours, theirs = render_midi(midi, default_soundfont()), render_midi(midi, other)
+        assert abs(len(ours) - len(theirs)) < SAMPLE_RATE / 100
+        decibels = 20 * np.log10(np.sqrt(np.mean(theirs**2) / np.mean(ours**2)))
+        assert abs(decibels) < 1.0
+
+
+def test_another_soundfont_needs_fluidsynth(tmp_path, monkeypatch):
+    other = tmp_path / "Other.sf2"
+    shutil.copy(default_soundfont(), other)
+    monkeypatch.setattr(shutil, "which", lambda program: None)
+    with pytest.raises(UserError, match=r"Other.sf2: needs FluidSynth \(on Debian: apt-get"):
+        render_midi(midi_bytes(MUSIC), other)
+    assert len(render_midi(midi_bytes(MUSIC), default_soundfont())) > SAMPLE_RATE

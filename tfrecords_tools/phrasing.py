@@ -70,9 +70,11 @@ def _sections(table: np.ndarray, shortest: int) -> list[int]:
 
 
 def _downbeat(table: np.ndarray, bar: int) -> int:
-    """Returns the eighth of the bar, in ticks, at which most and the longest notes start."""
+    """Returns the eighth of the bar, in ticks, at which the longest notes start."""
     weights = np.zeros(bar)
-    np.add.at(weights, table[:, 0] % bar, np.minimum(table[:, 2], 2 * TICKS_PER_QUARTER))
+    for chord in chord_ranges(table[:, 0]):
+        longest = min(table[chord, 2].max(), 2 * TICKS_PER_QUARTER)
+        weights[table[chord.start, 0] % bar] += longest
     return int(np.argmax(weights[:: TICKS_PER_QUARTER // 2])) * (TICKS_PER_QUARTER // 2)
 
 
