@@ -1,6 +1,7 @@
 """Questions to an index, answered as text, JSON and an HTML page."""
 
 import dataclasses
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -61,14 +62,11 @@ def answer_recording(
     Raises:
         UserError: the recording cannot be read, or is silent.
     """
-    blocks = audio_stream.read_blocks(path, question.gain_db)
-    heard = identification.hear(backend, blocks, question.hop_frames, str(path))
-    answer = identification.rank(
-        index, heard.embedding, heard.seconds, question.ranking, question.limits, question.top
-    )
+    heard, answer, timing = _hear_and_rank(index, backend, path, question)
     places = identification.place_by_second(answer, heard.duration_seconds)
     title = f"{path}, {answer_page.duration(heard.duration_seconds)}"
-    lines = [f"{title}: {len(index.documents)} scores", ranking_text(answer.candidates)]
+    lines = [f"{title}, among {len(index.documents):,d} scores; {timing}"]
+    lines.append(ranking_text(answer.candidates))
     visits = find_visits(places)
     for visit in visits:
         where = f"page {visit.page}, system {visit.system}"
@@ -80,9 +78,25 @@ def answer_recording(
                 {"seconds": second} | identification.place_fields(place) for second, place in places
             ],
         }
-        page = _recording_page(index, answer, heard, Path(path), visits, question)
-        lines.append(f"{answer_page.write(output, page, report)}")
+        content = _recording_page(index, answer, heard, Path(path), visits, question)
+        lines.append(f"{answer_page.write(output, content, report)}")
     return "\n".join(lines)
+
+
+def _hear_and_rank(
+    index: SnippetIndex, backend: Backend, path: str | Path, question: Question
+) -> tuple[Heard, Answer, str]:
+    """Returns what was heard, the answer, and how long both took, in words."""
+    started = time.perf_counter()
+    blocks = audio_stream.read_blocks(path, question.gain_db)
+    heard = identification.hear(backend, blocks, question.hop_frames, str(path))
+    embedded = time.perf_counter()
+    answer = identification.rank(
+        index, heard.embedding, heard.seconds, question.ranking, question.limits, question.top
+    )
+    ranked = time.perf_counter()
+    timing = f"embedded in {embedded - started:.1f} s, ranked in {ranked - embedded:.1f} s"
+    return heard, answer, timing
 
 
 def _recording_page(
@@ -165,8 +179,8 @@ def answer_sheet(
     ]
     if output:
         report = identification.report(answer, path, index) | {"played": played}
-        page = _sheet_page(answer, document, played, len(index.documents), question)
-        lines.append(f"{answer_page.write(output, page, report)}")
+        content = _sheet_page(answer, document, played, len(index.documents), question)
+        lines.append(f"{answer_page.write(output, content, report)}")
     return "\n".join(lines)
 
 

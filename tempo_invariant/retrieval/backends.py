@@ -132,6 +132,7 @@ def open_backend(
     export: str | None = None,
     server: str | None = None,
     weights: str | None = None,
+    model_name: str = "tempo_invariant",
 ) -> Backend:
     """Opens the one that is named.
 
@@ -140,6 +141,7 @@ def open_backend(
         export: a SavedModel, or the directory of its versions, of which the newest is taken.
         server: HOST:PORT.
         weights: of the run, see `run_directory.weights_path`.
+        model_name: the model's name at the server.
 
     Raises:
         UserError: not exactly one is named, or it cannot be used.
@@ -153,8 +155,8 @@ def open_backend(
     from serving.client import EmbeddingClient
 
     assert server is not None
-    client = EmbeddingClient(server)
-    return ServerBackend(client, f"version {client.model.version} at {server}")
+    client = EmbeddingClient(server, model_name)
+    return ServerBackend(client, f"version {client.model.version} of {model_name!r} at {server}")
 
 
 def _open_run(run: str, weights: str | None) -> Backend:
@@ -164,9 +166,10 @@ def _open_run(run: str, weights: str | None) -> Backend:
 
     chosen = run_directory.weights_path(run, weights)
     model = run_directory.load_model(run, weights)
+    signatures_of_model: dict[str, Any] = dict(saved_model.make_signatures(model))
     signatures = {
         name: function.get_concrete_function()
-        for name, function in saved_model.make_signatures(model).items()
+        for name, function in signatures_of_model.items()
         if name != "embed_audio_file"
     }
     return GraphBackend(signatures, f"the run {run} ({chosen.name})")

@@ -4,6 +4,7 @@ import dataclasses
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,9 +98,7 @@ def run(
             recordings = _once(
                 root / f"{sound}-{name}-{condition.seed}",
                 backend,
-                lambda path, condition=condition: record(
-                    backend, Path(msmd_dir), pieces, condition, path
-                ),
+                partial(record, backend, Path(msmd_dir), pieces, condition),
             )
             reports.append(_measure(scores, recordings, Path(msmd_dir), condition, limits))
         return reports

@@ -6,11 +6,12 @@ from tempo_invariant.retrieval.backends import Backend, open_backend
 
 
 def define() -> None:
-    """Defines --run, --export, --server and --weights."""
+    """Defines --run, --export, --server, --weights and --model_name."""
     flags.DEFINE_string("run", None, "Directory of the training run whose model embeds.")
     flags.DEFINE_string("export", None, "SavedModel that embeds instead, or their directory.")
     flags.DEFINE_string("server", None, "HOST:PORT of a gRPC server that embeds instead.")
     flags.DEFINE_string("weights", None, "best, refined or a file; default: refined if there.")
+    flags.DEFINE_string("model_name", "tempo_invariant", "The model's name at the server.")
 
 
 def open_model() -> Backend:
@@ -20,4 +21,4 @@ def open_model() -> Backend:
         UserError: not exactly one is named, or it cannot be used.
     """
     values = flags.FLAGS
-    return open_backend(values.run, values.export, values.server, values.weights)
+    return open_backend(values.run, values.export, values.server, values.weights, values.model_name)

@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -72,7 +71,7 @@ class Ranker:
         self._votes = np.zeros((2, len(index.documents)))
         self._history: collections.deque[np.ndarray] = collections.deque(maxlen=history)
         self._pending = 0
-        self._followed: Sequence[int] = ()
+        self._followed = np.zeros(0, np.int64)
         self._vectors = np.zeros((0, index.vectors.shape[1]), np.float32)
         self._tracker: SequenceTracker | None = None
 

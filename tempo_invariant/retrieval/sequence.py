@@ -39,7 +39,7 @@ class PathLimits:
 
     slowest: int = 4
     fastest: int = 3
-    leap_cost: float = 2.0
+    leap_cost: float = 3.0
 
     def __post_init__(self):
         if self.slowest < 1 or self.fastest < 1:
@@ -76,7 +76,12 @@ class SequenceTracker:
         memory: by how much the past counts less with every step; 1 forgets nothing.
     """
 
-    def __init__(self, lengths: Sequence[int], limits: PathLimits | None = None, memory: float = 1):
+    def __init__(
+        self,
+        lengths: Sequence[int] | np.ndarray,
+        limits: PathLimits | None = None,
+        memory: float = 1.0,
+    ):
         if not len(lengths) or min(lengths) < 1:
             raise ValueError("every document needs a position")
         if not 0 < memory <= 1:
@@ -84,16 +89,16 @@ class SequenceTracker:
         self.limits = limits or PathLimits()
         self.memory = memory
         self.steps = 0
-        lengths = np.asarray(lengths, np.int64)
+        counts = np.asarray(lengths, np.int64)
         # Each document is preceded by columns that no path enters, so that going on is a shift
         # of the whole row.
         self._starts = (
-            np.cumsum(lengths) - lengths + self.limits.fastest * np.arange(1, len(lengths) + 1)
+            np.cumsum(counts) - counts + self.limits.fastest * np.arange(1, len(counts) + 1)
         )
         self._columns = np.concatenate(
-            [start + np.arange(count) for start, count in zip(self._starts, lengths, strict=True)]
+            [start + np.arange(count) for start, count in zip(self._starts, counts, strict=True)]
         )
-        self._row_lengths = lengths + self.limits.fastest
+        self._row_lengths = counts + self.limits.fastest
         self._width = int(self._row_lengths.sum())
         self._staying = np.full((self.limits.slowest, self._width), NEVER, np.float32)
         self._best = np.full(self._width, NEVER, np.float32)

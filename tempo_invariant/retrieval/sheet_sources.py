@@ -3,6 +3,7 @@
 import dataclasses
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,7 @@ def find_scores(
         found = _records(path, step, split)
     elif path.is_dir() and any(path.glob("*/scores")):
         found = _msmd(path, step)
-    elif path.suffix.lower() in PAGE_SUFFIXES or (path.is_dir() and _page_scores(path)):
+    elif path.suffix.lower() in PAGE_SUFFIXES or _is_page_directory(path):
         found = _images(path, step)
     else:
         found = _lilypond(str(scores), step)
@@ -144,7 +145,7 @@ def _msmd(directory: Path, step: int) -> Iterator[Source]:
         return cut_pages(piece, pages, boxes, step)
 
     for piece in msmd.list_pieces(directory):
-        yield Source(piece, lambda piece=piece: read(piece))
+        yield Source(piece, partial(read, piece))
 
 
 def _lilypond(scores: str, step: int) -> Iterator[Source]:
@@ -152,12 +153,12 @@ def _lilypond(scores: str, step: int) -> Iterator[Source]:
 
     path = Path(scores)
     if path.suffix == ".ly":
-        found = [sources.Source(path.stem, path, path.parent)]
-        yield Source(path.stem, lambda: _engrave(found[0], step))
+        found = sources.Source(path.stem, path, path.parent)
+        yield Source(path.stem, partial(_engrave, found, step))
         return
     with sources.open_scores(scores) as listed:
         for source in listed:
-            yield Source(source.piece, lambda source=source: _engrave(source, step))
+            yield Source(source.piece, partial(_engrave, source, step))
 
 
 def _engrave(source, step: int) -> SheetDocument:
@@ -183,7 +184,14 @@ def _images(path: Path, step: int) -> Iterator[Source]:
     if not path.exists():
         raise UserError(f"--scores={path}: no such file")
     for name, files in scores.items():
-        yield Source(name, lambda name=name, files=files: read_pages(name, files, step))
+        yield Source(name, partial(read_pages, name, files, step))
+
+
+def _is_page_directory(path: Path) -> bool:
+    """Whether there are pages and no LilyPond files, which often have pictures beside them."""
+    if not path.is_dir() or any(path.glob("*.ly")) or (path / "PIECES.tsv").is_file():
+        return False
+    return bool(_page_scores(path))
 
 
 def _page_scores(directory: Path) -> dict[str, list[Path]]:
@@ -211,7 +219,7 @@ def _records(directory: Path, step: int, split: str | None) -> Iterator[Source]:
         for record in schema.read_records(directory, name):
             if record.piece not in seen:
                 seen.add(record.piece)
-                yield Source(record.piece, lambda record=record: from_record(record, step))
+                yield Source(record.piece, partial(from_record, record, step))
 
 
 def from_record(record: schema.Record, step: int = STEP_PIXELS) -> SheetDocument:
@@ -235,7 +243,8 @@ def from_record(record: schema.Record, step: int = STEP_PIXELS) -> SheetDocument
     )
     edges = [0, *(i for i in range(1, len(owners)) if owners[i] != owners[i - 1])]
     bounds = [0, *(round(float(columns[i - 1 : i + 1].mean())) for i in edges[1:]), strip.shape[1]]
-    rows, cuts, systems = [], [], {}
+    rows, cuts = [], []
+    systems: dict[int, list[np.ndarray]] = {}
     for left, right, first in zip(bounds[:-1], bounds[1:], edges, strict=True):
         page, system = int(owners[first][0]), int(owners[first][1]) + 1
         stacked = systems.setdefault(page, [])

@@ -18,7 +18,7 @@ class Visit:
 
     page: int
     system: int
-    box: tuple[int, int, int, int]
+    box: tuple[int, ...]
     first: int
     last: int
     columns: tuple[float, ...]

@@ -1,0 +1,113 @@
+"""How fast and how well neighbours are found among synthetic vectors."""
+
+import dataclasses
+import time
+
+import numpy as np
+from tqdm import tqdm
+
+from tempo_invariant.retrieval import neighbours
+
+_BLOCK_ROWS = 500_000
+_VECTORS_PER_CENTRE = 50
+_SPREAD = 0.6
+"""Length of the noise around a centre of length one."""
+
+CUTOFFS = (1, 25)
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """What was measured.
+
+    Attributes:
+        vectors: how many were searched.
+        description: of the search index.
+        build_seconds: time to build it.
+        recall: share of the exact k nearest that are among the k found, by k.
+        milliseconds: times of single queries, one after the other: median, mean and 95th
+            percentile.
+        batch_milliseconds: time a query if all are asked at once.
+    """
+
+    vectors: int
+    description: str
+    build_seconds: float
+    recall: dict[int, float]
+    milliseconds: tuple[float, float, float]
+    batch_milliseconds: float
+
+
+def clustered_vectors(count: int, size: int, generator: np.random.Generator) -> np.ndarray:
+    """Unit vectors around a fiftieth as many random centres: float32 [count, size]."""
+    centres = generator.standard_normal((-(-count // _VECTORS_PER_CENTRE), size), np.float32)
+    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    vectors = np.empty((count, size), np.float32)
+    for first in tqdm(range(0, count, _BLOCK_ROWS), desc="vectors", unit="", disable=None):
+        block = vectors[first : first + _BLOCK_ROWS]
+        noise = generator.standard_normal(block.shape, np.float32) * (_SPREAD / np.sqrt(size))
+        block[:] = centres[generator.integers(0, len(centres), len(block))] + noise
+        block /= np.linalg.norm(block, axis=1, keepdims=True)
+    return vectors
+
+
+def measure(
+    count: int,
+    queries: int = 1000,
+    size: int = 32,
+    exact_limit: int = neighbours.EXACT_LIMIT,
+    seed: int = 0,
+) -> Measurement:
+    """Builds the index that fits the number of vectors, and compares it with exact search.
+
+    Args:
+        count: number of vectors.
+        queries: number of queries: vectors moved to a cosine of about 0.7.
+        size: dimensions.
+        exact_limit: see `neighbours.build`.
+        seed: of vectors and queries.
+    """
+    generator = np.random.default_rng(seed)
+    vectors = clustered_vectors(count, size, generator)
+    started = time.perf_counter()
+    index = neighbours.build(vectors, exact_limit)
+    build_seconds = time.perf_counter() - started
+    chosen = generator.choice(count, min(queries, count), replace=False)
+    asked = neighbours.perturb(vectors[chosen], generator)
+    most = max(CUTOFFS)
+    true = neighbours.exact_neighbours(vectors, asked, most)
+    index.search(asked[:10], most)
+    started = time.perf_counter()
+    _, found = index.search(asked, most)
+    batch = time.perf_counter() - started
+    seconds = []
+    for query in asked:
+        started = time.perf_counter()
+        index.search(query[None], most)
+        seconds.append(time.perf_counter() - started)
+    milliseconds = 1000 * np.array(seconds)
+    return Measurement(
+        count,
+        index.description,
+        build_seconds,
+        {k: neighbours.recall(found[:, :k], true[:, :k]) for k in CUTOFFS},
+        (
+            float(np.median(milliseconds)),
+            float(milliseconds.mean()),
+            float(np.quantile(milliseconds, 0.95)),
+        ),
+        1000 * batch / len(asked),
+    )
+
+
+def text(measured: Measurement) -> str:
+    """The measurement for the screen."""
+    median, mean, tail = measured.milliseconds
+    recalls = ", ".join(f"@{k} {100 * value:.1f} %" for k, value in measured.recall.items())
+    return (
+        f"{measured.vectors:,d} vectors, {measured.description}, built in "
+        f"{measured.build_seconds:.1f} s\n"
+        f"one query at a time: median {median:.2f} ms, mean {mean:.2f} ms, 95 % below "
+        f"{tail:.2f} ms; all at once: {measured.batch_milliseconds:.3f} ms each\n"
+        f"recall against exact search: {recalls}"
+    )

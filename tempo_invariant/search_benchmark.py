@@ -1,0 +1,34 @@
+"""Measures the search: `python -m tempo_invariant.search_benchmark --vectors=10000000`."""
+
+from absl import flags
+
+from tempo_invariant import commands
+
+USAGE = """Builds an index of synthetic vectors; measures its speed, and its recall against exact.
+
+    python -m tempo_invariant.search_benchmark --vectors=10000000
+
+Ten million vectors take about 3 GB of memory.
+"""
+
+flags.DEFINE_integer("vectors", 10_000_000, "How many vectors.", 1)
+flags.DEFINE_integer("queries", 1000, "How many queries.", 1)
+flags.DEFINE_integer("size", 32, "Dimensions.", 2)
+flags.DEFINE_integer("exact_limit", None, "The most vectors to search exhaustively.", 0)
+flags.DEFINE_integer("seed", 0, "Of vectors and queries.", 0)
+
+
+def main() -> None:
+    """Measures and prints."""
+    from tempo_invariant.retrieval import neighbours, search_measurement
+
+    values = flags.FLAGS
+    limit = neighbours.EXACT_LIMIT if values.exact_limit is None else values.exact_limit
+    measured = search_measurement.measure(
+        values.vectors, values.queries, values.size, limit, values.seed
+    )
+    print(search_measurement.text(measured))
+
+
+if __name__ == "__main__":
+    commands.run(main, USAGE)
