@@ -1,7 +1,12 @@
-"""A split of the records in memory, laid out so that a batch of windows is a gather of rows."""
+"""A split of the records, laid out so that a batch of windows is a gather of rows.
+
+A small split is held in memory. Of a larger one only the places in its shards are, and every batch
+reads the windows that it needs: which pairs a step draws and what is cut does not depend on it.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -9,20 +14,52 @@ import tensorflow as tf
 from tempo_invariant import schema
 from tempo_invariant.geometry import BANDS, PAPER
 from tempo_invariant.schema import STRIP_ROWS
+from tempo_invariant.shard_reader import ShardReader, StoredRows
+
+MEMORY_MIB = 512
+"""Strips and spectrograms up to this size are held in memory; loading takes twice of it."""
+
+
+@dataclass(frozen=True)
+class HeldRows:
+    """Arrays [length, width] in memory, one after the other.
+
+    Attributes:
+        tensor: [rows, width], all of them; the last row is blank.
+        start: int32 [arrays], first row of an array.
+        length: int32 [arrays], its rows.
+    """
+
+    tensor: tf.Tensor
+    start: np.ndarray
+    length: np.ndarray
+
+    def source(self, array: tf.Tensor, first: tf.Tensor, count: int) -> tuple[tf.Tensor, ...]:
+        """Returns what a batch is cut from.
+
+        Args:
+            array: int32 [batch], which arrays.
+            first: int32 [batch], first row that is needed of each, which may be a negative one.
+            count: rows from there that are needed.
+
+        Returns:
+            Rows [rows, width], the last one blank; and, of each of the arrays, the row at which
+            its first one is or would be, and its length.
+        """
+        return self.tensor, tf.gather(self.start, array), tf.gather(self.length, array)
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """A split in memory; strips once per piece, spectrograms one after the other.
+    """A split; strips once per piece and ink, spectrograms once per record.
 
     Attributes:
         pieces: names; `soundfonts` and `performances` are those of the records.
-        inks: number of inks of each piece.
-        strips: uint8 [columns, 100], all strips at half resolution; the last column is paper.
-        strip_start: int32 [pieces], first column of a piece's first ink; the others follow.
-        strip_columns: int32 [pieces], columns of each of its strips.
-        spectrograms: float16 [frames, 92]; the last frame is silence.
-        record_piece, record_start, record_frames: int32 [records].
+        inks: int32 [pieces], number of inks of each piece.
+        first_ink: int32 [pieces], number of the strip in a piece's first ink; the others follow.
+        strips: uint8 arrays [columns, 100] at half resolution.
+        spectrograms: float16 arrays [frames, 92], one a record.
+        record_piece: int32 [records].
         record_tempo: float32 [records].
         pair_record, pair_frame: int32 [pairs], the onset frame counted from the record's start.
         pair_column: float32 [pairs], page pixels on the full strip.
@@ -33,13 +70,10 @@ class Corpus:
     performances: tuple[str, ...]
     soundfonts: tuple[str, ...]
     inks: np.ndarray
-    strips: tf.Tensor
-    strip_start: np.ndarray
-    strip_columns: np.ndarray
-    spectrograms: tf.Tensor
+    first_ink: np.ndarray
+    strips: HeldRows | StoredRows
+    spectrograms: HeldRows | StoredRows
     record_piece: np.ndarray
-    record_start: np.ndarray
-    record_frames: np.ndarray
     record_tempo: np.ndarray
     pair_record: np.ndarray
     pair_frame: np.ndarray
@@ -53,53 +87,105 @@ class Corpus:
         return len(self.pair_record)
 
 
-def load_corpus(data_dir: str | Path, split: str) -> Corpus:
-    """Reads a split into memory.
+class _Rows:
+    """Collects arrays: where they are in the shards and, up to a size, what they hold."""
+
+    def __init__(self, width: int, dtype: tf.DType, blank: int):
+        self.width, self.dtype, self.blank = width, dtype, blank
+        self.tensors: list[tf.Tensor] = []
+        self.shards: list[int] = []
+        self.offsets: list[int] = []
+        self.lengths: list[int] = []
+
+    def add(self, tensor: tf.Tensor, shard: int, offset: int) -> int:
+        """Adds an array [length, width] that begins at a byte of a shard; returns its bytes."""
+        self.tensors.append(tensor)
+        self.shards.append(shard)
+        self.offsets.append(offset)
+        self.lengths.append(tensor.shape[0])
+        return tensor.shape[0] * self.width * self.dtype.size
+
+    def held(self) -> HeldRows:
+        """Joins the arrays in memory, which no longer are in `tensors`."""
+        # Tensors made by TensorFlow: those made from NumPy arrays take twice their size.
+        self.tensors.append(tf.fill([1, self.width], tf.constant(self.blank, self.dtype)))
+        tensor = tf.concat(self.tensors, axis=0)
+        self.tensors.clear()
+        start = np.cumsum([0, *self.lengths[:-1]])
+        return HeldRows(tensor, start.astype(np.int32), np.array(self.lengths, np.int32))
+
+    def stored(self, reader: ShardReader) -> StoredRows:
+        """Leaves the arrays in their shards."""
+        return StoredRows(
+            reader,
+            np.array(self.shards),
+            np.array(self.offsets, np.int64),
+            np.array(self.lengths, np.int32),
+            self.width,
+            self.dtype,
+            self.blank,
+        )
+
+
+def load_corpus(data_dir: str | Path, split: str, memory_mib: float = MEMORY_MIB) -> Corpus:
+    """Reads a split into memory or, if it is larger than `memory_mib`, finds what is where.
 
     Raises:
         UserError: the split is not there, or a file is truncated or damaged.
     """
-    strips: list[tf.Tensor] = []
-    spectrograms: list[tf.Tensor] = []
-    layouts: dict[str, tuple[int, int, int]] = {}
-    kept, starts, lengths = [], [], []
-    columns = frames = 0
+    strips, spectrograms = _Rows(STRIP_ROWS, tf.uint8, PAPER), _Rows(BANDS, tf.float16, 0)
+    inks: dict[str, tuple[int, int]] = {}
+    kept = []
+    room = memory_mib * 2**20
     with tf.device("CPU:0"):
-        for values in schema.read_tensors(data_dir, split):
-            piece_strips, spectrogram = values["strips"], values["spectrogram"]
-            values |= {"strips": tf.zeros([0]), "spectrogram": tf.zeros([0])}
-            record = schema.to_record(values)
-            if record.piece not in layouts:
-                layouts[record.piece] = (columns, piece_strips.shape[1], piece_strips.shape[0])
-                strips.append(tf.reshape(piece_strips, [-1, STRIP_ROWS]))
-                columns += strips[-1].shape[0]
-            starts.append(frames)
-            lengths.append(spectrogram.shape[0])
-            spectrograms.append(spectrogram)
-            frames += lengths[-1]
+        nothing = tf.zeros([0])
+        for shard, position, serialized in schema.read_serialized(data_dir, split):
+            values = schema.parse(serialized)
+            data = serialized.numpy()
+            drawn, spectrogram = values["strips"], values["spectrogram"]
+            record = schema.to_record(values | {"strips": nothing, "spectrogram": nothing})
+            offset = position + _find(spectrogram, data)
+            room -= spectrograms.add(spectrogram, shard, offset)
+            if record.piece not in inks:
+                inks[record.piece] = (drawn.shape[0], len(strips.lengths))
+                offset = position + _find(drawn, data)
+                for strip in drawn:
+                    size = strips.add(strip, shard, offset)
+                    offset += size
+                    room -= size
             kept.append(record)
-        # Tensors made by TensorFlow: those made from NumPy arrays take twice their size.
-        strips.append(tf.fill([1, STRIP_ROWS], tf.constant(PAPER, tf.uint8)))
-        spectrograms.append(tf.zeros([1, BANDS], tf.float16))
-        strip_tensor = tf.concat(strips, axis=0)
-        del strips
-        spectrogram_tensor = tf.concat(spectrograms, axis=0)
-        del spectrograms
-    layout = np.array(list(layouts.values()), np.int32)
-    index = {piece: number for number, piece in enumerate(layouts)}
+            if room < 0:
+                strips.tensors.clear()
+                spectrograms.tensors.clear()
+        rows: tuple[Any, Any]
+        if room < 0:
+            reader = ShardReader(schema.shard_paths(data_dir, split))
+            rows = strips.stored(reader), spectrograms.stored(reader)
+        else:
+            rows = strips.held(), spectrograms.held()
+    return _corpus(inks, rows, kept)
+
+
+def _find(values: tf.Tensor, serialized: bytes) -> int:
+    """Returns the byte at which an array is in a record; any place with the same bytes will do."""
+    return serialized.index(np.ascontiguousarray(values.numpy()))
+
+
+def _corpus(
+    inks: dict[str, tuple[int, int]], rows: tuple[Any, Any], kept: list[schema.Record]
+) -> Corpus:
+    number = {piece: index for index, piece in enumerate(inks)}
+    layout = np.array(list(inks.values()), np.int32)
     counts = [len(record.onset_frames) for record in kept]
     return Corpus(
-        pieces=tuple(layouts),
+        pieces=tuple(inks),
         performances=tuple(record.performance for record in kept),
         soundfonts=tuple(record.soundfont for record in kept),
-        inks=layout[:, 2],
-        strips=strip_tensor,
-        strip_start=layout[:, 0],
-        strip_columns=layout[:, 1],
-        spectrograms=spectrogram_tensor,
-        record_piece=np.array([index[record.piece] for record in kept], np.int32),
-        record_start=np.array(starts, np.int32),
-        record_frames=np.array(lengths, np.int32),
+        inks=layout[:, 0],
+        first_ink=layout[:, 1],
+        strips=rows[0],
+        spectrograms=rows[1],
+        record_piece=np.array([number[record.piece] for record in kept], np.int32),
         record_tempo=np.array([record.tempo for record in kept], np.float32),
         pair_record=np.repeat(np.arange(len(kept), dtype=np.int32), counts),
         pair_frame=np.concatenate([record.onset_frames for record in kept]).astype(np.int32),

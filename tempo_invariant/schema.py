@@ -22,6 +22,9 @@ SCHEMA_VERSION = 1
 SPLITS = ("train", "valid", "test")
 INFO_NAME = "dataset_info.json"
 STRIP_ROWS = geometry.STRIP_HEIGHT // geometry.REDUCTION
+# A record in a TFRecord file: length (8 bytes) and its checksum (4), the data, their checksum (4).
+_RECORD_HEADER_BYTES = 12
+_RECORD_OVERHEAD_BYTES = 16
 GEOMETRY = {
     name.lower(): getattr(geometry, name)
     for name in (
@@ -210,20 +213,36 @@ def shard_paths(data_dir: str | Path, split: str) -> list[Path]:
     return paths
 
 
-def read_tensors(data_dir: str | Path, split: str) -> Iterator[dict[str, Any]]:
-    """Yields the records of a split as tensors, see `parse`, in the order of writing.
+def read_serialized(data_dir: str | Path, split: str) -> Iterator[tuple[int, int, Any]]:
+    """Yields the records of a split in the order of writing, and where they are.
+
+    Yields:
+        Number of the shard, byte at which the record's data begin in it, and the record as a
+        serialized example in a scalar string tensor.
 
     Raises:
         UserError: as `shard_paths`, or a file is damaged.
     """
     import tensorflow as tf
 
-    for path in shard_paths(data_dir, split):
+    for shard, path in enumerate(shard_paths(data_dir, split)):
+        position = _RECORD_HEADER_BYTES
         try:
             for serialized in tf.data.TFRecordDataset(str(path)):
-                yield parse(serialized)
+                yield shard, position, serialized
+                position += int(tf.strings.length(serialized)) + _RECORD_OVERHEAD_BYTES
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
             raise UserError(f"{path}: damaged ({error.message.splitlines()[0]})") from error
+
+
+def read_tensors(data_dir: str | Path, split: str) -> Iterator[dict[str, Any]]:
+    """Yields the records of a split as tensors, see `parse`, in the order of writing.
+
+    Raises:
+        UserError: as `shard_paths`, or a file is damaged.
+    """
+    for _, _, serialized in read_serialized(data_dir, split):
+        yield parse(serialized)
 
 
 def read_records(data_dir: str | Path, split: str) -> Iterator[Record]:

@@ -9,6 +9,7 @@ from scipy import stats
 from tempo_invariant import pipeline
 from tempo_invariant.errors import UserError
 from tempo_invariant.pipeline import NO_AUGMENTATION, Augmentation
+from tempo_invariant.shard_reader import StoredRows
 from tests.test_schema import make_record, write_split
 
 T = 20
@@ -28,7 +29,12 @@ def one(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def several(tmp_path_factory):
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("several")
+
+
+@pytest.fixture(scope="module")
+def several(folder):
     """Pieces of very different length, each at two tempi with two soundfonts."""
     records = [
         make_record(f"piece{p}", tempo, font, seed=p, pairs=5 + 30 * p, frames=60 + 160 * p)
@@ -36,7 +42,6 @@ def several(tmp_path_factory):
         for tempo in (0.9, 1.0)
         for font in ("Alto", "Basso")
     ]
-    folder = tmp_path_factory.mktemp("several")
     write_split(folder, records)
     return pipeline.load_corpus(folder, "train"), records
 
@@ -159,10 +164,10 @@ def test_inks_tempi_and_soundfonts_are_switched(several):
         dataset = pipeline.train_dataset(corpus, 200, T, augmentation, seed=5)
         return batches(dataset, 1)[0]
 
-    allowed = pipeline._wanted_records(corpus, NO_AUGMENTATION)
+    allowed = pipeline.wanted_records(corpus, NO_AUGMENTATION)
     chosen = [record.performance for record, a in zip(records, allowed, strict=True) if a]
     assert chosen == [f"piece{p}_tempo-1000_Alto" for p in range(4)]
-    both = pipeline._wanted_records(corpus, dataclasses.replace(NO_AUGMENTATION, tempo=True))
+    both = pipeline.wanted_records(corpus, dataclasses.replace(NO_AUGMENTATION, tempo=True))
     assert {corpus.record_tempo[i] for i in np.flatnonzero(both)} == {np.float32(0.9), 1.0}
     plain, inked = seen(), seen(ink=True)
     inks = (plain["sheet"] == inked["sheet"]).all(axis=(1, 2))
@@ -175,8 +180,8 @@ def test_pairs_are_drawn_uniformly(several):
         corpus, 2000, 1, dataclasses.replace(NO_AUGMENTATION, tempo=True, soundfont=True), seed=6
     )
     values = np.concatenate([b["audio"][:, :, 0] for b in batches(dataset, 10)])
-    spectrograms = corpus.spectrograms.numpy().astype(np.float32)
-    frames = corpus.record_start[corpus.pair_record] + corpus.pair_frame
+    spectrograms = corpus.spectrograms.tensor.numpy().astype(np.float32)
+    frames = corpus.spectrograms.start[corpus.pair_record] + corpus.pair_frame
     # Frames with equal content (one seed per piece) are told apart by piece only.
     piece = corpus.record_piece[corpus.pair_record]
     owner = {spectrograms[f].tobytes(): p for f, p in zip(frames, piece, strict=True)}
@@ -198,6 +203,25 @@ def test_starts_again_at_any_step(several):
     assert (whole[0]["audio"] != whole[1]["audio"]).any()
 
 
+def test_a_split_left_in_its_shards_gives_the_same_batches(several, folder):
+    held, _ = several
+    stored = pipeline.load_corpus(folder, "train", memory_mib=0.1)
+    assert isinstance(stored.spectrograms, StoredRows) and isinstance(stored.strips, StoredRows)
+    for augmentation in (NO_AUGMENTATION, Augmentation(scale=0.3, stretch=1.7, level_db=6)):
+        expected, values = (
+            batches(pipeline.train_dataset(corpus, 50, T, augmentation, seed=9), 3)
+            for corpus in (held, stored)
+        )
+        for a, b in zip(expected, values, strict=True):
+            np.testing.assert_array_equal(b["sheet"], a["sheet"])
+            np.testing.assert_array_equal(b["audio"], a["audio"])
+    expected, values = (batches(pipeline.eval_dataset(c, 30, T)[0], -1) for c in (held, stored))
+    assert [len(batch["sheet"]) for batch in values] == [30] * 6 + [20]
+    for a, b in zip(expected, values, strict=True):
+        np.testing.assert_array_equal(b["sheet"], a["sheet"])
+        np.testing.assert_array_equal(b["audio"], a["audio"])
+
+
 def test_evaluation_is_fixed_and_evenly_spaced(several):
     corpus, records = several
     everything, table = pipeline.eval_dataset(corpus, 50, T, soundfont="Basso")
@@ -215,7 +239,9 @@ def test_evaluation_is_fixed_and_evenly_spaced(several):
     with pytest.raises(UserError, match="no performance with soundfont 'Tenore'"):
         pipeline.eval_dataset(corpus, 50, T, soundfont="Tenore")
     columns = {record.piece: record.strips.shape[1] for record in records}
-    assert corpus.strips.shape[0] == 2 * sum(columns.values()) + 1  # once per piece, and paper
+    assert (
+        corpus.strips.tensor.shape[0] == 2 * sum(columns.values()) + 1
+    )  # once per piece, and paper
 
 
 def test_wrong_settings_are_refused():
