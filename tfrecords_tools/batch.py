@@ -1,5 +1,6 @@
-"""Runs a function of each piece in parallel processes and reports what came out."""
+"""Builds pieces in parallel processes, or on Apache Beam, and reports what came out."""
 
+import functools
 import json
 import multiprocessing
 import os
@@ -16,6 +17,7 @@ from tqdm import tqdm
 
 from tempo_invariant.errors import UserError
 from tempo_invariant.files import DISK_FULL, atomic_write, is_disk_full
+from tfrecords_tools.beam import Runner, run_calls
 from tfrecords_tools.building import BuildOptions, PieceRecord, build_piece
 from tfrecords_tools.leftovers import building_in, exit_with_parent
 from tfrecords_tools.sources import Source
@@ -90,7 +92,11 @@ class Report:
 
 
 def build(
-    sources: Sequence[Source], output: str | Path, options: BuildOptions, jobs: int | None = None
+    sources: Sequence[Source],
+    output: str | Path,
+    options: BuildOptions,
+    jobs: int | None = None,
+    runner: Runner | None = None,
 ) -> Report:
     """Builds pieces in parallel; one that fails is reported and the rest goes on.
 
@@ -99,9 +105,10 @@ def build(
         output: the MSMD directory, made if need be; the report is written into it as JSON.
         options: what to build of each piece.
         jobs: processes; by default one per core.
+        runner: builds the pieces on Apache Beam instead.
 
     Raises:
-        UserError: the output directory cannot be written, or its disk is full.
+        UserError: the output directory cannot be written, its disk is full, or the runner failed.
     """
     output = Path(output)
     try:
@@ -109,30 +116,66 @@ def build(
     except OSError as error:
         raise UserError(f"{output}: cannot be made ({error.strerror})") from error
     with building_in(output):
-        return _build(sources, output, options, jobs)
+        started = time.monotonic()
+        built: dict[str, PieceRecord] = {}
+        failed: dict[str, str] = {}
+        if runner:
+            _run_on_beam(sources, output, options, runner, built, failed)
+        else:
+            _run_in_processes(sources, output, options, jobs, built, failed)
+        order = [source.piece for source in sources]
+        report = Report(
+            tuple(built[piece] for piece in order if piece in built),
+            {piece: failed[piece] for piece in order if piece in failed},
+            time.monotonic() - started,
+        )
+        report.write(output / REPORT)
+        return report
 
 
-def _build(
-    sources: Sequence[Source], output: Path, options: BuildOptions, jobs: int | None
-) -> Report:
-    started = time.monotonic()
+def _run_on_beam(
+    sources: Sequence[Source],
+    output: Path,
+    options: BuildOptions,
+    runner: Runner,
+    built: dict[str, PieceRecord],
+    failed: dict[str, str],
+) -> None:
+    """Builds pieces on a Beam runner into `built` and `failed`."""
+    calls = [functools.partial(_attempt, s, output.absolute(), options) for s in sources]
+    for source, result in zip(sources, run_calls(calls, output, runner, "piece"), strict=True):
+        if isinstance(result, PieceRecord):
+            built[source.piece] = result
+        else:
+            _fail(source, result, failed)
+
+
+def _attempt(source: Source, output: Path, options: BuildOptions) -> PieceRecord | str:
+    """Builds a piece, or returns why it can't be built."""
+    try:
+        return build_piece(source, output, options)
+    except Exception as error:  # one broken piece must not end the others
+        if is_disk_full(error):  # so it will be for all others
+            raise UserError(f"{output}: {DISK_FULL}") from error
+        return _reason(error)
+
+
+def _run_in_processes(
+    sources: Sequence[Source],
+    output: Path,
+    options: BuildOptions,
+    jobs: int | None,
+    built: dict[str, PieceRecord],
+    failed: dict[str, str],
+) -> None:
+    """Builds pieces in processes into `built` and `failed`."""
     jobs = max(1, min(jobs or os.cpu_count() or 1, len(sources)))
-    built: dict[str, PieceRecord] = {}
-    failed: dict[str, str] = {}
     with tqdm(total=len(sources), unit="piece", desc="build", file=sys.stderr) as progress:
         died = _run(sources, output, options, jobs, built, failed, progress)
         for source in died:  # one of them took the others with it: each in a process of its own
             for again in _run([source], output, options, 1, built, failed, progress):
                 failed[again.piece] = "its process died"
                 progress.update()
-    order = [source.piece for source in sources]
-    report = Report(
-        tuple(built[piece] for piece in order if piece in built),
-        {piece: failed[piece] for piece in order if piece in failed},
-        time.monotonic() - started,
-    )
-    report.write(output / REPORT)
-    return report
 
 
 def _run(
@@ -175,11 +218,18 @@ def _collect(
     if error is None:
         built[source.piece] = future.result()
         return
+    _fail(source, _reason(error), failed)
+
+
+def _fail(source: Source, reason: str, failed: dict[str, str]) -> None:
+    failed[source.piece] = reason
+    tqdm.write(f"{source.piece}: {reason}", file=sys.stderr)
+
+
+def _reason(error: BaseException) -> str:
+    """Returns an error in one line."""
     reason = " ".join(str(error).split())
-    failed[source.piece] = (
-        reason if isinstance(error, UserError) else f"{type(error).__name__}: {reason}"
-    )
-    tqdm.write(f"{source.piece}: {failed[source.piece]}", file=sys.stderr)
+    return reason if isinstance(error, UserError) else f"{type(error).__name__}: {reason}"
 
 
 def _start_worker() -> None:

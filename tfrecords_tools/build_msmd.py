@@ -12,6 +12,7 @@ import itertools
 from absl import flags
 
 from tempo_invariant import commands
+from tfrecords_tools.beam import RUNNER_HELP, RUNNER_OPTION_HELP, Runner
 
 
 def _define_flags() -> None:
@@ -37,6 +38,8 @@ def _define_flags() -> None:
     )
     flags.DEFINE_list("ink", ["bold", "thin"], "How pages are drawn; the first goes to img/.")
     flags.DEFINE_integer("jobs", None, "Processes; one per core if not given.", lower_bound=1)
+    flags.DEFINE_string("runner", None, RUNNER_HELP)
+    flags.DEFINE_multi_string("runner_option", [], RUNNER_OPTION_HELP)
     flags.DEFINE_float(
         "timeout", 180.0, "Processor seconds that a score may take to engrave.", lower_bound=1.0
     )
@@ -83,8 +86,10 @@ def main() -> None:
     args = flags.FLAGS
     options = _options()
     names = _names()
+    runner = Runner(args.runner, tuple(args.runner_option)) if args.runner else None
     with open_scores(args.scores, args.pieces) as sources:
-        report = build(select(sources, names, args.limit), args.output, options, args.jobs)
+        chosen = select(sources, names, args.limit)
+        report = build(chosen, args.output, options, args.jobs, runner)
     print(report.table())
     if not report.built:
         raise UserError(f"none of the {len(report.failed)} pieces could be built")

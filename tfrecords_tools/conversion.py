@@ -1,9 +1,9 @@
 """From an MSMD directory to TFRecord shards with `dataset_info.json`."""
 
+import contextlib
 import hashlib
 import multiprocessing
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -16,7 +16,10 @@ from tqdm import tqdm
 
 from tempo_invariant import schema
 from tempo_invariant.errors import UserError
+from tempo_invariant.files import telling_full_disk
 from tempo_invariant.geometry import FRAMES_PER_SECOND
+from tfrecords_tools.beam import Runner, run_calls
+from tfrecords_tools.leftovers import building_in, exit_with_parent
 from tfrecords_tools.msmd import list_pieces, parse_performance_name
 from tfrecords_tools.pairs import piece_records
 
@@ -143,6 +146,7 @@ def convert(
     selection: Selection | None = None,
     shard_megabytes: float = 64,
     workers: int | None = None,
+    runner: Runner | None = None,
 ) -> Report:
     """Converts an MSMD directory to shards; the same input gives the same bytes.
 
@@ -155,6 +159,8 @@ def convert(
         selection: which performances go into which split.
         shard_megabytes: a shard is closed when it has reached this size.
         workers: processes; by default one per processor core.
+        runner: reads the pieces on Apache Beam instead; the shards are the same, and this process
+            writes them.
 
     Raises:
         UserError: directory or split file can't be used, or nothing at all was converted.
@@ -171,12 +177,18 @@ def convert(
     ]
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=output))
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(building_in(output))
+        stack.enter_context(telling_full_disk(output))
+        directory = tempfile.TemporaryDirectory(prefix=".partial-", dir=output)
+        temporary = Path(stack.enter_context(directory))
         writers = {
             name: _ShardWriter(temporary, name, shard_megabytes * 1e6) for name in schema.SPLITS
         }
-        results = _run(tasks, workers or os.cpu_count() or 1)
+        if runner:
+            results = run_calls([task.run for task in tasks], output, runner, "piece")
+        else:
+            results = _run(tasks, workers or os.cpu_count() or 1)
         progress = tqdm(zip(tasks, results, strict=True), total=len(tasks), unit="piece")
         for task, (records, problems) in progress:
             report.problems += problems
@@ -186,8 +198,6 @@ def convert(
             reason = report.problems[0] if report.problems else "no piece is in the split file"
             raise UserError(f"{msmd_dir}: nothing to convert ({reason})")
         _publish(temporary, output)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     source = Path(split_path).name if split_path else "hash of the piece name"
     more = {"split": source, "missing": report.missing, "problems": report.problems}
     schema.write_info(output, report.splits, **more)
@@ -200,7 +210,7 @@ def _run(tasks: list[_Task], workers: int) -> Iterator[tuple[list[schema.Record]
         yield from (task.run() for task in tasks)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, context, exit_with_parent) as pool:
         ahead = 2 * workers
         pending = [pool.submit(task.run) for task in tasks[:ahead]]
         for index in range(len(tasks)):

@@ -9,6 +9,7 @@ Without a split file, pieces go 80/10/10 to train, valid and test by a hash of t
 from absl import flags
 
 from tempo_invariant import commands
+from tfrecords_tools.beam import RUNNER_HELP, RUNNER_OPTION_HELP, Runner
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("msmd", None, "Directory in the published MSMD layout.", required=True)
@@ -20,6 +21,8 @@ flags.DEFINE_string(
 )
 flags.DEFINE_float("shard_megabytes", 64, "A shard is closed at this size.", lower_bound=0.001)
 flags.DEFINE_integer("workers", None, "Processes; one per processor core if not given.")
+flags.DEFINE_string("runner", None, RUNNER_HELP)
+flags.DEFINE_multi_string("runner_option", [], RUNNER_OPTION_HELP)
 
 
 def main() -> None:
@@ -33,6 +36,7 @@ def main() -> None:
         selection=conversion.Selection(tuple(FLAGS.train_soundfonts), FLAGS.test_soundfont),
         shard_megabytes=FLAGS.shard_megabytes,
         workers=FLAGS.workers,
+        runner=Runner(FLAGS.runner, tuple(FLAGS.runner_option)) if FLAGS.runner else None,
     )
     print(report.table())
 
