@@ -128,7 +128,7 @@ def shift_tuning(magnitudes: tf.Tensor, cents: tf.Tensor) -> tf.Tensor:
     """
     centres = audio.band_edges()[1:-1].astype(np.float32)
     # A band takes what was at its frequency divided by the ratio: so many bands below it.
-    distance = centres * (1 - tf.exp2(-cents[:, None] / 1200))
+    distance = centres * (1 - tf.pow(2.0, -cents[:, None] / 1200))
     gaps = np.diff(
         centres, prepend=2 * centres[0] - centres[1], append=2 * centres[-1] - centres[-2]
     )

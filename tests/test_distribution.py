@@ -9,13 +9,30 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tempo_invariant import normalization, replicas
+from tempo_invariant import normalization, replicas, training
+from tempo_invariant.callbacks import evaluation_weights
 from tempo_invariant.config import ModelConfig
-from tempo_invariant.losses import PairwiseRankingLoss
+from tempo_invariant.losses import PairwiseRankingLoss, SoftmaxLoss
 from tempo_invariant.model import build_model
+from tempo_invariant.run_directory import TrainingConfig
 
 CONFIG = ModelConfig(
     frames=16, attention=True, filters=(4,), embedding_size=8, cca_alpha=0.3, l2=1e-4
+)
+OURS = ModelConfig(
+    frames=16,
+    attention=True,
+    filters=(4,),
+    embedding_size=8,
+    projection="linear",
+    l2=1e-4,
+    blocks="residual",
+    activation_before_norm=False,
+    audio_normalization="excerpt",
+    temperature=0.2,
+)
+SETTINGS = TrainingConfig(
+    loss="softmax", optimizer="adamw", weight_decay=0.01, clip_norm=0.3, ema_momentum=0.7
 )
 PAIRS = 24
 
@@ -45,10 +62,19 @@ def float64():
     keras.config.set_dtype_policy("float32")
 
 
-def compiled(symmetric=True, synchronized=False):
+def compiled(symmetric=True, synchronized=False, config=CONFIG):
     keras.utils.set_random_seed(3)
-    model = build_model(CONFIG, synchronized=synchronized)
-    model.compile(keras.optimizers.SGD(0.05), PairwiseRankingLoss(symmetric=symmetric))
+    model = build_model(config, synchronized=synchronized)
+    loss = SoftmaxLoss() if config.temperature else PairwiseRankingLoss(symmetric=symmetric)
+    model.compile(keras.optimizers.SGD(0.05), loss)
+    return model
+
+
+def compiled_as_in_training(synchronized=False):
+    """Our model with averaged weights and clipped gradients."""
+    keras.utils.set_random_seed(3)
+    model = build_model(OURS, synchronized=synchronized, momentum=0.9)
+    training.compile_model(model, SETTINGS)
     return model
 
 
@@ -69,10 +95,11 @@ def halves(strategy, data):
     return strategy.experimental_distribute_values_from_function(part)
 
 
-def test_loss_gradients_and_state_equal_those_of_the_whole_batch(strategy, float64):
-    single = compiled()
+@pytest.mark.parametrize("config", [CONFIG, OURS])
+def test_loss_gradients_and_state_equal_those_of_the_whole_batch(strategy, float64, config):
+    single = compiled(config=config)
     with strategy.scope():
-        double = compiled(synchronized=True)
+        double = compiled(synchronized=True, config=config)
     for before, after in zip(single.weights, double.weights, strict=True):
         np.testing.assert_array_equal(before.numpy(), after.numpy())
 
@@ -109,12 +136,36 @@ def test_fit_over_two_replicas_equals_fit_on_one(strategy, float64):
         np.testing.assert_allclose(two.numpy(), one.numpy(), atol=1e-5, err_msg=one.path)
 
 
+def test_clipped_gradients_and_averaged_weights_are_those_of_one_replica(strategy, float64):
+    data = {key: np.concatenate([pairs(0)[key], pairs(1)[key]]) for key in pairs()}
+    dataset = tf.data.Dataset.from_tensor_slices((data, np.zeros(2 * PAIRS))).batch(
+        PAIRS, drop_remainder=True
+    )
+    single = compiled_as_in_training()
+    with strategy.scope():
+        double = compiled_as_in_training(synchronized=True)
+    _, gradients = loss_and_gradients(single, pairs(0))
+    length = np.sqrt(sum(np.sum(np.square(gradient)) for gradient in gradients))
+    assert length > 2 * SETTINGS.clip_norm  # there is something to clip
+    seen = []
+    for model in (single, double):
+        judged = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs, model=model: seen.append(evaluation_weights(model))
+        )
+        model.fit(dataset, epochs=2, verbose=0, callbacks=[judged], shuffle=False)
+    for weight, one, two in zip(single.weights, seen[1], seen[3], strict=True):
+        np.testing.assert_allclose(two, one, atol=1e-6, err_msg=weight.path)
+
+
 def test_every_replica_holds_the_same_state(strategy):
     with strategy.scope():
-        model = compiled(synchronized=True)
+        models = [compiled(synchronized=True), compiled_as_in_training(synchronized=True)]
     data = tf.data.Dataset.from_tensor_slices((pairs(), np.zeros(PAIRS))).batch(PAIRS)
-    model.fit(data, epochs=2, verbose=0)
-    for weight in model.non_trainable_weights:
+    held = []
+    for model in models:
+        model.fit(data, epochs=2, verbose=0)
+        held += model.non_trainable_weights
+    for weight in [*held, models[1].get_layer("temperature").log_scale]:
         first, second = (copy.numpy() for copy in weight.value.values)
         np.testing.assert_array_equal(first, second, err_msg=weight.path)
 
@@ -169,11 +220,19 @@ model.save_weights(sys.argv[1] + "/jax.weights.h5")
 model.save(sys.argv[1] + "/jax.keras")
 np.savez(sys.argv[1] + "/jax.npz", embeddings=model.predict(data, verbose=0), losses=losses)
 assert keras.backend.backend() == "jax"
+ours = shared.compiled_as_in_training()
+ours.load_weights(sys.argv[1] + "/ours.weights.h5")
+losses = [float(ours.train_on_batch(data, np.zeros(shared.PAIRS))) for _ in range(4)]
+ours.jax_state_sync()
+weights = shared.evaluation_weights(ours)
+np.savez(sys.argv[1] + "/ours.npz", *weights, losses=losses)
 """
 
 
 def test_weights_trained_on_jax_give_the_same_embeddings_on_tensorflow(tmp_path):
     environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    ours = compiled_as_in_training()
+    ours.save_weights(tmp_path / "ours.weights.h5")
     run = subprocess.run(
         [sys.executable, "-c", JAX_RUN, str(tmp_path)],
         env=environment,
@@ -189,3 +248,12 @@ def test_weights_trained_on_jax_give_the_same_embeddings_on_tensorflow(tmp_path)
     np.testing.assert_allclose(whole.predict(pairs(), verbose=0), expected["embeddings"], atol=1e-5)
     assert int(whole.optimizer.iterations.numpy()) == 3
     assert expected["losses"][-1] < expected["losses"][0]
+
+    # Our own model, from the same weights: the same losses, and the same averages in the end.
+    expected = dict(np.load(tmp_path / "ours.npz"))
+    losses = [float(ours.train_on_batch(pairs(), np.zeros(PAIRS))) for _ in range(4)]
+    np.testing.assert_allclose(losses, expected.pop("losses"), rtol=2e-3)
+    for weight, one, other in zip(
+        ours.weights, evaluation_weights(ours), expected.values(), strict=True
+    ):
+        np.testing.assert_allclose(one, other, atol=2e-3, err_msg=weight.path)

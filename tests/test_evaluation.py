@@ -63,6 +63,7 @@ def test_table_has_a_line_a_direction_in_per_cent(report):
     }
     header, columns, line = evaluation.table(report).splitlines()
     assert "test: 30 pairs of 2 pieces" in header
+    assert header.endswith("multiply-adds a pair") and f"{report['parameters']:,d} par" in header
     assert columns.split() == ["R@1", "R@5", "R@25", "MRR", "MR"]
     assert line.split("  ")[1:3] == ["50.0 [25.0, 75.0]", "50.0 [25.0, 75.0]"]
     assert "0.500 [0.250, 0.750]" in line

@@ -224,11 +224,11 @@ def test_multiply_adds_of_strided_blocks_by_hand(blocks):
 def test_our_models_take_any_level_and_learn(changes, tmp_path):
     keras.utils.set_random_seed(0)
     model = models.build_model(ModelConfig(**(OURS | changes)))
-    model.compile(keras.optimizers.Adam(0.01), SoftmaxLoss())
-    data = related_pairs(40, 32, seed=1)
-    losses = [float(model.train_on_batch(data, np.zeros(40))) for _ in range(8)]
+    model.compile(keras.optimizers.Adam(0.01), SoftmaxLoss(), run_eagerly=True)
+    data = related_pairs(20, 32, seed=1)
+    losses = [float(model.train_on_batch(data, np.zeros(20))) for _ in range(6)]
     assert losses[-1] < losses[0]
-    embeddings = model.predict(data, verbose=0)
+    embeddings = model(data, training=False).numpy()
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=-1), 1, atol=1e-5)
     for gain_db in (-20, 20):
         magnitudes = 10 ** data["audio"].astype("float64") - 1
@@ -238,7 +238,7 @@ def test_our_models_take_any_level_and_learn(changes, tmp_path):
     model.save_weights(tmp_path / "model.weights.h5")
     rebuilt = models.build_model(ModelConfig(**(OURS | changes)))
     rebuilt.load_weights(tmp_path / "model.weights.h5")
-    np.testing.assert_allclose(rebuilt.predict(data, verbose=0), embeddings, atol=1e-6)
+    np.testing.assert_allclose(rebuilt(data, training=False), embeddings, atol=1e-6)
 
 
 def test_statistics_move_with_the_momentum_asked_for():

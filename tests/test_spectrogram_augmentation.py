@@ -113,7 +113,7 @@ def test_noise_varies_as_the_front_end_hears_it(rng):
 
 
 def test_masks_silence_one_stretch_of_frames_and_one_of_bands():
-    power = tf.ones([500, 20, geometry.BANDS])
+    power = tf.ones([500, 20, 12])
     draws = tf.random.stateless_uniform([500, 4], [3, 4])
     found = augmentation.mask(power, (5, 9), draws).numpy()
     assert set(np.unique(found)) == {0.0, 1.0}

@@ -59,6 +59,13 @@ def test_flag_files_are_the_papers_experiments(name, frames, attention, tmp_path
     assert published.items() <= flags.items()
 
 
+def test_our_own_flag_file_is_a_whole_experiment(tmp_path):
+    """Without data the command ends after it has checked every setting."""
+    result = command("train", "--flagfile=best.flags", f"--data={tmp_path}")
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"error: no records in {tmp_path}")
+
+
 def test_missing_data_say_how_to_make_them(tmp_path):
     result = command("train", "--flagfile=bl_at.flags", f"--data={tmp_path}/none")
     assert result.returncode == 1
@@ -95,7 +102,8 @@ def test_train_command_then_another_experiment(tmp_path):
     arguments = [f"--data={data}", f"--output={output}", *TINY]
     result = command("train", *arguments)
     assert result.returncode == 0, result.stderr
-    epoch, best, following = result.stdout.splitlines()
+    size, epoch, best, following = result.stdout.splitlines()
+    assert size.startswith("model: ") and size.endswith("M multiply-adds a pair")
     assert epoch.startswith("epoch    1") and epoch.endswith("best")
     assert best.startswith(f"{output}: 1 epochs, best MRR 0.")
     assert following == f"next: python -m tempo_invariant.refine --run={output}"
