@@ -54,10 +54,11 @@ def _guarded(main: Callable[[], None], argv: list[str]) -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
-    except OSError as error:
+    except Exception as error:
         if not is_disk_full(error):
             raise
-        print(f"error: {error.filename or 'output'}: {DISK_FULL}", file=sys.stderr)
+        path = getattr(error, "filename", None) or "output"
+        print(f"error: {path}: {DISK_FULL}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -7,12 +7,27 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tempo_invariant.errors import UserError
+
 DISK_FULL = "no space is left on the disk; the same command goes on when there is some"
 
 
 def is_disk_full(error: BaseException | None) -> bool:
-    """Whether an error says that a disk or a quota is full."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    """Whether an error, Python's or TensorFlow's, says that a disk or a quota is full."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return os.strerror(errno.ENOSPC) in str(error)
+
+
+@contextlib.contextmanager
+def telling_full_disk(path: str | os.PathLike) -> Iterator[None]:
+    """Turns a full disk, while `path` is written, into a `UserError` that says so."""
+    try:
+        yield
+    except Exception as error:
+        if is_disk_full(error):
+            raise UserError(f"{path}: {DISK_FULL}") from error
+        raise
 
 
 @contextlib.contextmanager
