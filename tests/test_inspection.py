@@ -76,7 +76,7 @@ def test_what_is_missing_is_counted_and_explained(published):
     assert sum(counts.reasons.values()) == 2
     report = inspection.Inspection({PIECE: counts})
     text = inspection_report.table(report)
-    assert "aligned below" not in text.replace("aligned below 95%", "") and "95.0%" in text
+    assert "aligned below" not in text and "95.0%" in text
     low = inspection.Inspection({PIECE: counts, "x": counts})
     assert low.totals()["notes"] == 40 and low.totals(["x"])["shown_share"] == 0.95
 
@@ -166,7 +166,7 @@ def test_command_leaves_a_published_directory_as_it_is_and_it_converts(published
 
 
 def test_pieces_with_odd_names_are_read(tmp_path):
-    for name in ("a [b]*", "x'y\"&<z>", "Ünïcode_tempo-2_é"):
+    for name in ("a [b]*", "x'y!$(z)", "Ünïcode_tempo-2_é"):
         make_piece(tmp_path, name, ("tempo-900_YamahaGrandPiano",), pages=1)
     report = inspection.inspect_msmd(tmp_path)
     assert len(report.pieces) == 3 and not report.problems

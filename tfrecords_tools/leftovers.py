@@ -1,4 +1,4 @@
-"""What killed builds leave behind, told from what a running one is writing."""
+"""What killed builds and conversions leave behind, told from what a running one is writing."""
 
 import contextlib
 import fcntl
@@ -16,13 +16,13 @@ PARTIAL = ".partial-*"
 
 @contextlib.contextmanager
 def building_in(output: Path) -> Iterator[None]:
-    """Marks a directory as being built in; a build that is alone there first tidies up.
+    """Marks a directory as being built in; who is alone there first tidies up.
 
     Builds hold a shared lock on the directory, which the system takes back when they are killed.
     Where the file system has no locks, nothing is removed.
 
     Args:
-        output: the MSMD directory, which is there.
+        output: the directory of pieces or records, which is there.
     """
     handle = os.open(output, os.O_RDONLY)
     try:
@@ -37,7 +37,7 @@ def building_in(output: Path) -> Iterator[None]:
 
 
 def remove_leftovers(output: Path) -> None:
-    """Removes half-written files and pieces from an MSMD directory that nobody builds in."""
+    """Removes half-written files and pieces from a directory that nobody builds in."""
     inside = (path for piece in output.glob("*/scores") for path in piece.parent.rglob(PARTIAL))
     for path in [*output.glob(PARTIAL), *inside]:
         if path.is_dir() and not path.is_symlink():
