@@ -62,6 +62,26 @@ def test_the_score_and_the_place_are_found_at_any_tempo(index, seconds):
             assert place["x"] == pytest.approx(60 + 700 * (position % 1), abs=75)
 
 
+def test_limits_are_speeds_whatever_the_distances():
+    limits = identification.recording_limits(10, 50)
+    assert (limits.slowest, limits.fastest, limits.leap_cost) == (4, 3, 3.0)
+    fine = identification.recording_limits(2, 10)
+    assert (fine.slowest, fine.fastest, fine.leap_cost) == (4, 3, 15.0)
+    assert identification.recording_limits(2, 50).slowest == 20  # 2 s, as before
+    other_way = identification.page_limits(10, 50)
+    assert (other_way.slowest, other_way.fastest) == (3, 4)
+
+
+@pytest.mark.parametrize("hop_frames", [3, 20])
+def test_other_distances_of_windows_do_as_well(index, hop_frames):
+    heard = _heard(melody(RISING, 25), hop_frames)
+    limits = identification.recording_limits(hop_frames, index.step_pixels)
+    answer = identification.rank(index, heard.embedding, heard.seconds, limits=limits)
+    assert answer.candidates[0].name == "rising"
+    places = dict(identification.place_by_second(answer, 25))
+    assert [places[second]["system"] for second in (4, 12, 21)] == [1, 2, 3]
+
+
 def test_only_the_order_tells_pieces_of_the_same_notes_apart(index):
     for name in ("falling", "zigzag"):
         heard = _heard(melody(SCORES[name], 24))

@@ -12,7 +12,6 @@ from tempo_invariant.retrieval import answer_page, audio_stream, identification,
 from tempo_invariant.retrieval.backends import Backend
 from tempo_invariant.retrieval.identification import Answer, Heard, LiveAnswer
 from tempo_invariant.retrieval.ranking import Candidate, Ranker
-from tempo_invariant.retrieval.sequence import PathLimits
 from tempo_invariant.retrieval.snippet_index import SnippetIndex
 from tempo_invariant.retrieval.visits import Visit, find_visits
 
@@ -29,7 +28,6 @@ class Question:
         hop_frames: distance of windows in spectrogram frames.
         gain_db: by how much recordings are amplified.
         half_life_seconds: of the past, for live answers; 0 forgets nothing.
-        limits: of the path.
     """
 
     ranking: str = "sequence"
@@ -37,7 +35,6 @@ class Question:
     hop_frames: int = audio_stream.HOP_FRAMES
     gain_db: float = 0.0
     half_life_seconds: float = 0.0
-    limits: PathLimits = PathLimits()
 
 
 def answer_recording(
@@ -91,8 +88,9 @@ def _hear_and_rank(
     blocks = audio_stream.read_blocks(path, question.gain_db)
     heard = identification.hear(backend, blocks, question.hop_frames, str(path))
     embedded = time.perf_counter()
+    limits = identification.recording_limits(question.hop_frames, index.step_pixels)
     answer = identification.rank(
-        index, heard.embedding, heard.seconds, question.ranking, question.limits, question.top
+        index, heard.embedding, heard.seconds, question.ranking, limits, question.top
     )
     ranked = time.perf_counter()
     timing = f"embedded in {embedded - started:.1f} s, ranked in {ranked - embedded:.1f} s"
@@ -161,8 +159,9 @@ def answer_sheet(
         UserError: the page cannot be read, or has no systems.
     """
     document = sheet_sources.read_pages(Path(path).stem, [Path(path)], index.step_pixels)
+    limits = identification.page_limits(index.hop_frames, index.step_pixels)
     answer = identification.identify_sheet(
-        index, backend, document, question.ranking, question.limits, question.top
+        index, backend, document, question.ranking, limits, question.top
     )
     seconds = answer.places["seconds"][answer.path.positions]
     systems = [(int(row["page"]), int(row["system"])) for row in document.places]
@@ -230,10 +229,11 @@ def answer_live(
         question: how to answer.
     """
     memory = identification.step_memory(question.half_life_seconds, question.hop_frames)
+    limits = identification.recording_limits(question.hop_frames, index.step_pixels)
 
     def make_ranker() -> Ranker:
         history = identification.LIVE_HISTORY
-        return Ranker(index, question.ranking, question.limits, memory, history)
+        return Ranker(index, question.ranking, limits, memory, history)
 
     for answer in identification.listen(
         index, backend, blocks, question.hop_frames, make_ranker, question.top

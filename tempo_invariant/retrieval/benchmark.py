@@ -62,7 +62,6 @@ def run(
     pieces: Sequence[str],
     conditions: Sequence[Condition],
     distractors: Sequence[str] = (),
-    limits: PathLimits | None = None,
     keep: str | Path | None = None,
 ) -> list[dict[str, Any]]:
     """Identifies recordings of pieces among scores, and scores among recordings.
@@ -73,7 +72,6 @@ def run(
         pieces: those to identify; they are in the index of scores and in that of recordings.
         conditions: how they are played.
         distractors: further pieces in the index of scores.
-        limits: of the paths.
         keep: directory for the indices, which are used again if they are there.
 
     Returns:
@@ -100,7 +98,7 @@ def run(
                 backend,
                 partial(record, backend, Path(msmd_dir), pieces, condition),
             )
-            reports.append(_measure(scores, recordings, Path(msmd_dir), condition, limits))
+            reports.append(_measure(scores, recordings, Path(msmd_dir), condition))
         return reports
 
 
@@ -152,7 +150,6 @@ def _measure(
     recordings: SnippetIndex,
     msmd_dir: Path,
     condition: Condition,
-    limits: PathLimits | None,
 ) -> dict[str, Any]:
     numbers = {name: number for number, name in enumerate(scores.documents)}
     report: dict[str, Any] = dataclasses.asdict(condition) | {
@@ -162,17 +159,20 @@ def _measure(
         "results": {},
     }
     own = [numbers[name] for name in recordings.documents]
+    settings = recordings.hop_frames, scores.step_pixels
+    forwards = identification.recording_limits(*settings)
+    backwards = identification.page_limits(*settings)
     for ranking in RANKINGS:
         directions = {
-            "audio to sheet": _rank(scores, recordings, range(len(own)), own, ranking, limits),
-            "sheet to audio": _rank(recordings, scores, own, range(len(own)), ranking, limits),
+            "audio to sheet": _rank(scores, recordings, range(len(own)), own, ranking, forwards),
+            "sheet to audio": _rank(recordings, scores, own, range(len(own)), ranking, backwards),
         }
         for direction, (ranks, seconds) in directions.items():
             intervals = metrics.bootstrap_intervals(ranks, recordings.documents)
             report["results"][f"{direction}, {ranking}"] = {
                 name: [value, *intervals[name]] for name, value in metrics.summary(ranks).items()
             } | {"seconds": float(np.median(seconds))}
-    report["place"] = _places(scores, recordings, own, msmd_dir, condition, limits)
+    report["place"] = _places(scores, recordings, own, msmd_dir, condition, forwards)
     return report
 
 
@@ -182,7 +182,7 @@ def _rank(
     documents: Iterable[int],
     wanted: Iterable[int],
     ranking: str,
-    limits: PathLimits | None,
+    limits: PathLimits,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ranks of the wanted documents of an index for documents of another, and seconds taken."""
     ranks, seconds = [], []
@@ -202,7 +202,7 @@ def _places(
     own: Sequence[int],
     msmd_dir: Path,
     condition: Condition,
-    limits: PathLimits | None,
+    limits: PathLimits,
 ) -> dict[str, float]:
     """How well the path through the right score keeps to it, over all windows of all pieces.
 

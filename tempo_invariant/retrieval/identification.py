@@ -1,6 +1,7 @@
 """Which score is being played and where it is; which recording plays a page."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,13 @@ from tempo_invariant.retrieval.snippet_index import SnippetIndex
 
 LIVE_HISTORY = 240
 """Embeddings that are kept while listening: two minutes."""
+
+SLOWEST_PIXELS_PER_SECOND = 25
+FASTEST_PIXELS_PER_SECOND = 300
+"""Bounds of the speed at which a score is read; 76 is the mean of MSMD's test pieces as notated."""
+
+LEAP_SECONDS = 1.5
+"""A leap in the score costs as much similarity as so many seconds could bring at most."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +79,27 @@ class LiveAnswer:
     seconds: float
     candidates: list[Candidate]
     place: Any
+
+
+def recording_limits(hop_frames: int, step_pixels: int) -> PathLimits:
+    """What the path of a recording through a score may do.
+
+    Args:
+        hop_frames: distance of the recording's windows in spectrogram frames.
+        step_pixels: distance of the score's snippets in page pixels.
+    """
+    hop_seconds = hop_frames / FRAMES_PER_SECOND
+    return PathLimits(
+        slowest=math.ceil(step_pixels / SLOWEST_PIXELS_PER_SECOND / hop_seconds),
+        fastest=math.ceil(FASTEST_PIXELS_PER_SECOND * hop_seconds / step_pixels),
+        leap_cost=LEAP_SECONDS / hop_seconds,
+    )
+
+
+def page_limits(hop_frames: int, step_pixels: int) -> PathLimits:
+    """What the path of a score through a recording may do: the same seen from the other side."""
+    limits = recording_limits(hop_frames, step_pixels)
+    return dataclasses.replace(limits, slowest=limits.fastest, fastest=limits.slowest)
 
 
 def embed_windows(backend: Backend, windows: Windows) -> tuple[np.ndarray, ...]:
