@@ -12,6 +12,7 @@ from PIL import Image
 
 from tempo_invariant.errors import UserError
 from tempo_invariant.retrieval import (
+    answer_pictures,
     answering,
     audio_stream,
     identification,
@@ -201,7 +202,20 @@ def test_listening_forgets_the_piece_before(index):
         named[half_life] = list(lines)[-1].split()[2]
     assert named == {0: "rising", 4: "other"}
     silence = answering.answer_live(index, FakeBackend(), [np.zeros(22050)], Question())
-    assert all(line.endswith("(silence)") for line in silence)
+    assert all(line.endswith("(nothing heard yet)") for line in silence)
+
+
+def test_attention_is_compared_with_what_is_usual():
+    profile = np.array([0.1, 0.2, 0.4, 0.3])
+    seconds = np.arange(8) / 10  # every two frames
+    usual = answer_pictures.attention_by_frame(seconds, np.tile(profile, (8, 1)), 20)
+    assert np.allclose(usual[:16], 1) and np.allclose(usual[16:], 0)
+    attention = np.tile(profile, (8, 1))
+    attention[3], attention[4] = (0, 0, 0, 1), (0, 1, 0, 0)  # both look at frame 7
+    found = answer_pictures.attention_by_frame(seconds, attention, 20)
+    assert int(np.argmax(found)) == 7
+    mean = attention.mean(axis=0)
+    assert found[7] == pytest.approx(2 / (mean[1] + mean[3]))
 
 
 class _Reader(html.parser.HTMLParser):

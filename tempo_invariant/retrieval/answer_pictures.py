@@ -44,7 +44,8 @@ def draw_page(image: np.ndarray, visits: Sequence[Visit]) -> Image.Image:
             draw.ellipse((column - 4, bottom - 4, column + 4, bottom + 4), fill=MARK)
         labels.setdefault((top, left), []).append(visit.label)
     for (top, left), times in labels.items():
-        text = ", ".join(times[:4]) + (" …" if len(times) > 4 else "")
+        # Pillow's own font has neither dashes nor an ellipsis.
+        text = (", ".join(times[:4]) + (" ..." if len(times) > 4 else "")).replace("–", "-")
         box = draw.textbbox((left + 6, max(0, top - 21)), text, font=font)
         draw.rectangle((box[0] - 5, box[1] - 3, box[2] + 5, box[3] + 3), fill=MARK)
         draw.text((left + 6, max(0, top - 21)), text, fill="white", font=font)
@@ -104,7 +105,7 @@ def sound_figure(spectrogram: np.ndarray, attention: np.ndarray, duration_second
 
     Args:
         spectrogram: float [92, frames], see `whole_spectrogram`.
-        attention: float [frames], 1 is uniform.
+        attention: float [frames], see `attention_by_frame`.
         duration_seconds: of the recording.
     """
     figure = Figure(figsize=(10, 3.6), dpi=100, layout="constrained")
@@ -113,7 +114,7 @@ def sound_figure(spectrogram: np.ndarray, attention: np.ndarray, duration_second
     seconds = (np.arange(len(attention)) + 0.5) / len(attention) * duration_seconds
     weights.fill_between(seconds, attention, step="mid", color="tab:orange", alpha=0.8, lw=0)
     weights.axhline(1, color="grey", lw=0.8, ls=":")
-    weights.set(xlim=(0, duration_seconds), ylim=(0, None), ylabel="attention\n(1: uniform)")
+    weights.set(xlim=(0, duration_seconds), ylim=(0, None), ylabel="attention\n(1: usual)")
     weights.tick_params(labelbottom=False)
     sound.imshow(
         spectrogram,
@@ -153,22 +154,26 @@ def whole_spectrogram(blocks: Iterable[np.ndarray]) -> np.ndarray:
 def attention_by_frame(seconds: np.ndarray, attention: np.ndarray, frame_count: int) -> np.ndarray:
     """Adds up the attention that all windows give to each frame of a recording.
 
+    It is compared with what a frame gets on average in the same parts of windows: attention
+    depends on that, and would else show the distance of the windows.
+
     Args:
         seconds: float [windows], middles of the windows.
         attention: float [windows, frames], sums to one.
         frame_count: frames of the recording.
 
     Returns:
-        float [frame_count], as a multiple of what uniform attention gives; 0 outside of windows.
+        float [frame_count], 1 where it is as usual; 0 outside of windows.
     """
     length = attention.shape[1]
-    total, uniform = np.zeros((2, frame_count + 2 * length))
+    total, usual = np.zeros((2, frame_count + 2 * length))
+    profile = attention.mean(axis=0)
     for second, weights in zip(seconds, attention, strict=True):
         first = round(second * geometry.FRAMES_PER_SECOND) - length // 2 + length
         total[first : first + length] += weights
-        uniform[first : first + length] += 1 / length
+        usual[first : first + length] += profile
     inside = slice(length, length + frame_count)
-    return total[inside] / np.maximum(uniform[inside], 1 / length)
+    return total[inside] / np.maximum(usual[inside], np.finfo(np.float32).tiny)
 
 
 def shorten(values: np.ndarray, columns: int = _COLUMNS) -> np.ndarray:

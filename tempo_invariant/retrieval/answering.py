@@ -119,8 +119,10 @@ def _recording_page(
     caption = f"Similarity of the recording with {best.name}, and the path through it"
     sections = [
         ("Ranking", answer_page.ranking_table(answer.candidates)),
-        ("In the score", "".join(answer_page.page_figures(visits, pages))),
-        ("", answer_page.visit_table(visits)),
+        (
+            "In the score",
+            "".join([*answer_page.page_figures(visits, pages), answer_page.visit_table(visits)]),
+        ),
         ("Alignment", answer_page.figure(pictures.figure_png(matrix), caption)),
         (
             "Sound",
@@ -245,7 +247,7 @@ def live_text(answer: LiveAnswer, frames: int) -> str:
     """A line: how much was heard, the best score, its page, system and x, and the others."""
     time = f"{answer.seconds:7.1f} s"
     if not answer.candidates:
-        return f"{time}  (silence)"
+        return f"{time}  (nothing heard yet)"
     best, *others = answer.candidates
     text = f"{time}  {_shorten(best.name)} {_number(best)}"
     if answer.place is not None:
