@@ -4,6 +4,7 @@ import base64
 import html.parser
 import io
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -154,6 +155,23 @@ def test_recordings_are_read_in_blocks_at_any_rate(tmp_path):
         expected = 0.25 * np.sin(2 * np.pi * 440 * np.arange(len(pcm)) / 22050)
         assert len(pcm) == pytest.approx(12.5 * 22050, abs=1)
         assert np.abs(pcm - expected)[2000:-2000].max() < 0.002
+
+
+@pytest.mark.slow
+def test_an_hour_is_heard_and_ranked_in_little_memory(index):
+    minute = melody(RISING, 60)
+    blocks = (block for _ in range(60) for block in np.split(minute, 6))
+    tracemalloc.start()
+    try:
+        heard = identification.hear(FakeBackend(), blocks, 10)
+        answer = identification.rank(index, heard.embedding, heard.seconds)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert heard.duration_seconds == 3600 and len(heard.seconds) == 7200
+    assert answer.candidates[0].name == "rising"
+    assert 50 <= answer.path.leaps.sum() <= 60  # back to the start every minute
+    assert peak < 50e6  # the samples alone are 318 MB
 
 
 def test_recordings_that_cannot_be_used_are_refused_in_one_line(index, tmp_path):
