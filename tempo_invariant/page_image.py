@@ -1,42 +1,40 @@
-"""The image of a score page: its ink, its skew, its staff space, and its form for the model.
+"""The image of a score page: its ink, its skew and its staff space.
 
 The staff space is the distance between two lines of a staff. All is measured with the light
 evened out, and in sums over many pixels, so that blur, noise and pale ink matter little.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from tempo_invariant.geometry import PAGE_WIDTH, PAPER
-
 MAX_SKEW_DEGREES = 4.0
-
-SPACES = (5.3, 7.2)
-USUAL_SPACE = 7.0
-"""Staff spaces of the training pages in pixels: the range, and that of three quarters of them."""
 
 BLOCK = 8
 """Pixel columns that are averaged before lines are sought."""
 
-_LEAST_SKEW_DEGREES = 0.06
-"""Over the width of a page less than a pixel: left as it is."""
+_SOLID_ROWS = 25
+"""What is dark over more rows is no staff line."""
 
-_ANALYSIS_WIDTH = 1670
-"""Wider pages are measured at this width, in pixels."""
+_LONG_BLOCKS = 5
+"""What is dark over fewer blocks is no staff line."""
+
+_LEAST_CONTRAST = 0.02
+"""Of peaks of the autocorrelation at equal distances against the valleys between them."""
 
 _BACKGROUND_REDUCTION = 8
 _BACKGROUND_WINDOW = 15
-"""The paper's brightness is the maximum over so many reduced pixels in both directions."""
+"""What is smaller than so many reduced pixels is ink on the paper."""
+
+_LEAST_LIGHT = 0.3
+"""What is darker than this, relative to the lightest paper, lies beside the page."""
 
 
 def ink(page: np.ndarray) -> np.ndarray:
     """Returns how much ink is where: 0 paper, 1 black, whatever the light.
 
-    The paper's brightness is taken from the brightest surroundings of every pixel; the noise of
-    the paper counts as paper. On a clean page the result is `1 - page / 255`.
+    The paper's brightness is that of the page without its small dark details; the noise of the
+    paper counts as paper. On a clean page the result is `1 - page / 255`.
 
     Args:
         page: grey uint8 [rows, columns].
@@ -44,14 +42,15 @@ def ink(page: np.ndarray) -> np.ndarray:
     Returns:
         float32 [rows, columns] between 0 and 1.
     """
-    reduced = Image.fromarray(page).reduce(_BACKGROUND_REDUCTION)
-    paper = ndimage.maximum_filter(np.asarray(reduced, np.float32), _BACKGROUND_WINDOW)
-    smooth = Image.fromarray(ndimage.gaussian_filter(paper, _BACKGROUND_WINDOW / 2))
+    reduced = np.asarray(Image.fromarray(page).reduce(_BACKGROUND_REDUCTION), np.float32)
+    light = ndimage.grey_closing(reduced, (_BACKGROUND_WINDOW, _BACKGROUND_WINDOW))
+    light = np.maximum(ndimage.gaussian_filter(light, 2), 1)
     size = (page.shape[1], page.shape[0])
-    paper = np.asarray(smooth.resize(size, Image.Resampling.BILINEAR))
-    dark = 1 - page / np.maximum(paper, 32.0)
-    sample = dark[::3, ::3]
-    low, middle, high = np.percentile(sample, [20, 50, 99])
+    paper = np.asarray(Image.fromarray(light).resize(size, Image.Resampling.BILINEAR))
+    beside = paper < _LEAST_LIGHT * light.max()
+    dark = 1 - page / paper
+    dark[beside] = 0
+    low, middle, high = np.percentile(dark[::3, ::3][~beside[::3, ::3]], [20, 50, 99])
     floor = max(0.0, middle + 2.0 * (middle - low))
     full = max(high, floor + 0.3)
     return np.clip((dark - floor) / (full - floor), 0, 1).astype(np.float32)
@@ -91,25 +90,28 @@ def skew_degrees(dark: np.ndarray) -> float:
     return float(np.degrees(np.arctan(sharpest(coarse - fine, coarse + fine, 11))))
 
 
-def staff_space(dark: np.ndarray) -> float | None:
+def staff_spaces(dark: np.ndarray) -> list[float]:
     """Measures the distance between two lines of a staff, in pixels.
 
-    Five equal distances show as four peaks of the autocorrelation along the columns, with valleys
-    between them.
+    Five equal distances show as peaks of the autocorrelation along the columns, with valleys
+    between them. So do lines of text; whether there are staves is another question.
 
     Args:
         dark: ink of a straight page, [rows, columns].
 
     Returns:
-        The staff space, or None where there are no lines at equal distances.
+        At most three distances, the most likely one first; none where nothing is equally spaced.
     """
     profile = blocks(dark, BLOCK)
     rows = profile.shape[0]
+    # Gone: what is thicker than lines (edges of the page, pictures), and shorter (text).
+    profile = profile - ndimage.grey_opening(profile, (_SOLID_ROWS, 1))
+    profile = ndimage.grey_opening(profile, (1, _LONG_BLOCKS))
     profile = profile - ndimage.uniform_filter1d(profile, 31, axis=0)
     power = (np.abs(np.fft.rfft(profile, 2 * rows, axis=0)) ** 2).sum(axis=1)
     correlation = np.fft.irfft(power)[:rows]
     if correlation[0] <= 0 or rows < 20:
-        return None
+        return []
     spaces = np.geomspace(2.8, min(60.0, rows / 4.5), 600)
 
     def at(multiple: float) -> np.ndarray:
@@ -119,96 +121,29 @@ def staff_space(dark: np.ndarray) -> float | None:
     # Five lines agree in four, three and two places when they are moved by one, two and three.
     score = np.minimum.reduce([contrasts[0], contrasts[1] * 4 / 3, contrasts[2] * 2])
     score /= correlation[0]
-    best = int(np.argmax(score))
-    if score[best] < 0.02:
-        return None
-    near = np.abs(np.log(spaces / spaces[best])) < 0.06
     peaks = at(1) + at(2) + at(3) + at(4)
-    return float(spaces[near][np.argmax(peaks[near])])
+    found: list[float] = []
+    while len(found) < 3 and score.max() > _LEAST_CONTRAST:
+        near = np.abs(np.log(spaces / spaces[np.argmax(score)])) < 0.06
+        found.append(float(spaces[near][np.argmax(peaks[near])]))
+        score[np.abs(np.log(spaces / found[-1])) < 0.15] = 0
+    return found
 
 
-@dataclass(frozen=True)
-class NormalPage:
-    """A page as the model expects it.
-
-    Attributes:
-        image: grey uint8 [rows, columns]: straight, even, with staves as large as in training.
-        scale: pixels of `image` for one pixel of the page.
-        degrees: by how much the page fell to the right.
-        space: staff space in pixels of `image`; None when there are no staves.
-        page_shape: rows and columns of the page.
-    """
-
-    image: np.ndarray
-    scale: float
-    degrees: float
-    space: float | None
-    page_shape: tuple[int, ...]
-
-    def place(self, points: np.ndarray) -> np.ndarray:
-        """Returns where points (row, column) [..., 2] of the page lie on `image`."""
-        away = (np.asarray(points) - np.array(self.page_shape) / 2) * self.scale
-        return turned(away, -self.degrees) + np.array(self.image.shape) / 2
+def turn_back(dark: np.ndarray, degrees: float) -> np.ndarray:
+    """Straightens the ink of a page that falls to the right; its centre stays the centre."""
+    if not degrees:
+        return dark
+    turned_back = Image.fromarray(dark).rotate(
+        degrees, Image.Resampling.BICUBIC, expand=True, fillcolor=0
+    )
+    return np.clip(np.asarray(turned_back), 0, 1)
 
 
 def turned(points: np.ndarray, degrees: float) -> np.ndarray:
     """Turns points (row, column) [..., 2] about the origin, clockwise on the screen."""
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return np.asarray(points) @ np.array([[cosine, -sine], [sine, cosine]])
-
-
-def normalise(page: np.ndarray) -> NormalPage:
-    """Makes a page straight and even, with staves as large as those of the training pages.
-
-    A page that is all that already, such as one of the training pages, stays as it is.
-
-    Args:
-        page: grey uint8 [rows, columns].
-    """
-    measured = measure(page)
-    scale, degrees = PAGE_WIDTH / page.shape[1], measured.degrees
-    space = None
-    if measured.space is not None:
-        if not SPACES[0] <= measured.space * scale <= SPACES[1]:
-            scale = USUAL_SPACE / measured.space
-        space = measured.space * scale
-    rows, columns = (max(1, round(size * scale)) for size in page.shape)
-    dark = Image.fromarray(measured.dark)
-    if (columns, rows) != dark.size:
-        dark = dark.resize((columns, rows), Image.Resampling.BICUBIC)
-    straight = np.asarray(turn_back(dark, degrees))
-    image = np.clip(np.rint(PAPER * (1 - straight)), 0, 255).astype(np.uint8)
-    return NormalPage(image, scale, degrees, space, page.shape)
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Ink at `scale`, at most `_ANALYSIS_WIDTH` wide; skew and staff space of the page itself."""
-
-    dark: np.ndarray
-    scale: float
-    degrees: float
-    space: float | None
-
-
-def measure(page: np.ndarray) -> Measured:
-    scale = min(1.0, _ANALYSIS_WIDTH / page.shape[1])
-    if scale < 1:
-        size = (_ANALYSIS_WIDTH, max(1, round(page.shape[0] * scale)))
-        page = np.asarray(Image.fromarray(page).resize(size, Image.Resampling.BOX, reducing_gap=2))
-    dark = ink(page)
-    degrees = skew_degrees(dark)
-    if abs(degrees) < _LEAST_SKEW_DEGREES:
-        degrees = 0.0
-    space = staff_space(np.asarray(turn_back(Image.fromarray(dark), degrees)))
-    return Measured(dark, scale, degrees if space else 0.0, space / scale if space else None)
-
-
-def turn_back(dark: Image.Image, degrees: float) -> Image.Image:
-    """Straightens the ink of a page that falls to the right; its centre stays the centre."""
-    if not degrees:
-        return dark
-    return dark.rotate(degrees, Image.Resampling.BICUBIC, expand=True, fillcolor=0)
 
 
 def blocks(dark: np.ndarray, width: int) -> np.ndarray:

@@ -14,9 +14,9 @@ import numpy as np
 
 from tempo_invariant import pages
 from tempo_invariant.geometry import PAPER, SNIPPET_HEIGHT, SNIPPET_WIDTH
-from tempo_invariant.page_image import normalise
 from tempo_invariant.systems import Box as Box
 from tempo_invariant.systems import find_systems as find_systems
+from tempo_invariant.systems import normalise
 
 
 @dataclass(frozen=True)

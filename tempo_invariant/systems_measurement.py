@@ -12,8 +12,7 @@ from tqdm import tqdm
 from tempo_invariant import degradation
 from tempo_invariant.errors import UserError
 from tempo_invariant.files import atomic_write
-from tempo_invariant.page_image import NormalPage, normalise
-from tempo_invariant.systems import Box, find_systems
+from tempo_invariant.systems import Box, NormalPage, find_systems, normalise
 from tfrecords_tools import msmd
 
 LEAST_OVERLAP = 0.8
@@ -80,19 +79,20 @@ def measure(
     Raises:
         UserError: the directory, or a page in it, cannot be read.
     """
-    generator = np.random.default_rng(seed)
     every = [
         path
         for piece in msmd.list_pieces(msmd_dir)
         for path in sorted((Path(msmd_dir) / piece).glob("scores/*/coords/systems_*.npy"))
     ]
     report, seconds = Report(), []
-    for number in tqdm(generator.permutation(len(every))[:pages], unit="page"):
+    chosen = np.random.default_rng(seed).permutation(len(every))[:pages]
+    for number in tqdm(chosen, unit="page"):
         path = every[number]
         name = f"{path.parent.parent.name}-{path.stem.removeprefix('systems_')}"
         image, corners = _read(path, ink)
         how = degradation.Degradation()
         if degraded:
+            generator = np.random.default_rng([seed, number])
             how = degradation.draw(generator)
             image = degradation.degrade(image, how, generator)
             corners = degradation.rotated(corners, how.degrees, image.shape)
