@@ -54,18 +54,44 @@ def melody(numbers: np.ndarray, seconds: float) -> np.ndarray:
     return (0.3 * np.sin(phase)).astype(np.float32)
 
 
-def write_score(directory, name: str, numbers: np.ndarray, systems: int = 3) -> None:
-    """Writes a piece in MSMD's layout: one page, the numbers as grey values along its systems."""
+def write_score(
+    directory, name: str, numbers: np.ndarray, systems: int = 3, seconds: float = 0.0
+) -> None:
+    """Writes a piece in MSMD's layout: one page, the numbers as grey values along its systems.
+
+    Args:
+        directory: the piece becomes `directory/msmd/name`.
+        name: of the piece.
+        numbers: from 0 to 250.
+        systems: how many.
+        seconds: duration of a performance that the note heads (every 35 pixels) are aligned with;
+            0: no note heads.
+    """
     page = np.full((300 * systems, 835), PAPER, np.uint8)
-    found = []
+    found, heads = [], []
     left, width = 60, 700
     for index, part in enumerate(np.array_split(numbers, systems)):
         top = 100 + 300 * index
         greys = np.interp(np.linspace(0, len(part) - 1, width), np.arange(len(part)), part)
         page[top - 50 : top + 130, left : left + width] = np.round(greys)
         found.append(msmd.System(index, top, left, width, 80))
+        for column in range(0, width, 35) if seconds else ():
+            time = seconds * (index + column / width) / systems
+            onset = msmd.Onset(round(20 * time), time, len(heads))
+            heads.append(
+                msmd.NoteHead(
+                    id=100 + len(heads),
+                    top=top,
+                    left=left + column - 4,
+                    width=8,
+                    height=6,
+                    pitch=60,
+                    system=index,
+                    onsets={msmd.performance_name(name, 1.0, "sine"): onset},
+                )
+            )
     source = directory / f"{name}.ly"
     source.write_text("{ c' }")
-    pages = [msmd.Page(1, tuple(found), ())]
+    pages = [msmd.Page(1, tuple(found), tuple(heads))]
     msmd.write_score(directory / "msmd" / name, pages, {"bold": [page]}, source)
     source.unlink()
