@@ -189,12 +189,13 @@ class _Clipping(keras.optimizers.Optimizer):
         super().apply(grads, trainable_variables)
 
 
-class _ClippedAdam(_Clipping, keras.optimizers.Adam):
-    pass
+# Keras makes the name of an operation of the name of a class: no underscore in front.
+class ClippedAdam(_Clipping, keras.optimizers.Adam):
+    """Adam with the gradient of the global batch clipped."""
 
 
-class _ClippedAdamW(_Clipping, keras.optimizers.AdamW):
-    pass
+class ClippedAdamW(_Clipping, keras.optimizers.AdamW):
+    """AdamW with the gradient of the global batch clipped."""
 
 
 def make_optimizer(training: TrainingConfig) -> keras.optimizers.Optimizer:
@@ -213,9 +214,9 @@ def make_optimizer(training: TrainingConfig) -> keras.optimizers.Optimizer:
     if training.ema_momentum:
         options |= {"use_ema": True, "ema_momentum": training.ema_momentum}
     if training.optimizer == "adam":
-        optimizer = (_ClippedAdam if training.clip_norm else keras.optimizers.Adam)(rate, **options)
+        optimizer = (ClippedAdam if training.clip_norm else keras.optimizers.Adam)(rate, **options)
     else:
-        kind = _ClippedAdamW if training.clip_norm else keras.optimizers.AdamW
+        kind = ClippedAdamW if training.clip_norm else keras.optimizers.AdamW
         optimizer = kind(rate, weight_decay=training.weight_decay, **options)
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "log_scale"])
     if training.clip_norm:
