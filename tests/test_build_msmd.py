@@ -7,6 +7,7 @@ import sys
 import tarfile
 
 import numpy as np
+import pretty_midi
 import pytest
 
 from tempo_invariant.errors import UserError
@@ -99,6 +100,38 @@ def test_a_whole_piece_is_skipped_and_a_new_tempo_is_added(built, tmp_path):
             assert head.onsets[names[1]].frame == onset_frame(seconds)
 
 
+def test_expression_is_added_and_the_alignment_follows(built, tmp_path):
+    source, first, _ = built
+    sounds = tuple(Sound(str(default_soundfont()), 0, seed) for seed in (0, 1, 2))
+    subprocess.run(["cp", "-r", first, tmp_path / "later"], check=True)
+    record = build_piece(source, tmp_path / "later", BuildOptions(sounds, (1.0,)))
+    plain, *expressive = (f"tune_tempo-1000_TimGM6mb{ending}" for ending in ("", "-e1", "-e2"))
+    assert record.performances == (plain, *expressive)
+    performances = {p.name: p for p in msmd.read_performances(tmp_path / "later" / "tune")}
+    assert [performances[name].soundfont for name in expressive] == ["TimGM6mb-e1", "TimGM6mb-e2"]
+    [page] = msmd.read_score(tmp_path / "later" / "tune").pages
+    heads = [head for head in page.note_heads if head.onsets]
+    for name in expressive:
+        notes, onsets = performances[name].notes, performances[name].onsets
+        folder = tmp_path / "later" / "tune" / "performances" / name
+        [instrument] = pretty_midi.PrettyMIDI(str(folder / f"{name}.midi")).instruments
+        played = sorted((round(note.start, 4), note.pitch) for note in instrument.notes)
+        assert played == sorted((round(row[0], 4), row[1]) for row in notes)
+        for head in heads:
+            onset = head.onsets[name]
+            second, pitch = notes[onset.event, :2]
+            assert (onset.seconds, head.pitch) == (pytest.approx(second), pitch)
+            assert onset.frame == onsets[onset.event] == onset_frame(onset.seconds)
+            assert onset.event == head.onsets[plain].event
+            assert abs(onset.seconds - head.onsets[plain].seconds) < 1.5
+    one, two = (performances[name].notes[:, 0] for name in expressive)
+    assert np.abs(one - two).max() > 0.05
+    build_piece(source, tmp_path / "once", BuildOptions(sounds, (1.0,)))
+    later, once = (snapshot(tmp_path / name / "tune") for name in ("later", "once"))
+    for path, (_, content) in later.items():  # added later or built at once: the same files
+        assert once[tmp_path / "once" / path.relative_to(tmp_path / "later")][1] == content, path
+
+
 def test_half_a_piece_is_built_anew(built, tmp_path):
     source, _, _ = built
     (tmp_path / "tune" / "scores").mkdir(parents=True)
@@ -134,6 +167,7 @@ def test_command_reports_failures_and_goes_on(tmp_path):
         ([], 2, "--scores"),
         (["--scores=nowhere"], 1, "nowhere: neither a directory nor a tar archive"),
         (["--scores=sample", "--tempo=fast"], 1, "--tempo=fast: expected numbers"),
+        (["--scores=sample", "--expression=1,-2"], 1, "--expression=1,-2: expected whole numbers"),
         (["--scores=sample", "--ink=red"], 1, "--ink=red: expected some of bold, thin"),
         (["--scores=sample", "--soundfont=no.sf2"], 1, "no.sf2: no such soundfont"),
         (["--scores=sample", "--names=unknown"], 1, "no piece 'unknown'"),

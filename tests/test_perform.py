@@ -115,6 +115,11 @@ def test_command_writes_a_recording(tmp_path):
     assert (info.samplerate, info.channels) == (SAMPLE_RATE, 1)
     last = (4.0 + 300 / 384) / 2
     assert last + 1 < info.duration < last + 3
+    plain = (tmp_path / "a.wav").read_bytes()
+    human = [*command, f"--midi={tmp_path}/a.midi", "--tempo=2", "--expression=1"]
+    assert subprocess.run(human, capture_output=True).returncode == 0
+    assert (tmp_path / "a.wav").read_bytes() != plain
+    assert abs(soundfile.info(tmp_path / "a.wav").duration - info.duration) < 0.2
     failed = subprocess.run([*command, "--midi=nowhere.midi"], capture_output=True, text=True)
     assert (failed.returncode, failed.stderr) == (1, "error: nowhere.midi: no such file\n")
 
