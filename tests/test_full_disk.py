@@ -1,4 +1,4 @@
-"""A full disk: one clear line, nothing half-written that counts as whole, and the next run goes on."""
+"""A full disk: one clear line, nothing half-written counts as whole, the next run goes on."""
 
 import errno
 import hashlib

@@ -181,3 +181,16 @@ def test_a_linked_score_outside_its_folder_is_refused(tmp_path):
     [source] = list_sources(root)
     with pytest.raises(UserError, match="tune.ly: lies outside"):
         engrave(source.path, tmp_path / "work", source.root)
+
+
+def test_a_score_with_an_odd_name_is_engraved(tmp_path):
+    score = "\\version \"2.24.0\"\n\\score { { c'4 d' } \\layout { } \\midi { } }\n"
+    name = '-a b\'ü[x] 50% "q" $HOME `id` #1'
+    (tmp_path / "scores").mkdir()
+    (tmp_path / "work").mkdir()
+    (tmp_path / "scores" / f"{name}.ly").write_text(score)
+    [source] = list_sources(tmp_path / "scores")
+    engraving = engrave(source.path, tmp_path / "work", source.root)
+    assert source.piece == name and not engraving.errors
+    assert [len(page.heads) for page in engraving.pages] == [2] and len(engraving.midis) == 1
+    assert everything_below(tmp_path / "scores") == [f"{name}.ly"]
