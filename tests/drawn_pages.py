@@ -1,0 +1,58 @@
+"""Score pages drawn with Pillow, whose systems are known by construction."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+SHAPE = (1181, 835)
+SPACE = 7
+LEFT, RIGHT = 60, 775
+
+
+def draw_page(
+    systems: Sequence[Sequence[int]],
+    space: int = SPACE,
+    shape: tuple[int, int] = SHAPE,
+    left: int = LEFT,
+    right: int = RIGHT,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws staves with bar lines and notes.
+
+    Args:
+        systems: for each system the rows of the top lines of its staves.
+        space: staff space in pixels.
+        shape: rows and columns of the page.
+        left: first column of the staves.
+        right: last column of the staves.
+        seed: of the notes.
+
+    Returns:
+        The page, grey uint8, and the corners [systems, 4, 2] (row, column) of the systems, from
+        the top left clockwise.
+    """
+    generator = np.random.default_rng(seed)
+    image = Image.new("L", shape[::-1], 255)
+    pen = ImageDraw.Draw(image)
+    corners = []
+    for tops in systems:
+        bottom = tops[-1] + 4 * space
+        for top in tops:
+            for line in range(5):
+                pen.line((left, top + line * space, right, top + line * space), fill=0)
+            for column in range(left + 8 * space, right - 4 * space, 4 * space):
+                row = top + generator.integers(-2, 11) * space / 2
+                head = (column, row - space / 2, column + 1.3 * space, row + space / 2)
+                pen.ellipse(head, fill=0)
+                pen.line((column, row, column, row + 3.5 * space), fill=0)
+        for bar in np.linspace(left, right, 5):
+            pen.line((bar, tops[0], bar, bottom), fill=0, width=2 if bar > left else 1)
+        box = (tops[0], left, bottom + 1, right + 1)
+        corners.append([box[:2], (box[0], box[3]), box[2:], (box[2], box[1])])
+    return np.array(image), np.array(corners, float)
+
+
+def piano_page(count: int = 5, **arguments) -> tuple[np.ndarray, np.ndarray]:
+    """Draws a page with so many systems of two staves, 200 pixels apart."""
+    return draw_page([(100 + 200 * i, 170 + 200 * i) for i in range(count)], **arguments)
