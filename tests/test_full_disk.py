@@ -8,7 +8,6 @@ import sys
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from tempo_invariant.errors import UserError
 from tempo_invariant.files import DISK_FULL, atomic_write, is_disk_full, telling_full_disk
@@ -18,7 +17,13 @@ from tfrecords_tools.building import BuildOptions, PieceRecord
 from tfrecords_tools.sources import Source
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-FULL_TENSORFLOW = tf.errors.ResourceExhaustedError(None, None, "/x; No space left on device")
+
+
+def exhausted(message):
+    """Returns TensorFlow's error; builds in other processes import this module without it."""
+    import tensorflow as tf
+
+    return tf.errors.ResourceExhaustedError(None, None, message)
 
 
 def checksums(folder):
@@ -27,8 +32,8 @@ def checksums(folder):
 
 def test_what_says_that_a_disk_is_full():
     assert is_disk_full(FULL) and is_disk_full(OSError(errno.EDQUOT, "Disk quota exceeded"))
-    assert is_disk_full(FULL_TENSORFLOW)
-    out_of_memory = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+    assert is_disk_full(exhausted("/x; No space left on device"))
+    out_of_memory = exhausted("OOM when allocating tensor")
     for other in (None, out_of_memory, OSError(errno.ENOENT, "x"), UserError("x: no such file")):
         assert not is_disk_full(other)
     with pytest.raises(UserError, match=f"^out: {DISK_FULL}$"), telling_full_disk("out"):
@@ -114,7 +119,7 @@ def test_a_conversion_leaves_the_old_records_and_goes_on_later(tmp_path, monkeyp
 
     def full(self, records):
         (self.directory / "train-0").write_bytes(b"half")
-        raise FULL_TENSORFLOW
+        raise exhausted("/x; No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr(conversion._ShardWriter, "add", full)
