@@ -10,8 +10,12 @@ import time
 
 import pytest
 
+from tempo_invariant.errors import UserError
+from tests.handmade import make_piece
 from tfrecords_tools.batch import REPORT
+from tfrecords_tools.building import BuildOptions, build_piece
 from tfrecords_tools.leftovers import building_in
+from tfrecords_tools.sources import Source
 
 NOTES = {"a": "c'4 d' e' f' g' a' b' c''", "b": "e'8 g' c'' g' e' c' d' f' c'1", "c": "<c' e'>2 d'"}
 TEMPI = "--tempo=1.0,0.9"
@@ -138,6 +142,15 @@ with building_in(Path(sys.argv[1])):
     print("holding", flush=True)
     time.sleep(600)
 """
+
+
+def test_a_downloaded_piece_is_not_replaced(tmp_path):
+    folder = make_piece(tmp_path)
+    before = checksums(tmp_path)
+    source = Source(folder.name, tmp_path / "none.ly", tmp_path)
+    with pytest.raises(UserError, match="was not built here; left as it is"):
+        build_piece(source, tmp_path, BuildOptions(()))
+    assert checksums(tmp_path) == before
 
 
 def test_a_worker_ends_with_a_killed_parent(tmp_path):

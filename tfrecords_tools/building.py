@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tempo_invariant.errors import UserError
 from tempo_invariant.files import atomic_write
 from tfrecords_tools import msmd
 from tfrecords_tools.alignment import Alignment, align
@@ -119,14 +120,18 @@ def build_piece(source: Source, output: Path, options: BuildOptions) -> PieceRec
         options: what to build.
 
     Raises:
-        UserError: the score cannot be engraved or has no notes.
+        UserError: the score cannot be engraved or has no notes, or the piece is there and was not
+            built here: downloaded, that is.
     """
-    record = read_record(output / source.piece)
+    piece_dir = output / source.piece
+    if not (piece_dir / RECORD).exists() and msmd.performance_names(piece_dir):
+        raise UserError(f"{piece_dir}: is there and was not built here; left as it is")
+    record = read_record(piece_dir)
     if record is None:
         return _build_new(source, output, options)
     wanted = options.performances(source.piece)
     missing = {name: wanted[name] for name in wanted if name not in record.performances}
-    return _add_performances(output / source.piece, record, missing) if missing else record
+    return _add_performances(piece_dir, record, missing) if missing else record
 
 
 def read_record(piece_dir: Path) -> PieceRecord | None:
@@ -170,7 +175,7 @@ def _build_new(source: Source, output: Path, options: BuildOptions) -> PieceReco
         record = _record(source.piece, engraving, alignment, pages, tuple(wanted))
         _write_record(piece_dir, record)
         final = output / source.piece
-        if final.exists():  # not built here, or without a record: half of something else
+        if final.exists():  # without a record or a performance: half of something else
             shutil.rmtree(final)
         os.rename(piece_dir, final)
     return dataclasses.replace(record, build_seconds=round(time.monotonic() - started, 2))
