@@ -16,8 +16,9 @@ from tempo_invariant.geometry import BANDS, PAPER
 from tempo_invariant.schema import STRIP_ROWS
 from tempo_invariant.shard_reader import ShardReader, StoredRows
 
-MEMORY_MIB = 512
-"""Strips and spectrograms up to this size are held in memory; loading takes twice of it."""
+MEMORY_MIB = 384
+"""Strips and spectrograms up to this size are held in memory; loading takes more than twice of it,
+and with TensorFlow itself the process stays below 2 GiB."""
 
 
 @dataclass(frozen=True)
