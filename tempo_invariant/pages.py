@@ -73,9 +73,7 @@ def _read_pdf(path: Path) -> Iterator[np.ndarray]:
 
 def _read_image(path: Path) -> Iterator[np.ndarray]:
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
-            # Pillow's own limit only warns up to twice its size; ours is checked before decoding.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with _open(path) as image:
             _check_count(path, getattr(image, "n_frames", 1))
             for number, frame in enumerate(ImageSequence.Iterator(image), start=1):
                 _check_size(path, number, *frame.size)
@@ -85,6 +83,13 @@ def _read_image(path: Path) -> Iterator[np.ndarray]:
     except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path}: not a readable page image ({reason})") from error
+
+
+def _open(path: Path) -> Image.Image:
+    """Opens an image without decoding it; our own limit of its size comes before that."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(path)
 
 
 def _grey(image: Image.Image) -> np.ndarray:
