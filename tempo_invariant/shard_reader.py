@@ -5,6 +5,7 @@ is one read at a known place; what was read lately is in the operating system's 
 """
 
 import atexit
+import gc
 import os
 import threading
 import time
@@ -17,8 +18,8 @@ import tensorflow as tf
 
 from tempo_invariant.errors import UserError
 
-_QUIET_SECONDS = 0.2
-_PATIENCE_SECONDS = 5.0
+_QUIET_SECONDS = 1.0
+_PATIENCE_SECONDS = 60.0
 
 
 class ShardReader:
@@ -128,7 +129,8 @@ class _Calls:
     """Stops calls before the interpreter ends.
 
     A pipeline that is still filling its buffers calls from threads of TensorFlow, and one of them
-    that waits for an interpreter on its way out would wait for ever, and the process with it.
+    that waits for an interpreter on its way out would wait for ever, and the process with it. From
+    then on calls fail, so that the buffers are soon full (of errors) and no more calls come.
     """
 
     def __init__(self):
@@ -146,6 +148,7 @@ class _Calls:
         if not self._last:
             return
         self._ending.set()
+        gc.collect()  # ends pipelines that only a cycle of references still holds
         deadline = time.monotonic() + _PATIENCE_SECONDS
         self._last = time.monotonic()
         while time.monotonic() < min(deadline, self._last + _QUIET_SECONDS):
