@@ -144,7 +144,7 @@ def test_clipped_gradients_and_averaged_weights_are_those_of_one_replica(strateg
     single = compiled_as_in_training()
     with strategy.scope():
         double = compiled_as_in_training(synchronized=True)
-    _, gradients = loss_and_gradients(single, pairs(0))
+    _, gradients = loss_and_gradients(compiled_as_in_training(), pairs(0))
     length = np.sqrt(sum(np.sum(np.square(gradient)) for gradient in gradients))
     assert length > 2 * SETTINGS.clip_norm  # there is something to clip
     seen = []
