@@ -8,7 +8,7 @@ install: $(VENV)/installed
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable ".[build,serving,jax,test,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[build,identify,serving,jax,test,dev]"
 	touch $@
 
 test: install

@@ -12,7 +12,7 @@ import yaml
 from tempo_invariant import schema
 from tempo_invariant.errors import UserError
 from tests.handmade import PIECE, SYSTEMS, head_box, make_piece
-from tfrecords_tools import conversion, pairs
+from tfrecords_tools import conversion, msmd, pairs
 
 FONTS = ("tempo-900_YamahaGrandPiano", "tempo-1000_MuseScore_General")
 
@@ -90,6 +90,37 @@ def test_test_soundfont_is_held_out(tmp_path):
         ("test", "MuseScore_General"),
     ):
         assert {r.soundfont for r in schema.read_records(tmp_path / "out", split)} == {font}
+
+
+def test_expressive_performances_go_with_their_soundfont():
+    selection = conversion.Selection(train_soundfonts=("A",), test_soundfont="B")
+    wanted = [
+        (split, sound)
+        for split in ("train", "valid", "test")
+        for sound in ("A", "A-e1", "B", "B-e12", "A-p4-e1")
+        if selection.wants(split, f"P_tempo-900_{sound}")
+    ]
+    plain = [("train", "A"), ("valid", "A"), ("test", "B")]
+    played = [("train", "A-e1"), ("valid", "A-e1"), ("test", "B-e12")]
+    assert sorted(wanted) == sorted(plain + played)
+
+
+def test_a_spread_chord_is_one_pair_at_its_first_note():
+    def placed(frame: int, column: float, moment: float | None) -> msmd.Placement:
+        onset = {"P": msmd.Onset(frame, frame / 20, 0)}
+        head = msmd.NoteHead(0, 0, 0, 9, 7, 60, 0, moment=moment, onsets=onset)
+        return msmd.Placement(head, 1, 0, 100.0, column)
+
+    zeros = np.zeros(0)
+    performance = msmd.Performance("P", 1.0, "A", zeros, zeros, np.zeros((92, 50), np.float32))
+    chord = [placed(10, 30.0, 2.0), placed(12, 31.0, 2.0), placed(13, 60.0, 3.0)]
+    aligned = pairs.aligned_placements(performance, chord)
+    assert {f: [p.column for p in heads] for f, heads in aligned.items()} == {
+        10: [30.0, 31.0],
+        13: [60.0],
+    }
+    published = [placed(10, 30.0, None), placed(12, 31.0, None)]
+    assert list(pairs.aligned_placements(performance, published)) == [10, 12]
 
 
 def test_broken_pieces_are_reported_and_skipped(tmp_path):

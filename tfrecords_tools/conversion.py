@@ -20,7 +20,7 @@ from tempo_invariant.files import telling_full_disk
 from tempo_invariant.geometry import FRAMES_PER_SECOND
 from tfrecords_tools.beam import Runner, run_calls
 from tfrecords_tools.leftovers import building_in, exit_with_parent
-from tfrecords_tools.msmd import list_pieces, parse_performance_name
+from tfrecords_tools.msmd import list_pieces, parse_performance_name, plain_soundfont
 from tfrecords_tools.pairs import piece_records
 
 HELD_OUT_SHARE = 0.1
@@ -29,7 +29,7 @@ HELD_OUT_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Selection:
-    """Which performances go where.
+    """Which performances go where; expressive ones go with their soundfont.
 
     `test_soundfont` (if any) is all that the test split holds and never in another split;
     `train_soundfonts` (if any) are all that train and valid hold.
@@ -40,7 +40,7 @@ class Selection:
 
     def wants(self, split: str, performance: str) -> bool:
         """Whether a split takes a performance of this name."""
-        soundfont = parse_performance_name(performance)[1]
+        soundfont = plain_soundfont(parse_performance_name(performance)[1])
         if split == "test":
             return not self.test_soundfont or soundfont == self.test_soundfont
         if self.train_soundfonts and soundfont not in self.train_soundfonts:

@@ -106,6 +106,11 @@ def parse_performance_name(name: str) -> tuple[float, str]:
     return (int(match[1]) / 1000, match[2]) if match else (1.0, "unknown")
 
 
+def plain_soundfont(soundfont: str) -> str:
+    """Returns the soundfont of an expressive performance without the seed: `A` for `A-e1`."""
+    return re.sub(r"-e\d+$", "", soundfont)
+
+
 def list_pieces(msmd_dir: str | Path) -> list[str]:
     """Returns the sorted names of the pieces in an MSMD directory.
 

@@ -32,16 +32,24 @@ def aligned_placements(
 ) -> dict[int, list[Placement]]:
     """Returns the note heads that start to sound at each onset frame, by ascending frame.
 
-    Heads that continue a tie and frames outside the spectrogram are left out; the heads of a
-    frame are sorted by column.
+    A chord that is played spread counts from its first note on: heads of one musical time in one
+    system belong to the earliest frame of them. Heads that continue a tie and frames outside the
+    spectrogram are left out; the heads of a frame are sorted by column.
     """
-    frames: dict[int, list[Placement]] = {}
+    sounding = []
+    first: dict[tuple, int] = {}
     for placement in sorted(placements, key=lambda p: (p.column, p.row)):
         onset = placement.head.onsets.get(performance.name)
         if onset is None or placement.head.tied:
             continue
         if 0 <= onset.frame < performance.spectrogram.shape[1]:
-            frames.setdefault(onset.frame, []).append(placement)
+            moment = placement.head.moment
+            chord = (placement.page, placement.system, onset.frame if moment is None else moment)
+            first[chord] = min(onset.frame, first.get(chord, onset.frame))
+            sounding.append((chord, placement))
+    frames: dict[int, list[Placement]] = {}
+    for chord, placement in sounding:
+        frames.setdefault(first[chord], []).append(placement)
     return dict(sorted(frames.items()))
 
 
