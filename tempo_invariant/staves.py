@@ -19,6 +19,8 @@ _FIVE = (-2, -1, 0, 1, 2)
 """The lines of a staff, in staff spaces from the middle one."""
 
 _GAPS = (-1.5, -0.5, 0.5, 1.5)
+_LINES_AND_NEXT = (-3, *_FIVE, 3)
+_GAPS_AND_NEXT = (-3.5, -2.5, *_GAPS, 2.5, 3.5)
 
 _FAINTEST_LINE = 0.05
 """Contrast of the palest line, of 1."""
@@ -27,9 +29,9 @@ _LEAST_LINE = 0.4
 """Contrast of each line of a staff, relative to the darkest one."""
 
 _MOST_OUTSIDE = 0.7
-"""Contrast of ledger lines all along a staff, relative to its own lines."""
+"""Share of the columns in which a ledger line is there."""
 
-_LEAST_COVERAGE = 0.6
+_LEAST_COVERAGE = 0.75
 """Share of the columns in which a line is there."""
 
 _THRESHOLD = 0.4
@@ -180,14 +182,12 @@ def _trace(dark: np.ndarray, path: np.ndarray, first: int, space: float) -> Staf
     ]
     best = int(np.sum(contrasts, axis=1).argmax())
     begin, end = _densest(contrasts[best] - np.median(contrasts[best]) / 2)
-    lines, gaps = read(_FIVE, shifts[best]), read(_GAPS, shifts[best])
-    outside = read((-3, 3), shifts[best])
+    lines = read(_LINES_AND_NEXT, shifts[best])
+    gaps = read(_GAPS_AND_NEXT, shifts[best])
     part = slice(begin, end)
-    if end - begin < MIN_STAFF_SPACES * space or not _is_staff(
-        lines[:, part], gaps[:, part], outside[:, part]
-    ):
+    if end - begin < MIN_STAFF_SPACES * space or not _is_staff(lines[:, part], gaps[:, part]):
         return None
-    bar = lines.min(axis=0) > LINE_INK  # bar lines at the ends fill the gaps, too
+    bar = lines[1:-1].min(axis=0) > LINE_INK  # bar lines at the ends fill the gaps, too
     while begin > 0 and bar[begin - 1]:
         begin -= 1
     while end < len(inside) and bar[end]:
@@ -196,23 +196,25 @@ def _trace(dark: np.ndarray, path: np.ndarray, first: int, space: float) -> Staf
     return Staff(centre - 2.05 * space, low + begin, centre + 2.05 * space, low + end)
 
 
-def _is_staff(lines: np.ndarray, gaps: np.ndarray, outside: np.ndarray) -> bool:
+def _is_staff(lines: np.ndarray, gaps: np.ndarray) -> bool:
     """Tells staves from other things with five parallels: slurs and hairpins, tables, text.
 
+    One line may be missing: in worn prints lines fade that lie between two rows of pixels.
+
     Args:
-        lines: ink [5, columns] along the lines.
-        gaps: ink [4, columns] half way between them.
-        outside: ink [2, columns] where a sixth and a seventh line would be.
+        lines: ink [7, columns] along the lines, and where a sixth and a seventh would be.
+        gaps: ink [8, columns] half way between them.
     """
-    paper = gaps.mean()
-    contrasts = lines.mean(axis=1) - paper
-    if contrasts.min() < max(_LEAST_LINE * contrasts.max(), _FAINTEST_LINE):
+    inner = lines[1:-1]
+    contrasts = inner.mean(axis=1) - gaps[2:-2].mean()
+    smooth = ndimage.uniform_filter1d(inner, 3, axis=1)
+    coverage = (smooth > np.percentile(smooth, 70) / 2).mean(axis=1)
+    least = max(_LEAST_LINE * contrasts.max(), _FAINTEST_LINE)
+    if ((contrasts > least) & (coverage > _LEAST_COVERAGE)).sum() < 4:
         return False
-    if outside.mean(axis=1).max() - paper > _MOST_OUTSIDE * contrasts.mean():
-        return False
-    smooth = ndimage.uniform_filter1d(lines, 3, axis=1)
-    there = smooth > np.percentile(smooth, 70) / 2
-    return bool(there.mean(axis=1).min() > _LEAST_COVERAGE)
+    beside = (gaps[:-1] + gaps[1:]) / 2
+    alone = (lines - beside)[[0, -1]] > np.median((lines - beside)[1:-1]) / 2
+    return bool(alone.mean(axis=1).max() < _MOST_OUTSIDE)
 
 
 def _densest(gain: np.ndarray) -> tuple[int, int]:
