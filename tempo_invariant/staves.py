@@ -28,8 +28,8 @@ _FAINTEST_LINE = 0.05
 _LEAST_LINE = 0.4
 """Contrast of each line of a staff, relative to the darkest one."""
 
-_MOST_OUTSIDE = 0.7
-"""Share of the columns in which a ledger line is there."""
+_MOST_OUTSIDE = (0.5, 0.9)
+"""Share of the columns with a ledger line or beam: on one side of a staff, and on the other."""
 
 _LEAST_COVERAGE = 0.75
 """Share of the columns in which a line is there."""
@@ -214,7 +214,8 @@ def _is_staff(lines: np.ndarray, gaps: np.ndarray) -> bool:
         return False
     beside = (gaps[:-1] + gaps[1:]) / 2
     alone = (lines - beside)[[0, -1]] > np.median((lines - beside)[1:-1]) / 2
-    return bool(alone.mean(axis=1).max() < _MOST_OUTSIDE)
+    fewer, more = sorted(alone.mean(axis=1))
+    return bool(fewer < _MOST_OUTSIDE[0] and more < _MOST_OUTSIDE[1])
 
 
 def _densest(gain: np.ndarray) -> tuple[int, int]:

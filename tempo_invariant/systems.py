@@ -73,11 +73,24 @@ def _measure(page: np.ndarray) -> _Measured:
     if abs(degrees) < _LEAST_SKEW_DEGREES:
         degrees = 0.0
     straight = turn_back(dark, degrees)
+    space, staves = _most_staves(straight)
+    if space is None:
+        return _Measured(dark, scale, 0.0, None, [])
+    return _Measured(straight, scale, degrees, space, staves)
+
+
+def _most_staves(straight: np.ndarray) -> tuple[float | None, list[Staff]]:
+    """Returns the staff space with which the longest staves are found, and these."""
+    best: tuple[float | None, list[Staff]] = (None, [])
+    longest = 0.0
     for space in staff_spaces(straight):
         staves = find_staves(straight, space)
-        if staves:
-            return _Measured(straight, scale, degrees, space, staves)
-    return _Measured(dark, scale, 0.0, None, [])
+        length = sum(staff.right - staff.left for staff in staves)
+        if length > longest:
+            best, longest = (space, staves), length
+        if len(best[1]) > 2:  # no doubt
+            break
+    return best
 
 
 @dataclass(frozen=True)
