@@ -29,8 +29,8 @@ demo: install
 	$(BIN)/python -m tfrecords_tools.build_msmd --scores=sample --output=demo/msmd --tempo=0.9,1.0,1.1
 	$(BIN)/python -m tfrecords_tools.convert --msmd=demo/msmd --output=demo/records
 	$(BIN)/python -m tempo_invariant.train --flagfile=bl_at.flags --data=demo/records --output=demo/run \
-		--filters=12,24,48,48 --schedule=cosine --total_pairs=16000 --warmup_pairs=2000 \
-		--epoch_pairs=4000 --validation_pairs=300 --level_db=12
+		--filters=12,24,48,48 --schedule=cosine --total_pairs=24000 --warmup_pairs=2000 \
+		--epoch_pairs=4000 --validation_pairs=300
 	$(BIN)/python -m tempo_invariant.refine --run=demo/run --pairs=3000
 	$(BIN)/python -m tempo_invariant.evaluate --run=demo/run --split=train --candidates=500
 	$(BIN)/python -m tempo_invariant.export --run=demo/run --output=demo/export
