@@ -148,6 +148,7 @@ def test_rounds_halve_the_rate_and_go_back_to_the_best_weights(data, tmp_path, m
     assert checkpoint["optimizer/vars/0"] == 5 * 4
 
 
+@pytest.mark.slow
 def test_backends_continue_each_others_runs(data, tmp_path):
     """TensorFlow trains an epoch, JAX goes on from its weights and moments, TensorFlow again."""
     output = tmp_path / "run"

@@ -161,6 +161,7 @@ def test_averages_of_the_weights_are_published(our_run, data):
     assert any((one != other).any() for one, other in zip(averages, newest, strict=True))
 
 
+@pytest.mark.slow
 def test_averages_are_resumed(our_run, data, tmp_path, monkeypatch):
     commit = Checkpoints._commit
 
