@@ -31,8 +31,11 @@ _LEAST_LINE = 0.4
 _MOST_OUTSIDE = (0.5, 0.9)
 """Share of the columns with a ledger line or beam: on one side of a staff, and on the other."""
 
-_LEAST_COVERAGE = 0.75
-"""Share of the columns in which a line is there."""
+_LEAST_COVERAGE = (0.75, 0.9)
+"""Share of the columns in which a line is there: where no text can be, and where it can."""
+
+_TEXT_SPACE = 9.0
+"""Lines of text are not closer, in pixels, and far thicker than staff lines as far apart."""
 
 _THRESHOLD = 0.4
 """A staff gains where five lines are darker than this (usual ones are 1) and loses elsewhere."""
@@ -68,9 +71,19 @@ def find_staves(dark: np.ndarray, space: float) -> list[Staff]:
         space: staff space in pixels.
     """
     match = _comb(blocks(dark, BLOCK), space)
-    traced = (_trace(dark, path, first, space) for first, path in _paths(match, space))
-    staves = [staff for staff in traced if staff is not None]
+    staves: list[Staff] = []
+    for first, path in _paths(match, space):
+        staff = _trace(dark, path, first, space)
+        if staff is not None and not any(_touch(staff, other, space) for other in staves):
+            staves.append(staff)
     return sorted(_merge(staves, space), key=lambda staff: staff.top)
+
+
+def _touch(one: Staff, other: Staff, space: float) -> bool:
+    """Tells whether one staff is too near to another: ledger lines above it, say."""
+    rows = max(one.top, other.top) - min(one.bottom, other.bottom)
+    columns = min(one.right, other.right) - max(one.left, other.left)
+    return rows < space and columns > space
 
 
 def _comb(profile: np.ndarray, space: float) -> np.ndarray:
@@ -185,8 +198,16 @@ def _trace(dark: np.ndarray, path: np.ndarray, first: int, space: float) -> Staf
     lines = read(_LINES_AND_NEXT, shifts[best])
     gaps = read(_GAPS_AND_NEXT, shifts[best])
     part = slice(begin, end)
-    if end - begin < MIN_STAFF_SPACES * space or not _is_staff(lines[:, part], gaps[:, part]):
+    if end - begin < MIN_STAFF_SPACES * space or not _is_staff(
+        lines[:, part], gaps[:, part], _LEAST_COVERAGE[space > _TEXT_SPACE]
+    ):
         return None
+    if space > _TEXT_SPACE:
+        paper, ink = gaps[2:-2, part].mean(), lines[1:-1, part].mean()
+        for side in (0.2, 0.33):
+            near = read([k + sign * side for k in _FIVE for sign in (-1, 1)], shifts[best])
+            if near[:, part].mean() - paper > 0.7 * (ink - paper):
+                return None
     bar = lines[1:-1].min(axis=0) > LINE_INK  # bar lines at the ends fill the gaps, too
     while begin > 0 and bar[begin - 1]:
         begin -= 1
@@ -196,7 +217,7 @@ def _trace(dark: np.ndarray, path: np.ndarray, first: int, space: float) -> Staf
     return Staff(centre - 2.05 * space, low + begin, centre + 2.05 * space, low + end)
 
 
-def _is_staff(lines: np.ndarray, gaps: np.ndarray) -> bool:
+def _is_staff(lines: np.ndarray, gaps: np.ndarray, least_coverage: float) -> bool:
     """Tells staves from other things with five parallels: slurs and hairpins, tables, text.
 
     One line may be missing: in worn prints lines fade that lie between two rows of pixels.
@@ -204,13 +225,14 @@ def _is_staff(lines: np.ndarray, gaps: np.ndarray) -> bool:
     Args:
         lines: ink [7, columns] along the lines, and where a sixth and a seventh would be.
         gaps: ink [8, columns] half way between them.
+        least_coverage: share of the columns in which a line must be there.
     """
     inner = lines[1:-1]
     contrasts = inner.mean(axis=1) - gaps[2:-2].mean()
     smooth = ndimage.uniform_filter1d(inner, 3, axis=1)
     coverage = (smooth > np.percentile(smooth, 70) / 2).mean(axis=1)
     least = max(_LEAST_LINE * contrasts.max(), _FAINTEST_LINE)
-    if ((contrasts > least) & (coverage > _LEAST_COVERAGE)).sum() < 4:
+    if ((contrasts > least) & (coverage > least_coverage)).sum() < 4:
         return False
     beside = (gaps[:-1] + gaps[1:]) / 2
     alone = (lines - beside)[[0, -1]] > np.median((lines - beside)[1:-1]) / 2
