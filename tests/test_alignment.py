@@ -8,6 +8,7 @@ import pytest
 
 from tempo_invariant.errors import UserError
 from tfrecords_tools.alignment import align
+from tfrecords_tools.music import Note
 from tfrecords_tools.svg import DrawnHead
 
 BOX = (0.0, 0.0, 10.0, 8.0)
@@ -89,7 +90,7 @@ def test_repeats_that_the_midi_plays_out_are_played_from_the_page_once(tmp_path)
     result = align(heads, [midi])
     assert result.from_midi == 0
     assert len(result.music.notes) == 7
-    assert result.music.notes[4] == (1536, 64, 768)  # the tied head prolongs the one before
+    assert result.music.notes[4] == Note(1536, 64, 768)  # the tied head prolongs the one before
     assert result.music.tempo[0].microseconds == 400_000
     marked = align(heads, [midi], [(0, Fraction(0), Fraction(30))])  # 30 wholes, 120 quarters
     assert marked.music.tempo[0].microseconds == 500_000
