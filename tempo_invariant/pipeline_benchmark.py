@@ -14,8 +14,6 @@ flags.DEFINE_enum("split", "train", ["train", "valid", "test"], "Which pieces.")
 flags.DEFINE_integer("batch_size", 100, "Pairs a batch.", 1)
 flags.DEFINE_multi_integer("frames", [84, 168], "Length of an excerpt (may be repeated).", 1)
 flags.DEFINE_integer("pairs", 20_000, "Pairs to measure on, after a warm-up of a tenth.", 1)
-flags.DEFINE_float("stretch", 2.0, "Stretching of time where everything is varied.", 1)
-flags.DEFINE_float("level_db", 12.0, "Variation of the level where everything is varied.", 0)
 flags.DEFINE_integer("sampled", 500_000, "Draws that the test of even sampling counts.", 1)
 flags.DEFINE_float(
     "memory_mib", None, "Read a larger split from its shards; default: as in training.", 0
@@ -33,7 +31,7 @@ def main() -> None:
     from tempo_invariant.files import atomic_write
 
     values = flags.FLAGS.flag_values_dict()
-    names = ("data", "split", "batch_size", "frames", "pairs", "stretch", "level_db", "sampled")
+    names = ("data", "split", "batch_size", "frames", "pairs", "sampled")
     report = pipeline_measurement.measure(
         **{name: values[name] for name in (*names, "memory_mib", "seed")}
     )

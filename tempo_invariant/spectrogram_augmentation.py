@@ -2,11 +2,13 @@
 
 Pure functions of a batch and of random numbers, in TensorFlow, for `tf.data`. What a microphone
 and a room do to a sound is done to the magnitudes or to the power of its bands, which is cheap and
-near enough to teach a model not to care; a test of robustness takes the real thing.
+near enough to teach a model not to care; a test of robustness takes the real thing. XLA compiles
+what goes over a spectrogram many times.
 
 Names of axes: spectrograms are frame-major here, `[batch, frames, bands]`, as records hold them.
 """
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -44,6 +46,7 @@ class SpectrogramAugmentation:
         noise_snr_db: a noise floor, white to brown, at a ratio between this and 60 dB; 0: none.
         mask_frames: up to so many frames in a row are silent.
         mask_bands: up to so many bands in a row are silent.
+        varied_share: share of the excerpts that all this is done to; the others stay as they are.
 
     Raises:
         UserError: a value is out of range.
@@ -55,11 +58,13 @@ class SpectrogramAugmentation:
     noise_snr_db: float = 0.0
     mask_frames: int = 0
     mask_bands: int = 0
+    varied_share: float = 0.5
 
     def __post_init__(self):
-        for name, value in vars(self).items():
+        for field in dataclasses.fields(SpectrogramAugmentation):
+            value = getattr(self, field.name)
             if value < 0:
-                raise UserError(f"{name} must not be negative, not {value}")
+                raise UserError(f"{field.name} must not be negative, not {value}")
         if self.tuning_cents > 60:
             raise UserError(f"tuning_cents must be at most 60, not {self.tuning_cents}")
         if self.noise_snr_db > CLEAREST_DB:
@@ -68,51 +73,75 @@ class SpectrogramAugmentation:
             )
         if self.mask_bands > BANDS:
             raise UserError(f"mask_bands must be at most {BANDS}, not {self.mask_bands}")
+        if self.varied_share > 1:
+            raise UserError(f"varied_share must be at most 1, not {self.varied_share}")
 
-    def __bool__(self):
-        return any(vars(self).values())
+    @property
+    def varies_spectrograms(self) -> bool:
+        """Whether there is anything for `vary` to do."""
+        names = {field.name for field in dataclasses.fields(SpectrogramAugmentation)}
+        ways = any(getattr(self, name) for name in names - {"varied_share"})
+        return ways and self.varied_share > 0
 
 
 def vary(
     spectrogram: tf.Tensor, augmentation: SpectrogramAugmentation, seed: tf.Tensor
 ) -> tf.Tensor:
-    """Varies every excerpt of a batch in its own way.
+    """Varies a share of the excerpts of a batch, each in its own way: the first ones.
 
     Args:
-        spectrogram: log10(1 + magnitude), float32 `[batch, frames, bands]`.
+        spectrogram: log10(1 + magnitude), float32 `[batch, frames, bands]`; batch is known.
         augmentation: what to do, and how far.
         seed: two integers; the same ones give the same variation.
 
     Returns:
         float32 `[batch, frames, bands]`.
     """
-    if not augmentation:
+    if not augmentation.varies_spectrograms:
         return spectrogram
-    batch = tf.shape(spectrogram)[0]
+    batch = round(augmentation.varied_share * spectrogram.shape[0])
+    spectrogram, rest = spectrogram[:batch], spectrogram[batch:]
     seeds = iter(tf.unstack(tf.random.experimental.stateless_split(seed, 8)))
 
     def uniform(low: float, high: float, *shape: int) -> tf.Tensor:
         return tf.random.stateless_uniform([batch, *shape], next(seeds), low, high)
 
+    tuning, longest = augmentation.tuning_cents, augmentation.reverberation_seconds
+    gain, noise_db = augmentation.equalization_db, augmentation.noise_snr_db
+    draws: dict[str, tuple] = {}
+    if tuning:
+        draws["tuning"] = (uniform(-tuning, tuning),)
+    if longest:
+        draws["room"] = uniform(0.05 * longest, longest), uniform(DRIEST_DB, WETTEST_DB)
+    if gain:
+        draws["equalizer"] = (uniform(-gain, gain, EQUALIZER_KNOTS),)
+    if noise_db:
+        noise = steady_noise(batch, spectrogram.shape[1], next(seeds))
+        draws["noise"] = noise, uniform(noise_db, CLEAREST_DB), uniform(STEEPEST_DB, 0.0)
+    if augmentation.mask_frames or augmentation.mask_bands:
+        draws["mask"] = (uniform(0.0, 1.0, 4),)
+    return tf.concat([_varied(spectrogram, draws, augmentation), rest], axis=0)
+
+
+@tf.function(jit_compile=True)
+def _varied(
+    spectrogram: tf.Tensor, draws: dict[str, tuple], augmentation: SpectrogramAugmentation
+) -> tf.Tensor:
+    """Does to a spectrogram `[batch, frames, bands]` what was drawn for it."""
     ten = math.log(10.0)
     values = tf.exp(spectrogram * ten) - 1.0
-    if augmentation.tuning_cents:
-        reach = augmentation.tuning_cents
-        values = shift_tuning(values, uniform(-reach, reach))
+    if "tuning" in draws:
+        values = shift_tuning(values, *draws["tuning"])
     power = tf.square(values)
-    if augmentation.reverberation_seconds:
-        longest = augmentation.reverberation_seconds
-        seconds, wet_db = uniform(0.05 * longest, longest), uniform(DRIEST_DB, WETTEST_DB)
-        power = reverberate(power, seconds, wet_db, longest)
-    if augmentation.equalization_db:
-        reach = augmentation.equalization_db
-        power = equalize(power, uniform(-reach, reach, EQUALIZER_KNOTS))
-    if augmentation.noise_snr_db:
-        snr_db = uniform(augmentation.noise_snr_db, CLEAREST_DB)
-        power = add_noise(power, snr_db, uniform(STEEPEST_DB, 0.0), next(seeds))
-    if augmentation.mask_frames or augmentation.mask_bands:
+    if "room" in draws:
+        power = reverberate(power, *draws["room"], augmentation.reverberation_seconds)
+    if "equalizer" in draws:
+        power = equalize(power, *draws["equalizer"])
+    if "noise" in draws:
+        power = add_noise(power, *draws["noise"])
+    if "mask" in draws:
         sizes = augmentation.mask_frames, augmentation.mask_bands
-        power = mask(power, sizes, uniform(0.0, 1.0, 4))
+        power = mask(power, sizes, *draws["mask"])
     return tf.math.log(1.0 + tf.sqrt(power)) / ten
 
 
@@ -183,24 +212,19 @@ def equalize(power: tf.Tensor, gains_db: tf.Tensor) -> tf.Tensor:
     return power * tf.pow(10.0, tf.matmul(gains_db, weights) / 10)[:, None, :]
 
 
-def add_noise(
-    power: tf.Tensor, snr_db: tf.Tensor, slope_db: tf.Tensor, seed: tf.Tensor
-) -> tf.Tensor:
-    """Adds a stationary noise floor.
+def steady_noise(batch: int, frames: int, seed: tf.Tensor) -> tf.Tensor:
+    """Draws white noise as the front end hears it: power around a mean of 1 in every band.
 
-    Noise of all excerpts is cut from one stretch that is four times as long as one of them.
+    The noise of all excerpts is cut from one stretch that is four times as long as one of them.
 
     Args:
-        power: squared magnitudes, `[batch, frames, bands]`.
-        snr_db: mean power of the excerpt relative to that of the noise, `[batch]`; in the
-            spectrogram, not in the waveform. Silence gets no noise.
-        slope_db: power of the noise, in dB an octave, `[batch]`; 0 is white.
+        batch: number of excerpts.
+        frames: length of one.
         seed: two integers.
 
     Returns:
-        `[batch, frames, bands]`.
+        Squared magnitudes, `[batch, frames, bands]`.
     """
-    batch, frames, _ = tf.unstack(tf.shape(power))
     seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
     # The mean of n independent Rayleigh magnitudes varies by 0.52 / sqrt(n) of itself.
     spread = 0.5227 * tf.sqrt(tf.reduce_sum(tf.square(audio.filterbank()), axis=0))
@@ -208,7 +232,24 @@ def add_noise(
     pool = tf.square(1.0 + spread * pool) / (1.0 + tf.square(spread))
     last = (_NOISE_POOL - 1) * frames
     first = tf.random.stateless_uniform([batch], seeds[1], 0, last, tf.int32)
-    noise = tf.gather(pool, first[:, None] + tf.range(frames))
+    return tf.gather(pool, first[:, None] + tf.range(frames))
+
+
+def add_noise(
+    power: tf.Tensor, noise: tf.Tensor, snr_db: tf.Tensor, slope_db: tf.Tensor
+) -> tf.Tensor:
+    """Adds a stationary noise floor.
+
+    Args:
+        power: squared magnitudes, `[batch, frames, bands]`.
+        noise: white noise of the same shape, from `steady_noise`.
+        snr_db: mean power of the excerpt relative to that of the noise, `[batch]`; in the
+            spectrogram, not in the waveform. Silence gets no noise.
+        slope_db: power of the noise, in dB an octave, `[batch]`; 0 is white.
+
+    Returns:
+        `[batch, frames, bands]`.
+    """
     hertz = audio.band_edges()[1:-1] * (SAMPLE_RATE / FRAME_SIZE)
     octaves = np.log2(hertz / hertz.mean()).astype(np.float32)
     colour = tf.pow(10.0, slope_db[:, None] * octaves / 10)

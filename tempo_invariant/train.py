@@ -76,6 +76,13 @@ flags.DEFINE_bool("soundfont", True, "Use all soundfonts, else the first.")
 flags.DEFINE_bool("ink", True, "Use all inks, else the first.")
 flags.DEFINE_float("stretch", 1.0, "Stretch time by up to this factor; 1: off.", 1)
 flags.DEFINE_float("level_db", 0.0, "Change the level by up to this; 0: off.", 0)
+flags.DEFINE_float("tuning_cents", 0.0, "Change the tuning by up to this; 0: off.", 0, 60)
+flags.DEFINE_float("reverberation_seconds", 0.0, "Add a room that rings this long; 0: off.", 0)
+flags.DEFINE_float("equalization_db", 0.0, "Change the balance of bands by up to this; 0: off.", 0)
+flags.DEFINE_float("noise_snr_db", 0.0, "Add noise down to this ratio; 0: off.", 0, 60)
+flags.DEFINE_integer("mask_frames", 0, "Silence up to so many frames in a row.", 0)
+flags.DEFINE_integer("mask_bands", 0, "Silence up to so many bands in a row.", 0)
+flags.DEFINE_float("varied_share", 0.5, "Excerpts that the six above vary, as a share.", 0, 1)
 
 for _name in ("filters", "attention_filters"):
     flags.register_validator(
@@ -83,7 +90,8 @@ for _name in ("filters", "attention_filters"):
     )
 
 AUGMENTATION = ["scale", "shift_pixels", "onset_frames", "tempo", "soundfont", "ink"]
-AUGMENTATION += ["stretch", "level_db"]
+AUGMENTATION += ["stretch", "level_db", "tuning_cents", "reverberation_seconds", "equalization_db"]
+AUGMENTATION += ["noise_snr_db", "mask_frames", "mask_bands", "varied_share"]
 
 
 def main() -> None:

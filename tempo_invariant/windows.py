@@ -16,15 +16,17 @@ from tempo_invariant.corpus import Corpus
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import BANDS, REDUCTION, SHEET_HEIGHT, SHEET_WIDTH
 from tempo_invariant.schema import STRIP_ROWS
+from tempo_invariant.spectrogram_augmentation import SpectrogramAugmentation, vary
 
 _TOP = (STRIP_ROWS - SHEET_HEIGHT) // 2
 
 
 @dataclass(frozen=True)
-class Augmentation:
+class Augmentation(SpectrogramAugmentation):
     """How training pairs are varied; the defaults are the published variations.
 
     Attributes:
+        tuning_cents: see `SpectrogramAugmentation` for this one and the others not listed here.
         scale: the strip is scaled by a factor drawn uniformly from 1 - scale to 1 + scale.
         shift_pixels: the snippet moves up or down by at most this many page pixels.
         onset_frames: the excerpt moves by at most this many frames.
@@ -46,6 +48,7 @@ class Augmentation:
     level_db: float = 0.0
 
     def __post_init__(self):
+        super().__post_init__()
         if not 0 <= self.scale < 1:
             raise UserError(f"scale must be at least 0 and below 1, not {self.scale}")
         if self.stretch < 1:
@@ -55,7 +58,9 @@ class Augmentation:
                 raise UserError(f"{name} must not be negative, not {getattr(self, name)}")
 
 
-NO_AUGMENTATION = Augmentation(0.0, 0, 0, tempo=False, soundfont=False, ink=False)
+NO_AUGMENTATION = Augmentation(
+    scale=0.0, shift_pixels=0, onset_frames=0, tempo=False, soundfont=False, ink=False
+)
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,10 @@ class Draw:
         self.calls.append(None)
         stream = tf.cast(self.step, tf.int64) * 16 + len(self.calls)
         return tf.stack([tf.constant(self.seed, tf.int64), stream])
+
+    def seeds(self) -> tf.Tensor:
+        """Returns a seed of two integers for what draws by itself."""
+        return self._key()
 
     def integers(self, low: int, high: tf.Tensor | int) -> tf.Tensor:
         """Returns int32 [batch] from low to high - 1, where high is a number or one per pair."""
@@ -196,19 +205,35 @@ def cut_audio(
     """Cuts float32 [batch, 92, frames]; the onset is frame frames // 2."""
     offsets = tf.range(frames) - frames // 2
     if draw is None or augmentation.stretch == 1:
-        audio = tf.cast(spectrograms.gather(onset[:, None] + offsets), tf.float32)
+        before, after = spectrograms.gather(onset[:, None] + offsets), None
+        share = None
     else:
         reach = math.log(augmentation.stretch)
         step = tf.exp(-draw.uniform(-reach, reach))
         exact = tf.cast(offsets, tf.float32) * step[:, None]
-        before = tf.floor(exact)
-        first = onset[:, None] + tf.cast(before, tf.int32)
-        low, high = (tf.cast(spectrograms.gather(first + i), tf.float32) for i in (0, 1))
-        audio = low + (exact - before)[..., None] * (high - low)
+        first = onset[:, None] + tf.cast(tf.floor(exact), tf.int32)
+        before, after = (spectrograms.gather(first + i) for i in (0, 1))
+        share = exact - tf.floor(exact)
+    gain = None
     if draw is not None and augmentation.level_db:
         level = draw.uniform(-augmentation.level_db, augmentation.level_db)
-        audio = _amplified(audio, 10.0 ** (level[:, None, None] / 20))
+        gain = 10.0 ** (level / 20)
+    audio = _between(before, after, share, gain)
+    if draw is not None and augmentation.varies_spectrograms:
+        audio = tf.ensure_shape(audio, [draw.batch_size, frames, BANDS])
+        audio = vary(audio, augmentation, draw.seeds())
     return tf.transpose(audio, [0, 2, 1])
+
+
+@tf.function(jit_compile=True)
+def _between(
+    before: tf.Tensor, after: tf.Tensor | None, share: tf.Tensor | None, gain: tf.Tensor | None
+) -> tf.Tensor:
+    """Returns float32 [batch, frames, bands], between two gathers of frames and at a gain."""
+    audio = tf.cast(before, tf.float32)
+    if after is not None and share is not None:
+        audio += share[..., None] * (tf.cast(after, tf.float32) - audio)
+    return audio if gain is None else _amplified(audio, gain[:, None, None])
 
 
 def _amplified(audio: tf.Tensor, gain: tf.Tensor) -> tf.Tensor:

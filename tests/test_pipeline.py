@@ -192,7 +192,15 @@ def test_pairs_are_drawn_uniformly(several):
 
 def test_starts_again_at_any_step(several):
     corpus, _ = several
-    everything = Augmentation(stretch=1.5, level_db=6)
+    everything = Augmentation(
+        stretch=1.5,
+        level_db=6,
+        tuning_cents=20,
+        reverberation_seconds=0.5,
+        equalization_db=6,
+        noise_snr_db=10,
+        mask_frames=4,
+    )
     whole = batches(pipeline.train_dataset(corpus, 16, T, everything, seed=7), 6)
     rest = batches(pipeline.train_dataset(corpus, 16, T, everything, seed=7, start_step=4), 2)
     other = batches(pipeline.train_dataset(corpus, 16, T, everything, seed=8), 1)

@@ -1,5 +1,7 @@
 """Each variation against what it says it does, and all of them together."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -15,6 +17,7 @@ ALL = augmentation.SpectrogramAugmentation(
     noise_snr_db=10,
     mask_frames=8,
     mask_bands=6,
+    varied_share=1.0,
 )
 
 
@@ -87,7 +90,8 @@ def test_equaliser_passes_through_its_gains_and_stays_between_them(rng):
 def test_noise_has_its_level_and_its_colour(rng):
     power = np.square(music(rng, batch=2, frames=400))
     snr_db, slope_db = np.float32([10, 20]), np.float32([0, -6])
-    noise = augmentation.add_noise(power, snr_db, slope_db, [1, 2]).numpy() - power
+    drawn = augmentation.steady_noise(2, 400, [1, 2])
+    noise = augmentation.add_noise(power, drawn, snr_db, slope_db).numpy() - power
     ratio_db = 10 * np.log10(power.mean(axis=(1, 2)) / noise.mean(axis=(1, 2)))
     np.testing.assert_allclose(ratio_db, snr_db, atol=0.1)
     bands_db = 10 * np.log10(noise.mean(axis=1))
@@ -95,9 +99,7 @@ def test_noise_has_its_level_and_its_colour(rng):
     slopes = [np.polyfit(octaves, line, 1)[0] for line in bands_db]
     np.testing.assert_allclose(slopes, slope_db, atol=0.1)
     silence = np.zeros_like(power)
-    np.testing.assert_array_equal(
-        augmentation.add_noise(silence, snr_db, slope_db, [1, 2]), silence
-    )
+    np.testing.assert_array_equal(augmentation.add_noise(silence, drawn, snr_db, slope_db), silence)
 
 
 def test_noise_varies_as_the_front_end_hears_it(rng):
@@ -105,7 +107,8 @@ def test_noise_varies_as_the_front_end_hears_it(rng):
     heard = 10 ** audio.spectrogram(rng.normal(0, 0.1, 40 * geometry.SAMPLE_RATE)).numpy() - 1
     wanted = heard.std(axis=1) / heard.mean(axis=1)
     power = np.full((1, 800, geometry.BANDS), 1e-9, "float32")
-    noisy = augmentation.add_noise(power, np.float32([-60]), np.float32([0]), [0, 1])
+    drawn = augmentation.steady_noise(1, 800, [0, 1])
+    noisy = augmentation.add_noise(power, drawn, np.float32([-60]), np.float32([0]))
     found = np.sqrt(noisy[0].numpy()).std(axis=0) / np.sqrt(noisy[0].numpy()).mean(axis=0)
     # Neighbouring bins of a windowed frame are not independent: a little too steady.
     assert 0.6 < np.median(found / wanted) < 1.1
@@ -141,16 +144,25 @@ def test_everything_together_is_fixed_by_the_seed_and_finite(rng):
     assert all(np.abs(found[0] - found[k]).max() > 0.01 for k in (1, 2, 3))
 
 
+def test_a_share_is_varied_and_the_rest_is_left_alone(rng):
+    spectrogram = tf.constant(np.log10(1 + music(rng, batch=10)))
+    found = augmentation.vary(spectrogram, dataclasses.replace(ALL, varied_share=0.3), [1, 2])
+    changed = np.abs(found - spectrogram).max(axis=(1, 2)) > 0.01
+    np.testing.assert_array_equal(changed, np.arange(10) < 3)
+    none = dataclasses.replace(ALL, varied_share=0.0)
+    assert augmentation.vary(spectrogram, none, [1, 2]) is spectrogram
+
+
 def test_nothing_is_done_without_settings(rng):
     spectrogram = tf.constant(np.log10(1 + music(rng)))
     nothing = augmentation.SpectrogramAugmentation()
-    assert not nothing
+    assert not nothing.varies_spectrograms
     assert augmentation.vary(spectrogram, nothing, [0, 0]) is spectrogram
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("tuning_cents", 61), ("noise_snr_db", 70), ("mask_bands", 93), ("equalization_db", -1)],
+    [("tuning_cents", 61), ("noise_snr_db", 70), ("mask_bands", 93), ("varied_share", 2)],
 )
 def test_values_out_of_range_are_named(name, value):
     with pytest.raises(UserError, match=f"{name} must .* not {value}"):
