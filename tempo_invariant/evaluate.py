@@ -4,33 +4,39 @@ from pathlib import Path
 
 from absl import flags
 
-from tempo_invariant import commands
+from tempo_invariant import commands, pretrained
 
 USAGE = """Ranks pairs of a split in both directions, with 95 % intervals over pieces.
 
     python -m tempo_invariant.evaluate --run=runs/bl_at --split=test --candidates=2000
+    python -m tempo_invariant.evaluate --pretrained=bl_at --data=data/records --candidates=10000
 """
 
-flags.DEFINE_string("run", None, "Directory of the run.", required=True)
+pretrained.define_flags()
 flags.DEFINE_string("data", None, "Directory of records; default: what the run was trained on.")
 flags.DEFINE_enum("split", "test", ["train", "valid", "test"], "Which pieces.")
 flags.DEFINE_integer("candidates", 2_000, "Pairs to rank, at even spacing.", 1)
 flags.DEFINE_string("soundfont", None, "Soundfont of the performances; default: the first.")
 flags.DEFINE_float("tempo", 1.0, "Tempo of the performances; 1 is as notated.", 0)
-flags.DEFINE_string("weights", None, "best, refined or a file; default: refined if there.")
 flags.DEFINE_integer("seed", 0, "Of the bootstrap.")
-flags.DEFINE_string("output", None, "JSON file; default: RUN/evaluation-....json.")
+flags.DEFINE_string(
+    "output", None, "JSON file; default: RUN/evaluation-....json, of a shipped model ./NAME-...."
+)
 
 
 def main() -> None:
     """Evaluates, prints the table and writes the JSON."""
+    values = flags.FLAGS.flag_values_dict()
+    run = pretrained.chosen_run()
     from tempo_invariant import evaluation
 
-    names = ("run", "data", "split", "candidates", "soundfont", "tempo", "weights", "seed")
-    values = flags.FLAGS.flag_values_dict()
-    report = evaluation.evaluate(**{name: values[name] for name in names})
-    print(evaluation.table(report))
+    names = ("data", "split", "candidates", "soundfont", "tempo", "weights", "seed")
+    report = evaluation.evaluate(run, **{name: values[name] for name in names})
     output = Path(values["output"] or evaluation.default_output(report))
+    if values["pretrained"]:
+        report["run"] = pretrained.label(run)
+        output = Path(values["output"] or f"{values['pretrained']}-{output.name}")
+    print(evaluation.table(report))
     evaluation.write_report(report, output)
     print(f"written to {output}")
 

@@ -11,7 +11,7 @@ import numpy as np
 import tqdm
 
 from tempo_invariant import metrics, pipeline, run_directory
-from tempo_invariant.files import atomic_write
+from tempo_invariant.files import atomic_write, sha256
 from tempo_invariant.model import multiply_adds, parameters, size_line
 
 BATCH_SIZE = 100
@@ -89,6 +89,7 @@ def evaluate(
     return {
         "run": str(run),
         "weights": chosen.name,
+        "weights_sha256": sha256(chosen),
         "data": str(data),
         "split": split,
         "soundfont": soundfont,
@@ -135,16 +136,17 @@ def table(report: dict[str, Any]) -> str:
     )
     rows = [["", *COLUMNS.values()]]
     for direction, values in report["results"].items():
-        rows.append([direction, *(_cell(name, values[name]) for name in COLUMNS)])
+        rows.append([direction, *(cell(name, values[name]) for name in COLUMNS)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
     return "\n".join([title, *lines])
 
 
-def _cell(name: str, values: Sequence[float]) -> str:
+def cell(name: str, values: Sequence[float]) -> str:
+    """A metric and its interval as text: R@k in per cent, the interval in brackets."""
     if name in PERCENT:
         value, low, high = (f"{100 * number:.1f}" for number in values)
     elif name == "mrr":

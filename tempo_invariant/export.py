@@ -4,20 +4,20 @@ import os
 
 from absl import flags
 
-from tempo_invariant import commands
+from tempo_invariant import commands, pretrained
 from tempo_invariant.errors import UserError
 
 USAGE = """Writes a run as a SavedModel for TensorFlow Serving, and checks it after reloading.
 
     python -m tempo_invariant.export --run=runs/bl_at --output=exports/tempo_invariant
+    python -m tempo_invariant.export --pretrained=bl_at_lc --output=exports/tempo_invariant
 """
 
-flags.DEFINE_string("run", None, "Directory of the run.", required=True)
+pretrained.define_flags()
 flags.DEFINE_string(
     "output", None, "Directory of the versions; its name is the model's name.", required=True
 )
 flags.DEFINE_integer("version", None, "Number of this version; default: the next one.", 1)
-flags.DEFINE_string("weights", None, "best, refined or a file; default: refined if there.")
 
 
 def main() -> None:
@@ -26,11 +26,12 @@ def main() -> None:
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     if backend != "tensorflow":
         raise UserError(f"export needs the TensorFlow backend, and KERAS_BACKEND is {backend!r}")
+    run = pretrained.chosen_run()
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # so that both sides of the check compute alike
     from tempo_invariant import run_directory, saved_model
 
-    experiment = run_directory.load_experiment(values["run"])
-    model = run_directory.load_model(values["run"], values["weights"])
+    experiment = run_directory.load_experiment(run)
+    model = run_directory.load_model(run, values["weights"])
     exported = saved_model.export(model, experiment.to_json(), values["output"], values["version"])
     print(
         f"{exported.path} (largest difference after reloading: {exported.largest_difference:.1e})"
