@@ -17,6 +17,7 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.files import atomic_write
 from tempo_invariant.metrics import CUTOFFS, retrieval_metrics
 from tempo_invariant.model import audio_encoder
+from tempo_invariant.run_directory import read_history as read_history
 
 MONITORED = "val_mrr"
 """The logged value by which epochs are compared; higher is better."""
@@ -313,14 +314,3 @@ class Report(keras.callbacks.Callback):
             f"rate {line['learning_rate']:.2g}  {line['pairs_per_second']:.0f} pairs/s  "
             f"{note.get(self.patience.action, '')}".rstrip()
         )
-
-
-def read_history(path: Path) -> list[dict[str, Any]]:
-    """Reads `history.jsonl`; a last line that was cut off is left out."""
-    lines = []
-    for text in path.read_text().splitlines():
-        try:
-            lines.append(json.loads(text))
-        except ValueError:
-            break
-    return lines

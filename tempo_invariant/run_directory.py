@@ -327,3 +327,14 @@ def save_weights(model, path: str | os.PathLike) -> None:
     """Writes a `.weights.h5` file in one step, optimizer state included if the model has one."""
     with atomic_write(path) as temporary:
         model.save_weights(temporary, overwrite=True)
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """Reads `history.jsonl`; a last line that was cut off is left out."""
+    lines = []
+    for text in path.read_text().splitlines():
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            break
+    return lines
