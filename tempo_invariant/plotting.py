@@ -1,6 +1,7 @@
 """Drawings of excerpts, attention and embeddings; takes and gives NumPy arrays."""
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -50,30 +51,45 @@ def attention_figure(
     sheet.axvline((snippet.shape[1] - 1) / 2, color="tab:red", linewidth=0.8, alpha=0.6)
     sheet.set_axis_off()
 
-    # Frame i is the one at time (i - frames // 2) / rate from the onset in the centre.
-    first = -(frames // 2) - 0.5
-    left, right = np.array([first, first + frames]) / geometry.FRAMES_PER_SECOND
-    seconds = (np.arange(frames) - frames // 2) / geometry.FRAMES_PER_SECOND
     sound = figure.add_subplot(grid[1, 1])
-    sound.imshow(
-        spectrogram,
-        origin="lower",
-        aspect="auto",
-        cmap="magma",
-        extent=(left, right, -0.5, len(spectrogram) - 0.5),
-    )
+    draw_spectrogram(sound, spectrogram)
     sound.set_xlabel("seconds from the centre")
     sound.set_ylabel("band")
 
     weights = figure.add_subplot(grid[0, 1], sharex=sound)
-    weights.fill_between(seconds, attention * frames, step="mid", color="tab:orange", alpha=0.7)
-    weights.axhline(1.0, color="grey", linewidth=0.8, linestyle=":")
+    draw_attention(weights, attention)
     weights.set_ylim(0, max(2.0, 1.05 * float(attention.max()) * frames))
     weights.set_ylabel("× uniform")
     weights.tick_params(labelbottom=False)
     if title:
         figure.suptitle(title, fontsize=9)
     return figure
+
+
+def frame_seconds(frames: int) -> np.ndarray:
+    """Times of the frames of an excerpt in seconds from the onset, frame frames // 2."""
+    return (np.arange(frames) - frames // 2) / geometry.FRAMES_PER_SECOND
+
+
+def draw_spectrogram(axes: Axes, spectrogram: np.ndarray) -> None:
+    """Draws a spectrogram `[bands, frames]` over seconds from the onset in its centre."""
+    half = 0.5 / geometry.FRAMES_PER_SECOND
+    seconds = frame_seconds(spectrogram.shape[1])
+    axes.imshow(
+        spectrogram,
+        origin="lower",
+        aspect="auto",
+        cmap="magma",
+        extent=(seconds[0] - half, seconds[-1] + half, -0.5, len(spectrogram) - 0.5),
+    )
+
+
+def draw_attention(axes: Axes, attention: np.ndarray) -> None:
+    """Draws attention weights `[frames]` over the same seconds, as multiples of uniform ones."""
+    frames = len(attention)
+    seconds = frame_seconds(frames)
+    axes.fill_between(seconds, attention * frames, step="mid", color="tab:orange", alpha=0.7)
+    axes.axhline(1.0, color="grey", linewidth=0.8, linestyle=":")
 
 
 def rasterize(figure: Figure) -> np.ndarray:

@@ -1,0 +1,56 @@
+"""Draws the attention: `python -m tempo_invariant.attention_figure --run=runs/bl_at_lc`."""
+
+from absl import flags
+
+from tempo_invariant import commands, pretrained
+
+USAGE = """Draws excerpts with their attention, from dense to sparse music, and measures both.
+
+    python -m tempo_invariant.attention_figure --run=runs/bl_at_lc --output=attention.png \\
+        --scatter=entropy.png --report=attention.json
+
+Measured is the correlation of the attention's entropy with the number of onsets in the window, with
+95 % intervals over pieces. The excerpts are windows at quantiles of the number of onsets, each of
+another piece.
+"""
+
+pretrained.define_flags()
+flags.DEFINE_string("data", None, "Directory of records; default: what the run was trained on.")
+flags.DEFINE_enum("split", "test", ["train", "valid", "test"], "Which pieces.")
+flags.DEFINE_integer("pairs", 2_000, "Windows to measure, at even spacing.", 2)
+flags.DEFINE_integer("excerpts", 4, "Windows to draw.", 1, 8)
+flags.DEFINE_string("soundfont", None, "Soundfont of the performances; default: the first.")
+flags.DEFINE_float("tempo", 1.0, "Tempo of the performances; 1 is as notated.", 0)
+flags.DEFINE_integer("seed", 0, "Of the bootstrap and of the choice of excerpts.")
+flags.DEFINE_string("output", None, "Picture of the excerpts.", required=True)
+flags.DEFINE_string("scatter", None, "Picture of entropy against onsets.")
+flags.DEFINE_string("report", None, "JSON file.")
+
+
+def main() -> None:
+    """Measures, draws and prints the correlation."""
+    values = flags.FLAGS.flag_values_dict()
+    run = pretrained.chosen_run()
+    from tempo_invariant import attention_measurement, attention_pictures
+
+    names = ("data", "split", "pairs", "soundfont", "tempo", "weights")
+    windows = attention_measurement.listen(run, **{name: values[name] for name in names})
+    rows = attention_measurement.choose(windows, values["excerpts"], values["seed"])
+    source = {"run": pretrained.label(run)}
+    source |= {name: values[name] for name in names if name != "pairs"}
+    found = attention_measurement.report(windows, rows, source, values["seed"])
+    sheets, spectrograms = attention_measurement.excerpts(windows, rows)
+    figure = attention_pictures.excerpts_figure(
+        sheets, spectrograms, windows.attention[rows], windows.onsets[rows], windows.entropy[rows]
+    )
+    attention_pictures.save(figure, values["output"])
+    if values["scatter"]:
+        figure = attention_pictures.entropy_figure(windows.onsets, windows.entropy, found)
+        attention_pictures.save(figure, values["scatter"])
+    if values["report"]:
+        attention_measurement.write(found, values["report"])
+    print(attention_measurement.summary(found))
+
+
+if __name__ == "__main__":
+    commands.run(main, USAGE)

@@ -1,0 +1,123 @@
+"""Drawings of what `attention_measurement` finds; takes NumPy arrays and gives figures."""
+
+import os
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tempo_invariant.files import atomic_write
+from tempo_invariant.plotting import draw_attention, draw_spectrogram
+
+COLUMN_INCHES = 2.7
+DPI = 120
+
+
+def excerpts_figure(
+    sheets: np.ndarray,
+    spectrograms: np.ndarray,
+    attention: np.ndarray,
+    onsets: np.ndarray,
+    entropy: np.ndarray,
+) -> Figure:
+    """Draws excerpts side by side: attention above the spectrogram, the sheet snippet below.
+
+    As Figure 2 of the paper. The attention has one scale for all, multiples of uniform attention.
+
+    Args:
+        sheets: grey values 0 (ink) to 255, `[excerpts, rows, columns]`.
+        spectrograms: `[excerpts, bands, frames]`.
+        attention: weights that sum to one, `[excerpts, frames]`.
+        onsets: distinct onsets in each window, `[excerpts]`.
+        entropy: of the attention in nats, `[excerpts]`.
+    """
+    count = len(sheets)
+    width = COLUMN_INCHES * count + 0.7
+    figure = Figure(figsize=(width, 5.6), dpi=DPI)
+    grid = figure.add_gridspec(
+        3,
+        count,
+        height_ratios=(1, 1.8, 1.7),
+        left=0.62 / width,
+        right=1 - 0.08 / width,
+        bottom=0.01,
+        top=0.91,
+        wspace=0.08,
+        hspace=0.06,
+    )
+    highest = max(2.0, 1.08 * float(attention.max()) * attention.shape[1])
+    for column in range(count):
+        weights, sound, sheet = (figure.add_subplot(grid[row, column]) for row in range(3))
+        _draw_heard(weights, sound, spectrograms[column], attention[column])
+        weights.set_ylim(0, highest)
+        weights.set_title(
+            f"{onsets[column]} onsets\nentropy {entropy[column]:.2f} nats", fontsize=10
+        )
+        sheet.imshow(sheets[column], cmap="gray", vmin=0, vmax=255)
+        middle = (sheets[column].shape[1] - 1) / 2
+        sheet.axvline(middle, color="tab:red", linewidth=0.8, alpha=0.6)
+        sheet.set_axis_off()
+        sheet.set_anchor("S")
+        if column:
+            weights.tick_params(labelleft=False)
+            sound.tick_params(labelleft=False)
+        else:
+            weights.set_ylabel("× uniform")
+            sound.set_ylabel("band")
+    return figure
+
+
+def _draw_heard(weights: Axes, sound: Axes, spectrogram: np.ndarray, attention: np.ndarray) -> None:
+    draw_spectrogram(sound, spectrogram)
+    sound.set_xlabel("seconds from the centre", fontsize=9)
+    weights.sharex(sound)
+    draw_attention(weights, attention)
+    weights.tick_params(labelbottom=False)
+
+
+def entropy_figure(onsets: np.ndarray, entropy: np.ndarray, found: dict[str, Any]) -> Figure:
+    """Draws entropy against onsets as a density, with the medians of ranges of onsets.
+
+    Args:
+        onsets: distinct onsets in each window, `[windows]`.
+        entropy: of the attention in nats, `[windows]`.
+        found: report of the same windows, see `attention_measurement.report`.
+    """
+    figure = Figure(figsize=(6.4, 4.6), dpi=DPI, layout="constrained")
+    axes = figure.add_subplot()
+    cells = axes.hexbin(onsets, entropy, gridsize=(32, 22), mincnt=1, bins="log", cmap="Purples")
+    figure.colorbar(cells, ax=axes, label="windows")
+    places = [part["onsets"] for part in found["by_onsets"]]
+    low, middle, high = np.array([part["entropy"] for part in found["by_onsets"]]).T
+    axes.errorbar(
+        places,
+        middle,
+        yerr=(middle - low, high - middle),
+        color="tab:orange",
+        marker="o",
+        markersize=4,
+        capsize=2,
+        label="median and quartiles",
+    )
+    axes.axhline(
+        found["uniform_nats"], color="grey", linewidth=0.8, linestyle=":", label="uniform attention"
+    )
+    axes.set_ylim(top=found["uniform_nats"] * 1.03)
+    axes.set_xlabel(f"distinct onsets in the window of {found['seconds']:g} s")
+    axes.set_ylabel("entropy of the attention, nats")
+    lines = [
+        f"{name.capitalize()} {value:.2f} [{low:.2f}, {high:.2f}]"
+        for name, (value, low, high) in found["correlation"].items()
+    ]
+    axes.set_title(
+        f"{found['pairs']:,d} windows of {found['pieces']} pieces: {', '.join(lines)}", fontsize=9
+    )
+    axes.legend(loc="lower right", fontsize=9)
+    return figure
+
+
+def save(figure: Figure, path: str | os.PathLike) -> None:
+    """Writes a picture in the format that the path's suffix names."""
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary)

@@ -1,0 +1,34 @@
+"""Makes a model that ships: `python -m tempo_invariant.package_model --run=runs/bl --name=bl`."""
+
+from absl import flags
+
+from tempo_invariant import commands
+
+USAGE = """Writes a trained run as a model that ships with the package, with its model card.
+
+    python -m tempo_invariant.package_model --run=runs/bl_at --name=bl_at --data=data/records
+
+It goes to the package's directory `pretrained/NAME` and is used as `--pretrained=NAME`. The card
+takes its results from those evaluations in the run directory that are about these weights: run
+`python -m tempo_invariant.evaluate --run=RUN` first.
+"""
+
+flags.DEFINE_string("run", None, "Directory of the run.", required=True)
+flags.DEFINE_string("name", None, "Name of the model.", required=True)
+flags.DEFINE_string("weights", None, "best, refined or a file; default: refined if there.")
+flags.DEFINE_string("data", None, "Records that it was trained on, for the card to describe.")
+
+
+def main() -> None:
+    """Packages the model and says what its card holds."""
+    values = flags.FLAGS
+    from tempo_invariant import model_card, model_packaging
+
+    path, card, others = model_packaging.package(
+        values.run, values.name, values.weights, values.data
+    )
+    print(f"{path}\n{model_card.summary(card, others)}")
+
+
+if __name__ == "__main__":
+    commands.run(main, USAGE)

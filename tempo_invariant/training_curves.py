@@ -1,0 +1,33 @@
+"""Draws training curves: `python -m tempo_invariant.training_curves --runs=a,b --output=c.png`."""
+
+from absl import flags
+
+from tempo_invariant import commands
+from tempo_invariant.errors import UserError
+
+USAGE = """Draws validation MRR, R@1 and loss of runs over the pairs that they were trained on.
+
+    python -m tempo_invariant.training_curves --runs=runs/bl,runs/bl_at --output=curves.png
+
+A dot marks the best epoch, whose weights a run keeps.
+"""
+
+flags.DEFINE_list("runs", None, "Directories of runs.", required=True)
+flags.DEFINE_list("names", [], "What to call them; default: the names of the directories.")
+flags.DEFINE_string("output", None, "Picture.", required=True)
+
+
+def main() -> None:
+    """Draws the curves and says which epochs were the best."""
+    values = flags.FLAGS
+    from tempo_invariant import curves
+
+    if values.names and len(values.names) != len(values.runs):
+        raise UserError(f"--names: {len(values.names)} names for {len(values.runs)} runs")
+    histories = curves.read(values.runs, values.names)
+    curves.draw(histories, values.output)
+    print(curves.summary(histories))
+
+
+if __name__ == "__main__":
+    commands.run(main, USAGE)
