@@ -159,3 +159,15 @@ def test_old_syntax_and_latin_letters_are_brought_up_to_date(tmp_path):
     result = engrave(tmp_path / "old.ly", tmp_path / "workspace")
     assert len(result.pages[0].heads) == 3 and "Étude" in result.svgs[0]
     assert (tmp_path / "old.ly").read_bytes() == text.encode("latin-1")  # left as it was
+
+
+def test_a_setting_as_the_music_of_a_context_and_unfolding_without_kinds(tmp_path):
+    text = '\\version "2.10.0"\n'
+    text += "right = \\context Staff \\relative c' {\n"
+    text += '  \\context Voice = "right"\n  \\override Script #\'font-size = #3\n  c4 d }\n'
+    text += "\\score { { \\applyMusic #unfold-repeats { \\repeat volta 2 { e'4 } } \\right } }\n"
+    (tmp_path / "old.ly").write_text(text)
+    (tmp_path / "workspace").mkdir()
+    result = engrave(tmp_path / "old.ly", tmp_path / "workspace")
+    heads = [head for page in result.pages for head in page.heads]
+    assert sorted(head.pitch for head in heads) == [60, 62, 64, 64]

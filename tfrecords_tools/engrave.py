@@ -25,6 +25,10 @@ _WAITING = 10
 """How many times that it may take by the clock: the machine may be busy with other things."""
 
 _INCLUDE = re.compile(r'^[^%\n]*?\\include\s+"([^"\n]+)"', re.MULTILINE)
+_CONTEXT_OF_SETTING = re.compile(
+    r'(\\context\s+\w+\s*=\s*"[^"\n]*"\s*)(\\(?:override|revert|set|unset)\s[^\n{}]*)'
+)
+"""A setting as all the music of a context, which LilyPond once took without braces."""
 _VERSION = re.compile(r'\\version\s+"([\d.]+)"')
 _ERROR = re.compile(r"^(.*?):(\d+):(?:\d+:)? (?:fatal )?error: (.*)$", re.MULTILINE)
 
@@ -140,6 +144,8 @@ def _convert(directory: Path, main: Path) -> None:
         if done.returncode:
             logging.debug("convert-ly %s: %s", path, done.stderr.decode(errors="replace"))
         path.with_name(path.name + "~").unlink(missing_ok=True)
+        text = path.read_text(encoding="utf-8")
+        path.write_text(_CONTEXT_OF_SETTING.sub(r"\1{ \2 }", text), encoding="utf-8")
 
 
 def _run_lilypond(source: Path, output: Path, timeout_seconds: float) -> tuple[str, int]:

@@ -10,6 +10,12 @@
 #(define-public (override-auto-beam-setting . arguments) (make-music 'SequentialMusic))
 #(define-public (revert-auto-beam-setting . arguments) (make-music 'SequentialMusic))
 
+
+%% It took the music alone before it took the kinds of repeats.
+#(define tags:unfold-repeats unfold-repeats)
+#(define-public (unfold-repeats . arguments)
+   (apply tags:unfold-repeats (if (null? (cdr arguments)) (cons '() arguments) arguments)))
+
 #(define tags:scores 0)
 #(define tags:systems (make-hash-table))
 #(define tags:tempo-file (open-output-file "tempo.tsv"))
