@@ -1,0 +1,361 @@
+"""Where in a score a recording is, finer than its snippets: a smooth path through similarities.
+
+Two searches, from coarse to fine:
+
+1. `sequence.best_path` over averages of some windows and snippets finds the course, with leaps for
+   repeats and for what is left out.
+2. In a band around that course a second Viterbi search runs over places two pixels apart (at
+   windows 0.1 s apart) and over reading speeds, where every change of the speed has a cost: the
+   bar-pointer model of Whiteley, Cemgil, Godsill: "Bayesian modelling of temporal structure in
+   musical audio", ISMIR 2006, with pixels for the bar. The strip's clefs and key signatures take no
+   time: from the end of a system the path may step to the beginning of the next one. The moment of
+   a leap is found again, too.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from tempo_invariant.errors import UserError
+from tempo_invariant.retrieval.sequence import NEVER, PathLimits, best_path
+
+COARSE_SECONDS = 0.2
+COARSE_PIXELS = 20
+"""Distance of places in the first search, at most so many `COARSE_CELLS` of them in all."""
+
+COARSE_CELLS = 20_000_000
+
+SLOWEST_PIXELS_PER_SECOND = 8
+FASTEST_PIXELS_PER_SECOND = 400
+"""Bounds of the speed: slow enough for a long rest, fast enough for semiquavers."""
+
+SPEED_STEP = 20
+"""Pixels per second between neighbouring speeds."""
+
+BAND_PIXELS = 400
+"""How far from the coarse course the fine one may be."""
+
+LEAP_MARGIN_SECONDS = 3.0
+"""How much earlier or later than in the first search a leap may be in the second."""
+
+SYSTEM_END_PIXELS = 100
+SYSTEM_START_PIXELS = 120
+"""At the end and the beginning of a system there may be no notes for so long."""
+
+_START = -1
+
+
+@dataclasses.dataclass(frozen=True)
+class Strip:
+    """The systems of a score, left to right in reading order.
+
+    Attributes:
+        columns: float64 [snippets], ascending: where the centres of snippets are.
+        starts: float64 [systems + 1], where the systems begin, and the end of the last one.
+    """
+
+    columns: np.ndarray
+    starts: np.ndarray
+
+    def system(self, columns: np.ndarray) -> np.ndarray:
+        """Number of the system, from 0, in which columns of the strip are."""
+        found = np.searchsorted(self.starts, columns, side="right") - 1
+        return np.clip(found, 0, len(self.starts) - 2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Costs:
+    """What the path avoids, in units of similarity a second.
+
+    Attributes:
+        speed_change: of a change by 20 pixels per second; on the same scale a second at a place
+            of similarity 1 is worth 1.
+        leap: of a leap anywhere.
+        turn: of a step from the end of a system to the beginning of the next.
+    """
+
+    speed_change: float = 0.02
+    leap: float = 3.0
+    turn: float = 0.1
+
+    def __post_init__(self):
+        for name, value in dataclasses.asdict(self).items():
+            if not value >= 0:
+                raise UserError(f"{name} must not be negative, received {value}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Course:
+    """Where the recording is.
+
+    Attributes:
+        columns: float64 [windows], of the strip.
+        leaps: bool [windows], where it leapt there.
+        similarities: float32 [windows], of the window with the place.
+    """
+
+    columns: np.ndarray
+    leaps: np.ndarray
+    similarities: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class _Stretch:
+    """A part of the recording without a leap: its windows, and the place in the first search."""
+
+    first: int
+    last: int
+    begin: int
+    end: int
+    columns: np.ndarray
+
+
+def align(
+    audio: np.ndarray,
+    sheet: np.ndarray,
+    strip: Strip,
+    hop_seconds: float,
+    costs: Costs | None = None,
+) -> Course:
+    """Finds the course of a recording through a score.
+
+    Args:
+        audio: float [windows, size], of unit length, every `hop_seconds`; 0 where there is silence.
+        sheet: float [snippets, size], of unit length; the similarity of a window and a snippet is
+            their product.
+        strip: where the snippets are.
+        hop_seconds: distance of windows.
+        costs: what to avoid.
+    """
+    if not len(audio) or len(sheet) != len(strip.columns) or not len(sheet):
+        raise ValueError(f"cannot align {len(audio)} windows with {len(sheet)} snippets")
+    costs = costs or Costs()
+    audio, sheet = np.asarray(audio, np.float32), np.asarray(sheet, np.float32)
+    columns, leaps = _coarse_course(audio, sheet, strip, hop_seconds, costs)
+    fine = _FineSearch(audio, sheet, strip, hop_seconds, costs)
+    return fine.run(_stretches(columns, leaps, round(LEAP_MARGIN_SECONDS / hop_seconds)))
+
+
+def _coarse_course(
+    audio: np.ndarray, sheet: np.ndarray, strip: Strip, hop_seconds: float, costs: Costs
+) -> tuple[np.ndarray, np.ndarray]:
+    """Columns of the strip by the first search, and where it leaps, for every window."""
+    spacing = float(np.median(np.diff(strip.columns))) if len(sheet) > 1 else COARSE_PIXELS
+    windows = max(1, round(COARSE_SECONDS / hop_seconds))
+    snippets = max(1, round(COARSE_PIXELS / spacing))
+    while (len(audio) // windows) * (len(sheet) // snippets) > COARSE_CELLS:
+        windows, snippets = 2 * windows, 2 * snippets
+    steps, positions = _means(audio, windows), _means(sheet, snippets)
+    places = _means(strip.columns[:, None], snippets)[:, 0]
+    seconds, pixels = windows * hop_seconds, snippets * spacing
+    limits = PathLimits(
+        slowest=math.ceil(pixels / SLOWEST_PIXELS_PER_SECOND / seconds),
+        fastest=math.ceil(FASTEST_PIXELS_PER_SECOND * seconds / pixels),
+        leap_cost=costs.leap / seconds,
+    )
+    path = best_path(steps @ positions.T, limits)
+    middles = _means(np.arange(len(audio))[:, None], windows)[:, 0]
+    columns = np.empty(len(audio))
+    edges = [0, *(int(step) for step in np.flatnonzero(path.leaps)), len(steps)]
+    for first, last in zip(edges[:-1], edges[1:], strict=True):
+        own = np.arange(first * windows, min(last * windows, len(audio)))
+        columns[own] = np.interp(own, middles[first:last], places[path.positions[first:last]])
+    leaps = np.zeros(len(audio), bool)
+    leaps[np.flatnonzero(path.leaps) * windows] = True
+    return columns, leaps
+
+
+def _means(rows: np.ndarray, count: int) -> np.ndarray:
+    """Means of every `count` rows; the last ones may be fewer."""
+    firsts = np.arange(0, len(rows), count)
+    sums = np.add.reduceat(rows, firsts, axis=0)
+    return sums / np.diff([*firsts, len(rows)])[:, None].astype(rows.dtype)
+
+
+def _stretches(columns: np.ndarray, leaps: np.ndarray, margin: int) -> list[_Stretch]:
+    """Cuts a course at its leaps; neighbours overlap, because a leap may be earlier or later."""
+    count = len(columns)
+    edges = [0, *(int(window) for window in np.flatnonzero(leaps) if window), count]
+    stretches = []
+    for first, last in zip(edges[:-1], edges[1:], strict=True):
+        begin = max(0, first - margin) if first else 0
+        end = min(count, last + margin) if last < count else count
+        held = np.pad(columns[first:last], (first - begin, end - last), mode="edge")
+        stretches.append(_Stretch(first, last, begin, end, held))
+    return stretches
+
+
+class _FineSearch:
+    """The second search.
+
+    Speeds are whole numbers of places a window, so the grid of places is as fine as the windows
+    are close.
+    """
+
+    def __init__(
+        self,
+        audio: np.ndarray,
+        sheet: np.ndarray,
+        strip: Strip,
+        hop_seconds: float,
+        costs: Costs,
+    ):
+        self._audio = audio
+        self._pixels = SPEED_STEP * hop_seconds
+        self._origin = strip.starts[0]
+        count = max(1, math.ceil((strip.starts[-1] - self._origin) / self._pixels))
+        self._places = self._origin + self._pixels * (np.arange(count) + 0.5)
+        self._sheet = _interpolate(sheet, strip.columns, self._places)
+        self._turns = np.round((strip.starts[1:-1] - self._origin) / self._pixels).astype(int)
+        self._speeds = FASTEST_PIXELS_PER_SECOND // SPEED_STEP + 1
+        self._width = min(count, 2 * round(BAND_PIXELS / self._pixels) + 1)
+        self._states = np.arange(self._speeds * self._width, dtype=np.int16).reshape(self.shape)
+        self._change = np.float32(costs.speed_change / hop_seconds)
+        self._leap = np.float32(costs.leap / hop_seconds)
+        self._turn = np.float32(costs.turn / hop_seconds)
+
+    def run(self, stretches: list[_Stretch]) -> Course:
+        """Follows stretch after stretch, and back from the end."""
+        count = len(self._audio)
+        entries = np.full(count, NEVER, np.float32)
+        entries[0] = 0.0
+        tables = []
+        for stretch in stretches:
+            tables.append(_Table(self, stretch, entries))
+            entries = np.full(count, NEVER, np.float32)
+            ends = np.arange(stretch.begin, stretch.end - 1)
+            entries[ends + 1] = tables[-1].best[: len(ends)] - self._leap
+        places = np.empty(count, np.int64)
+        leaps = np.zeros(count, bool)
+        window = count - 1
+        for table in reversed(tables):
+            window = table.trace(window, places)
+            leaps[window + 1] = window >= 0
+            if window < 0:
+                break
+        similarities = np.einsum("wd,wd->w", self._audio, self._sheet[places])
+        return Course(self._places[places], leaps, similarities)
+
+    def band(self, columns: np.ndarray) -> np.ndarray:
+        """First place of the band for every column."""
+        middle = np.round((columns - self._origin) / self._pixels).astype(int)
+        return np.clip(middle - self._width // 2, 0, len(self._places) - self._width)
+
+    def similarities(self, window: int, offset: int) -> np.ndarray:
+        """Of a window with the places of its band: float32 [width]."""
+        return np.einsum("pd,d->p", self._sheet[offset : offset + self._width], self._audio[window])
+
+    def enter(self, before: np.ndarray, shift: int, offset: int) -> tuple[np.ndarray, np.ndarray]:
+        """Best value with which each speed and place can be entered from the window before.
+
+        Args:
+            before: float32 [speeds, width], values a window earlier.
+            shift: by how many places the band has moved since.
+            offset: first place of the band, after that.
+
+        Returns:
+            float32 [speeds, width], and where from: int16, place and speed in one number.
+        """
+        value, origin = self._change_speed(before)
+        speeds, width = before.shape
+        entered = np.full(before.shape, NEVER, np.float32)
+        came_from = np.full(before.shape, _START, np.int16)
+        for speed in range(speeds):
+            move = speed - shift
+            into = slice(max(0, move), max(0, min(width, width + move)))
+            out = slice(max(0, -move), max(0, min(width, width - move)))
+            entered[speed, into] = value[speed, out]
+            came_from[speed, into] = origin[speed, out]
+        self._enter_systems(value, origin, entered, came_from, shift, offset)
+        return entered, came_from
+
+    def _change_speed(self, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Best value of each speed and place after a change by one or none, and where from."""
+        slower, faster = (np.full(before.shape, NEVER, np.float32) for _ in range(2))
+        np.subtract(before[1:], self._change, out=slower[:-1])
+        np.subtract(before[:-1], self._change, out=faster[1:])
+        value = np.maximum(before, slower)
+        origin = np.where(slower > before, self._states + np.int16(before.shape[1]), self._states)
+        origin = np.where(faster > value, self._states - np.int16(before.shape[1]), origin)
+        return np.maximum(value, faster), origin
+
+    def _enter_systems(self, value, origin, entered, came_from, shift: int, offset: int) -> None:
+        """Steps from the ends of systems to the beginnings of the next ones."""
+        width = value.shape[1]
+        before, after = (
+            round(pixels / self._pixels) for pixels in (SYSTEM_END_PIXELS, SYSTEM_START_PIXELS)
+        )
+        low, high = np.searchsorted(self._turns, [offset - after, offset + width + before])
+        for turn in self._turns[low:high]:
+            last = turn - offset + shift  # in the band of the window before
+            ends = slice(*np.clip([last - before, last], 0, width))
+            starts = slice(*np.clip([turn - offset, turn - offset + after], 0, width))
+            if ends.start == ends.stop or starts.start == starts.stop:
+                continue
+            best = value[:, ends].argmax(axis=1)[:, None]
+            there = np.take_along_axis(value[:, ends], best, axis=1) - self._turn
+            better = there > entered[:, starts]
+            entered[:, starts] = np.where(better, there, entered[:, starts])
+            source = np.take_along_axis(origin[:, ends], best, axis=1)
+            came_from[:, starts] = np.where(better, source, came_from[:, starts])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Speeds, and places in a band."""
+        return self._speeds, self._width
+
+
+class _Table:
+    """The second search in one stretch.
+
+    Args:
+        search: what it is a part of.
+        stretch: the windows, and where the band is.
+        entries: float32 [windows of the recording], value with which the stretch may be entered
+            before each window, at any place and speed.
+
+    Attributes:
+        best: float32 [windows of the stretch], of the best place.
+    """
+
+    def __init__(self, search: _FineSearch, stretch: _Stretch, entries: np.ndarray):
+        self._begin, count = stretch.begin, stretch.end - stretch.begin
+        self._offsets = search.band(stretch.columns)
+        self._came_from = np.empty((count, *search.shape), np.int16)
+        self._last = np.empty(count, np.int64)
+        self.best = np.empty(count, np.float32)
+        value = np.full(search.shape, NEVER, np.float32)
+        previous = int(self._offsets[0])
+        for step, offset in enumerate(self._offsets.tolist()):
+            value, self._came_from[step] = search.enter(value, offset - previous, offset)
+            start = entries[self._begin + step]
+            if start > NEVER:
+                self._came_from[step][value < start] = _START
+                np.maximum(value, start, out=value)
+            value += search.similarities(self._begin + step, offset)
+            np.maximum(value, NEVER, out=value)
+            self._last[step] = np.argmax(value)
+            self.best[step] = value.flat[self._last[step]]
+            previous = offset
+
+    def trace(self, window: int, places: np.ndarray) -> int:
+        """Fills in `places` from `window` backwards; returns the window before the stretch."""
+        step = window - self._begin
+        state = int(self._last[step])
+        width = self._came_from.shape[2]
+        while True:
+            places[self._begin + step] = self._offsets[step] + state % width
+            state = int(self._came_from[step].flat[state])
+            step -= 1
+            if state == _START or step < 0:
+                return self._begin + step
+
+
+def _interpolate(rows: np.ndarray, columns: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Rows at other columns, linearly between those that are there."""
+    place = np.interp(wanted, columns, np.arange(len(columns)))
+    before = np.minimum(place.astype(int), max(0, len(columns) - 2))
+    after = np.minimum(before + 1, len(columns) - 1)
+    share = (place - before).astype(np.float32)[:, None]
+    return rows[before] * (1 - share) + rows[after] * share
