@@ -31,7 +31,7 @@ def main() -> None:
     """Measures, draws and prints the correlation."""
     values = flags.FLAGS.flag_values_dict()
     run = pretrained.chosen_run()
-    from tempo_invariant import attention_measurement, attention_pictures
+    from tempo_invariant import attention_measurement, attention_pictures, evaluation
 
     names = ("data", "split", "pairs", "soundfont", "tempo", "weights")
     windows = attention_measurement.listen(run, **{name: values[name] for name in names})
@@ -48,7 +48,7 @@ def main() -> None:
         figure = attention_pictures.entropy_figure(windows.onsets, windows.entropy, found)
         attention_pictures.save(figure, values["scatter"])
     if values["report"]:
-        attention_measurement.write(found, values["report"])
+        evaluation.write_report(found, values["report"])
     print(attention_measurement.summary(found))
 
 

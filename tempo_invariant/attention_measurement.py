@@ -5,7 +5,6 @@ audio is high, and conversely it is distributed more evenly when there are fewer
 entropy of the attention falls with the number of onsets in the window.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ import scipy.stats
 from tempo_invariant import pipeline, run_directory
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import BATCH_SIZE, Progress
-from tempo_invariant.files import atomic_write
 from tempo_invariant.geometry import FRAMES_PER_SECOND
 
 RESAMPLES = 1000
@@ -57,12 +55,16 @@ class Windows:
     @property
     def entropy(self) -> np.ndarray:
         """Entropy of the attention in nats, `[pairs]`; ln(frames) where it is uniform."""
-        return scipy.special.entr(self.attention.astype(np.float64)).sum(axis=1)
+        return _entropy(self.attention)
 
     @property
     def uniform(self) -> float:
         """Entropy of uniform attention in nats."""
         return float(np.log(self.attention.shape[1]))
+
+
+def _entropy(attention: np.ndarray) -> np.ndarray:
+    return scipy.special.entr(attention.astype(np.float64)).sum(axis=1)
 
 
 def listen(
@@ -164,16 +166,34 @@ def correlations(
         if np.ptp(onsets[chosen]) and np.ptp(entropy[chosen]):
             draws.append(_both(onsets[chosen], entropy[chosen]))
     tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-    values, intervals = _both(onsets, entropy), np.quantile(np.array(draws), tails, axis=0)
+    found, intervals = _both(onsets, entropy), np.quantile(np.array(draws), tails, axis=0)
     return {
-        name: [float(values[index]), *map(float, intervals[:, index])]
+        name: [found[index], *map(float, intervals[:, index])]
         for index, name in enumerate(("pearson", "spearman"))
     }
 
 
+def heaviest_frame(attention: np.ndarray) -> tuple[int, np.ndarray]:
+    """Finds the place in the window that the attention favours, whatever is heard.
+
+    A model may park weight on one frame, to turn the volume of all others down: the denser the
+    music the more. That lowers the entropy without any frame being attended to.
+
+    Args:
+        attention: `[windows, frames]`.
+
+    Returns:
+        The frame with the largest mean weight; and the attention to the others, brought to a sum
+        of one, `[windows, frames - 1]`.
+    """
+    frame = int(attention.mean(axis=0).argmax())
+    rest = np.delete(attention.astype(np.float64), frame, axis=1)
+    return frame, rest / np.maximum(rest.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+
+
 def _both(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
     ranks = scipy.stats.rankdata(first), scipy.stats.rankdata(second)
-    return np.corrcoef(first, second)[0, 1], np.corrcoef(*ranks)[0, 1]
+    return float(np.corrcoef(first, second)[0, 1]), float(np.corrcoef(*ranks)[0, 1])
 
 
 def medians(onsets: np.ndarray, entropy: np.ndarray, bins: int = BINS) -> list[dict[str, Any]]:
@@ -260,6 +280,7 @@ def report(
     entropy, onsets, whole = windows.entropy, windows.onsets, windows.whole
     pieces = windows.pairs.piece
     frames = windows.attention.shape[1]
+    heaviest, rest = heaviest_frame(windows.attention)
     return {
         **source,
         "pairs": len(pieces),
@@ -275,6 +296,11 @@ def report(
         "correlation_of_whole_windows": correlations(
             onsets[whole], entropy[whole], pieces[whole], seed
         ),
+        "heaviest_frame": {
+            "seconds_from_centre": (heaviest - frames // 2) / FRAMES_PER_SECOND,
+            "mean_weight": float(windows.attention[:, heaviest].mean()),
+            "correlation_without_it": correlations(onsets, _entropy(rest), pieces, seed),
+        },
         "by_onsets": medians(onsets, entropy),
         "rule": RULE,
         "examples": [
@@ -293,22 +319,24 @@ def report(
 def summary(found: dict[str, Any]) -> str:
     """Lines for the screen."""
     low, middle, high = found["entropy_nats"]
-    lines = [
-        f"{found['run']}: {found['pairs']:,d} windows of {found['seconds']:g} s, "
-        f"{found['pieces']} pieces; entropy {middle:.2f} nats [{low:.2f} to {high:.2f}], uniform "
-        f"attention has {found['uniform_nats']:.2f}"
-    ]
-    for label, name in (("all", "correlation"), ("whole", "correlation_of_whole_windows")):
-        count = found["pairs"] if label == "all" else found["whole_windows"]
-        values = ", ".join(
-            f"{kind.capitalize()} {value:.3f} [{low:.3f}, {high:.3f}]"
-            for kind, (value, low, high) in found[name].items()
-        )
-        lines.append(f"onsets and entropy of {label} windows ({count:,d}): {values}")
-    return "\n".join(lines)
+    heaviest = found["heaviest_frame"]
+    return "\n".join(
+        [
+            f"{found['run']}: {found['pairs']:,d} windows of {found['seconds']:g} s, "
+            f"{found['pieces']} pieces; entropy {middle:.2f} nats [{low:.2f} to {high:.2f}], "
+            f"uniform attention has {found['uniform_nats']:.2f}",
+            f"onsets and entropy: {_words(found['correlation'])}",
+            f"of the {found['whole_windows']:,d} windows within their performance: "
+            f"{_words(found['correlation_of_whole_windows'])}",
+            f"the frame at {heaviest['seconds_from_centre']:+.2f} s has "
+            f"{100 * heaviest['mean_weight']:.0f} % of the weight on average; without it: "
+            f"{_words(heaviest['correlation_without_it'])}",
+        ]
+    )
 
 
-def write(found: dict[str, Any], path: str | os.PathLike) -> None:
-    """Writes a report as JSON."""
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(found, indent=2) + "\n")
+def _words(found: dict[str, list[float]]) -> str:
+    return ", ".join(
+        f"{kind.capitalize()} {value:.3f} [{low:.3f}, {high:.3f}]"
+        for kind, (value, low, high) in found.items()
+    )

@@ -5,13 +5,17 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from tempo_invariant.files import atomic_write
 from tempo_invariant.plotting import draw_attention, draw_spectrogram
 
 COLUMN_INCHES = 2.7
 DPI = 120
+ROWS = (1.0, 1.8, 0.5, 1.8)
+"""Heights of attention, spectrogram, a gap for its axis, and snippet."""
 
 
 def excerpts_figure(
@@ -34,21 +38,21 @@ def excerpts_figure(
     """
     count = len(sheets)
     width = COLUMN_INCHES * count + 0.7
-    figure = Figure(figsize=(width, 5.6), dpi=DPI)
+    figure = Figure(figsize=(width, 6.2), dpi=DPI)
     grid = figure.add_gridspec(
-        3,
+        len(ROWS),
         count,
-        height_ratios=(1, 1.8, 1.7),
+        height_ratios=ROWS,
         left=0.62 / width,
-        right=1 - 0.08 / width,
-        bottom=0.01,
-        top=0.91,
+        right=1 - 0.12 / width,
+        bottom=0.02,
+        top=0.92,
         wspace=0.08,
-        hspace=0.06,
+        hspace=0.05,
     )
     highest = max(2.0, 1.08 * float(attention.max()) * attention.shape[1])
     for column in range(count):
-        weights, sound, sheet = (figure.add_subplot(grid[row, column]) for row in range(3))
+        weights, sound, sheet = (figure.add_subplot(grid[row, column]) for row in (0, 1, 3))
         _draw_heard(weights, sound, spectrograms[column], attention[column])
         weights.set_ylim(0, highest)
         weights.set_title(
@@ -58,7 +62,6 @@ def excerpts_figure(
         middle = (sheets[column].shape[1] - 1) / 2
         sheet.axvline(middle, color="tab:red", linewidth=0.8, alpha=0.6)
         sheet.set_axis_off()
-        sheet.set_anchor("S")
         if column:
             weights.tick_params(labelleft=False)
             sound.tick_params(labelleft=False)
@@ -71,6 +74,7 @@ def excerpts_figure(
 def _draw_heard(weights: Axes, sound: Axes, spectrogram: np.ndarray, attention: np.ndarray) -> None:
     draw_spectrogram(sound, spectrogram)
     sound.set_xlabel("seconds from the centre", fontsize=9)
+    sound.xaxis.set_major_locator(MaxNLocator(5))
     weights.sharex(sound)
     draw_attention(weights, attention)
     weights.tick_params(labelbottom=False)
@@ -86,8 +90,11 @@ def entropy_figure(onsets: np.ndarray, entropy: np.ndarray, found: dict[str, Any
     """
     figure = Figure(figsize=(6.4, 4.6), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()
-    cells = axes.hexbin(onsets, entropy, gridsize=(32, 22), mincnt=1, bins="log", cmap="Purples")
-    figure.colorbar(cells, ax=axes, label="windows")
+    # From a third of a window, so that a single one is not as good as white.
+    norm = LogNorm(vmin=1 / 3)
+    cells = axes.hexbin(onsets, entropy, gridsize=(32, 22), mincnt=1, norm=norm, cmap="Purples")
+    bar = figure.colorbar(cells, ax=axes, label="windows", format=LogFormatter())
+    bar.ax.set_ylim(bottom=1)
     places = [part["onsets"] for part in found["by_onsets"]]
     low, middle, high = np.array([part["entropy"] for part in found["by_onsets"]]).T
     axes.errorbar(
@@ -110,9 +117,8 @@ def entropy_figure(onsets: np.ndarray, entropy: np.ndarray, found: dict[str, Any
         f"{name.capitalize()} {value:.2f} [{low:.2f}, {high:.2f}]"
         for name, (value, low, high) in found["correlation"].items()
     ]
-    axes.set_title(
-        f"{found['pairs']:,d} windows of {found['pieces']} pieces: {', '.join(lines)}", fontsize=9
-    )
+    title = f"{found['pairs']:,d} windows of {found['pieces']} pieces\n{', '.join(lines)}"
+    axes.set_title(title.replace("-", "\N{MINUS SIGN}"), fontsize=9)
     axes.legend(loc="lower right", fontsize=9)
     return figure
 

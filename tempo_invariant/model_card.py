@@ -6,7 +6,6 @@ the data from the records themselves.
 """
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -96,7 +95,7 @@ def _came_to_its_end(run: RunDirectory, experiment: Experiment, epochs: int) -> 
         return False if experiment.training.total_pairs else None
 
 
-def data_summary(data: str | os.PathLike, weights: Path) -> dict[str, dict[str, Any]]:
+def data_summary(data: str | Path, weights: Path) -> dict[str, dict[str, Any]]:
     """What the records hold that a model was trained on.
 
     Args:

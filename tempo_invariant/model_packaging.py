@@ -28,7 +28,7 @@ def package(
     run: str | os.PathLike,
     name: str,
     weights: str | None = None,
-    data: str | os.PathLike | None = None,
+    data: str | Path | None = None,
 ) -> tuple[Path, dict[str, Any], list[str]]:
     """Writes the directory of a model from a run, checks it, and only then gives it its name.
 
