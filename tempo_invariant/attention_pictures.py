@@ -119,7 +119,7 @@ def entropy_figure(onsets: np.ndarray, entropy: np.ndarray, found: dict[str, Any
     ]
     title = f"{found['pairs']:,d} windows of {found['pieces']} pieces\n{', '.join(lines)}"
     axes.set_title(title.replace("-", "\N{MINUS SIGN}"), fontsize=9)
-    axes.legend(loc="lower right", fontsize=9)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=9)
     return figure
 
 
