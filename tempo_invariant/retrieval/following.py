@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from tempo_invariant.errors import UserError
-from tempo_invariant.geometry import FRAMES_PER_SECOND, frame_count
+from tempo_invariant.geometry import FRAMES_PER_SECOND, SAMPLE_RATE, frame_count
 from tempo_invariant.retrieval import following_path, identification, sheet_sources, snippet_index
 from tempo_invariant.retrieval.backends import Backend
 from tempo_invariant.retrieval.following_path import Costs, Strip
@@ -170,10 +170,23 @@ def follow(
     Raises:
         UserError: nothing can be heard in the recording.
     """
+    sheet = backend.embed_sheet(document.snippets)
+    return follow_embedded(backend, document, sheet, blocks, hop_frames, name, costs)
+
+
+def follow_embedded(
+    backend: Backend,
+    document: SheetDocument,
+    sheet: np.ndarray,
+    blocks: Iterable[np.ndarray],
+    hop_frames: int = HOP_FRAMES,
+    name: str = "the recording",
+    costs: Costs | None = None,
+) -> Following:
+    """`follow`, where the score's snippets are embedded already: float32 [snippets, size]."""
     heard = identification.hear(backend, blocks, hop_frames, name)
     audio = evenly(heard, hop_frames)
     systems, strip = lay_out(document.places)
-    sheet = backend.embed_sheet(document.snippets)
     course = following_path.align(audio, sheet, strip, hop_frames / FRAMES_PER_SECOND, costs)
     seconds = (np.arange(len(audio)) * hop_frames - ONSET_DELAY_FRAMES) / FRAMES_PER_SECOND
     return Following(
@@ -189,8 +202,6 @@ def follow(
 
 def evenly(heard: identification.Heard, hop_frames: int) -> np.ndarray:
     """Embeddings of all windows, float32 [windows, size]; those of silence are 0."""
-    from tempo_invariant.geometry import SAMPLE_RATE
-
     frames = frame_count(round(heard.duration_seconds * SAMPLE_RATE))
     audio = np.zeros((-(-frames // hop_frames), heard.embedding.shape[1]), np.float32)
     audio[np.round(heard.seconds * FRAMES_PER_SECOND / hop_frames).astype(int)] = heard.embedding

@@ -71,7 +71,7 @@ function placeAt(course, time) {
   }
   return place;
 }
-// Time of the moment nearest to a point of a page; of several the one nearest to `now`.
+// Time of the moment nearest to a point of a page; of those about as near the one nearest to `now`.
 // Null: the recording never comes to this page.
 function timeOf(course, systems, page, x, y, now) {
   let nearest = null, best = Infinity;
@@ -80,13 +80,18 @@ function timeOf(course, systems, page, x, y, now) {
     const distance = Math.max(system.box[0] - y, y - system.box[2], 0);
     if (distance < best) { best = distance; nearest = system.system; }
   }
-  let time = null, least = Infinity;
-  for (let i = 0; i < course.seconds.length; i++) {
-    if (course.page[i] !== page || course.system[i] !== nearest) continue;
-    const off = Math.abs(course.x[i] - x) + 1e-4 * Math.abs(course.seconds[i] - now);
-    if (off < least) { least = off; time = course.seconds[i]; }
+  const off = course.seconds.map((_, i) =>
+    course.page[i] === page && course.system[i] === nearest ? Math.abs(course.x[i] - x) : Infinity);
+  const least = off.reduce((a, b) => Math.min(a, b), Infinity);
+  if (least === Infinity) return null;
+  let i = -1;
+  for (let j = 0; j < off.length; j++) {
+    const closer = i < 0 || Math.abs(course.seconds[j] - now) < Math.abs(course.seconds[i] - now);
+    if (off[j] <= least + 15 && closer) i = j;
   }
-  return time;
+  while (off[i + 1] < off[i]) i++;
+  while (off[i - 1] < off[i]) i--;
+  return course.seconds[i];
 }
 function clock(seconds) {
   const whole = Math.floor(seconds);
