@@ -27,7 +27,10 @@ def main() -> None:
     labels = values.labels or [Path(report["run"]).name for report in reports]
     if len(labels) != len(reports):
         raise UserError(f"--labels: {len(labels)} names for {len(reports)} reports")
-    tables = "\n\n".join(map(robustness_results.table, reports))
+    parts = [*map(robustness_results.table, reports)]
+    if len(reports) > 1:
+        parts.append(robustness_results.comparison(reports, labels))
+    tables = "\n\n".join(parts)
     print(tables)
     if not values.output:
         return

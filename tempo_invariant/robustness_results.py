@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tempo_invariant.errors import UserError
+from tempo_invariant.robustness_conditions import CLEAN
 
 LOSSES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "r@1": lambda ranks: ranks <= 1,
@@ -105,6 +106,30 @@ def table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def comparison(
+    reports: Sequence[dict[str, Any]], labels: Sequence[str], direction: str = DIRECTION
+) -> str:
+    """What several models lose of R@1, in Markdown and per cent; first R@1 of the clean condition.
+
+    Args:
+        reports: what `measure` returned; a condition that one lacks is left out.
+        labels: name of each model.
+        direction: which queries.
+    """
+    rows = [{row["name"]: row for row in report["conditions"]} for report in reports]
+    shared = [name for name in rows[0] if all(name in named for named in rows)]
+    lines = [f"Loss of R@1, {direction}, in per cent of that of the clean condition", ""]
+    lines += [_row(["condition", *labels]), _row(["---"] * (1 + len(labels)))]
+    if CLEAN in shared:
+        values = [_percent(named[CLEAN]["results"][direction]["r@1"]) for named in rows]
+        lines.append(_row([f"{CLEAN} (R@1)", *values]))
+    for name in shared:
+        if name != CLEAN:
+            lost = [_percent(named[name]["loss"][direction]["r@1"]) for named in rows]
+            lines.append(_row([name, *lost]))
+    return "\n".join(lines)
+
+
 def tempo_figure(
     reports: Sequence[dict[str, Any]], labels: Sequence[str], direction: str = DIRECTION
 ) -> Figure:
@@ -163,7 +188,7 @@ def _tempo_points(
     report: dict[str, Any], metric: str, direction: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns tempi `[points]` and value, low, high `[points, 3]`, by tempo."""
-    rows = [row for row in report["conditions"] if row["group"] in ("clean", "tempo")]
+    rows = [row for row in report["conditions"] if row["group"] in (CLEAN, "tempo")]
     if len(rows) < 2:
         raise UserError(f"the report of {report['run']} has no conditions of tempo")
     rows.sort(key=lambda row: row["tempo"])

@@ -3,11 +3,16 @@
 import numpy as np
 import pytest
 
+from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import SAMPLE_RATE
+from tempo_invariant.recording_degradation import PHONE
 from tempo_invariant.retrieval import benchmark
 from tempo_invariant.retrieval.benchmark import Condition
 from tests import fake_embedder
 from tests.fake_embedder import FakeBackend, melody
+from tfrecords_tools import msmd
+from tfrecords_tools.music import Music, Note, TempoMark, midi_bytes
+from tfrecords_tools.perform import played_music
 
 PIECES = {"down": np.arange(130, 20, -1), "high": np.arange(140, 250), "up": np.arange(20, 130)}
 SECONDS = 20.0
@@ -17,7 +22,21 @@ SECONDS = 20.0
 def msmd_dir(tmp_path):
     for name, numbers in PIECES.items():
         fake_embedder.write_score(tmp_path, name, numbers, seconds=SECONDS)
+        _write_midi(tmp_path / "msmd" / name)
     return tmp_path / "msmd"
+
+
+def _write_midi(piece_dir):
+    """Writes the music whose notes the note heads are aligned with: 768 ticks a second."""
+    [page] = msmd.read_score(piece_dir).pages
+    onsets = [next(iter(head.onsets.values())) for head in page.note_heads]
+    assert [onset.event for onset in onsets] == list(range(len(onsets)))
+    notes = tuple(
+        Note(round(768 * onset.seconds), 60 + i % 7, 90) for i, onset in enumerate(onsets)
+    )
+    music = Music(notes, (TempoMark(0, 500_000),))
+    (piece_dir / f"{piece_dir.name}.midi").write_bytes(midi_bytes(music))
+    return music
 
 
 def _play(piece_dir, condition, where, played=PIECES):
@@ -44,6 +63,9 @@ def test_what_is_right_counts_as_right(msmd_dir, tmp_path, monkeypatch):
     text = benchmark.table(reports)
     assert "whole recordings, TimGM6mb, tempo 1.5, +0 dB: 2 pieces, 3 scores" in text
     assert "8 s, TimGM6mb, tempo 1, +0 dB" in text
+    assert Condition(degraded=True, expression=2).text.endswith(
+        "expression 2, as a phone records it"
+    )
     kept = sorted(path.name for path in (tmp_path / "kept").iterdir())
     assert len(kept) == 4 and "scores" in kept
 
@@ -57,3 +79,40 @@ def test_what_is_wrong_counts_as_wrong(msmd_dir, monkeypatch):
         assert report["results"][name]["mrr"][0] == 0.5
     # Backwards through the score of the other piece: never where the note heads say.
     assert report["place"]["right_system"] < 0.7
+
+
+def test_a_phone_records_and_a_pianist_plays(msmd_dir):
+    piece_dir = msmd_dir / "up"
+    clean, _ = benchmark._play(piece_dir, Condition(), 0.0)
+    phone, start = benchmark._play(piece_dir, Condition(degraded=True), 0.0)
+    assert start == 0 and len(phone) == pytest.approx(len(clean) * PHONE.time_factor, abs=1)
+    level_db = 10 * np.log10(np.mean(phone**2) / np.mean(clean**2))
+    assert level_db == pytest.approx(-20, abs=1)
+    other, _ = benchmark._play(piece_dir, Condition(degraded=True, seed=1), 0.0)
+    assert len(other) == len(phone) and np.abs(other - phone).max() > 0.1 * np.abs(phone).max()
+    part, start = benchmark._play(piece_dir, Condition(degraded=True, seconds=5.0), 0.5)
+    np.testing.assert_array_equal(part, phone[round(start * SAMPLE_RATE) :][: len(part)])
+    assert len(part) == 5 * SAMPLE_RATE
+    expressive, _ = benchmark._play(piece_dir, Condition(expression=1), 0.0)
+    assert not np.array_equal(expressive, clean)
+    (piece_dir / "up.midi").unlink()
+    with pytest.raises(UserError, match="only pieces that build_msmd built"):
+        benchmark._play(piece_dir, Condition(), 0.0)
+
+
+@pytest.mark.parametrize(
+    "condition", [Condition(), Condition(tempo=1.5, expression=2), Condition(degraded=True)]
+)
+def test_places_follow_the_playing(msmd_dir, condition):
+    """Just after a note is struck, the place is that of its head."""
+    piece_dir = msmd_dir / "high"
+    [page] = msmd.read_score(piece_dir).pages
+    music = _write_midi(piece_dir)
+    seed = "high_tempo-1500_TimGM6mb-e2" if condition.expression else ""
+    played = played_music(music, condition.tempo, seed)
+    seconds = played.seconds([note.tick for note in played.notes])
+    if condition.degraded:
+        seconds = seconds * 2 ** (-20 / 1200)
+    places = benchmark._sounding(piece_dir, seconds + 1e-3, condition)
+    np.testing.assert_array_equal(places[:, 2], [head.column for head in page.note_heads])
+    np.testing.assert_array_equal(places[:, 1], [1 + head.system for head in page.note_heads])

@@ -3,10 +3,11 @@
 import dataclasses
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
@@ -14,6 +15,7 @@ from tqdm import tqdm
 from tempo_invariant import metrics
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import SAMPLE_RATE
+from tempo_invariant.recording_degradation import AS_PLAYED, PHONE, degrade_recording
 from tempo_invariant.retrieval import (
     audio_stream,
     identification,
@@ -27,6 +29,9 @@ from tempo_invariant.retrieval.ranking import RANKINGS, Ranker
 from tempo_invariant.retrieval.sequence import PathLimits
 from tempo_invariant.retrieval.snippet_index import SnippetIndex
 
+if TYPE_CHECKING:
+    from tfrecords_tools.music import Music
+
 
 @dataclasses.dataclass(frozen=True)
 class Condition:
@@ -38,7 +43,9 @@ class Condition:
         seconds: length of the excerpt, from a random place; 0: the whole recording.
         gain_db: by how much it is amplified.
         hop_frames: distance of windows in spectrogram frames.
-        seed: of the places of excerpts.
+        seed: of the places of excerpts, and of rooms and noise.
+        expression: seed of expressive playing; 0: as notated.
+        degraded: whether it is recorded as `recording_degradation.PHONE` does.
     """
 
     soundfont: str | None = None
@@ -47,13 +54,28 @@ class Condition:
     gain_db: float = 0.0
     hop_frames: int = audio_stream.HOP_FRAMES
     seed: int = 0
+    expression: int = 0
+    degraded: bool = False
+
+    @property
+    def sound(self) -> str:
+        """Name of the soundfont."""
+        return Path(self.soundfont).stem if self.soundfont else "TimGM6mb"
 
     @property
     def text(self) -> str:
         """One line."""
         length = f"{self.seconds:g} s" if self.seconds else "whole recordings"
-        sound = Path(self.soundfont).stem if self.soundfont else "TimGM6mb"
-        return f"{length}, {sound}, tempo {self.tempo:g}, {self.gain_db:+g} dB"
+        parts = [length, self.sound, f"tempo {self.tempo:g}", f"{self.gain_db:+g} dB"]
+        parts += [f"expression {self.expression}"] if self.expression else []
+        return ", ".join(parts + ["as a phone records it"] * self.degraded)
+
+    @property
+    def file_name(self) -> str:
+        """What an index of recordings made under this condition is called."""
+        name = f"{self.sound}-{self.seconds:g}s-{self.tempo:g}-{self.gain_db:g}dB-{self.seed}"
+        name += f"-e{self.expression}" if self.expression else ""
+        return name + "-phone" * self.degraded
 
 
 def run(
@@ -91,10 +113,8 @@ def run(
         )
         reports = []
         for condition in conditions:
-            name = f"{condition.seconds:g}s-{condition.tempo:g}-{condition.gain_db:g}dB"
-            sound = Path(condition.soundfont or "TimGM6mb").stem
             recordings = _once(
-                root / f"{sound}-{name}-{condition.seed}",
+                root / condition.file_name,
                 backend,
                 partial(record, backend, Path(msmd_dir), pieces, condition),
             )
@@ -129,20 +149,35 @@ def record(
 
 def _play(piece_dir: Path, condition: Condition, where: float) -> tuple[np.ndarray, float]:
     """Renders a piece; returns the excerpt that is wanted and where it starts, in seconds."""
-    from tfrecords_tools.music import notes_of_midi
     from tfrecords_tools.perform import render_audio
 
-    path = piece_dir / f"{piece_dir.name}.midi"
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; only pieces that build_msmd built can be played")
-    music = notes_of_midi(path.read_bytes())
-    pcm = render_audio(music, condition.soundfont, tempo=condition.tempo)
+    music, expression = _music(piece_dir, condition)
+    pcm = render_audio(music, condition.soundfont, tempo=condition.tempo, seed=expression)
+    if condition.degraded:
+        pcm = degrade_recording(pcm, PHONE, [condition.seed, zlib.crc32(piece_dir.name.encode())])
     pcm = pcm * np.float32(10 ** (condition.gain_db / 20))
     if not condition.seconds:
         return pcm, 0.0
     wanted = round(condition.seconds * SAMPLE_RATE)
     first = int(where * max(0, len(pcm) - wanted))
     return pcm[first : first + wanted], first / SAMPLE_RATE
+
+
+def _music(piece_dir: Path, condition: Condition) -> tuple["Music", str]:
+    """Returns a piece as notated, and the seed of its performance as `build_msmd` plays it."""
+    from tfrecords_tools.msmd import performance_name
+    from tfrecords_tools.music import notes_of_midi
+    from tfrecords_tools.perform import default_soundfont, soundfont_name
+
+    path = piece_dir / f"{piece_dir.name}.midi"
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; only pieces that build_msmd built can be played")
+    music = notes_of_midi(path.read_bytes())
+    if not condition.expression:
+        return music, ""
+    soundfont = condition.soundfont or default_soundfont()
+    sound = soundfont_name(soundfont, expression=condition.expression)
+    return music, performance_name(piece_dir.name, condition.tempo, sound)
 
 
 def _measure(
@@ -218,7 +253,7 @@ def _places(
         similarities = np.asarray(recordings.vectors[rows]) @ vectors.T
         path = identification.best_path(similarities, limits)
         found = scores.places[scores.rows(document)][path.positions]
-        true = _sounding(msmd_dir / name, seconds, condition.tempo)
+        true = _sounding(msmd_dir / name, seconds, condition)
         same = (found["page"] == true[:, 0]) & (found["system"] == true[:, 1])
         right.append(same)
         distances.append(np.abs(found["x"] - true[:, 2])[same])
@@ -228,17 +263,22 @@ def _places(
     }
 
 
-def _sounding(piece_dir: Path, seconds: np.ndarray, tempo: float) -> np.ndarray:
+def _sounding(piece_dir: Path, seconds: np.ndarray, condition: Condition) -> np.ndarray:
     """Page, system (both from 1) and column of the note that was struck last: [times, 3]."""
     from tfrecords_tools import msmd
+    from tfrecords_tools.perform import played_music
 
+    music, expression = _music(piece_dir, condition)
+    played = played_music(music, condition.tempo, expression)
+    heard = played.seconds(np.array([note.tick for note in played.notes]))
+    heard = heard * (PHONE if condition.degraded else AS_PLAYED).time_factor
     struck = []
     for page in msmd.read_score(piece_dir).pages:
         order = {system.id: number for number, system in enumerate(page.systems, 1)}
         for head in page.note_heads:
-            for name, onset in sorted(head.onsets.items())[:1]:
-                played = onset.seconds * msmd.parse_performance_name(name)[0] / tempo
-                struck.append((played, page.number, order.get(head.system, 0), head.column))
+            for onset in list(head.onsets.values())[:1]:
+                place = page.number, order.get(head.system, 0), head.column
+                struck.append((heard[onset.event], *place))
     if not struck:
         raise UserError(f"{piece_dir}: no note head is aligned with a performance")
     table = np.array(sorted(struck))
