@@ -1,16 +1,18 @@
 """How retrieval suffers from tempo, timing, sound, recording and print: the same pairs in each.
 
-Every piece is played in all ways while the one before it is embedded. Embeddings are kept piece by
+Pieces are played in all ways while the ones before them are embedded. Embeddings are kept piece by
 piece, so that a measurement goes on where it was; spectrograms too, which serve every model.
 """
 
 import dataclasses
 import hashlib
+import itertools
 import json
+import os
 import zipfile
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +165,7 @@ def _embed_all(
 
 
 class _Ahead:
-    """Plays the next piece in another thread.
+    """Plays the next pieces in other threads, as many as there are processor cores.
 
     Args:
         keep: see `robustness_recordings.record`.
@@ -171,7 +173,8 @@ class _Ahead:
 
     def __init__(self, keep: Path | None):
         self._keep = keep
-        self._pool = ThreadPoolExecutor(1)
+        self._workers = os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(self._workers)
 
     def __enter__(self) -> "_Ahead":
         return self
@@ -183,15 +186,17 @@ class _Ahead:
         self, pieces: Sequence[Piece], playings: Sequence[Sequence[Playing]]
     ) -> Iterator[dict[Playing, Recording]]:
         """Yields the recordings of every piece."""
-        calls = [
-            partial(lambda piece, wanted: dict(record(piece, wanted, self._keep)), piece, wanted)
-            for piece, wanted in zip(pieces, playings, strict=True)
-        ]
-        pending = [self._pool.submit(call) for call in calls[:1]]
-        for index in range(len(calls)):
-            result = pending.pop().result()
-            pending += [self._pool.submit(call) for call in calls[index + 1 : index + 2]]
+        calls = zip(pieces, playings, strict=True)
+        first = itertools.islice(calls, self._workers)
+        pending = deque(self._pool.submit(self._play, *call) for call in first)
+        while pending:
+            result = pending.popleft().result()
+            for call in itertools.islice(calls, 1):
+                pending.append(self._pool.submit(self._play, *call))
             yield result
+
+    def _play(self, piece: Piece, playings: Sequence[Playing]) -> dict[Playing, Recording]:
+        return dict(record(piece, playings, self._keep))
 
 
 @dataclasses.dataclass
@@ -207,8 +212,9 @@ class _Store:
             return cls(None, {})
         digest = hashlib.sha256(f"{model.key} {piece.key()}".encode())
         for strip in piece.strips.values():
-            digest.update(strip)
-        digest.update(np.array([(p.page, p.head.id, p.column) for p in piece.pairs]))
+            digest.update(strip.tobytes())
+        rows = [(pair.page, pair.head.id, pair.column) for pair in piece.pairs]
+        digest.update(np.array(rows).tobytes())
         path = Path(keep) / f"{piece.name}-{digest.hexdigest()[:16]}.npz"
         if not path.exists():
             return cls(path, {})

@@ -87,7 +87,8 @@ def read_piece(piece_dir: Path) -> Piece:
         raise UserError(f"{path}: no such file; only pieces that build_msmd built can be played")
     music = notes_of_midi(path.read_bytes())
     score = msmd.read_score(piece_dir)
-    strips, placements = {}, []
+    strips = {}
+    placements: list[msmd.Placement] = []
     for ink in score.inks:
         image, placements = msmd.strip(score, ink)
         strips[ink] = np.ascontiguousarray(halve(image).T)
