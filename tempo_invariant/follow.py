@@ -28,6 +28,9 @@ flags.DEFINE_integer("hop", 2, "Distance of windows in spectrogram frames of 1/2
 flags.DEFINE_integer("step", 10, "Distance of snippets in page pixels.", 1, 100)
 flags.DEFINE_float("gain_db", 0.0, "By how much the recording is amplified.")
 flags.DEFINE_boolean("embed_audio", True, "The recording is in follow.html; else a copy beside it.")
+flags.DEFINE_float(
+    "leap_cost", 2.0, "What a repeat or a leap costs, in seconds of perfect similarity.", 0.0
+)
 model_flags.define()
 
 
@@ -35,7 +38,12 @@ def main() -> None:
     """Follows and says where the files are."""
     values = flags.FLAGS
     from tempo_invariant.retrieval import following_answer
+    from tempo_invariant.retrieval.following_path import Costs
 
+    costs = Costs(leap=values.leap_cost)
+    settings = following_answer.Settings(
+        values.hop, values.step, values.gain_db, values.embed_audio, costs
+    )
     print(
         following_answer.answer(
             model_flags.open_model,
@@ -43,7 +51,7 @@ def main() -> None:
             values.document,
             values.audio,
             values.output,
-            following_answer.Settings(values.hop, values.step, values.gain_db, values.embed_audio),
+            settings,
         )
     )
 

@@ -25,6 +25,9 @@ flags.DEFINE_string("soundfont", None, "Soundfont (.sf2); TimGM6mb if not given.
 flags.DEFINE_float("gain_db", 0.0, "By how much recordings are amplified.")
 flags.DEFINE_integer("hop", 2, "Distance of windows in spectrogram frames of 1/20 s.", 1, 10)
 flags.DEFINE_integer("step", 10, "Distance of snippets in page pixels.", 1, 100)
+flags.DEFINE_float(
+    "leap_cost", 2.0, "What a repeat or a leap costs, in seconds of perfect similarity.", 0.0
+)
 flags.DEFINE_string("output", None, "File for the results as JSON.")
 model_flags.define()
 
@@ -35,6 +38,7 @@ def main() -> None:
     from tempo_invariant.errors import UserError
     from tempo_invariant.files import atomic_write
     from tempo_invariant.retrieval import following_benchmark
+    from tempo_invariant.retrieval.following_path import Costs
     from tfrecords_tools import msmd, sources
 
     present = msmd.list_pieces(values.msmd)
@@ -51,8 +55,9 @@ def main() -> None:
         following_benchmark.Condition(values.soundfont, tempo, seed, values.gain_db)
         for tempo, seed in itertools.product(tempi, seeds)
     ]
+    costs = Costs(leap=values.leap_cost)
     reports = following_benchmark.run(
-        model_flags.open_model(), values.msmd, pieces, conditions, values.hop, values.step
+        model_flags.open_model(), values.msmd, pieces, conditions, values.hop, values.step, costs
     )
     print(following_benchmark.table(reports))
     if values.output:

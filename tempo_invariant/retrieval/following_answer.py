@@ -13,6 +13,7 @@ from tempo_invariant.files import atomic_write
 from tempo_invariant.retrieval import audio_stream, following, following_page
 from tempo_invariant.retrieval.answer_page import duration
 from tempo_invariant.retrieval.backends import Backend
+from tempo_invariant.retrieval.following_path import Costs
 from tempo_invariant.retrieval.visits import find_visits
 
 
@@ -25,12 +26,14 @@ class Settings:
         step_pixels: distance of snippets in page pixels.
         gain_db: by how much the recording is amplified.
         embed_audio: whether the page holds the recording; else a copy is put beside it.
+        costs: what the alignment avoids.
     """
 
     hop_frames: int = following.HOP_FRAMES
     step_pixels: int = following.STEP_PIXELS
     gain_db: float = 0.0
     embed_audio: bool = True
+    costs: Costs = Costs()
 
 
 def answer(
@@ -64,7 +67,9 @@ def answer(
     backend = open_model()
     started = time.perf_counter()
     blocks = audio_stream.read_blocks(audio, settings.gain_db)
-    found = following.follow(backend, sheet, blocks, settings.hop_frames, str(audio))
+    found = following.follow(
+        backend, sheet, blocks, settings.hop_frames, str(audio), settings.costs
+    )
     seconds = time.perf_counter() - started
     report = following.report(found, sheet, audio) | {"model": backend.name}
     if settings.embed_audio:

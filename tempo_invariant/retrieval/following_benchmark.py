@@ -13,7 +13,7 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.retrieval import following, sheet_sources
 from tempo_invariant.retrieval.backends import Backend
 from tempo_invariant.retrieval.following import Following, System
-from tempo_invariant.retrieval.following_path import Strip
+from tempo_invariant.retrieval.following_path import Costs, Strip
 
 SHARES = (0.5, 0.9)
 """The quantiles of the errors that are reported."""
@@ -83,6 +83,7 @@ def run(
     conditions: Sequence[Condition],
     hop_frames: int = following.HOP_FRAMES,
     step_pixels: int = following.STEP_PIXELS,
+    costs: Costs | None = None,
 ) -> list[dict[str, Any]]:
     """Plays pieces and follows them through their scores.
 
@@ -93,6 +94,7 @@ def run(
         conditions: how they are played.
         hop_frames: distance of windows in spectrogram frames.
         step_pixels: distance of snippets in page pixels.
+        costs: what the alignment avoids.
 
     Returns:
         For every condition its fields, and what `summary` gives.
@@ -110,7 +112,7 @@ def run(
         for number, condition in enumerate(conditions):
             pcm = _play(root / piece, condition)
             found = following.follow_embedded(
-                backend, document, sheet, [pcm], hop_frames, f"{piece}, {condition.text}"
+                backend, document, sheet, [pcm], hop_frames, f"{piece}, {condition.text}", costs
             )
             truth = find_truth(root / piece, condition, found.systems, found.strip)
             errors[number][piece] = truth.errors(found)

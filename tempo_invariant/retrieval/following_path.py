@@ -76,7 +76,7 @@ class Costs:
     """
 
     speed_change: float = 0.02
-    leap: float = 3.0
+    leap: float = 2.0
     turn: float = 0.1
 
     def __post_init__(self):
