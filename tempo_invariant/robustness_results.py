@@ -147,19 +147,11 @@ def tempo_figure(
         UserError: a report has no conditions of tempo.
     """
     figure = Figure(figsize=(9, 3.6), dpi=100)
-    grid = figure.add_gridspec(
-        1,
-        4,
-        width_ratios=(6, 1, 6, 1),
-        left=0.07,
-        right=0.99,
-        bottom=0.15,
-        top=0.92,
-        wspace=0.15,
-    )
+    halves = figure.add_gridspec(1, 2, left=0.05, right=0.97, bottom=0.17, top=0.92, wspace=0.14)
     for column, metric in enumerate(LOSSES):
-        curve = figure.add_subplot(grid[0, 2 * column])
-        beside = figure.add_subplot(grid[0, 2 * column + 1], sharey=curve)
+        parts = halves[0, column].subgridspec(1, 2, width_ratios=(6, 1), wspace=0.05)
+        curve = figure.add_subplot(parts[0])
+        beside = figure.add_subplot(parts[1], sharey=curve)
         for number, (report, label) in enumerate(zip(reports, labels, strict=True)):
             tempi, values = _tempo_points(report, metric, direction)
             color = f"C{number}"
@@ -177,7 +169,7 @@ def tempo_figure(
         beside.grid(axis="y", color="grey", linewidth=0.4, alpha=0.4)
         beside.set_xlim(-0.7, len(reports) - 0.3)
         beside.set_xticks([])
-        beside.set_xlabel("expressive\ntiming")
+        beside.set_xlabel("expressive\ntiming", fontsize=8)
         beside.tick_params(labelleft=False)
         if column == 0:
             curve.legend(fontsize=8)
