@@ -138,7 +138,8 @@ def lay_out(places: np.ndarray) -> tuple[tuple[System, ...], Strip]:
     Returns:
         The systems, and the strip with the snippets on it.
     """
-    systems, starts, columns = [], [0.0], []
+    systems: list[System] = []
+    starts, columns = [0.0], []
     for place in places:
         page, number = int(place["page"]), int(place["system"])
         if not systems or (systems[-1].page, systems[-1].number) != (page, number):

@@ -42,7 +42,7 @@ main { max-width: 62em; margin: 1em auto; padding: 0 1em; }
         cursor: pointer; }
 .page img { display: block; width: 100%; }
 .system, .cursor { position: absolute; pointer-events: none; display: none; }
-.system { background: #fd06; border-radius: 4px; }
+.system { background: #fea; mix-blend-mode: multiply; border-radius: 4px; }
 .cursor { width: 3px; margin-left: -1.5px; background: #d40; border-radius: 2px; }
 footer { color: #555; text-align: center; padding: 0 1em 2em; }
 """
