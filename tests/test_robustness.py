@@ -139,6 +139,33 @@ def test_tuned_onsets_are_heard_where_they_are_expected(root):
     assert np.abs(moved).max() <= 1 and np.ptp(tuned.onset_frames) < np.ptp(plain.onset_frames)
 
 
+def test_what_is_kept_is_used_and_must_be_whole(root, tmp_path):
+    piece = robustness_recordings.read_piece(root / "msmd" / "a_piece")
+    [(_, made)] = robustness_recordings.record(piece, [Playing(SOUND)], tmp_path)
+    [path] = tmp_path.glob("a_piece/*.npy")
+    np.save(path, made.spectrogram + 1)
+    [(_, kept)] = robustness_recordings.record(piece, [Playing(SOUND)], tmp_path)
+    np.testing.assert_array_equal(kept.spectrogram, made.spectrogram + 1)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UserError, match=f"{path.name}: damaged"):
+        list(robustness_recordings.record(piece, [Playing(SOUND)], tmp_path))
+    (root / "msmd" / "a_piece" / "a_piece.midi").rename(tmp_path / "a_piece.midi")
+    with pytest.raises(UserError, match="only pieces that build_msmd built"):
+        robustness_recordings.read_piece(root / "msmd" / "a_piece")
+    (tmp_path / "a_piece.midi").rename(root / "msmd" / "a_piece" / "a_piece.midi")
+
+
+def test_pairs_are_evenly_spaced_over_the_pieces(root):
+    names = "a_piece", "b_piece"
+    pieces = [robustness_recordings.read_piece(root / "msmd" / name) for name in names]
+    every = [(piece.name, pair.head.id) for piece in pieces for pair in piece.pairs]
+    for limit in (1, 7, len(every) - 1, len(every), len(every) + 5):
+        few = robustness_recordings.choose_pairs(pieces, limit)
+        chosen = [(piece.name, pair.head.id) for piece in few for pair in piece.pairs]
+        count = min(limit, len(every))
+        assert chosen == [every[i * len(every) // count] for i in range(count)]
+
+
 def test_clean_gives_the_numbers_of_evaluate(root, records, tmp_path):
     import tensorflow as tf
 
