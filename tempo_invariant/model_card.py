@@ -5,6 +5,7 @@ No number is written that a report does not hold: those of the results come from
 the data from the records themselves.
 """
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -170,8 +171,9 @@ def _window(experiment: Experiment) -> str:
 
 def _data(card: dict[str, Any]) -> str:
     text = (
-        "Records of MSMD (Multimodal Sheet Music Dataset) in its published split: LilyPond scores "
-        "of the Mutopia Project, engraved, played by synthesisers and aligned note by note."
+        "Records of MSMD (Multimodal Sheet Music Dataset): LilyPond scores of the Mutopia Project, "
+        "engraved, played by synthesisers and aligned note by note. Training, validation and test "
+        "have no piece in common."
     )
     if not card["data"]:
         return text
@@ -188,7 +190,8 @@ def _data(card: dict[str, Any]) -> str:
 
 def _training(card: dict[str, Any], experiment: Experiment) -> str:
     settings, done = experiment.training, card["training"]
-    varied = ", ".join(f"{name} {_value(value)}" for name, value in settings.augmentation.items())
+    variations = _variations(experiment).items()
+    varied = ", ".join(f"{name} {_value(value)}" for name, value in variations)
     text = (
         f"{settings.loss.capitalize()} loss, {settings.optimizer}, learning rate "
         f"{settings.learning_rate:g}, {settings.schedule} schedule, batches of "
@@ -203,9 +206,22 @@ def _training(card: dict[str, Any], experiment: Experiment) -> str:
     return text
 
 
+def _variations(experiment: Experiment) -> dict[str, Any]:
+    """The fields of the augmentation that vary anything."""
+    from tempo_invariant.windows import Augmentation
+
+    augmentation = Augmentation(**experiment.training.augmentation)
+    fields = {name: value for name, value in dataclasses.asdict(augmentation).items() if value}
+    if augmentation.stretch == 1:
+        del fields["stretch"]
+    if not augmentation.varies_spectrograms:
+        fields.pop("varied_share", None)
+    return fields
+
+
 def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
+    if value is True:
+        return "on"
     return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
@@ -234,7 +250,7 @@ def _results(card: dict[str, Any]) -> str:
 
 
 def _limits(card: dict[str, Any], experiment: Experiment) -> str:
-    model, varied = experiment.model, experiment.training.augmentation
+    model, varied = experiment.model, _variations(experiment)
     limits = [
         "Learned from and measured on synthesised piano and engraved pages: the numbers above say "
         "nothing of other instruments, of handwriting, or of scans and rooms that were not "
@@ -242,19 +258,28 @@ def _limits(card: dict[str, Any], experiment: Experiment) -> str:
         f"Hears {_window(experiment)} at once and sees {SNIPPET_WIDTH} pixels: passages that are "
         "printed twice look alike.",
     ]
-    if model.audio_normalization == "none":
+    if model.audio_normalization == "none" and "level_db" not in varied:
         limits.append(
             "Depends on the level of the audio: log10(1 + x) of a quieter recording is another "
             "picture. Amplify (`--gain_db`) what was recorded at another level than the training's."
         )
-    if varied.get("stretch", 1) == 1:
+    if "stretch" not in varied:
         limits.append("Tempi were not varied beyond those of the performances it learned from.")
-    if not any(varied.get(name) for name in ("tuning_cents", "reverberation_seconds")):
-        limits.append("Rooms, noise and tunings were not part of its training.")
+    absent = [what for name, what in _DAMAGE.items() if name not in varied]
+    if absent:
+        limits.append(f"Not part of its training: {', '.join(absent)}.")
     if card["training"]["end"] is False:
         limits.append("Its training was cut short: it had not come to the end of its schedule.")
     return "\n".join(f"- {text}" for text in limits)
 
+
+_DAMAGE = {
+    "tuning_cents": "other tunings",
+    "reverberation_seconds": "rooms",
+    "equalization_db": "other balance of high and low",
+    "noise_snr_db": "noise",
+}
+"""Fields of the augmentation and what a model without them has not met."""
 
 _LICENCE = (
     "The weights are published under the Apache License 2.0, as the package is. The scores that "
@@ -266,8 +291,10 @@ _LICENCE = (
 
 def summary(card: dict[str, Any], others: Sequence[str]) -> str:
     """Lines for the screen: what the card holds, and which reports it does not."""
-    reports = len(card["evaluations"])
-    lines = [f"{card['name']}: {card['bytes'] / 1e6:.2f} MB, {reports} evaluations in its card"]
+    lines = [
+        f"{card['name']}: {card['bytes'] / 1e6:.2f} MB; evaluations in its card: "
+        f"{len(card['evaluations'])}"
+    ]
     if others:
         lines.append(f"left out, about other weights of the run: {', '.join(others)}")
     return "\n".join(lines)

@@ -22,12 +22,15 @@ flags.DEFINE_string("data", None, "Records that it was trained on, for the card 
 def main() -> None:
     """Packages the model and says what its card holds."""
     values = flags.FLAGS
-    from tempo_invariant import model_card, model_packaging
+    from tempo_invariant import model_card, model_packaging, pretrained
 
     path, card, others = model_packaging.package(
         values.run, values.name, values.weights, values.data
     )
     print(f"{path}\n{model_card.summary(card, others)}")
+    print(
+        f"all that ship: {', '.join(pretrained.names())}, {pretrained.total_bytes() / 1e6:.2f} MB"
+    )
 
 
 if __name__ == "__main__":

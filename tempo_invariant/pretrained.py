@@ -40,6 +40,11 @@ def find(name: str) -> Path:
     return DIRECTORY / name
 
 
+def total_bytes() -> int:
+    """Size of the files of all models together."""
+    return sum(path.stat().st_size for path in DIRECTORY.glob("[!.]*/*"))
+
+
 def define_flags() -> None:
     """Defines --run and --pretrained, of which a command needs exactly one, and --weights."""
     flags.DEFINE_string("run", None, "Directory of the run.")

@@ -134,7 +134,8 @@ def _varied(
         values = shift_tuning(values, *draws["tuning"])
     power = tf.square(values)
     if "room" in draws:
-        power = reverberate(power, *draws["room"], augmentation.reverberation_seconds)
+        seconds, wet_db = draws["room"]
+        power = reverberate(power, seconds, wet_db, augmentation.reverberation_seconds)
     if "equalizer" in draws:
         power = equalize(power, *draws["equalizer"])
     if "noise" in draws:
