@@ -231,7 +231,8 @@ def report(following: Following, document: SheetDocument, audio: str | Path) -> 
     Returns:
         "places": one row for every full second; "course": lists for every window, with the
         similarity of sound and page; "leaps": the times of leaps; "pages" and "systems" of the
-        score, in pixels.
+        score. All in pixels of the pages that the player shows: those of scans and PDF files
+        have been made straight and brought to the size that the model knows.
     """
     whole = place_fields(following, np.arange(int(following.duration_seconds) + 1))
     rows = zip(*whole.values(), strict=True)

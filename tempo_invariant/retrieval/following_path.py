@@ -66,12 +66,11 @@ class Strip:
 
 @dataclasses.dataclass(frozen=True)
 class Costs:
-    """What the path avoids, in units of similarity a second.
+    """What the path avoids; a second at places of similarity 1 is worth 1.
 
     Attributes:
-        speed_change: of a change by 20 pixels per second; on the same scale a second at a place
-            of similarity 1 is worth 1.
-        leap: of a leap anywhere.
+        speed_change: of every change of the speed by 20 pixels per second.
+        leap: of a leap anywhere. Lower finds shorter repeats, and some that aren't there.
         turn: of a step from the end of a system to the beginning of the next.
     """
 
