@@ -101,10 +101,8 @@ class Course:
 
 @dataclasses.dataclass(frozen=True)
 class _Stretch:
-    """A part of the recording without a leap: its windows, and the place in the first search."""
+    """A part of the recording without a leap: its windows, and where they are, coarsely."""
 
-    first: int
-    last: int
     begin: int
     end: int
     columns: np.ndarray
@@ -181,7 +179,7 @@ def _stretches(columns: np.ndarray, leaps: np.ndarray, margin: int) -> list[_Str
         begin = max(0, first - margin) if first else 0
         end = min(count, last + margin) if last < count else count
         held = np.pad(columns[first:last], (first - begin, end - last), mode="edge")
-        stretches.append(_Stretch(first, last, begin, end, held))
+        stretches.append(_Stretch(begin, end, held))
     return stretches
 
 
@@ -192,14 +190,7 @@ class _FineSearch:
     are close.
     """
 
-    def __init__(
-        self,
-        audio: np.ndarray,
-        sheet: np.ndarray,
-        strip: Strip,
-        hop_seconds: float,
-        costs: Costs,
-    ):
+    def __init__(self, audio, sheet, strip: Strip, hop_seconds: float, costs: Costs):
         self._audio = audio
         self._pixels = SPEED_STEP * hop_seconds
         self._origin = strip.starts[0]
