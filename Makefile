@@ -11,8 +11,9 @@ $(VENV)/installed: setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[build,identify,serving,jax,test,dev]"
 	touch $@
 
+# Two processes, and a module in one of them: its fixtures are made once.
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
