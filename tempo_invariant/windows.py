@@ -225,7 +225,6 @@ def cut_audio(
     return tf.transpose(audio, [0, 2, 1])
 
 
-@tf.function(jit_compile=True)
 def _between(
     before: tf.Tensor, after: tf.Tensor | None, share: tf.Tensor | None, gain: tf.Tensor | None
 ) -> tf.Tensor:
