@@ -31,6 +31,24 @@ def unit_length(vectors):
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
+def elu(values):
+    """ELU, of 16-bit values computed in float32.
+
+    TensorFlow's kernel for bfloat16 on processors takes eight times as long as that for float32,
+    and five times as long as the convolution before it.
+
+    Args:
+        values: any shape, floating.
+
+    Returns:
+        The same shape and type.
+    """
+    if keras.backend.standardize_dtype(values.dtype) not in ("bfloat16", "float16"):
+        return ops.elu(values)
+    return ops.cast(ops.elu(ops.cast(values, "float32")), values.dtype)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
 class FrameAttention(keras.layers.Layer):
     """Multiplies every spectrogram frame with its attention weight times the number of frames.
 

@@ -97,6 +97,32 @@ def test_fused_normalization_equals_keras(rng, tmp_path):
     check_layer(layer, images, images.shape, 1, 2, tmp_path)
 
 
+@pytest.mark.parametrize("channels", [24, 32])
+def test_normalization_in_bfloat16_is_that_in_float32_to_its_rounding(rng, channels):
+    images = tf.cast(rng.normal(2, 3, size=(4, 5, 6, channels)), tf.bfloat16)
+    exact = normalization.FusedBatchNormalization()(tf.cast(images, tf.float32), training=True)
+    layer = normalization.FusedBatchNormalization(dtype="mixed_bfloat16")
+    outputs = layer(images, training=True)
+    assert outputs.dtype == tf.bfloat16
+    np.testing.assert_allclose(tf.cast(outputs, tf.float32), exact, rtol=2**-8, atol=2**-8)
+
+
+@pytest.mark.parametrize("dtype", [tf.bfloat16, tf.float16, tf.float32, tf.float64])
+def test_elu_and_its_gradient_in_every_type(rng, dtype):
+    values = tf.cast(rng.normal(0, 2, size=(5, 7)), dtype)
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        outputs = layers.elu(values)
+    gradient = tape.gradient(outputs, values)
+    assert outputs.dtype == gradient.dtype == dtype
+    exact = values.numpy().astype("float64")
+    tolerance = {2: 2**-8, 4: 1e-6, 8: 1e-12}[dtype.size]
+    expected = np.where(exact > 0, exact, np.expm1(exact))
+    np.testing.assert_allclose(outputs.numpy().astype("float64"), expected, atol=4 * tolerance)
+    slope = np.where(exact > 0, 1, np.exp(exact))
+    np.testing.assert_allclose(gradient.numpy().astype("float64"), slope, atol=tolerance)
+
+
 def quiet_music(rng):
     """Log spectrograms of sparse partials on a weak floor, and their magnitudes, [3, 92, 40]."""
     magnitudes = 0.003 * rng.random((3, 92, 40))
