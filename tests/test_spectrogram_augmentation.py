@@ -167,3 +167,13 @@ def test_nothing_is_done_without_settings(rng):
 def test_values_out_of_range_are_named(name, value):
     with pytest.raises(UserError, match=f"{name} must .* not {value}"):
         augmentation.SpectrogramAugmentation(**{name: value})
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_a_gain_is_that_of_the_sound_before_it_is_varied(rng, share):
+    magnitudes = music(rng, batch=10)
+    gain = np.geomspace(0.1, 10, 10).astype(np.float32)
+    some = dataclasses.replace(ALL, varied_share=share)
+    found = augmentation.vary(tf.constant(np.log10(1 + magnitudes)), some, [1, 2], gain)
+    louder = tf.constant(np.log10(1 + magnitudes * gain[:, None, None]))
+    np.testing.assert_allclose(found, augmentation.vary(louder, some, [1, 2]), atol=2e-5)
