@@ -6,7 +6,6 @@ from typing import Any
 
 PROJECTIONS = ("cca", "linear")
 BLOCKS = ("conv", "residual", "separable")
-ACTIVATIONS = ("elu", "relu")
 AUDIO_NORMALIZATIONS = ("none", "excerpt", "pcen")
 
 
@@ -27,7 +26,6 @@ class ModelConfig:
             that strides and residual ones after it) or "separable" (the same, each convolution
             but the first split into depthwise and pointwise).
         units: convolutions of a block after its first.
-        activation: "elu" (as published) or "relu", which costs nothing after a convolution.
         activation_before_norm: whether the activation precedes the normalisation, as published.
         attention_filters: channels of the blocks of the attention pathway; empty: as `filters`.
         audio_normalization: "none", "excerpt" (every excerpt is brought to one level) or "pcen"
@@ -49,7 +47,6 @@ class ModelConfig:
     l2: float = 1e-5
     blocks: str = "conv"
     units: int = 1
-    activation: str = "elu"
     activation_before_norm: bool = True
     attention_filters: tuple[int, ...] = ()
     audio_normalization: str = "none"
@@ -81,8 +78,6 @@ class ModelConfig:
             raise ValueError(f"blocks must be one of {BLOCKS}, got {self.blocks!r}")
         if self.units < 1:
             raise ValueError(f"units must be at least 1, got {self.units}")
-        if self.activation not in ACTIVATIONS:
-            raise ValueError(f"activation must be one of {ACTIVATIONS}, got {self.activation!r}")
         if self.audio_normalization not in AUDIO_NORMALIZATIONS:
             raise ValueError(
                 f"audio_normalization must be one of {AUDIO_NORMALIZATIONS}, "

@@ -205,24 +205,23 @@ class _Parts:
         return maps
 
     def unit(self, maps, filters, label, strides=1):
-        """Convolution, activation and batch normalisation, in the order of the configuration."""
+        """Convolution, ELU and batch normalisation, in the order of the configuration."""
         size = STEM if strides > 1 and maps.shape[-1] == 1 else 3
         separable = self.config.blocks == "separable" and maps.shape[-1] > 1
         first = self.config.activation_before_norm
-        activation = layers.elu if self.config.activation == "elu" else "relu"
         maps = self.convolution(
             filters,
             size,
             label,
             separable=separable,
             strides=strides,
-            activation=activation if first else None,
+            activation=layers.elu if first else None,
             use_bias=first,
         )(maps)
         maps = self.normalization(f"{label}_norm")(maps)
         if first:
             return maps
-        return keras.layers.Activation(activation, name=f"{label}_activation")(maps)
+        return keras.layers.Activation(layers.elu, name=f"{label}_elu")(maps)
 
     def convolution(self, filters, size, name, separable=False, use_bias=False, **kwargs):
         """A convolution with its initial weights and penalty."""

@@ -3,13 +3,7 @@
 from absl import flags
 
 from tempo_invariant import commands, run_directory
-from tempo_invariant.config import (
-    ACTIVATIONS,
-    AUDIO_NORMALIZATIONS,
-    BLOCKS,
-    PROJECTIONS,
-    ModelConfig,
-)
+from tempo_invariant.config import AUDIO_NORMALIZATIONS, BLOCKS, PROJECTIONS, ModelConfig
 
 USAGE = """Trains the two encoders on records; started again, it goes on where it was interrupted.
 
@@ -38,8 +32,7 @@ flags.DEFINE_list("filters", list(map(str, MODEL.filters)), "Channels of the enc
 flags.DEFINE_float("l2", MODEL.l2, "Weight of the squared-norm penalty.", 0)
 flags.DEFINE_enum("blocks", MODEL.blocks, list(BLOCKS), "What encoders and attention consist of.")
 flags.DEFINE_integer("units", MODEL.units, "Convolutions of a block after its first.", 1)
-flags.DEFINE_enum("activation", MODEL.activation, list(ACTIVATIONS), "Of the convolutions.")
-flags.DEFINE_bool("activation_before_norm", MODEL.activation_before_norm, "Then batch norm.")
+flags.DEFINE_bool("activation_before_norm", MODEL.activation_before_norm, "ELU, then batch norm.")
 flags.DEFINE_list("attention_filters", [], "Channels of the attention's blocks; default: filters.")
 flags.DEFINE_enum(
     "audio_normalization",

@@ -217,7 +217,7 @@ def test_multiply_adds_of_strided_blocks_by_hand(blocks):
     "changes",
     [
         {},
-        {"blocks": "separable", "activation_before_norm": True, "activation": "relu"},
+        {"blocks": "separable", "activation_before_norm": True},
         {"blocks": "conv", "audio_normalization": "pcen", "units": 2, "attention": False},
     ],
 )
