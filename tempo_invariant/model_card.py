@@ -22,8 +22,9 @@ _PLACES = ("run", "data")
 
 
 def neutral(experiment: Experiment) -> dict[str, Any]:
-    """The fields of an experiment, with the default instead of the place of its records."""
+    """The fields of an experiment, without the places of its records and of its initial run."""
     fields = json.loads(experiment.to_json())
+    fields["training"]["initial_run"] = Path(experiment.training.initial_run).name
     fields["training"]["data"] = TrainingConfig().data
     return fields
 

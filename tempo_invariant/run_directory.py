@@ -58,6 +58,7 @@ class TrainingConfig:
         symmetric: whether the ranking loss also ranks sheets for a given audio excerpt.
         validation_pairs: pairs of the validation split that are ranked after every epoch.
         mixed_precision: whether the convolutions compute in 16 bits.
+        initial_run: run directory with whose weights training begins; empty: with random ones.
         seed: of the initial weights, the pairs and their augmentation.
         augmentation: fields of `tempo_invariant.pipeline.Augmentation`.
     """
@@ -82,6 +83,7 @@ class TrainingConfig:
     symmetric: bool = False
     validation_pairs: int = 1_000
     mixed_precision: bool = False
+    initial_run: str = ""
     seed: int = 0
     augmentation: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -328,6 +330,22 @@ def load_weights(model, path: str | os.PathLike) -> None:
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"cannot load {path} into this model: {reason}") from error
+
+
+def copy_weights(model, source) -> None:
+    """Sets the layers of a model to those of the same name in another; a temperature may be new.
+
+    Raises:
+        UserError: a layer with weights has no like in the other.
+    """
+    others = {layer.name: layer for layer in source.layers}
+    for layer in model.layers:
+        weights = others[layer.name].get_weights() if layer.name in others else []
+        expected = [tuple(weight.shape) for weight in layer.weights]
+        if [value.shape for value in weights] == expected:
+            layer.set_weights(weights)
+        elif layer.name != "temperature":
+            raise UserError(f"the initial run is of another model: layer {layer.name} differs")
 
 
 def save_weights(model, path: str | os.PathLike) -> None:

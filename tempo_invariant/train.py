@@ -69,6 +69,7 @@ flags.DEFINE_float("margin", TRAINING.margin, "Margin of the ranking loss.", 0)
 flags.DEFINE_bool("symmetric", TRAINING.symmetric, "Rank in both directions (--loss=ranking).")
 flags.DEFINE_integer("validation_pairs", TRAINING.validation_pairs, "Pairs ranked an epoch.", 1)
 flags.DEFINE_bool("mixed_precision", TRAINING.mixed_precision, "Convolve in 16 bits.")
+flags.DEFINE_string("initial_run", "", "Run to begin with the weights of; default: random ones.")
 flags.DEFINE_integer("seed", TRAINING.seed, "Of initial weights, pairs and augmentation.")
 
 flags.DEFINE_float("scale", 0.05, "Scale the score by up to this share; 0: off.", 0)

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tempo_invariant import pipeline, replicas
+from tempo_invariant import pipeline, replicas, run_directory
 from tempo_invariant.callbacks import DIVERGED, Checkpoints, Patience, Report, Validation
 from tempo_invariant.errors import UserError
 from tempo_invariant.losses import PairwiseRankingLoss, SoftmaxLoss
@@ -36,8 +36,8 @@ def train(experiment: Experiment, output: str | os.PathLike, strategy: str = "mi
         `epochs` done, `best_epoch` and its `best_mrr`.
 
     Raises:
-        UserError: data are missing, the directory holds another experiment, the number of
-            replicas does not divide the batch, or the loss is no longer finite.
+        UserError: data or the initial run are missing, the directory holds another experiment, the
+            number of replicas does not divide the batch, or the loss is no longer finite.
     """
     training = experiment.training
     distribution = make_strategy(strategy)
@@ -49,11 +49,14 @@ def train(experiment: Experiment, output: str | os.PathLike, strategy: str = "mi
     run = open_run(output, experiment, write=chief)
 
     keras.config.set_dtype_policy(mixed_policy() if training.mixed_precision else "float32")
+    initial = run_directory.load_model(training.initial_run) if training.initial_run else None
     keras.utils.set_random_seed(training.seed)
     with distribution.scope() if distribution else contextlib.nullcontext():
         # Statistics of the batches are averaged over as many steps as the weights.
         momentum = max(MOMENTUM, training.ema_momentum)
         model = build_model(experiment.model, synchronized=shares > 1, momentum=momentum)
+        if initial is not None:
+            run_directory.copy_weights(model, initial)
         compile_model(model, training)
     # Outside the strategy: validates, and saves weights without optimizer state.
     copy = build_model(experiment.model)

@@ -49,6 +49,29 @@ def test_train_learns_and_leaves_a_whole_run_directory(run):
         assert (output / name).exists(), name
 
 
+def test_a_run_begins_with_the_weights_of_another(run, data, tmp_path):
+    output, _ = run
+    before = run_directory.load_model(output).get_layer("projection")
+    settings = {"initial_run": str(output), "total_pairs": 80, "group_size": 4}
+    settings |= {"loss": "softmax", "learning_rate": 1e-9}
+    experiment = tiny_experiment(data, True, {"temperature": 0.1}, **settings)
+    training.train(experiment, tmp_path / "next", "default")
+    after = run_directory.load_model(tmp_path / "next")
+    for name in ("sheet_features", "audio_features"):
+        for one, other in zip(
+            run_directory.load_model(output).get_layer(name).get_weights(),
+            after.get_layer(name).get_weights(),
+            strict=True,
+        ):
+            np.testing.assert_allclose(other, one, atol=1e-6)
+    assert float(after.get_layer("projection").updates) == float(before.updates) + 4
+    other = tiny_experiment(data, False, **(settings | {"loss": "ranking"}))
+    training.train(other, tmp_path / "fewer", "default")  # those of the attention are not needed
+    wider = tiny_experiment(data, True, {"filters": (6,)}, initial_run=str(output))
+    with pytest.raises(UserError, match="of another model: layer .* differs"):
+        training.train(wider, tmp_path / "wider", "default")
+
+
 def test_best_weights_are_those_of_the_best_epoch(run, data):
     output, result = run
     state = json.loads((output / "backup" / "state.json").read_text())
