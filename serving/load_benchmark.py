@@ -1,0 +1,61 @@
+"""Measures a server under load: `python -m serving.load_benchmark --server=localhost:8500`."""
+
+from absl import flags
+
+from tempo_invariant import commands
+
+USAGE = """Asks a server from many clients at once, malformed requests among theirs.
+
+    python -m serving.load_benchmark --server=localhost:8500 --pid=$(pgrep -f serving.server)
+
+Every answer is compared with that to the same input sent alone. Use it on a server of your own.
+Exit code 1 if an answer was lost or wrong, or a malformed request got none.
+"""
+
+flags.DEFINE_string("server", "localhost:8500", "HOST:PORT of the gRPC server.")
+flags.DEFINE_string("model_name", "tempo_invariant", "The model's name at the server.")
+flags.DEFINE_integer("clients", 64, "Clients that ask at the same time.", 1)
+flags.DEFINE_integer("requests", 2_000, "Requests of all of them together.", 1)
+flags.DEFINE_integer("inputs", 16, "Different recordings, and as many snippets.", 1)
+flags.DEFINE_integer("bad_requests", 200, "Malformed requests beside the others.", 0)
+flags.DEFINE_float("seconds", 300.0, "After this no further request is sent.", 0)
+flags.DEFINE_integer("pid", None, "Process of the server, to read its memory.")
+flags.DEFINE_integer("seed", 0, "Of inputs and order.")
+flags.DEFINE_string("output", None, "JSON file to write.")
+
+
+def main() -> None:
+    """Measures, prints, and writes the JSON."""
+    import json
+    import os
+    from pathlib import Path
+
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    from serving import load_measurement
+    from tempo_invariant.errors import UserError
+    from tempo_invariant.files import atomic_write
+
+    values = flags.FLAGS
+    load = load_measurement.Load(
+        server=values.server,
+        model_name=values.model_name,
+        clients=values.clients,
+        requests=values.requests,
+        inputs=values.inputs,
+        bad_requests=values.bad_requests,
+        seconds=values.seconds,
+        process=values.pid,
+        seed=values.seed,
+    )
+    report = load_measurement.measure(load)
+    print(load_measurement.table(report))
+    if values.output:
+        with atomic_write(Path(values.output)) as path:
+            path.write_text(json.dumps(report, indent=1) + "\n")
+    if report["wrong"] or report["lost"] or set(report["bad"]) & set(load_measurement.SILENCE):
+        raise UserError("answers were lost or wrong, or the server fell silent")
+
+
+if __name__ == "__main__":
+    commands.run(main, USAGE)
