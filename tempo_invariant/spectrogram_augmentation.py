@@ -215,11 +215,13 @@ def reverberate(
     """
     decay = 10.0 ** (-6.0 / (FRAMES_PER_SECOND * seconds))[:, None, None]
     wet = 10.0 ** (wet_db / 10)[:, None, None]
-    tail = _later(power, 1)
-    reach = longest * FRAMES_PER_SECOND * _TAIL_DB / 60
+    doublings = max(1, math.ceil(math.log2(longest * FRAMES_PER_SECOND * _TAIL_DB / 60)))
+    # Silence before the excerpt, as long as the tail, so that everything below is a slice: XLA
+    # makes slow code of a padding in every step.
+    tail = tf.pad(power, [[0, 0], [2**doublings, 0], [0, 0]])[:, :-1]
     # 2, 4, 8 ... frames of an exponential, each from two copies of the one before.
-    for step in range(max(1, math.ceil(math.log2(reach)))):
-        tail += decay ** (2**step) * _later(tail, 2**step)
+    for length in (2**step for step in range(doublings)):
+        tail = tail[:, length:] + decay**length * tail[:, :-length]
     return power + wet * (1.0 - decay) * tail
 
 
@@ -306,9 +308,3 @@ def mask(power: tf.Tensor, sizes: tuple[int, int], draws: tf.Tensor) -> tf.Tenso
         kept = (place < first[:, None]) | (place >= (first + count)[:, None])
         power *= tf.expand_dims(tf.cast(kept, power.dtype), 3 - axis)
     return power
-
-
-def _later(values: tf.Tensor, frames: int) -> tf.Tensor:
-    """The same, so many frames later; silence before it."""
-    length = tf.shape(values)[1]
-    return tf.pad(values, [[0, 0], [frames, 0], [0, 0]])[:, :length]
