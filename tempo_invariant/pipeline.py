@@ -18,9 +18,6 @@ from tempo_invariant.windows import NO_AUGMENTATION as NO_AUGMENTATION
 from tempo_invariant.windows import Augmentation as Augmentation
 from tempo_invariant.windows import Draw, constant, make_cutter
 
-LONGEST_GAP = 10
-"""Onsets between neighbouring pairs of a group, at most; a snippet shows about twelve."""
-
 
 @dataclass(frozen=True)
 class PairTable:
@@ -44,17 +41,13 @@ def train_dataset(
     augmentation: Augmentation,
     seed: int,
     start_step: int = 0,
-    group_size: int = 1,
 ) -> tf.data.Dataset:
     """Makes the endless training set; it starts with the batch of step `start_step`.
-
-    With `group_size` so many pairs of a batch each come from one stretch of a performance, see
-    `pair_chooser`.
 
     Returns:
         Dataset of {"sheet": uint8 [batch, 80, 100], "audio": float32 [batch, 92, frames]}.
     """
-    choose = pair_chooser(corpus, augmentation, group_size)
+    choose = pair_chooser(corpus, augmentation)
     cut = make_cutter(corpus, frames, augmentation)
 
     def sample(step: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -66,36 +59,11 @@ def train_dataset(
     return dataset.prefetch(tf.data.AUTOTUNE)
 
 
-def pair_chooser(
-    corpus: Corpus, augmentation: Augmentation, group_size: int = 1
-) -> Callable[[Draw], tf.Tensor]:
-    """Returns the function draw -> int32 [batch], indices of the pairs of a step.
-
-    Pairs of a group are onsets of one performance, 1 to `LONGEST_GAP` apart: much of what they
-    show is the same, and each is a hard negative for the others. The first of a group is drawn
-    from all pairs, and a group that runs past the end goes on at the beginning, so that every pair
-    is still drawn equally often.
-    """
+def pair_chooser(corpus: Corpus, augmentation: Augmentation) -> Callable[[Draw], tf.Tensor]:
+    """Returns the function draw -> int32 [batch], indices of the pairs of a step."""
     pairs = np.flatnonzero(wanted_records(corpus, augmentation)[corpus.pair_record])
     allowed = constant(pairs.astype(np.int32))
-    if group_size == 1:
-        return lambda draw: tf.gather(allowed, draw.integers(0, len(pairs)))
-    record = corpus.pair_record[pairs]
-    counts = np.bincount(record)[record]
-    first_of_record = constant(np.searchsorted(record, record).astype(np.int32))
-    count_of_record = constant(counts.astype(np.int32))
-    gap_of_record = constant(np.clip(counts // group_size, 1, LONGEST_GAP).astype(np.int32))
-
-    def choose(draw: Draw) -> tf.Tensor:
-        leader = tf.repeat(draw.integers(0, len(pairs))[::group_size], group_size)
-        gaps = draw.integers(1, tf.gather(gap_of_record, leader) + 1)
-        gaps = tf.reshape(gaps, [-1, group_size])
-        onsets = tf.reshape(tf.cumsum(gaps, axis=1, exclusive=True), [-1])
-        first = tf.gather(first_of_record, leader)
-        place = tf.math.floormod(leader - first + onsets, tf.gather(count_of_record, leader))
-        return tf.gather(allowed, first + place)
-
-    return choose
+    return lambda draw: tf.gather(allowed, draw.integers(0, len(pairs)))
 
 
 def eval_dataset(

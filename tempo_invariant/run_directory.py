@@ -36,8 +36,6 @@ class TrainingConfig:
     Attributes:
         data: directory of TFRecord shards.
         batch_size: pairs a step, over all replicas.
-        group_size: so many pairs of a batch each come from one stretch of a performance, as hard
-            negatives of each other; 1: each from anywhere.
         epoch_pairs: random pairs after which the model is validated and saved.
         total_pairs: pairs after which training ends; 0: when the rounds are used up.
         schedule: "published" (constant rate, then rounds from the best weights with the rate
@@ -65,7 +63,6 @@ class TrainingConfig:
 
     data: str = "data/records"
     batch_size: int = 100
-    group_size: int = 1
     epoch_pairs: int = 10_000
     total_pairs: int = 0
     schedule: str = "published"
@@ -92,10 +89,6 @@ class TrainingConfig:
             raise UserError(
                 f"batch_size must be between 2 and epoch_pairs ({self.epoch_pairs}), "
                 f"received {self.batch_size}"
-            )
-        if self.group_size < 1 or self.batch_size % self.group_size:
-            raise UserError(
-                f"group_size must divide batch_size ({self.batch_size}), received {self.group_size}"
             )
         if self.schedule not in SCHEDULES:
             raise UserError(f"schedule must be one of {SCHEDULES}, received {self.schedule!r}")

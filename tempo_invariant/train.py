@@ -43,9 +43,6 @@ flags.DEFINE_enum(
 flags.DEFINE_float("audio_level", MODEL.audio_level, "The level of --audio_normalization.")
 
 flags.DEFINE_integer("batch_size", TRAINING.batch_size, "Pairs a step, over all replicas.", 2)
-flags.DEFINE_integer(
-    "group_size", TRAINING.group_size, "Neighbouring pairs of a batch, hard negatives; 1: none.", 1
-)
 flags.DEFINE_integer("epoch_pairs", TRAINING.epoch_pairs, "Random pairs an epoch.", 2)
 flags.DEFINE_integer("total_pairs", TRAINING.total_pairs, "Pairs to train on; 0: no limit.", 0)
 flags.DEFINE_enum(

@@ -246,7 +246,6 @@ def training_dataset(
         pipeline.Augmentation(**training.augmentation),
         training.seed,
         start_step=epochs_done * training.steps_per_epoch,
-        group_size=training.group_size,
     )
     # The model's output is all that the loss needs: Keras only wants something as a target.
     dataset = dataset.map(lambda pair: (pair, tf.zeros([training.batch_size])))

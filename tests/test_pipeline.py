@@ -10,7 +10,6 @@ from tempo_invariant import pipeline
 from tempo_invariant.errors import UserError
 from tempo_invariant.pipeline import NO_AUGMENTATION, Augmentation
 from tempo_invariant.shard_reader import StoredRows
-from tempo_invariant.windows import Draw
 from tests.test_schema import make_record, write_split
 
 T = 20
@@ -189,25 +188,6 @@ def test_pairs_are_drawn_uniformly(several):
     counts = np.bincount([owner[value.tobytes()] for value in values], minlength=4)
     expected = np.bincount(piece) / len(piece) * len(values)
     assert stats.chisquare(counts, expected).pvalue > 1e-3
-
-
-def test_groups_are_neighbours_and_pairs_stay_uniform(several):
-    corpus, _ = several
-    everything = dataclasses.replace(NO_AUGMENTATION, tempo=True, soundfont=True)
-    choose = pipeline.pair_chooser(corpus, everything, group_size=4)
-    drawn = np.stack([choose(Draw(8, step, 4000)).numpy() for step in range(20)])
-    records = corpus.pair_record[drawn].reshape(-1, 4)
-    assert (records == records[:, :1]).all()
-    starts = np.searchsorted(corpus.pair_record, records)
-    counts = np.bincount(corpus.pair_record)[records]
-    places = drawn.reshape(-1, 4) - starts
-    gaps = (np.diff(places, axis=1) % counts[:, 1:])[counts[:, 0] > 60]
-    assert gaps.min() == 1 and gaps.max() == pipeline.LONGEST_GAP
-    assert all(len(set(group)) == 4 for group in places)
-    # Groups, not pairs, are independent: of each only one member is counted.
-    for member in range(4):
-        seen = np.bincount(drawn.reshape(-1, 4)[:, member], minlength=corpus.pairs)
-        assert stats.chisquare(seen).pvalue > 1e-3
 
 
 def test_starts_again_at_any_step(several):

@@ -52,7 +52,7 @@ def test_train_learns_and_leaves_a_whole_run_directory(run):
 def test_a_run_begins_with_the_weights_of_another(run, data, tmp_path):
     output, _ = run
     before = run_directory.load_model(output).get_layer("projection")
-    settings = {"initial_run": str(output), "total_pairs": 80, "group_size": 4}
+    settings = {"initial_run": str(output), "total_pairs": 80}
     settings |= {"loss": "softmax", "learning_rate": 1e-9}
     experiment = tiny_experiment(data, True, {"temperature": 0.1}, **settings)
     training.train(experiment, tmp_path / "next", "default")
