@@ -10,7 +10,7 @@ from serving.load_measurement import Load
 from serving.model_store import LoadedVersion
 from tempo_invariant.errors import UserError
 from tests import tiny_saved_model
-from tests.test_server import NAME, make_server
+from tests.server_calls import NAME, make_server
 
 
 @pytest.fixture

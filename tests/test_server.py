@@ -1,11 +1,5 @@
-"""The server over real gRPC on loopback, around a tiny SavedModel."""
+"""Requests over real gRPC on loopback, good and bad, to a server of a tiny SavedModel."""
 
-import signal
-import socket
-import subprocess
-import sys
-import threading
-import time
 from concurrent import futures
 from pathlib import Path
 
@@ -13,71 +7,25 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
-    model_service_pb2_grpc,
-    predict_pb2,
-    prediction_service_pb2_grpc,
 )
 
-from serving.hosting import ModelServer, ServerConfig
-from serving.model_store import LoadedVersion, State
-from tempo_invariant.errors import UserError
 from tests import tiny_saved_model
-
-NAME = "tiny"
-LIMIT_BYTES = 2**20
-SECONDS = 300.0
-"""Longer than anything takes, even on a machine that does much else."""
-
-SERVING = health_pb2.HealthCheckResponse.SERVING
-
-
-class Caller:
-    """The stubs of one server."""
-
-    def __init__(self, port: int):
-        self.channel = grpc.insecure_channel(
-            f"localhost:{port}",
-            [("grpc.max_send_message_length", -1), ("grpc.max_reconnect_backoff_ms", 500)],
-        )
-        self.prediction = prediction_service_pb2_grpc.PredictionServiceStub(self.channel)
-        self.model = model_service_pb2_grpc.ModelServiceStub(self.channel)
-        self.health = health_pb2_grpc.HealthStub(self.channel)
-
-    def predict(self, signature: str = "embed_sheet", version: int | None = None, **inputs):
-        request = make_request(signature, **inputs)
-        if version is not None:
-            request.model_spec.version.value = version
-        return self.prediction.Predict(request, timeout=SECONDS)
-
-    def shift(self) -> float:
-        response = self.predict(image=np.zeros([1, 160, 200], np.uint8))
-        return tf.make_ndarray(response.outputs["embedding"])[0, 1]
-
-    def statuses(self) -> dict[int, int]:
-        request = get_model_status_pb2.GetModelStatusRequest()
-        request.model_spec.name = NAME
-        response = self.model.GetModelStatus(request, timeout=SECONDS)
-        return {status.version: status.state for status in response.model_version_status}
-
-
-def make_request(signature: str, **inputs) -> predict_pb2.PredictRequest:
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name = NAME
-    request.model_spec.signature_name = signature
-    for name, value in inputs.items():
-        is_proto = isinstance(value, tf.make_tensor_proto(0).__class__)
-        request.inputs[name].CopyFrom(value if is_proto else tf.make_tensor_proto(value))
-    return request
-
-
-def make_server(base_path: Path, **settings) -> ModelServer:
-    defaults = {"model_name": NAME, "port": 0, "max_message_bytes": LIMIT_BYTES, "poll_seconds": 60}
-    return ModelServer(ServerConfig(str(base_path), **(defaults | settings)))
+from tests.server_calls import (
+    IMAGE,
+    LIMIT_BYTES,
+    NAME,
+    SECONDS,
+    SERVING,
+    Caller,
+    Gate,
+    make_request,
+    make_server,
+)
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +93,6 @@ def short_content() -> object:
     return proto
 
 
-IMAGE = np.zeros([1, 160, 200], np.uint8)
 PCM = np.zeros([1, 100], np.float32)
 
 
@@ -253,31 +200,6 @@ def test_many_clients_at_once_all_get_their_own_answers(base_path):
     server.stop()
 
 
-class Gate:
-    """Holds every prediction back until it is opened."""
-
-    def __init__(self, monkeypatch):
-        self.open = threading.Event()
-        self.entered = threading.Semaphore(0)
-        predict = LoadedVersion.predict
-
-        def held(version, request):
-            self.entered.release()
-            assert self.open.wait(SECONDS)
-            return predict(version, request)
-
-        monkeypatch.setattr(LoadedVersion, "predict", held)
-
-    def admits(self, caller: Caller) -> bool:
-        """Whether a further request is let in, to wait like the others."""
-        further = caller.prediction.Predict.future(make_request("embed_sheet", image=IMAGE))
-        while not further.done():
-            if self.entered.acquire(timeout=0.02):
-                return True
-        assert further.code() == grpc.StatusCode.UNAVAILABLE
-        return False
-
-
 def test_more_requests_than_admitted_are_turned_away_and_the_others_answered(
     base_path, monkeypatch
 ):
@@ -318,121 +240,3 @@ def test_a_request_that_waits_past_its_deadline_is_given_up(base_path, monkeypat
     gate.open.set()
     assert first.result(SECONDS).model_spec.version.value == 3
     server.stop()
-
-
-def test_a_new_version_takes_over_without_a_lost_request(tmp_path):
-    tiny_saved_model.save(tmp_path, 1, shift=1.0)
-    server = make_server(tmp_path, poll_seconds=0.1)
-    server.start()
-    caller = Caller(server.port)
-    answers, done = [], threading.Event()
-
-    def ask() -> None:
-        while not done.is_set():
-            answers.append(caller.shift())
-
-    threads = [threading.Thread(target=ask) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    tiny_saved_model.save(tmp_path, 2, shift=2.0)
-    wait_until(lambda: answers and answers[-1] == 2.0)
-    (tmp_path / "5").mkdir()  # a version that cannot be loaded
-    wait_until(lambda: caller.statuses().get(5) == State.END)
-    done.set()
-    for thread in threads:
-        thread.join()
-    asked = len(answers)
-    assert asked > 10 and set(answers) == {1.0, 2.0}  # an error would have ended its thread early
-    assert all(not thread.is_alive() for thread in threads)
-    assert caller.statuses() == {1: State.END, 2: State.AVAILABLE, 5: State.END}
-    with pytest.raises(grpc.RpcError, match="NOT_FOUND"):
-        caller.predict(version=1, image=IMAGE)
-    server.stop()
-
-
-def test_keeps_as_many_versions_as_asked_and_goes_back_when_the_newest_is_removed(tmp_path):
-    directories = [tiny_saved_model.save(tmp_path, number, float(number)) for number in (1, 2, 3)]
-    server = make_server(tmp_path, versions_kept=2)
-    server.start()
-    caller = Caller(server.port)
-    assert caller.shift() == 3.0
-    assert caller.predict(version=2, image=IMAGE).model_spec.version.value == 2
-    directories[2].rename(tmp_path / "withdrawn")
-    server.store.refresh()
-    assert caller.shift() == 2.0
-    assert caller.statuses() == {1: State.AVAILABLE, 2: State.AVAILABLE, 3: State.END}
-    server.stop()
-
-
-def test_a_failing_warmup_keeps_the_version_from_serving(tmp_path):
-    directory = tiny_saved_model.save(tmp_path, 1)
-    bad = make_request("embed_sheet", image=IMAGE[:, :10])
-    tiny_saved_model.write_warmup(directory, bad)
-    server = make_server(tmp_path)
-    with pytest.raises(UserError, match=r"version 1 .* cannot be loaded: input 'image' must have"):
-        server.start()
-
-
-def test_start_errors_are_one_line(tmp_path, base_path):
-    with pytest.raises(UserError, match="has no model"):
-        make_server(tmp_path / "nothing").start()
-    with socket.socket() as taken:
-        taken.bind(("localhost", 0))
-        taken.listen()
-        with pytest.raises(UserError, match="cannot listen on localhost"):
-            make_server(base_path, port=taken.getsockname()[1])
-
-
-def test_stopping_finishes_what_is_in_hand_and_takes_nothing_new(base_path, monkeypatch):
-    server = make_server(base_path)
-    server.start()
-    caller = Caller(server.port)
-    gate = Gate(monkeypatch)
-    in_hand = caller.prediction.Predict.future(make_request("embed_sheet", image=IMAGE))
-    assert gate.entered.acquire(timeout=SECONDS)
-    stopping = threading.Thread(target=server.stop)
-    stopping.start()
-    request = health_pb2.HealthCheckRequest()
-    wait_until(lambda: caller.health.Check(request).status != SERVING)
-    # The door closes right after health has changed; until then a request is held like the other.
-    wait_until(lambda: not gate.admits(caller))
-    assert stopping.is_alive() and not in_hand.done()
-    gate.open.set()
-    assert in_hand.result(SECONDS).model_spec.version.value == 3
-    stopping.join(SECONDS)
-    assert not stopping.is_alive()
-
-
-def test_the_command_serves_until_sigterm(base_path):
-    port = free_port()
-    arguments = [f"--model_base_path={base_path}", f"--model_name={NAME}", f"--port={port}"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "serving.server", *arguments],
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parent.parent,
-    )
-    try:
-        caller = Caller(port)
-        grpc.channel_ready_future(caller.channel).result(SECONDS)
-        wait_until(lambda: caller.health.Check(health_pb2.HealthCheckRequest()).status == SERVING)
-        assert caller.shift() == 3.0
-        process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=SECONDS)
-        assert process.returncode == 0
-        assert "serving tiny on localhost" in log and log.rstrip().endswith("stopped")
-    finally:
-        process.kill()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return probe.getsockname()[1]
-
-
-def wait_until(condition, seconds: float = SECONDS) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.02)
