@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import dataclasses
+import functools
 import io
 import os
 import struct
@@ -230,6 +231,7 @@ def _wav(generator: np.random.Generator) -> bytes:
     return file.getvalue()
 
 
+@functools.cache
 def _png_bomb() -> bytes:
     """A picture of 30,000 x 30,000 white pixels in less than a megabyte."""
     side = 30_000
