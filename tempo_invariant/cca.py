@@ -215,6 +215,12 @@ class CanonicalProjection(layers.Projection):
         self._store(features.mean(axis=0), covariance, (u, v), correlations)
         return self.correlations()
 
+    def linear_weights(self):
+        """Weights of a `layers.LinearProjection` that does the same, NumPy."""
+        kernels = [ops.convert_to_numpy(projection) for projection in self.projections]
+        means = np.split(ops.convert_to_numpy(self.mean), 2)
+        return [*kernels, *(-mean @ kernel for mean, kernel in zip(means, kernels, strict=True))]
+
     def correlations(self):
         """Canonical correlations of the stored statistics, `[features]`, descending, NumPy."""
         return ops.convert_to_numpy(self.correlation)

@@ -328,12 +328,21 @@ def load_weights(model, path: str | os.PathLike) -> None:
 def copy_weights(model, source) -> None:
     """Sets the layers of a model to those of the same name in another; a temperature may be new.
 
+    A linear projection begins with that of a CCA layer.
+
     Raises:
         UserError: a layer with weights has no like in the other.
     """
+    from tempo_invariant.cca import CanonicalProjection
+    from tempo_invariant.layers import LinearProjection
+
     others = {layer.name: layer for layer in source.layers}
     for layer in model.layers:
-        weights = others[layer.name].get_weights() if layer.name in others else []
+        other = others.get(layer.name)
+        if isinstance(layer, LinearProjection) and isinstance(other, CanonicalProjection):
+            weights = other.linear_weights()
+        else:
+            weights = other.get_weights() if other else []
         expected = [tuple(weight.shape) for weight in layer.weights]
         if [value.shape for value in weights] == expected:
             layer.set_weights(weights)

@@ -72,6 +72,20 @@ def test_a_run_begins_with_the_weights_of_another(run, data, tmp_path):
         training.train(wider, tmp_path / "wider", "default")
 
 
+def test_a_linear_projection_begins_as_that_of_the_cca_layer(run):
+    output, _ = run
+    before = run_directory.load_model(output)
+    config = run_directory.load_experiment(output).model
+    after = build_model(dataclasses.replace(config, projection="linear"))
+    run_directory.copy_weights(after, before)
+    rng = np.random.default_rng(0)
+    pair = {
+        "sheet": rng.integers(0, 256, (5, 80, 100), "uint8"),
+        "audio": rng.uniform(0, 1, (5, 92, config.frames)).astype("float32"),
+    }
+    np.testing.assert_allclose(after(pair), before(pair), atol=1e-5)
+
+
 def test_best_weights_are_those_of_the_best_epoch(run, data):
     output, result = run
     state = json.loads((output / "backup" / "state.json").read_text())
