@@ -185,12 +185,14 @@ class CanonicalProjection(layers.Projection):
     def _assign(self, variable, value):
         variable.assign(ops.cast(value, variable.dtype))
 
-    def refit(self, sheet, audio):
+    def refit(self, sheet, audio, weighted=False):
         """Sets means and projections to those of a large sample of features.
 
         Args:
             sheet: the sheet encoder's outputs before the projection, `[pairs, features]`.
             audio: the audio encoder's outputs for the same pairs, `[pairs, features]`.
+            weighted: whether to scale each canonical variate by its correlation. CCA gives all
+                the same variance, and those that hardly correlate are noise to a cosine.
 
         Returns:
             The canonical correlations of the sample, `[features]`, descending, NumPy.
@@ -212,7 +214,8 @@ class CanonicalProjection(layers.Projection):
         covariance = np.cov(features, rowvar=False)
         dtype = _working_dtype()
         u, v, correlations = self._decompose(ops.convert_to_tensor(covariance, dtype=dtype))
-        self._store(features.mean(axis=0), covariance, (u, v), correlations)
+        scale = correlations if weighted else ops.ones_like(correlations)
+        self._store(features.mean(axis=0), covariance, (u * scale, v * scale), correlations)
         return self.correlations()
 
     def linear_weights(self):

@@ -1,7 +1,8 @@
 """Refits the CCA projection of a trained model on many training pairs at once.
 
 During training the projection follows moving statistics of encoders that keep changing. With the
-encoders at rest it is computed once more from 25,000 training pairs, as the paper's authors do.
+encoders at rest it is computed once more from 25,000 training pairs, as the paper's authors do; and
+once with every canonical variate scaled by its correlation.
 """
 
 import json
@@ -28,8 +29,8 @@ def refine(
 ) -> dict[str, Any]:
     """Refits the projection of a run and writes `refined.weights.h5` and `refinement.json`.
 
-    The refitted projection is kept only if the validation MRR does not fall: encoders trained
-    against moving statistics can be better off with those.
+    Of the projection of the training, the refitted one and the weighted one, that with the highest
+    validation MRR is kept: encoders trained against moving statistics can be better off with those.
 
     Args:
         run: the run directory.
@@ -40,8 +41,8 @@ def refine(
         weights: see `run_directory.weights_path`.
 
     Returns:
-        Canonical correlations and validation MRR (audio to sheet) `before` and `after`, and
-        whether the refitted projection is `kept`.
+        For each of `trained`, `refitted` and `weighted` canonical correlations and validation
+        metrics (audio to sheet), and which of the three is `kept`.
 
     Raises:
         UserError: run or data are missing or damaged, or the projection is not a CCA.
@@ -59,15 +60,19 @@ def refine(
         experiment.model.frames,
         limit=experiment.training.validation_pairs,
     )
-    before = _state(model, valid, len(table.piece), projection.correlations())
+    states = {"trained": _state(model, valid, len(table.piece), projection.correlations())}
+    weights_of = {"trained": projection.get_weights()}
     dataset, count = _training_pairs(experiment, data, pairs, augment)
     sheet, audio = features(model, dataset, count)
-    after = _state(model, valid, len(table.piece), projection.refit(sheet, audio))
-    kept = after["mrr"] >= before["mrr"]
-    report = {"run": str(run), "pairs": count, "augment": augment, "kept": kept}
-    report |= {"before": before, "after": after}
+    for name in ("refitted", "weighted"):
+        correlations = projection.refit(sheet, audio, weighted=name == "weighted")
+        states[name] = _state(model, valid, len(table.piece), correlations)
+        weights_of[name] = projection.get_weights()
+    kept = max(states, key=lambda name: states[name]["mrr"])
+    report = {"run": str(run), "pairs": count, "augment": augment, "kept": kept, **states}
     directory = run_directory.RunDirectory(Path(run))
-    if kept:
+    if kept != "trained":
+        projection.set_weights(weights_of[kept])
         run_directory.save_weights(model, directory.refined)
     else:
         directory.refined.unlink(missing_ok=True)  # of an earlier state of the run
@@ -117,12 +122,14 @@ def _state(model, valid, pairs, correlations):
 def summary(report: dict[str, Any]) -> str:
     """Lines for the screen."""
     lines = [f"{report['run']}: projection refitted on {report['pairs']:,d} pairs"]
-    for moment in ("before", "after"):
-        state = report[moment]
+    for name in ("trained", "refitted", "weighted"):
+        state = report[name]
         lines.append(
-            f"{moment:6s}  MRR {state['mrr']:.3f}  R@1 {100 * state['r@1']:.1f}  correlations "
+            f"{name:8s}  MRR {state['mrr']:.3f}  R@1 {100 * state['r@1']:.1f}  correlations "
             f"{state['correlations'][0]:.3f} first, {np.mean(state['correlations']):.3f} mean"
         )
-    if not report["kept"]:
+    if report["kept"] == "trained":
         lines.append("the validation MRR fell: the run keeps the projection of its training")
+    else:
+        lines.append(f"kept: {report['kept']}")
     return "\n".join(lines)

@@ -39,11 +39,12 @@ def test_correlations_are_those_of_the_training_pairs(refined, data):
     )
     squares = scipy.linalg.eigvals(np.linalg.solve(first, cross) @ np.linalg.solve(second, cross.T))
     expected = np.sqrt(np.sort(squares.real)[::-1])
-    np.testing.assert_allclose(report["after"]["correlations"], expected, atol=2e-4)
+    np.testing.assert_allclose(report["refitted"]["correlations"], expected, atol=2e-4)
 
 
 def test_only_the_projection_changes(refined):
-    run, _ = refined
+    run, report = refined
+    assert report["kept"] != "trained"
     before, after = (run_directory.load_model(run, weights) for weights in ("best", "refined"))
     for layer in before.layers:
         pairs = zip(layer.get_weights(), after.get_layer(layer.name).get_weights(), strict=True)
@@ -59,18 +60,27 @@ def test_report_is_written_and_summed_up(refined):
     assert json.loads((run / "refinement.json").read_text()) == report
     lines = refinement.summary(report).splitlines()
     assert "refitted on 160 pairs" in lines[0]
-    assert f"MRR {report['after']['mrr']:.3f}" in lines[2]
+    assert f"MRR {report['refitted']['mrr']:.3f}" in lines[2]
+    assert lines[4] == f"kept: {report['kept']}"
 
 
-def test_projection_is_kept_only_if_validation_does_not_fall(data, tmp_path, monkeypatch):
+def test_the_best_projection_of_three_is_kept(data, tmp_path, monkeypatch):
     run = write_run(tmp_path / "run", data)
-    outcomes = iter([0.2, 0.3, 0.3, 0.2])
+    outcomes = iter([0.2, 0.3, 0.2, 0.2, 0.3, 0.4, 0.3, 0.2, 0.2])
     state = refinement._state
     monkeypatch.setattr(refinement, "_state", lambda *args: state(*args) | {"mrr": next(outcomes)})
-    assert refinement.refine(run, pairs=100)["kept"]
-    assert (run / "refined.weights.h5").exists()
+
+    def projection(weights):
+        layer = run_directory.load_model(run, weights).get_layer("projection")
+        return [np.array(value) for value in layer.projections], layer.correlations()
+
+    assert refinement.refine(run, pairs=100)["kept"] == "refitted"
+    refitted, correlations = projection("refined")
+    assert refinement.refine(run, pairs=100)["kept"] == "weighted"
+    for one, other in zip(refitted, projection("refined")[0], strict=True):
+        np.testing.assert_allclose(other, one * correlations, rtol=1e-4, atol=1e-6)
     report = refinement.refine(run, pairs=100)
-    assert not report["kept"]
+    assert report["kept"] == "trained"
     assert not (run / "refined.weights.h5").exists()
     assert "keeps the projection of its training" in refinement.summary(report)
 
