@@ -23,18 +23,16 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# From scores to a ranked answer, every command as it could be typed; under 15 minutes on 2 cores.
+# From scores to a ranked answer of a model that ships, every command as it could be typed.
 PIECE := petzold_minuet_g_major
+MODEL := best
 
 demo: install
-	$(BIN)/python -m tfrecords_tools.build_msmd --scores=sample --output=demo/msmd --tempo=0.9,1.0,1.1
+	$(BIN)/python -m tfrecords_tools.build_msmd --scores=sample --output=demo/msmd
 	$(BIN)/python -m tfrecords_tools.convert --msmd=demo/msmd --output=demo/records
-	$(BIN)/python -m tempo_invariant.train --flagfile=bl_at.flags --data=demo/records --output=demo/run \
-		--filters=12,24,48,48 --schedule=cosine --total_pairs=24000 --warmup_pairs=2000 \
-		--epoch_pairs=4000 --validation_pairs=300
-	$(BIN)/python -m tempo_invariant.refine --run=demo/run --pairs=3000
-	$(BIN)/python -m tempo_invariant.evaluate --run=demo/run --split=train --candidates=500
-	$(BIN)/python -m tempo_invariant.export --run=demo/run --output=demo/export
+	$(BIN)/python -m tempo_invariant.evaluate --pretrained=$(MODEL) --data=demo/records --split=train \
+		--candidates=500
+	$(BIN)/python -m tempo_invariant.export --pretrained=$(MODEL) --output=demo/export
 	$(BIN)/python -m tfrecords_tools.perform --piece=demo/msmd/$(PIECE) --tempo=0.8 \
 		--output=demo/query.wav
 	$(BIN)/python -m tfrecords_tools.snippets --msmd=demo/msmd --output=demo/snippets

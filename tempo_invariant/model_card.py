@@ -198,6 +198,8 @@ def _training(card: dict[str, Any], experiment: Experiment) -> str:
         f"{settings.learning_rate:g}, {settings.schedule} schedule, batches of "
         f"{settings.batch_size}, seed {settings.seed}. Varied: {varied or 'nothing'}."
     )
+    if settings.initial_run:
+        text += f" It began with the weights of another run, {settings.initial_run}."
     if done["pairs"]:
         text += (
             f" {done['pairs']:,d} pairs; the best validation MRR, {done['best_mrr']:.3f} among "
