@@ -54,7 +54,7 @@ class ServerConfig:
     port: int = 8500
     max_message_bytes: int = 64 * 2**20
     max_batch_size: int = 256
-    max_concurrent_requests: int = 64
+    max_concurrent_requests: int = 128
     workers: int = os.cpu_count() or 1
     versions_kept: int = 1
     poll_seconds: float = 2.0

@@ -22,7 +22,7 @@ _MESSAGE_MB = flags.DEFINE_integer(
 _BATCH = flags.DEFINE_integer("max_batch_size", 256, "The most rows in a request.", lower_bound=1)
 _CONCURRENT = flags.DEFINE_integer(
     "max_concurrent_requests",
-    64,
+    128,
     "Predictions that may run or wait; further ones get RESOURCE_EXHAUSTED.",
     lower_bound=1,
 )
