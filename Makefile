@@ -23,22 +23,21 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# From scores to a ranked answer of a model that ships, every command as it could be typed.
+# From scores to the name and the place of what is played, every command as it could be typed.
 PIECE := petzold_minuet_g_major
 MODEL := best
 
 demo: install
 	$(BIN)/python -m tfrecords_tools.build_msmd --scores=sample --output=demo/msmd
-	$(BIN)/python -m tfrecords_tools.convert --msmd=demo/msmd --output=demo/records
-	$(BIN)/python -m tempo_invariant.evaluate --pretrained=$(MODEL) --data=demo/records --split=train \
-		--candidates=500
-	$(BIN)/python -m tempo_invariant.export --pretrained=$(MODEL) --output=demo/export
 	$(BIN)/python -m tfrecords_tools.perform --piece=demo/msmd/$(PIECE) --tempo=0.8 \
 		--output=demo/query.wav
-	$(BIN)/python -m tfrecords_tools.snippets --msmd=demo/msmd --output=demo/snippets
+	$(BIN)/python -m tempo_invariant.export --pretrained=$(MODEL) --output=demo/export
+	rm -rf demo/index
 	$(BIN)/python -m serving.server --model_base_path=demo/export --port=8500 & server=$$!; \
-	$(BIN)/python -m serving.query --server=localhost:8500 --wait=60 \
-		--audio=demo/query.wav --sheets=demo/snippets --picture=demo/answer.png; \
+	$(BIN)/python -m tempo_invariant.index --server=localhost:8500 --wait=60 \
+		--scores=demo/msmd --output=demo/index && \
+	$(BIN)/python -m tempo_invariant.identify --server=localhost:8500 --index=demo/index \
+		--audio=demo/query.wav --output=demo/answer; \
 	status=$$?; kill $$server; exit $$status
 
 clean:

@@ -133,6 +133,7 @@ def open_backend(
     server: str | None = None,
     weights: str | None = None,
     model_name: str = "tempo_invariant",
+    wait_seconds: float = 0.0,
 ) -> Backend:
     """Opens the one that is named.
 
@@ -142,6 +143,7 @@ def open_backend(
         server: HOST:PORT.
         weights: of the run, see `run_directory.weights_path`.
         model_name: the model's name at the server.
+        wait_seconds: how long to wait for a server that is just starting.
 
     Raises:
         UserError: not exactly one is named, or it cannot be used.
@@ -155,7 +157,7 @@ def open_backend(
     from serving.client import EmbeddingClient
 
     assert server is not None
-    client = EmbeddingClient(server, model_name)
+    client = EmbeddingClient(server, model_name, wait_seconds=wait_seconds)
     return ServerBackend(client, f"version {client.model.version} of {model_name!r} at {server}")
 
 

@@ -8,13 +8,14 @@ from tempo_invariant.retrieval.backends import Backend, open_backend
 
 
 def define() -> None:
-    """Defines --run, --pretrained, --export, --server, --weights and --model_name."""
+    """Defines --run, --pretrained, --export, --server, --weights, --model_name and --wait."""
     flags.DEFINE_string("run", None, "Directory of the training run whose model embeds.")
     flags.DEFINE_string("pretrained", None, "Name of a model that ships, which embeds instead.")
     flags.DEFINE_string("export", None, "SavedModel that embeds instead, or their directory.")
     flags.DEFINE_string("server", None, "HOST:PORT of a gRPC server that embeds instead.")
     flags.DEFINE_string("weights", None, "best, refined or a file; default: refined if there.")
     flags.DEFINE_string("model_name", "tempo_invariant", "The model's name at the server.")
+    flags.DEFINE_float("wait", 0.0, "Seconds to wait for a server that is just starting.", 0)
 
 
 def open_model() -> Backend:
@@ -30,7 +31,12 @@ def open_model() -> Backend:
         )
     if not values.pretrained:
         return open_backend(
-            values.run, values.export, values.server, values.weights, values.model_name
+            values.run,
+            values.export,
+            values.server,
+            values.weights,
+            values.model_name,
+            values.wait,
         )
     backend = open_backend(run=pretrained.chosen_run())
     backend.name = pretrained.label(pretrained.chosen_run())
