@@ -205,20 +205,18 @@ def cut_audio(
     """Cuts float32 [batch, 92, frames]; the onset is frame frames // 2."""
     offsets = tf.range(frames) - frames // 2
     if draw is None or augmentation.stretch == 1:
-        before, after = spectrograms.gather(onset[:, None] + offsets), None
-        share = None
+        audio = tf.cast(spectrograms.gather(onset[:, None] + offsets), tf.float32)
     else:
         reach = math.log(augmentation.stretch)
         step = tf.exp(-draw.uniform(-reach, reach))
         exact = tf.cast(offsets, tf.float32) * step[:, None]
         first = onset[:, None] + tf.cast(tf.floor(exact), tf.int32)
         before, after = (spectrograms.gather(first + i) for i in (0, 1))
-        share = exact - tf.floor(exact)
+        audio = _between(before, after, exact - tf.floor(exact))
     gain = None
     if draw is not None and augmentation.level_db:
         level = draw.uniform(-augmentation.level_db, augmentation.level_db)
         gain = 10.0 ** (level / 20)
-    audio = _between(before, after, share)
     if draw is not None and augmentation.varies_spectrograms:
         audio = tf.ensure_shape(audio, [draw.batch_size, frames, BANDS])
         audio = vary(audio, augmentation, draw.seeds(), gain)
@@ -227,9 +225,8 @@ def cut_audio(
     return tf.transpose(audio, [0, 2, 1])
 
 
-def _between(before: tf.Tensor, after: tf.Tensor | None, share: tf.Tensor | None) -> tf.Tensor:
-    """Returns float32 [batch, frames, bands], between two gathers of frames."""
-    audio = tf.cast(before, tf.float32)
-    if after is not None and share is not None:
-        audio += share[..., None] * (tf.cast(after, tf.float32) - audio)
-    return audio
+@tf.function(jit_compile=True)
+def _between(before: tf.Tensor, after: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+    """Returns float32 [batch, frames, bands], between two gathers of frames, in one pass."""
+    before, after = (tf.cast(frames, tf.float32) for frames in (before, after))
+    return before + share[..., None] * (after - before)
