@@ -61,7 +61,7 @@ def refine(
         limit=experiment.training.validation_pairs,
     )
     states = {"trained": _state(model, valid, len(table.piece), projection.correlations())}
-    weights_of = {"trained": projection.get_weights()}
+    weights_of = {}
     dataset, count = _training_pairs(experiment, data, pairs, augment)
     sheet, audio = features(model, dataset, count)
     for name in ("refitted", "weighted"):

@@ -32,7 +32,7 @@ WETTEST_DB, DRIEST_DB = 0.0, -20.0
 """Energy of a room's tail, relative to the direct sound."""
 
 _TAIL_DB = 40.0
-_NOISE_POOL = 2
+_NOISE_POOL = 4
 
 
 @dataclass(frozen=True)
@@ -246,7 +246,7 @@ def equalize(power: tf.Tensor, gains_db: tf.Tensor) -> tf.Tensor:
 def steady_noise(batch: int, frames: int, seed: tf.Tensor) -> tf.Tensor:
     """Draws white noise as the front end hears it: power around a mean of 1 in every band.
 
-    The noise of all excerpts is cut from one stretch that is twice as long as one of them.
+    The noise of all excerpts is cut from one stretch that is four times as long as one of them.
 
     Args:
         batch: number of excerpts.

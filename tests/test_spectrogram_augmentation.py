@@ -93,7 +93,7 @@ def test_noise_has_its_level_and_its_colour(rng):
     drawn = augmentation.steady_noise(2, 400, [1, 2])
     noise = augmentation.add_noise(power, drawn, snr_db, slope_db).numpy() - power
     ratio_db = 10 * np.log10(power.mean(axis=(1, 2)) / noise.mean(axis=(1, 2)))
-    np.testing.assert_allclose(ratio_db, snr_db, atol=0.2)
+    np.testing.assert_allclose(ratio_db, snr_db, atol=0.1)
     bands_db = 10 * np.log10(noise.mean(axis=1))
     octaves = np.log2(audio.band_edges()[1:-1])
     slopes = [np.polyfit(octaves, line, 1)[0] for line in bands_db]
