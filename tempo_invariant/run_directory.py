@@ -28,6 +28,9 @@ LOSSES = ("ranking", "softmax")
 RESUMABLE_FIELDS = ("data",)
 """Training fields that may differ when a run is continued: they change no trajectory."""
 
+_LAYERS_OF_A_TASK = ("audio_features", "attention_channels", "projection", "temperature")
+"""Layers that a model may not have in common with the one that it begins with."""
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
@@ -325,18 +328,24 @@ def load_weights(model, path: str | os.PathLike) -> None:
         raise UserError(f"cannot load {path} into this model: {reason}") from error
 
 
-def copy_weights(model, source) -> None:
-    """Sets the layers of a model to those of the same name in another; a temperature may be new.
+def copy_weights(model, source) -> list[str]:
+    """Sets the layers of a model to those of the same name in another, as far as there are any.
 
-    A linear projection begins with that of a CCA layer.
+    What the other lacks (an attention, say) stays as it is, and so do layers whose shape depends on
+    the length of the excerpt, the size of the space or the loss, where those differ. A linear
+    projection begins with that of a CCA layer.
+
+    Returns:
+        The names of the layers with weights that stay as they are.
 
     Raises:
-        UserError: a layer with weights has no like in the other.
+        UserError: any other layer differs in shape.
     """
     from tempo_invariant.cca import CanonicalProjection
     from tempo_invariant.layers import LinearProjection
 
     others = {layer.name: layer for layer in source.layers}
+    untouched = []
     for layer in model.layers:
         other = others.get(layer.name)
         if isinstance(layer, LinearProjection) and isinstance(other, CanonicalProjection):
@@ -346,8 +355,11 @@ def copy_weights(model, source) -> None:
         expected = [tuple(weight.shape) for weight in layer.weights]
         if [value.shape for value in weights] == expected:
             layer.set_weights(weights)
-        elif layer.name != "temperature":
+        elif other is None or layer.name in _LAYERS_OF_A_TASK:
+            untouched.append(layer.name)
+        else:
             raise UserError(f"the initial run is of another model: layer {layer.name} differs")
+    return untouched
 
 
 def save_weights(model, path: str | os.PathLike) -> None:

@@ -56,7 +56,9 @@ def train(experiment: Experiment, output: str | os.PathLike, strategy: str = "mi
         momentum = max(MOMENTUM, training.ema_momentum)
         model = build_model(experiment.model, synchronized=shares > 1, momentum=momentum)
         if initial is not None:
-            run_directory.copy_weights(model, initial)
+            untouched = run_directory.copy_weights(model, initial)
+            if chief and untouched:
+                print(f"not in the initial run, hence random: {', '.join(untouched)}", flush=True)
         compile_model(model, training)
     # Outside the strategy: validates, and saves weights without optimizer state.
     copy = build_model(experiment.model)

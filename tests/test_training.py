@@ -72,6 +72,20 @@ def test_a_run_begins_with_the_weights_of_another(run, data, tmp_path):
         training.train(wider, tmp_path / "wider", "default")
 
 
+def test_attention_and_a_longer_excerpt_begin_on_encoders_without(data, tmp_path):
+    plain = tiny_experiment(data, False, {"frames": 24})
+    before = build_model(plain.model)
+    after = build_model(tiny_experiment(data, True, {"frames": 48}).model)
+    untouched = run_directory.copy_weights(after, before)
+    assert "audio_features" in untouched and "attention_channels" in untouched
+    assert {name.split("_")[0] for name in untouched} == {"audio", "attention"}
+    for name in ("sheet_features", "audio_conv1_1", "audio_channels"):
+        for one, other in zip(
+            before.get_layer(name).get_weights(), after.get_layer(name).get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(other, one)
+
+
 def test_a_linear_projection_begins_as_that_of_the_cca_layer(run):
     output, _ = run
     before = run_directory.load_model(output)
