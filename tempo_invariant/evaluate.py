@@ -9,13 +9,13 @@ from tempo_invariant import commands, pretrained
 USAGE = """Ranks pairs of a split in both directions, with 95 % intervals over pieces.
 
     python -m tempo_invariant.evaluate --run=runs/bl_at --split=test --candidates=2000
-    python -m tempo_invariant.evaluate --pretrained=bl_at --data=data/records --candidates=10000
+    python -m tempo_invariant.evaluate --pretrained=bl_at --data=data/records
 """
 
 pretrained.define_flags()
 flags.DEFINE_string("data", None, "Directory of records; default: what the run was trained on.")
 flags.DEFINE_enum("split", "test", ["train", "valid", "test"], "Which pieces.")
-flags.DEFINE_integer("candidates", 2_000, "Pairs to rank, at even spacing.", 1)
+flags.DEFINE_integer("candidates", 10_000, "Pairs to rank, at even spacing.", 1)
 flags.DEFINE_string("soundfont", None, "Soundfont of the performances; default: the first.")
 flags.DEFINE_float("tempo", 1.0, "Tempo of the performances; 1 is as notated.", 0)
 flags.DEFINE_integer("seed", 0, "Of the bootstrap.")

@@ -45,7 +45,7 @@ def evaluate(
     run: str | os.PathLike,
     data: str | os.PathLike | None = None,
     split: str = "test",
-    candidates: int = 2_000,
+    candidates: int = 10_000,
     soundfont: str | None = None,
     tempo: float = 1.0,
     weights: str | None = None,
