@@ -28,9 +28,6 @@ LOSSES = ("ranking", "softmax")
 RESUMABLE_FIELDS = ("data",)
 """Training fields that may differ when a run is continued: they change no trajectory."""
 
-_LAYERS_OF_A_TASK = ("audio_features", "attention_channels", "projection", "temperature")
-"""Layers that a model may not have in common with the one that it begins with."""
-
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
@@ -326,40 +323,6 @@ def load_weights(model, path: str | os.PathLike) -> None:
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"cannot load {path} into this model: {reason}") from error
-
-
-def copy_weights(model, source) -> list[str]:
-    """Sets the layers of a model to those of the same name in another, as far as there are any.
-
-    What the other lacks (an attention, say) stays as it is, and so do layers whose shape depends on
-    the length of the excerpt, the size of the space or the loss, where those differ. A linear
-    projection begins with that of a CCA layer.
-
-    Returns:
-        The names of the layers with weights that stay as they are.
-
-    Raises:
-        UserError: any other layer differs in shape.
-    """
-    from tempo_invariant.cca import CanonicalProjection
-    from tempo_invariant.layers import LinearProjection
-
-    others = {layer.name: layer for layer in source.layers}
-    untouched = []
-    for layer in model.layers:
-        other = others.get(layer.name)
-        if isinstance(layer, LinearProjection) and isinstance(other, CanonicalProjection):
-            weights = other.linear_weights()
-        else:
-            weights = other.get_weights() if other else []
-        expected = [tuple(weight.shape) for weight in layer.weights]
-        if [value.shape for value in weights] == expected:
-            layer.set_weights(weights)
-        elif other is None or layer.name in _LAYERS_OF_A_TASK:
-            untouched.append(layer.name)
-        else:
-            raise UserError(f"the initial run is of another model: layer {layer.name} differs")
-    return untouched
 
 
 def save_weights(model, path: str | os.PathLike) -> None:

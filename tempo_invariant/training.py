@@ -12,6 +12,7 @@ import tensorflow as tf
 from tempo_invariant import pipeline, replicas, run_directory
 from tempo_invariant.callbacks import DIVERGED, Checkpoints, Patience, Report, Validation
 from tempo_invariant.errors import UserError
+from tempo_invariant.initial_weights import copy_weights
 from tempo_invariant.losses import PairwiseRankingLoss, SoftmaxLoss
 from tempo_invariant.model import MOMENTUM, build_model, multiply_adds, parameters, size_line
 from tempo_invariant.run_directory import Experiment, TrainingConfig, open_run
@@ -56,7 +57,7 @@ def train(experiment: Experiment, output: str | os.PathLike, strategy: str = "mi
         momentum = max(MOMENTUM, training.ema_momentum)
         model = build_model(experiment.model, synchronized=shares > 1, momentum=momentum)
         if initial is not None:
-            untouched = run_directory.copy_weights(model, initial)
+            untouched = copy_weights(model, initial)
             if chief and untouched:
                 print(f"not in the initial run, hence random: {', '.join(untouched)}", flush=True)
         compile_model(model, training)

@@ -15,6 +15,7 @@ import tensorflow as tf
 from tempo_invariant import run_directory, training
 from tempo_invariant.callbacks import Checkpoints, evaluation_weights, read_history
 from tempo_invariant.errors import UserError
+from tempo_invariant.initial_weights import copy_weights
 from tempo_invariant.model import build_model
 from tests.tiny_records import tiny_experiment, write_records
 
@@ -72,18 +73,47 @@ def test_a_run_begins_with_the_weights_of_another(run, data, tmp_path):
         training.train(wider, tmp_path / "wider", "default")
 
 
-def test_attention_and_a_longer_excerpt_begin_on_encoders_without(data, tmp_path):
-    plain = tiny_experiment(data, False, {"frames": 24})
-    before = build_model(plain.model)
-    after = build_model(tiny_experiment(data, True, {"frames": 48}).model)
-    untouched = run_directory.copy_weights(after, before)
-    assert "audio_features" in untouched and "attention_channels" in untouched
-    assert {name.split("_")[0] for name in untouched} == {"audio", "attention"}
-    for name in ("sheet_features", "audio_conv1_1", "audio_channels"):
+def test_attention_begins_on_encoders_without(data):
+    before = build_model(tiny_experiment(data, False).model)
+    after = build_model(tiny_experiment(data, True).model)
+    untouched = copy_weights(after, before)
+    assert "attention_channels" in untouched
+    assert {name.split("_")[0] for name in untouched} == {"attention"}
+    for name in ("sheet_features", "audio_conv1_1", "audio_channels", "audio_features"):
         for one, other in zip(
             before.get_layer(name).get_weights(), after.get_layer(name).get_weights(), strict=True
         ):
             np.testing.assert_array_equal(other, one)
+
+
+@pytest.mark.parametrize("frames", [48, 50])
+def test_a_longer_excerpt_begins_as_its_middle(data, frames):
+    before = build_model(tiny_experiment(data, True, {"frames": 24}).model)
+    after = build_model(tiny_experiment(data, True, {"frames": frames}).model)
+    rng = np.random.default_rng(0)
+    bias = before.get_layer("attention_channels").bias
+    bias.assign(rng.normal(size=24))
+    assert copy_weights(after, before) == []
+    scores = [
+        keras.Model(model.input["audio"], model.get_layer("attention_scores").output)
+        for model in (before, after)
+    ]
+    silence = np.zeros((1, 92, frames), "float32")
+    short, long = scores[0](silence[:, :, :24]), scores[1](silence)
+    left = (frames - 24) // 2
+    np.testing.assert_allclose(long[:, left : left + 24], short, atol=1e-5)
+    np.testing.assert_allclose(long[:, :left], np.mean(short), atol=1e-5)
+    kernels = [
+        model.get_layer("audio_features")
+        .kernel.numpy()
+        .reshape(*model.get_layer("audio_flat").input.shape[1:], -1)
+        for model in (before, after)
+    ]
+    wider = kernels[1].shape[1] - kernels[0].shape[1]
+    for column in range(kernels[1].shape[1]):
+        places = [column - wider // 2, column - (wider - wider // 2)]
+        expected = sum(kernels[0][:, place] for place in places if 0 <= place < 12) / 2
+        np.testing.assert_allclose(kernels[1][:, column], expected, atol=1e-6)
 
 
 def test_a_linear_projection_begins_as_that_of_the_cca_layer(run):
@@ -91,7 +121,7 @@ def test_a_linear_projection_begins_as_that_of_the_cca_layer(run):
     before = run_directory.load_model(output)
     config = run_directory.load_experiment(output).model
     after = build_model(dataclasses.replace(config, projection="linear"))
-    run_directory.copy_weights(after, before)
+    copy_weights(after, before)
     rng = np.random.default_rng(0)
     pair = {
         "sheet": rng.integers(0, 256, (5, 80, 100), "uint8"),
