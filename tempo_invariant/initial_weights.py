@@ -53,8 +53,8 @@ def _weights(layer, other, model, source):
         old, new = (each.get_layer("audio_flat").input.shape[1:] for each in (source, model))
         return [_in_the_middle(weights[0], old, new)]
     if longer > 0 and layer.name == "attention_channels":
-        before = longer // 2
-        return [_with_means(values, before, longer - before) for values in weights]
+        width = (longer // 2, longer - longer // 2)
+        return [np.pad(v, [(0, 0)] * (v.ndim - 1) + [width], mode="mean") for v in weights]
     return weights
 
 
@@ -68,10 +68,3 @@ def _in_the_middle(kernel, old, new):
     for left in (wider // 2, wider - wider // 2):
         result[:, left : left + old[1]] += kernel.reshape(*old, -1) / 2
     return result.reshape(-1, kernel.shape[-1])
-
-
-def _with_means(values, before, after):
-    """The mean along the last axis, so often before and after the values."""
-    mean = np.mean(values, axis=-1, keepdims=True)
-    repeated = [np.repeat(mean, count, axis=-1) for count in (before, after)]
-    return np.concatenate([repeated[0], values, repeated[1]], axis=-1)
