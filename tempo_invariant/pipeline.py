@@ -5,6 +5,7 @@ training resumes exactly where it stopped, and every pair is equally likely at e
 work is done on whole batches, see `tempo_invariant.windows`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,10 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.windows import NO_AUGMENTATION as NO_AUGMENTATION
 from tempo_invariant.windows import Augmentation as Augmentation
 from tempo_invariant.windows import Draw, constant, make_cutter
+
+WIDEST_GAP = 100
+"""Neighbouring pairs of a passage are 1 to so many onsets apart, of which the logarithm is uniform:
+half of the gaps are below 10, and one in seven is 1."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +46,23 @@ def train_dataset(
     augmentation: Augmentation,
     seed: int,
     start_step: int = 0,
+    passage_pairs: int = 1,
 ) -> tf.data.Dataset:
     """Makes the endless training set; it starts with the batch of step `start_step`.
+
+    Args:
+        corpus: the split.
+        batch_size: pairs a batch.
+        frames: frames of an excerpt.
+        augmentation: how pairs are varied.
+        seed: of the pairs and their variation.
+        start_step: number of the first batch.
+        passage_pairs: see `pair_chooser`.
 
     Returns:
         Dataset of {"sheet": uint8 [batch, 80, 100], "audio": float32 [batch, 92, frames]}.
     """
-    choose = pair_chooser(corpus, augmentation)
+    choose = pair_chooser(corpus, augmentation, passage_pairs)
     cut = make_cutter(corpus, frames, augmentation)
 
     def sample(step: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -59,11 +74,40 @@ def train_dataset(
     return dataset.prefetch(tf.data.AUTOTUNE)
 
 
-def pair_chooser(corpus: Corpus, augmentation: Augmentation) -> Callable[[Draw], tf.Tensor]:
-    """Returns the function draw -> int32 [batch], indices of the pairs of a step."""
+def pair_chooser(
+    corpus: Corpus, augmentation: Augmentation, passage_pairs: int = 1
+) -> Callable[[Draw], tf.Tensor]:
+    """Returns the function draw -> int32 [batch], indices of the pairs of a step.
+
+    Every pair is equally likely. With passages, a pair meets others of its own performance: near
+    ones that tell a place from the one beside it, and farther ones of similar music.
+
+    Args:
+        corpus: the split.
+        augmentation: whose switches say which performances take part.
+        passage_pairs: so many pairs in a row are of one performance, up to `WIDEST_GAP` onsets
+            from one to the next (from its end on to its beginning); 1: each is drawn by itself.
+    """
     pairs = np.flatnonzero(wanted_records(corpus, augmentation)[corpus.pair_record])
     allowed = constant(pairs.astype(np.int32))
-    return lambda draw: tf.gather(allowed, draw.integers(0, len(pairs)))
+    counts = np.bincount(corpus.pair_record, minlength=len(corpus.performances))
+    first_of_record = constant((np.cumsum(counts) - counts).astype(np.int32))
+    count_of_record = constant(counts.astype(np.int32))
+    record_of_pair = constant(corpus.pair_record)
+
+    def choose(draw: Draw) -> tf.Tensor:
+        index = tf.gather(allowed, draw.integers(0, len(pairs)))
+        if passage_pairs == 1:
+            return index
+        gaps = tf.cast(tf.exp(draw.uniform(0.0, math.log(WIDEST_GAP))), tf.int32)
+        gaps = tf.reshape(gaps, [-1, passage_pairs])
+        distance = tf.reshape(tf.cumsum(gaps, axis=1, exclusive=True), [-1])
+        start = tf.repeat(index[::passage_pairs], passage_pairs)
+        record = tf.gather(record_of_pair, start)
+        first, count = tf.gather(first_of_record, record), tf.gather(count_of_record, record)
+        return first + (start - first + distance) % count
+
+    return choose
 
 
 def eval_dataset(

@@ -23,7 +23,7 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.files import atomic_write
 
 SCHEDULES = ("published", "cosine")
-OPTIMIZERS = ("adam", "adamw")
+OPTIMIZERS = ("adam", "adamw", "muon")
 LOSSES = ("ranking", "softmax")
 RESUMABLE_FIELDS = ("data",)
 """Training fields that may differ when a run is continued: they change no trajectory."""
@@ -36,6 +36,8 @@ class TrainingConfig:
     Attributes:
         data: directory of TFRecord shards.
         batch_size: pairs a step, over all replicas.
+        passage_pairs: so many pairs of a batch are of one performance, near each other; see
+            `tempo_invariant.pipeline.pair_chooser`. 1: each is drawn by itself, as published.
         epoch_pairs: random pairs after which the model is validated and saved.
         total_pairs: pairs after which training ends; 0: when the rounds are used up.
         schedule: "published" (constant rate, then rounds from the best weights with the rate
@@ -44,10 +46,11 @@ class TrainingConfig:
         rounds: number of rounds.
         round_patience: epochs without a better validation MRR before the next round.
         warmup_pairs: length of the warm-up of the cosine schedule.
-        optimizer: "adam" or "adamw".
+        optimizer: "adam", "adamw" or "muon" (see `tempo_invariant.muon`).
         learning_rate: rate at the start, or at the top of the cosine.
-        weight_decay: decoupled decay of AdamW.
-        clip_norm: longest gradient, over all weights and replicas; 0: any.
+        weight_decay: decoupled decay of AdamW and Muon.
+        clip_norm: longest gradient, over all weights and replicas; 0: any. Not for Muon, whose
+            steps have the same size whatever the gradient's.
         ema_momentum: share that the average of the weights keeps each step; the averages are what
             is validated and published; 0: no averages.
         loss: "ranking" (pairwise hinge) or "softmax" (cross-entropy of the partner in both
@@ -63,6 +66,7 @@ class TrainingConfig:
 
     data: str = "data/records"
     batch_size: int = 100
+    passage_pairs: int = 1
     epoch_pairs: int = 10_000
     total_pairs: int = 0
     schedule: str = "published"
@@ -90,6 +94,11 @@ class TrainingConfig:
                 f"batch_size must be between 2 and epoch_pairs ({self.epoch_pairs}), "
                 f"received {self.batch_size}"
             )
+        if self.passage_pairs < 1 or self.batch_size % self.passage_pairs:
+            raise UserError(
+                f"passage_pairs must divide batch_size ({self.batch_size}), "
+                f"received {self.passage_pairs}"
+            )
         if self.schedule not in SCHEDULES:
             raise UserError(f"schedule must be one of {SCHEDULES}, received {self.schedule!r}")
         if self.optimizer not in OPTIMIZERS:
@@ -100,6 +109,8 @@ class TrainingConfig:
             raise UserError(f"learning_rate must be positive, received {self.learning_rate}")
         if self.clip_norm < 0:
             raise UserError(f"clip_norm must not be negative, received {self.clip_norm}")
+        if self.clip_norm and self.optimizer == "muon":
+            raise UserError("clip_norm is not for muon, whose steps have one size")
         if not 0 <= self.ema_momentum < 1:
             raise UserError(f"ema_momentum must be in [0, 1), received {self.ema_momentum}")
         if self.loss not in LOSSES:

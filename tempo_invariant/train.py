@@ -43,6 +43,12 @@ flags.DEFINE_enum(
 flags.DEFINE_float("audio_level", MODEL.audio_level, "The level of --audio_normalization.")
 
 flags.DEFINE_integer("batch_size", TRAINING.batch_size, "Pairs a step, over all replicas.", 2)
+flags.DEFINE_integer(
+    "passage_pairs",
+    TRAINING.passage_pairs,
+    "Pairs of a batch that are of one performance, near each other; 1: each drawn by itself.",
+    1,
+)
 flags.DEFINE_integer("epoch_pairs", TRAINING.epoch_pairs, "Random pairs an epoch.", 2)
 flags.DEFINE_integer("total_pairs", TRAINING.total_pairs, "Pairs to train on; 0: no limit.", 0)
 flags.DEFINE_enum(
@@ -57,7 +63,7 @@ flags.DEFINE_integer("round_patience", TRAINING.round_patience, "Epochs to wait 
 flags.DEFINE_integer("warmup_pairs", TRAINING.warmup_pairs, "Warm-up of the cosine schedule.", 0)
 flags.DEFINE_enum("optimizer", TRAINING.optimizer, list(run_directory.OPTIMIZERS), "Optimizer.")
 flags.DEFINE_float("learning_rate", TRAINING.learning_rate, "Learning rate at its highest.")
-flags.DEFINE_float("weight_decay", TRAINING.weight_decay, "Decoupled decay of adamw.", 0)
+flags.DEFINE_float("weight_decay", TRAINING.weight_decay, "Decoupled decay of adamw, muon.", 0)
 flags.DEFINE_float("clip_norm", TRAINING.clip_norm, "Longest gradient; 0: any.", 0)
 flags.DEFINE_float("ema_momentum", TRAINING.ema_momentum, "Average the weights; 0: don't.", 0, 1)
 flags.DEFINE_enum("loss", TRAINING.loss, list(run_directory.LOSSES), "Hinge or cross-entropy.")

@@ -15,6 +15,7 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.initial_weights import copy_weights
 from tempo_invariant.losses import PairwiseRankingLoss, SoftmaxLoss
 from tempo_invariant.model import MOMENTUM, build_model, multiply_adds, parameters, size_line
+from tempo_invariant.muon import Muon
 from tempo_invariant.run_directory import Experiment, TrainingConfig, open_run
 from tempo_invariant.summaries import Summaries
 
@@ -205,7 +206,7 @@ class ClippedAdamW(_Clipping, keras.optimizers.AdamW):
 
 
 def make_optimizer(training: TrainingConfig) -> keras.optimizers.Optimizer:
-    """Adam or AdamW, at a constant rate or with warm-up and cosine decay to zero."""
+    """Adam, AdamW or Muon, at a constant rate or with warm-up and cosine decay to zero."""
     rate: Any = training.learning_rate
     if training.schedule == "cosine":
         steps = training.epochs * training.steps_per_epoch
@@ -222,7 +223,8 @@ def make_optimizer(training: TrainingConfig) -> keras.optimizers.Optimizer:
     if training.optimizer == "adam":
         optimizer = (ClippedAdam if training.clip_norm else keras.optimizers.Adam)(rate, **options)
     else:
-        kind = ClippedAdamW if training.clip_norm else keras.optimizers.AdamW
+        adamw = ClippedAdamW if training.clip_norm else keras.optimizers.AdamW
+        kind = Muon if training.optimizer == "muon" else adamw
         optimizer = kind(rate, weight_decay=training.weight_decay, **options)
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "log_scale"])
     if training.clip_norm:
@@ -249,6 +251,7 @@ def training_dataset(
         pipeline.Augmentation(**training.augmentation),
         training.seed,
         start_step=epochs_done * training.steps_per_epoch,
+        passage_pairs=training.passage_pairs,
     )
     # The model's output is all that the loss needs: Keras only wants something as a target.
     dataset = dataset.map(lambda pair: (pair, tf.zeros([training.batch_size])))

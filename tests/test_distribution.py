@@ -1,5 +1,6 @@
 """Two logical devices against one with the whole batch, and JAX against TensorFlow."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -34,6 +35,7 @@ OURS = ModelConfig(
 SETTINGS = TrainingConfig(
     loss="softmax", optimizer="adamw", weight_decay=0.01, clip_norm=0.3, ema_momentum=0.7
 )
+MUON = dataclasses.replace(SETTINGS, optimizer="muon", clip_norm=0.0)
 PAIRS = 24
 
 
@@ -70,11 +72,11 @@ def compiled(symmetric=True, synchronized=False, config=CONFIG):
     return model
 
 
-def compiled_as_in_training(synchronized=False):
-    """Our model with averaged weights and clipped gradients."""
+def compiled_as_in_training(synchronized=False, settings=SETTINGS):
+    """Our model with averaged weights and, by default, clipped gradients."""
     keras.utils.set_random_seed(3)
     model = build_model(OURS, synchronized=synchronized, momentum=0.9)
-    training.compile_model(model, SETTINGS)
+    training.compile_model(model, settings)
     return model
 
 
@@ -136,14 +138,15 @@ def test_fit_over_two_replicas_equals_fit_on_one(strategy, float64):
         np.testing.assert_allclose(two.numpy(), one.numpy(), atol=1e-5, err_msg=one.path)
 
 
-def test_clipped_gradients_and_averaged_weights_are_those_of_one_replica(strategy, float64):
+@pytest.mark.parametrize("settings", [SETTINGS, MUON])
+def test_steps_and_averaged_weights_are_those_of_one_replica(strategy, float64, settings):
     data = {key: np.concatenate([pairs(0)[key], pairs(1)[key]]) for key in pairs()}
     dataset = tf.data.Dataset.from_tensor_slices((data, np.zeros(2 * PAIRS))).batch(
         PAIRS, drop_remainder=True
     )
-    single = compiled_as_in_training()
+    single = compiled_as_in_training(settings=settings)
     with strategy.scope():
-        double = compiled_as_in_training(synchronized=True)
+        double = compiled_as_in_training(synchronized=True, settings=settings)
     _, gradients = loss_and_gradients(compiled_as_in_training(), pairs(0))
     length = np.sqrt(sum(np.sum(np.square(gradient)) for gradient in gradients))
     assert length > 2 * SETTINGS.clip_norm  # there is something to clip

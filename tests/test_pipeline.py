@@ -4,12 +4,14 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy import stats
 
 from tempo_invariant import pipeline
 from tempo_invariant.errors import UserError
 from tempo_invariant.pipeline import NO_AUGMENTATION, Augmentation
 from tempo_invariant.shard_reader import StoredRows
+from tempo_invariant.windows import Draw
 from tests.test_schema import make_record, write_split
 
 T = 20
@@ -188,6 +190,28 @@ def test_pairs_are_drawn_uniformly(several):
     counts = np.bincount([owner[value.tobytes()] for value in values], minlength=4)
     expected = np.bincount(piece) / len(piece) * len(values)
     assert stats.chisquare(counts, expected).pvalue > 1e-3
+
+
+def test_passages_are_of_one_performance_and_every_pair_is_equally_likely(several):
+    corpus, _ = several
+    tempo = dataclasses.replace(NO_AUGMENTATION, tempo=True)
+    choose = pipeline.pair_chooser(corpus, tempo, passage_pairs=4)
+    drawn = np.stack([choose(Draw(6, tf.constant(step), 400)).numpy() for step in range(50)])
+    passages = drawn.reshape(-1, 4)
+    record = corpus.pair_record[passages]
+    assert (record == record[:, :1]).all()
+    lengths = np.bincount(corpus.pair_record)[record[:, 0]]
+    gaps = np.diff(passages, axis=1) % lengths[:, None]
+    long = gaps[lengths == lengths.max()]  # of 95 pairs; a gap is from 1 to 99
+    assert 0.14 < (long == 1).mean() < 0.18  # log 2 / log 100 = 0.15, and 96 is 1 again
+    assert (long > 60).any()
+    allowed = [font == "Alto" for font in corpus.soundfonts]
+    pairs = np.flatnonzero(np.array(allowed)[corpus.pair_record])
+    counts = np.bincount(drawn.ravel(), minlength=corpus.pairs)
+    assert counts.sum() == counts[pairs].sum()  # the first soundfont alone
+    for place in range(4):
+        counts = np.bincount(passages[:, place], minlength=corpus.pairs)[pairs]
+        assert stats.chisquare(counts).pvalue > 1e-3
 
 
 def test_starts_again_at_any_step(several):
