@@ -280,6 +280,7 @@ _DAMAGE = {
     "tuning_cents": "other tunings",
     "reverberation_seconds": "rooms",
     "equalization_db": "other balance of high and low",
+    "low_cut_hz": "small loudspeakers and telephones, which cut the low notes",
     "noise_snr_db": "noise",
 }
 """Fields of the augmentation and what a model without them has not met."""

@@ -1,4 +1,4 @@
-"""Variations of a recording, made on its spectrogram: tuning, room, equaliser, noise, gaps.
+"""Variations of a recording, made on its spectrogram: tuning, room, equaliser, cuts, noise, gaps.
 
 Pure functions of a batch and of random numbers, in TensorFlow, for `tf.data`. What a microphone
 and a room do to a sound is done to the magnitudes or to the power of its bands, which is cheap and
@@ -17,10 +17,20 @@ import tensorflow as tf
 
 from tempo_invariant import audio
 from tempo_invariant.errors import UserError
-from tempo_invariant.geometry import BANDS, FRAME_SIZE, FRAMES_PER_SECOND, SAMPLE_RATE
+from tempo_invariant.geometry import (
+    BANDS,
+    FMAX_HZ,
+    FMIN_HZ,
+    FRAME_SIZE,
+    FRAMES_PER_SECOND,
+    SAMPLE_RATE,
+)
 
 EQUALIZER_KNOTS = 6
 """Gains of the equaliser, at even spacing over the bands: one every 1.4 octaves."""
+
+CUT_DB = 24.0
+"""What is beyond a cut falls by this an octave, as small loudspeakers and telephones do it."""
 
 CLEAREST_DB = 60.0
 """Signal-to-noise ratios are drawn from `noise_snr_db` to this."""
@@ -43,6 +53,8 @@ class SpectrogramAugmentation:
         tuning_cents: the pitch moves by up to this, up or down; at most 60.
         reverberation_seconds: a room's tail falls by 60 dB within up to this.
         equalization_db: smooth gains over the bands, from minus this to this.
+        low_cut_hz: what is below a frequency between 30 Hz and this is cut; 0: none.
+        high_cut_hz: what is above a frequency between this and 6,000 Hz is cut; 0: none.
         noise_snr_db: a noise floor, white to brown, at a ratio between this and 60 dB; 0: none.
         mask_frames: up to so many frames in a row are silent.
         mask_bands: up to so many bands in a row are silent.
@@ -55,6 +67,8 @@ class SpectrogramAugmentation:
     tuning_cents: float = 0.0
     reverberation_seconds: float = 0.0
     equalization_db: float = 0.0
+    low_cut_hz: float = 0.0
+    high_cut_hz: float = 0.0
     noise_snr_db: float = 0.0
     mask_frames: int = 0
     mask_bands: int = 0
@@ -67,6 +81,10 @@ class SpectrogramAugmentation:
                 raise UserError(f"{field.name} must not be negative, not {value}")
         if self.tuning_cents > 60:
             raise UserError(f"tuning_cents must be at most 60, not {self.tuning_cents}")
+        for name in ("low_cut_hz", "high_cut_hz"):
+            hertz = getattr(self, name)
+            if hertz and not FMIN_HZ <= hertz <= FMAX_HZ:
+                raise UserError(f"{name} must be 0 or from {FMIN_HZ:g} to {FMAX_HZ:g}, not {hertz}")
         if self.noise_snr_db > CLEAREST_DB:
             raise UserError(
                 f"noise_snr_db must be at most {CLEAREST_DB:g}, not {self.noise_snr_db}"
@@ -106,7 +124,7 @@ def vary(
         return spectrogram if gain is None else amplify(spectrogram, gain)
     batch = round(augmentation.varied_share * spectrogram.shape[0])
     spectrogram, rest = spectrogram[:batch], spectrogram[batch:]
-    seeds = iter(tf.unstack(tf.random.experimental.stateless_split(seed, 8)))
+    seeds = iter(tf.unstack(tf.random.experimental.stateless_split(seed, 9)))
 
     def uniform(low: float, high: float, *shape: int) -> tf.Tensor:
         return tf.random.stateless_uniform([batch, *shape], next(seeds), low, high)
@@ -123,6 +141,8 @@ def vary(
         draws["room"] = uniform(0.05 * longest, longest), uniform(DRIEST_DB, WETTEST_DB)
     if balance:
         draws["equalizer"] = (uniform(-balance, balance, EQUALIZER_KNOTS),)
+    if augmentation.low_cut_hz or augmentation.high_cut_hz:
+        draws["cuts"] = (uniform(0.0, 1.0, 2),)
     if noise_db:
         noise = steady_noise(batch, spectrogram.shape[1], next(seeds))
         draws["noise"] = noise, uniform(noise_db, CLEAREST_DB), uniform(STEEPEST_DB, 0.0)
@@ -148,6 +168,9 @@ def _varied(
         power = reverberate(power, seconds, wet_db, augmentation.reverberation_seconds)
     if "equalizer" in draws:
         power = equalize(power, *draws["equalizer"])
+    if "cuts" in draws:
+        farthest = augmentation.low_cut_hz or FMIN_HZ, augmentation.high_cut_hz or FMAX_HZ
+        power = cut(power, farthest, *draws["cuts"])
     if "noise" in draws:
         power = add_noise(power, *draws["noise"])
     if "mask" in draws:
@@ -241,6 +264,27 @@ def equalize(power: tf.Tensor, gains_db: tf.Tensor) -> tf.Tensor:
     distance = np.abs(position[None, :] - np.arange(knots)[:, None])
     weights = np.where(distance < 1, 0.5 + 0.5 * np.cos(np.pi * distance), 0).astype(np.float32)
     return power * tf.pow(10.0, tf.matmul(gains_db, weights) / 10)[:, None, :]
+
+
+def cut(power: tf.Tensor, farthest: tuple[float, float], draws: tf.Tensor) -> tf.Tensor:
+    """Attenuates by `CUT_DB` an octave what is below one frequency and what is above another.
+
+    Args:
+        power: squared magnitudes, `[batch, frames, bands]`.
+        farthest: Hz up to which the lower cut rises, and down to which the higher one falls.
+        draws: uniform from 0 to 1, `[batch, 2]`: how far both go, from the ends of the bands and
+            in equal ratios.
+
+    Returns:
+        `[batch, frames, bands]`.
+    """
+    octaves = np.log2(audio.band_edges()[1:-1] * (SAMPLE_RATE / FRAME_SIZE)).astype(np.float32)
+    low, high = (
+        math.log2(end) + draws[:, index, None] * math.log2(hertz / end)
+        for index, (end, hertz) in enumerate(zip((FMIN_HZ, FMAX_HZ), farthest, strict=True))
+    )
+    beyond = tf.nn.relu(low - octaves) + tf.nn.relu(octaves - high)
+    return power * tf.pow(10.0, -CUT_DB / 10 * beyond)[:, None, :]
 
 
 def steady_noise(batch: int, frames: int, seed: tf.Tensor) -> tf.Tensor:

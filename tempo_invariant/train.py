@@ -67,6 +67,12 @@ flags.DEFINE_float("weight_decay", TRAINING.weight_decay, "Decoupled decay of ad
 flags.DEFINE_float("clip_norm", TRAINING.clip_norm, "Longest gradient; 0: any.", 0)
 flags.DEFINE_float("ema_momentum", TRAINING.ema_momentum, "Average the weights; 0: don't.", 0, 1)
 flags.DEFINE_enum("loss", TRAINING.loss, list(run_directory.LOSSES), "Hinge or cross-entropy.")
+flags.DEFINE_integer(
+    "memory_pairs",
+    TRAINING.memory_pairs,
+    "Pairs of earlier batches that are negatives too, in the softmax loss; 0: none.",
+    0,
+)
 flags.DEFINE_float("temperature", 0.07, "Of the softmax loss at its start; it is learned.")
 flags.DEFINE_float("margin", TRAINING.margin, "Margin of the ranking loss.", 0)
 flags.DEFINE_bool("symmetric", TRAINING.symmetric, "Rank in both directions (--loss=ranking).")
@@ -86,10 +92,12 @@ flags.DEFINE_float("level_db", 0.0, "Change the level by up to this; 0: off.", 0
 flags.DEFINE_float("tuning_cents", 0.0, "Change the tuning by up to this; 0: off.", 0, 60)
 flags.DEFINE_float("reverberation_seconds", 0.0, "Add a room that rings this long; 0: off.", 0)
 flags.DEFINE_float("equalization_db", 0.0, "Change the balance of bands by up to this; 0: off.", 0)
+flags.DEFINE_float("low_cut_hz", 0.0, "Cut what is below a frequency up to this; 0: off.", 0)
+flags.DEFINE_float("high_cut_hz", 0.0, "Cut what is above a frequency down to this; 0: off.", 0)
 flags.DEFINE_float("noise_snr_db", 0.0, "Add noise down to this ratio; 0: off.", 0, 60)
 flags.DEFINE_integer("mask_frames", 0, "Silence up to so many frames in a row.", 0)
 flags.DEFINE_integer("mask_bands", 0, "Silence up to so many bands in a row.", 0)
-flags.DEFINE_float("varied_share", 0.5, "Excerpts that the six above vary, as a share.", 0, 1)
+flags.DEFINE_float("varied_share", 0.5, "Excerpts that the eight above vary, as a share.", 0, 1)
 
 for _name in ("filters", "attention_filters"):
     flags.register_validator(
@@ -98,7 +106,14 @@ for _name in ("filters", "attention_filters"):
 
 AUGMENTATION = ["scale", "shift_pixels", "onset_frames", "tempo", "soundfont", "ink"]
 AUGMENTATION += ["stretch", "level_db", "tuning_cents", "reverberation_seconds", "equalization_db"]
-AUGMENTATION += ["noise_snr_db", "mask_frames", "mask_bands", "varied_share"]
+AUGMENTATION += [
+    "low_cut_hz",
+    "high_cut_hz",
+    "noise_snr_db",
+    "mask_frames",
+    "mask_bands",
+    "varied_share",
+]
 
 
 def main() -> None:

@@ -222,6 +222,7 @@ def test_starts_again_at_any_step(several):
         tuning_cents=20,
         reverberation_seconds=0.5,
         equalization_db=6,
+        low_cut_hz=300,
         noise_snr_db=10,
         mask_frames=4,
     )

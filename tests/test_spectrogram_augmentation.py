@@ -14,6 +14,8 @@ ALL = augmentation.SpectrogramAugmentation(
     tuning_cents=30,
     reverberation_seconds=1.0,
     equalization_db=12,
+    low_cut_hz=300,
+    high_cut_hz=3400,
     noise_snr_db=10,
     mask_frames=8,
     mask_bands=6,
@@ -85,6 +87,19 @@ def test_equaliser_passes_through_its_gains_and_stays_between_them(rng):
     assert (curve_db.min(axis=(1, 2)) > gains.min(axis=1) - 1e-3).all()
     # Half a cosine over a knot's distance of 18.2 bands: at most 2.1 dB a band for 24 dB.
     assert np.abs(np.diff(curve_db, axis=2)).max() < 2.1
+
+
+def test_cuts_leave_what_is_between_them_and_fall_by_24_db_an_octave(rng):
+    power = music(rng, batch=3)
+    draws = np.float32([[0, 0], [1, 1], [0.5, 0]])
+    cut = augmentation.cut(power, (300.0, 3400.0), draws).numpy()
+    gains_db = 10 * np.log10(cut / power)
+    np.testing.assert_allclose(gains_db[0], 0, atol=1e-3)
+    np.testing.assert_allclose(np.ptp(gains_db, axis=1), 0, atol=1e-3)  # the same in every frame
+    hertz = audio.band_edges()[1:-1] * geometry.SAMPLE_RATE / geometry.FRAME_SIZE
+    for row, low, high in ((1, 300, 3400), (2, np.sqrt(30 * 300), 6000)):
+        octaves = np.maximum(np.log2(low / hertz), 0) + np.maximum(np.log2(hertz / high), 0)
+        np.testing.assert_allclose(gains_db[row, 0], -24 * octaves, atol=1e-2)
 
 
 def test_noise_has_its_level_and_its_colour(rng):
@@ -162,7 +177,14 @@ def test_nothing_is_done_without_settings(rng):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("tuning_cents", 61), ("noise_snr_db", 70), ("mask_bands", 93), ("varied_share", 2)],
+    [
+        ("tuning_cents", 61),
+        ("low_cut_hz", 20),
+        ("high_cut_hz", 7000),
+        ("noise_snr_db", 70),
+        ("mask_bands", 93),
+        ("varied_share", 2),
+    ],
 )
 def test_values_out_of_range_are_named(name, value):
     with pytest.raises(UserError, match=f"{name} must .* not {value}"):
