@@ -15,7 +15,6 @@ import tqdm
 from tempo_invariant import run_directory
 from tempo_invariant.errors import UserError
 from tempo_invariant.files import atomic_write
-from tempo_invariant.layers import NegativeMemory
 from tempo_invariant.metrics import CUTOFFS, retrieval_metrics
 from tempo_invariant.model import audio_encoder
 from tempo_invariant.run_directory import read_history as read_history
@@ -29,8 +28,7 @@ DIVERGED = "training diverged: the loss is no longer a finite number; try a lowe
 def evaluation_weights(model: keras.Model) -> list:
     """The weights by which a model in training is judged, in the order of `get_weights`.
 
-    They are averages over the steps where the optimizer keeps such (`use_ema`), else the newest;
-    what a memory of negatives holds is not among them.
+    They are averages over the steps where the optimizer keeps such (`use_ema`), else the newest.
 
     Args:
         model: compiled, its optimizer built on all its trainable weights.
@@ -39,15 +37,14 @@ def evaluation_weights(model: keras.Model) -> list:
         NumPy arrays.
     """
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
-    memories = [layer for layer in model.layers if isinstance(layer, NegativeMemory)]
-    left_out = {id(weight) for layer in memories for weight in layer.weights}
-    chosen = {id(weight): weight for weight in model.weights if id(weight) not in left_out}
-    if optimizer.use_ema:
-        averages = optimizer._model_variables_moving_average  # as Keras' own SwapEMAWeights does
-        chosen |= {
-            id(weight): average
-            for weight, average in zip(model.trainable_weights, averages, strict=True)
-        }
+    if not optimizer.use_ema:
+        return model.get_weights()
+    averages = optimizer._model_variables_moving_average  # as Keras' own SwapEMAWeights does
+    chosen = {id(weight): weight for weight in model.weights}
+    chosen |= {
+        id(weight): average
+        for weight, average in zip(model.trainable_weights, averages, strict=True)
+    }
     return [weight.numpy() for weight in chosen.values()]
 
 

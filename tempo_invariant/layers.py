@@ -6,8 +6,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from tempo_invariant import replicas
-
 PACKAGE = "tempo_invariant"
 VIEWS = ("sheet", "audio")
 """The two modalities, in the order in which every joint tensor holds them."""
@@ -240,81 +238,6 @@ class Temperature(keras.layers.Layer):
 
     def get_config(self):
         return super().get_config() | {"initial": self.initial}
-
-
-@keras.saving.register_keras_serializable(PACKAGE)
-class NegativeMemory(keras.layers.Layer):
-    """Remembers the embeddings of the last batches, for negatives that cost no encoding.
-
-    Cross-batch memory (Wang, Zhang, Huang, Scott: "Cross-Batch Memory for Embedding Learning",
-    CVPR 2020): weights move so little from step to step that embeddings of some steps ago are
-    nearly what they would be now. Of each pair it gives what a softmax over the remembered ones
-    adds to its denominators, `log sum_m exp(q m)`; no gradient passes through the memory. Every
-    replica remembers the global batch.
-
-    Args:
-        pairs: how many are remembered; the current batch is not among them.
-
-    Call arguments:
-        inputs: embeddings whose inner products are logits, `[batch, 2, size]`, sheet first.
-        training: whether to look up and to remember; otherwise the addition is 0.
-
-    Output shape:
-        `[batch, 2, size + 1]`: the inputs, and behind each embedding the addition for that query.
-    """
-
-    NOTHING = -1e9
-
-    def __init__(self, pairs, **kwargs):
-        super().__init__(**kwargs)
-        self.pairs = pairs
-
-    def build(self, input_shape):
-        def state(name, shape, dtype=None):
-            return self.add_weight(
-                name=name,
-                shape=shape,
-                dtype=dtype,
-                initializer="zeros",
-                trainable=False,
-                autocast=False,
-                aggregation="only_first_replica",
-            )
-
-        self.remembered = state("remembered", (self.pairs, math.prod(input_shape[1:])))
-        self.count = state("count", (), "int32")
-        self.built = True
-
-    def call(self, inputs, training=False):
-        if not training:
-            return ops.concatenate([inputs, ops.zeros_like(inputs[..., :1])], axis=-1)
-        remembered = ops.convert_to_tensor(self.remembered)
-        sheet, audio = ops.split(remembered, 2, axis=-1)
-        # The newest are the last; at first there are fewer.
-        missing = ops.arange(self.pairs) < self.pairs - self.count
-        added = [
-            ops.logsumexp(
-                ops.where(missing, self.NOTHING, ops.matmul(query, ops.transpose(candidates))),
-                axis=-1,
-                keepdims=True,
-            )
-            for query, candidates in ((inputs[:, 0], audio), (inputs[:, 1], sheet))
-        ]
-        self._remember(remembered, ops.stop_gradient(inputs))
-        return ops.concatenate([inputs, ops.stack(added, axis=1)], axis=-1)
-
-    def _remember(self, remembered, embeddings):
-        width = self.remembered.shape[-1]
-        rows, _ = replicas.global_rows(ops.reshape(embeddings, (-1, width)))
-        newest = ops.concatenate([remembered, rows], axis=0)[-self.pairs :]
-        self.remembered.assign(ops.reshape(newest, (self.pairs, width)))
-        self.count.assign(ops.minimum(self.count + ops.shape(rows)[0], self.pairs))
-
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], input_shape[-1] + 1)
-
-    def get_config(self):
-        return super().get_config() | {"pairs": self.pairs}
 
 
 class Projection(keras.layers.Layer):

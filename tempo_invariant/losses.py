@@ -64,7 +64,7 @@ class PairwiseRankingLoss(keras.losses.Loss):
         return super().get_config() | {"margin": self.margin, "symmetric": self.symmetric}
 
 
-def softmax_cross_entropy(queries, candidates, added=None):
+def softmax_cross_entropy(queries, candidates):
     """Cross-entropy of every query's partner among the candidates of the global batch.
 
     For query i, `log sum_j exp(s_ij) - s_ii` with logits s, the inner products.
@@ -72,16 +72,13 @@ def softmax_cross_entropy(queries, candidates, added=None):
     Args:
         queries: embeddings scaled so that inner products are logits, `[local batch, size]`.
         candidates: those of the partners, row by row, `[local batch, size]`.
-        added: `log sum exp` of each query's logits with further candidates, `[local batch]`.
 
     Returns:
         `[local batch]`, one value per query.
     """
     everyone, _ = replicas.global_rows(candidates)
-    logits = ops.logsumexp(ops.matmul(queries, ops.transpose(everyone)), axis=-1)
-    if added is not None:
-        logits = ops.logaddexp(logits, added)
-    return logits - ops.sum(queries * candidates, axis=-1)
+    logits = ops.matmul(queries, ops.transpose(everyone))
+    return ops.logsumexp(logits, axis=-1) - ops.sum(queries * candidates, axis=-1)
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
@@ -90,26 +87,14 @@ class SoftmaxLoss(keras.losses.Loss):
 
     The temperature is learned in the model, by `layers.Temperature`.
 
-    Args:
-        memory: whether there are further candidates, those of `layers.NegativeMemory`.
-
     Call arguments:
         y_true: ignored; anything with one entry per pair.
-        y_pred: embeddings `[batch, 2, size]` whose inner products are logits, sheet first; with
-            memory `[batch, 2, size + 1]`, what the further candidates add behind each.
+        y_pred: embeddings `[batch, 2, size]` whose inner products are logits, sheet first.
     """
 
-    def __init__(self, memory=False, name="softmax", **kwargs):
+    def __init__(self, name="softmax", **kwargs):
         super().__init__(name=name, **kwargs)
-        self.memory = memory
 
     def call(self, y_true, y_pred):
-        added = (None, None)
-        if self.memory:
-            y_pred, added = y_pred[..., :-1], (y_pred[:, 0, -1], y_pred[:, 1, -1])
         sheet, audio = y_pred[:, 0], y_pred[:, 1]
-        found = softmax_cross_entropy(sheet, audio, added[0])
-        return (found + softmax_cross_entropy(audio, sheet, added[1])) / 2
-
-    def get_config(self):
-        return super().get_config() | {"memory": self.memory}
+        return (softmax_cross_entropy(sheet, audio) + softmax_cross_entropy(audio, sheet)) / 2

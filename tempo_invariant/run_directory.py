@@ -55,8 +55,6 @@ class TrainingConfig:
             is validated and published; 0: no averages.
         loss: "ranking" (pairwise hinge) or "softmax" (cross-entropy of the partner in both
             directions, at a learned temperature).
-        memory_pairs: pairs of earlier batches whose embeddings are negatives too, in the softmax
-            loss; see `tempo_invariant.layers.NegativeMemory`. 0: none.
         margin: gamma of the ranking loss.
         symmetric: whether the ranking loss also ranks sheets for a given audio excerpt.
         validation_pairs: pairs of the validation split that are ranked after every epoch.
@@ -82,7 +80,6 @@ class TrainingConfig:
     clip_norm: float = 0.0
     ema_momentum: float = 0.0
     loss: str = "ranking"
-    memory_pairs: int = 0
     margin: float = 0.7
     symmetric: bool = False
     validation_pairs: int = 1_000
@@ -118,10 +115,6 @@ class TrainingConfig:
             raise UserError(f"ema_momentum must be in [0, 1), received {self.ema_momentum}")
         if self.loss not in LOSSES:
             raise UserError(f"loss must be one of {LOSSES}, received {self.loss!r}")
-        if self.memory_pairs < 0:
-            raise UserError(f"memory_pairs must not be negative, received {self.memory_pairs}")
-        if self.memory_pairs and self.loss != "softmax":
-            raise UserError(f"memory_pairs are for the softmax loss, not for loss {self.loss}")
 
     @property
     def steps_per_epoch(self) -> int:

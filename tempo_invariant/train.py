@@ -67,12 +67,6 @@ flags.DEFINE_float("weight_decay", TRAINING.weight_decay, "Decoupled decay of ad
 flags.DEFINE_float("clip_norm", TRAINING.clip_norm, "Longest gradient; 0: any.", 0)
 flags.DEFINE_float("ema_momentum", TRAINING.ema_momentum, "Average the weights; 0: don't.", 0, 1)
 flags.DEFINE_enum("loss", TRAINING.loss, list(run_directory.LOSSES), "Hinge or cross-entropy.")
-flags.DEFINE_integer(
-    "memory_pairs",
-    TRAINING.memory_pairs,
-    "Pairs of earlier batches that are negatives too, in the softmax loss; 0: none.",
-    0,
-)
 flags.DEFINE_float("temperature", 0.07, "Of the softmax loss at its start; it is learned.")
 flags.DEFINE_float("margin", TRAINING.margin, "Margin of the ranking loss.", 0)
 flags.DEFINE_bool("symmetric", TRAINING.symmetric, "Rank in both directions (--loss=ranking).")

@@ -13,7 +13,6 @@ from tempo_invariant import pipeline, replicas, run_directory
 from tempo_invariant.callbacks import DIVERGED, Checkpoints, Patience, Report, Validation
 from tempo_invariant.errors import UserError
 from tempo_invariant.initial_weights import copy_weights
-from tempo_invariant.layers import NegativeMemory
 from tempo_invariant.losses import PairwiseRankingLoss, SoftmaxLoss
 from tempo_invariant.model import MOMENTUM, build_model, multiply_adds, parameters, size_line
 from tempo_invariant.muon import Muon
@@ -62,8 +61,6 @@ def train(experiment: Experiment, output: str | os.PathLike, strategy: str = "mi
             untouched = copy_weights(model, initial)
             if chief and untouched:
                 print(f"not in the initial run, hence random: {', '.join(untouched)}", flush=True)
-        if training.memory_pairs:
-            model = with_memory(model, training.memory_pairs)
         compile_model(model, training)
     # Outside the strategy: validates, and saves weights without optimizer state.
     copy = build_model(experiment.model)
@@ -156,21 +153,10 @@ def mixed_policy() -> str:
     return "mixed_float16" if tf.config.list_physical_devices("GPU") else "mixed_bfloat16"
 
 
-def with_memory(model: keras.Model, pairs: int) -> keras.Model:
-    """The same model for training against the embeddings of earlier batches as well.
-
-    Args:
-        model: as `tempo_invariant.model.build_model` makes it, with a temperature.
-        pairs: how many are remembered.
-    """
-    memory = NegativeMemory(pairs, name="memory", dtype=keras.config.floatx())
-    return keras.Model(model.input, memory(model.output), name=model.name)
-
-
 def compile_model(model: keras.Model, training: TrainingConfig) -> None:
     """Binds loss and optimizer to a model and makes the optimizer's variables."""
     if training.loss == "softmax":
-        loss = SoftmaxLoss(memory=training.memory_pairs > 0)
+        loss = SoftmaxLoss()
     else:
         loss = PairwiseRankingLoss(margin=training.margin, symmetric=training.symmetric)
     # XLA under TensorFlow has no fast decompositions for the CCA layer; JAX has no other way.

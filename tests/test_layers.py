@@ -191,33 +191,6 @@ def test_temperature_scales_logits_in_training_alone(rng, tmp_path):
     assert layer.temperature() == pytest.approx(0.05)
 
 
-def test_memory_adds_the_last_pairs_to_the_denominators(rng, tmp_path):
-    outputs = check_layer(
-        layers.NegativeMemory(7),
-        rng.normal(size=(3, 2, 4)).astype("float32"),
-        (3, 2, 5),
-        0,
-        2,
-        tmp_path,
-    )
-    np.testing.assert_array_equal(outputs[..., 4], 0)
-    layer = layers.NegativeMemory(7)
-    seen = np.zeros((0, 2, 4))
-    for step in range(5):
-        embeddings = rng.normal(size=(3, 2, 4)).astype("float32")
-        found = layer(embeddings, training=True).numpy()
-        np.testing.assert_array_equal(found[..., :4], embeddings)
-        for view in (0, 1):
-            logits = embeddings[:, view] @ seen[-7:, 1 - view].T
-            if step == 0:
-                assert (found[:, view, 4] < -1e8).all()
-            else:
-                expected = np.log(np.exp(logits).sum(axis=1))
-                np.testing.assert_allclose(found[:, view, 4], expected, atol=1e-5)
-        seen = np.concatenate([seen, embeddings])
-        np.testing.assert_array_equal(layer(embeddings, training=False)[..., 4], 0)
-
-
 def test_temperature_stays_where_logits_are_at_most_100():
     layer = layers.Temperature(0.02)
     layer.build((2, 2, 3))

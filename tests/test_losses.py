@@ -70,19 +70,6 @@ def test_softmax_by_hand():
     np.testing.assert_allclose(rows, [(0.3133 + 0.6931) / 2, (0.3133 + 0.1269) / 2], atol=1e-4)
 
 
-def test_memory_of_the_softmax_is_further_candidates():
-    pairs, others = embeddings(9, 4)[:5], embeddings(9, 4)[5:]
-    added = [np.log(np.exp(pairs[:, view] @ others[:, 1 - view].T).sum(axis=1)) for view in (0, 1)]
-    joint = np.concatenate([pairs, np.stack(added, axis=1)[..., None]], axis=2)
-    rows = SoftmaxLoss(memory=True, reduction="none")(np.zeros(5), joint)
-    everyone = np.concatenate([pairs, others])
-    expected = []
-    for view in (0, 1):
-        logits = pairs[:, view] @ everyone[:, 1 - view].T
-        expected.append(np.log(np.exp(logits).sum(axis=1)) - np.diag(logits))
-    np.testing.assert_allclose(rows, np.mean(expected, axis=0), atol=1e-5)
-
-
 def test_softmax_of_equal_embeddings_is_the_logarithm_of_the_batch():
     same = np.broadcast_to(embeddings(1, 4), (6, 2, 4))
     np.testing.assert_allclose(SoftmaxLoss()(np.zeros(6), 5 * same), np.log(6), atol=1e-5)

@@ -194,13 +194,7 @@ OURS = {
     "audio_normalization": "excerpt",
     "temperature": 0.07,
 }
-OUR_TRAINING = {
-    "loss": "softmax",
-    "memory_pairs": 30,
-    "optimizer": "muon",
-    "passage_pairs": 2,
-    "ema_momentum": 0.8,
-}
+OUR_TRAINING = {"loss": "softmax", "optimizer": "muon", "passage_pairs": 2, "ema_momentum": 0.8}
 
 
 def our_experiment(data):
