@@ -19,6 +19,10 @@ DIRECTIONS = {"audio to sheet": (1, 0), "sheet to audio": (0, 1)}
 """Which of the joint output's two embeddings is the query and which the candidate."""
 
 COLUMNS = {"r@1": "R@1", "r@5": "R@5", "r@25": "R@25", "mrr": "MRR", "mr": "MR"}
+PLACES = ("right", "beside", "same system", "same piece", "other piece")
+"""Where the first candidate can be: at the query's onset, at the one before or after it (among
+those that are ranked), elsewhere in its system or in its piece, or in another piece."""
+
 PERCENT = ("r@1", "r@5", "r@25")
 
 
@@ -65,8 +69,9 @@ def evaluate(
 
     Returns:
         What was evaluated, the model's trainable `parameters` and its `multiply_adds` for a pair,
-        and under `results` for both directions a value and its 95 % interval
-        `[value, low, high]` of every metric; R@k from 0 to 1.
+        and for both directions under `results` a value and its 95 % interval
+        `[value, low, high]` of every metric, R@k from 0 to 1, and under `first` what share of the
+        queries finds its first candidate at each of `PLACES`.
 
     Raises:
         UserError: run, weights or data are missing or damaged.
@@ -100,6 +105,7 @@ def evaluate(
         "parameters": parameters(model),
         "multiply_adds": multiply_adds(model),
         "results": retrieval_results(embeddings, pieces, seed),
+        "first": first_places(embeddings, pairs),
     }
 
 
@@ -126,8 +132,36 @@ def retrieval_results(
     return results
 
 
+def first_places(embeddings: np.ndarray, pairs: pipeline.PairTable) -> dict[str, dict[str, float]]:
+    """Where the first candidate of a query is, as a share of the queries.
+
+    Args:
+        embeddings: `[pairs, 2, size]`, sheet and audio.
+        pairs: what they are, those of a piece together and in order.
+
+    Returns:
+        `{direction: {place: share}}`; the shares of the `PLACES` sum to one.
+    """
+    index = np.arange(len(pairs))
+    found = {}
+    for direction, (query, candidate) in DIRECTIONS.items():
+        right = metrics.ranks(embeddings[:, query], embeddings[:, candidate]) == 1
+        other = metrics.nearest_others(embeddings[:, query], embeddings[:, candidate])
+        piece, page, system = (
+            of_pair[other] == of_pair for of_pair in (pairs.piece, pairs.page, pairs.system)
+        )
+        conditions = [right, piece & (abs(other - index) == 1), piece & page & system, piece]
+        place = np.select(conditions, range(len(conditions)), len(conditions))
+        counts = np.bincount(place, minlength=len(PLACES))
+        found[direction] = dict(zip(PLACES, (counts / len(index)).tolist(), strict=True))
+    return found
+
+
 def table(report: dict[str, Any]) -> str:
-    """The results as a table for the screen, R@k in per cent, intervals in brackets."""
+    """The results as a table for the screen, R@k in per cent, intervals in brackets.
+
+    Below it a line for each direction says where the first candidate is, in per cent.
+    """
     title = (
         f"{report['run']} ({report['weights']}) on {report['data']}, {report['split']}: "
         f"{report['pairs']:,d} pairs of {report['pieces']} pieces, "
@@ -142,6 +176,9 @@ def table(report: dict[str, Any]) -> str:
         "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+    for direction, shares in report["first"].items():
+        places = ", ".join(f"{place} {100 * shares[place]:.1f}" for place in PLACES)
+        lines.append(f"first {direction}: {places}")
     return "\n".join([title, *lines])
 
 

@@ -47,6 +47,26 @@ def ranks(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     return result
 
 
+def nearest_others(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """The candidate most similar to each query, its partner aside: what is found where it is not.
+
+    Args:
+        queries: `[count, size]`, finite, at least two.
+        candidates: `[count, size]`; row i is the partner of query i.
+
+    Returns:
+        int64 `[count]`, indices of candidates.
+    """
+    queries, candidates = _unit(np.asarray(queries)), _unit(np.asarray(candidates))
+    result = np.empty(len(queries), np.int64)
+    for start in range(0, len(queries), BLOCK_ROWS):
+        similarities = queries[start : start + BLOCK_ROWS] @ candidates.T
+        rows = np.arange(len(similarities))
+        similarities[rows, start + rows] = -np.inf
+        result[start : start + BLOCK_ROWS] = similarities.argmax(axis=1)
+    return result
+
+
 def summary(ranks: np.ndarray) -> dict[str, float]:
     """Recall at 1, 5 and 25, mean reciprocal rank (all from 0 to 1) and median rank.
 

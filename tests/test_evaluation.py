@@ -59,14 +59,39 @@ def test_table_has_a_line_a_direction_in_per_cent(report):
             "audio to sheet": {
                 name: [0.5, 0.25, 0.75] for name in ("r@1", "r@5", "r@25", "mrr", "mr")
             }
-        }
+        },
+        "first": {"audio to sheet": dict.fromkeys(evaluation.PLACES, 0.2)},
     }
-    header, columns, line = evaluation.table(report).splitlines()
+    header, columns, line, first = evaluation.table(report).splitlines()
     assert "test: 30 pairs of 2 pieces" in header
     assert header.endswith("multiply-adds a pair") and f"{report['parameters']:,d} par" in header
     assert columns.split() == ["R@1", "R@5", "R@25", "MRR", "MR"]
     assert line.split("  ")[1:3] == ["50.0 [25.0, 75.0]", "50.0 [25.0, 75.0]"]
     assert "0.500 [0.250, 0.750]" in line
+    assert first.startswith("first audio to sheet: right 20.0, beside 20.0, same system")
+
+
+def test_first_candidates_are_counted_where_they_are(report):
+    for direction, values in report["results"].items():
+        assert report["first"][direction]["right"] == values["r@1"][0]
+        assert sum(report["first"][direction].values()) == pytest.approx(1)
+    # Two pieces of four onsets, the first on two systems. What each sound finds first:
+    finds = [0, 0, 0, 6, 4, 5, 4, 6]
+    embeddings = np.zeros((8, 2, 8))
+    embeddings[:, 0] = np.eye(8)
+    embeddings[:, 1] = 0.5 * np.eye(8) + np.eye(8)[finds]
+    zeros = np.zeros(8, int)
+    pairs = pipeline.PairTable(
+        piece=np.array(["a"] * 4 + ["b"] * 4),
+        performance=zeros,
+        onset_frame=zeros,
+        column=zeros,
+        page=zeros,
+        system=np.array([0, 0, 1, 1, 0, 0, 0, 0]),
+    )
+    found = evaluation.first_places(embeddings, pairs)["audio to sheet"]
+    # 0, 4, 5 right; 1 and 7 beside; 6 in the system; 2 in the piece; 3 in the other piece.
+    assert list(found.values()) == [3 / 8, 2 / 8, 1 / 8, 1 / 8, 1 / 8]
 
 
 def test_report_is_kept_beside_the_weights(run, report):

@@ -88,3 +88,11 @@ def test_wrong_shapes_and_empty_input_are_refused():
         metrics.retrieval_metrics(np.zeros((0, 2)), np.zeros((0, 2)))
     with pytest.raises(ValueError, match="as many pieces as ranks, got 2 and 3"):
         metrics.bootstrap_intervals(np.array([1, 2, 3]), ["a", "b"])
+
+
+def test_nearest_others_leave_the_partner_aside():
+    vectors = np.random.default_rng(2).normal(size=(2, 2 * metrics.BLOCK_ROWS + 5, 3))
+    similarity = vectors[0] @ (vectors[1] / np.linalg.norm(vectors[1], axis=1, keepdims=True)).T
+    np.fill_diagonal(similarity, -np.inf)
+    found = metrics.nearest_others(vectors[0], vectors[1])
+    np.testing.assert_array_equal(found, similarity.argmax(axis=1))
