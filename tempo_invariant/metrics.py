@@ -36,15 +36,11 @@ def ranks(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
             "queries and candidates must have one shape [count, size], "
             f"got {queries.shape} and {candidates.shape}"
         )
-    queries, candidates = _unit(queries), _unit(candidates)
-    result = np.empty(len(queries), np.int64)
-    for start in range(0, len(queries), BLOCK_ROWS):
-        similarities = queries[start : start + BLOCK_ROWS] @ candidates.T
-        rows = np.arange(len(similarities))
-        partners = similarities[rows, start + rows][:, None]
-        behind = np.count_nonzero(similarities < partners - TIE, axis=1)
-        result[start : start + BLOCK_ROWS] = len(candidates) - behind
-    return result
+    result = []
+    for similarities, partner in _similarities(queries, candidates):
+        behind = np.count_nonzero(similarities < similarities[partner][:, None] - TIE, axis=1)
+        result.append(len(candidates) - behind)
+    return np.concatenate(result) if result else np.empty(0, np.int64)
 
 
 def nearest_others(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
@@ -57,14 +53,11 @@ def nearest_others(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     Returns:
         int64 `[count]`, indices of candidates.
     """
-    queries, candidates = _unit(np.asarray(queries)), _unit(np.asarray(candidates))
-    result = np.empty(len(queries), np.int64)
-    for start in range(0, len(queries), BLOCK_ROWS):
-        similarities = queries[start : start + BLOCK_ROWS] @ candidates.T
-        rows = np.arange(len(similarities))
-        similarities[rows, start + rows] = -np.inf
-        result[start : start + BLOCK_ROWS] = similarities.argmax(axis=1)
-    return result
+    result = []
+    for similarities, partner in _similarities(np.asarray(queries), np.asarray(candidates)):
+        similarities[partner] = -np.inf
+        result.append(similarities.argmax(axis=1))
+    return np.concatenate(result)
 
 
 def summary(ranks: np.ndarray) -> dict[str, float]:
@@ -145,6 +138,15 @@ def _weighted_medians(values, counts, totals):
     middle = [(totals - 1) // 2, totals // 2]
     index = [np.count_nonzero(cumulative <= place[:, None], axis=1) for place in middle]
     return (values[index[0]] + values[index[1]]) / 2
+
+
+def _similarities(queries, candidates):
+    """Cosine similarities of a block of queries at a time, and where the partners are in it."""
+    queries, candidates = _unit(queries), _unit(candidates)
+    for start in range(0, len(queries), BLOCK_ROWS):
+        similarities = queries[start : start + BLOCK_ROWS] @ candidates.T
+        rows = np.arange(len(similarities))
+        yield similarities, (rows, start + rows)
 
 
 def _unit(vectors):
