@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ COLUMNS = {"r@1": "R@1", "r@5": "R@5", "r@25": "R@25", "mrr": "MRR", "mr": "MR"}
 PLACES = ("right", "beside", "same system", "same piece", "other piece")
 """Where the first candidate can be: at the query's onset, at the one before or after it (among
 those that are ranked), elsewhere in its system or in its piece, or in another piece."""
+
+HARDEST = 3
+"""So many pieces of lowest R@1 are named below the table."""
 
 PERCENT = ("r@1", "r@5", "r@25")
 
@@ -70,8 +73,9 @@ def evaluate(
     Returns:
         What was evaluated, the model's trainable `parameters` and its `multiply_adds` for a pair,
         and for both directions under `results` a value and its 95 % interval
-        `[value, low, high]` of every metric, R@k from 0 to 1, and under `first` what share of the
-        queries finds its first candidate at each of `PLACES`.
+        `[value, low, high]` of every metric, R@k from 0 to 1, under `first` what share of the
+        queries finds its first candidate at each of `PLACES`, and under `piece_results` every
+        piece's `pairs`, R@1 and MRR.
 
     Raises:
         UserError: run, weights or data are missing or damaged.
@@ -91,6 +95,7 @@ def evaluate(
     )
     pieces = list(pairs.piece)
     embeddings = model.predict(dataset, verbose=0, callbacks=[Progress(len(pieces), split)])
+    ranks = ranks_by_direction(embeddings)
     return {
         "run": str(run),
         "weights": chosen.name,
@@ -104,18 +109,27 @@ def evaluate(
         "seed": seed,
         "parameters": parameters(model),
         "multiply_adds": multiply_adds(model),
-        "results": retrieval_results(embeddings, pieces, seed),
-        "first": first_places(embeddings, pairs),
+        "results": retrieval_results(ranks, pieces, seed),
+        "first": first_places(embeddings, ranks, pairs),
+        "piece_results": piece_results(ranks, pieces),
+    }
+
+
+def ranks_by_direction(embeddings: np.ndarray) -> dict[str, np.ndarray]:
+    """Ranks int64 `[pairs]` in both directions of embeddings `[pairs, 2, size]`."""
+    return {
+        direction: metrics.ranks(embeddings[:, query], embeddings[:, candidate])
+        for direction, (query, candidate) in DIRECTIONS.items()
     }
 
 
 def retrieval_results(
-    embeddings: np.ndarray, pieces: Sequence[str], seed: int = 0
+    ranks: Mapping[str, np.ndarray], pieces: Sequence[str], seed: int = 0
 ) -> dict[str, dict[str, list[float]]]:
     """Metrics of both directions with their 95 % bootstrap intervals over pieces.
 
     Args:
-        embeddings: `[pairs, 2, size]`, sheet and audio.
+        ranks: of `ranks_by_direction`.
         pieces: the piece of every pair.
         seed: of the bootstrap.
 
@@ -123,20 +137,37 @@ def retrieval_results(
         `{direction: {metric: [value, low, high]}}`.
     """
     results = {}
-    for direction, (query, candidate) in DIRECTIONS.items():
-        ranks = metrics.ranks(embeddings[:, query], embeddings[:, candidate])
-        intervals = metrics.bootstrap_intervals(ranks, pieces, seed)
+    for direction, found in ranks.items():
+        intervals = metrics.bootstrap_intervals(found, pieces, seed)
         results[direction] = {
-            name: [value, *intervals[name]] for name, value in metrics.summary(ranks).items()
+            name: [value, *intervals[name]] for name, value in metrics.summary(found).items()
         }
     return results
 
 
-def first_places(embeddings: np.ndarray, pairs: pipeline.PairTable) -> dict[str, dict[str, float]]:
+def piece_results(
+    ranks: Mapping[str, np.ndarray], pieces: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """`{piece: {"pairs": count, direction: {"r@1", "mrr"}}}`, among candidates of all pieces."""
+    names = np.array(pieces)
+    results = {}
+    for piece in dict.fromkeys(pieces):
+        mine = names == piece
+        results[piece] = {"pairs": int(mine.sum())} | {
+            direction: {name: metrics.summary(found[mine])[name] for name in ("r@1", "mrr")}
+            for direction, found in ranks.items()
+        }
+    return results
+
+
+def first_places(
+    embeddings: np.ndarray, ranks: Mapping[str, np.ndarray], pairs: pipeline.PairTable
+) -> dict[str, dict[str, float]]:
     """Where the first candidate of a query is, as a share of the queries.
 
     Args:
         embeddings: `[pairs, 2, size]`, sheet and audio.
+        ranks: theirs, of `ranks_by_direction`.
         pairs: what they are, those of a piece together and in order.
 
     Returns:
@@ -145,12 +176,12 @@ def first_places(embeddings: np.ndarray, pairs: pipeline.PairTable) -> dict[str,
     index = np.arange(len(pairs))
     found = {}
     for direction, (query, candidate) in DIRECTIONS.items():
-        right = metrics.ranks(embeddings[:, query], embeddings[:, candidate]) == 1
         other = metrics.nearest_others(embeddings[:, query], embeddings[:, candidate])
         piece, page, system = (
             of_pair[other] == of_pair for of_pair in (pairs.piece, pairs.page, pairs.system)
         )
-        conditions = [right, piece & (abs(other - index) == 1), piece & page & system, piece]
+        right, beside = ranks[direction] == 1, piece & (abs(other - index) == 1)
+        conditions = [right, beside, piece & page & system, piece]
         place = np.select(conditions, range(len(conditions)), len(conditions))
         counts = np.bincount(place, minlength=len(PLACES))
         found[direction] = dict(zip(PLACES, (counts / len(index)).tolist(), strict=True))
@@ -160,7 +191,8 @@ def first_places(embeddings: np.ndarray, pairs: pipeline.PairTable) -> dict[str,
 def table(report: dict[str, Any]) -> str:
     """The results as a table for the screen, R@k in per cent, intervals in brackets.
 
-    Below it a line for each direction says where the first candidate is, in per cent.
+    Below it a line for each direction says where the first candidate is, in per cent, and one
+    which pieces are the hardest.
     """
     title = (
         f"{report['run']} ({report['weights']}) on {report['data']}, {report['split']}: "
@@ -179,6 +211,11 @@ def table(report: dict[str, Any]) -> str:
     for direction, shares in report["first"].items():
         places = ", ".join(f"{place} {100 * shares[place]:.1f}" for place in PLACES)
         lines.append(f"first {direction}: {places}")
+    for direction in report["results"]:
+        found = {piece: row[direction]["r@1"] for piece, row in report["piece_results"].items()}
+        hardest = sorted(found, key=found.__getitem__)[:HARDEST]
+        named = ", ".join(f"{piece} {100 * found[piece]:.1f}" for piece in hardest)
+        lines.append(f"hardest {direction}, R@1: {named}")
     return "\n".join([title, *lines])
 
 

@@ -48,7 +48,8 @@ def test_fewer_pairs_than_candidates(run):
 
 def test_perfect_embeddings_are_found_first():
     embeddings = np.repeat(np.eye(30)[:, None], 2, axis=1)
-    results = evaluation.retrieval_results(embeddings, ["a", "b", "c"] * 10)
+    ranks = evaluation.ranks_by_direction(embeddings)
+    results = evaluation.retrieval_results(ranks, ["a", "b", "c"] * 10)
     for values in results.values():
         assert values == {name: [1.0, 1.0, 1.0] for name in ("r@1", "r@5", "r@25", "mrr", "mr")}
 
@@ -61,14 +62,28 @@ def test_table_has_a_line_a_direction_in_per_cent(report):
             }
         },
         "first": {"audio to sheet": dict.fromkeys(evaluation.PLACES, 0.2)},
+        "piece_results": {
+            name: {"audio to sheet": {"r@1": value}}
+            for name, value in (("a", 0.5), ("b", 0.25), ("c", 1.0), ("d", 0.0))
+        },
     }
-    header, columns, line, first = evaluation.table(report).splitlines()
+    header, columns, line, first, hardest = evaluation.table(report).splitlines()
     assert "test: 30 pairs of 2 pieces" in header
     assert header.endswith("multiply-adds a pair") and f"{report['parameters']:,d} par" in header
     assert columns.split() == ["R@1", "R@5", "R@25", "MRR", "MR"]
     assert line.split("  ")[1:3] == ["50.0 [25.0, 75.0]", "50.0 [25.0, 75.0]"]
     assert "0.500 [0.250, 0.750]" in line
     assert first.startswith("first audio to sheet: right 20.0, beside 20.0, same system")
+    assert hardest == "hardest audio to sheet, R@1: d 0.0, b 25.0, a 50.0"
+
+
+def test_results_of_pieces_are_parts_of_the_whole(report):
+    rows = report["piece_results"].values()
+    assert sum(row["pairs"] for row in rows) == report["pairs"]
+    for direction, values in report["results"].items():
+        for name in ("r@1", "mrr"):
+            parts = [row["pairs"] * row[direction][name] for row in rows]
+            assert sum(parts) / report["pairs"] == pytest.approx(values[name][0])
 
 
 def test_first_candidates_are_counted_where_they_are(report):
@@ -89,7 +104,8 @@ def test_first_candidates_are_counted_where_they_are(report):
         page=zeros,
         system=np.array([0, 0, 1, 1, 0, 0, 0, 0]),
     )
-    found = evaluation.first_places(embeddings, pairs)["audio to sheet"]
+    ranks = evaluation.ranks_by_direction(embeddings)
+    found = evaluation.first_places(embeddings, ranks, pairs)["audio to sheet"]
     # 0, 4, 5 right; 1 and 7 beside; 6 in the system; 2 in the piece; 3 in the other piece.
     assert list(found.values()) == [3 / 8, 2 / 8, 1 / 8, 1 / 8, 1 / 8]
 
