@@ -17,7 +17,7 @@ from tempo_invariant.files import sha256
 from tempo_invariant.geometry import FRAMES_PER_SECOND, PAGE_WIDTH, SNIPPET_HEIGHT, SNIPPET_WIDTH
 from tempo_invariant.run_directory import Experiment, RunDirectory, TrainingConfig
 
-_PLACES = ("run", "data")
+_LEFT_OUT = ("run", "data", "piece_results")
 """Entries of a report that name files of the machine that wrote it."""
 
 
@@ -37,8 +37,8 @@ def evaluations(run: RunDirectory, weights: Path) -> tuple[list[dict[str, Any]],
         weights: the file that they have to be about.
 
     Returns:
-        The reports without the places of files, the test split and the largest first; and the
-        names of those that are about other weights.
+        The reports without places of files and single pieces, the test split and the largest first;
+        and the names of those that are about other weights.
 
     Raises:
         UserError: a report cannot be read.
@@ -52,7 +52,7 @@ def evaluations(run: RunDirectory, weights: Path) -> tuple[list[dict[str, Any]],
         except (ValueError, AttributeError) as error:
             raise UserError(f"{path}: not a report of an evaluation ({error})") from error
         if about == wanted:
-            found.append({key: value for key, value in report.items() if key not in _PLACES})
+            found.append({key: value for key, value in report.items() if key not in _LEFT_OUT})
         else:
             others.append(path.name)
     order = ["test", "valid", "train"]

@@ -83,6 +83,7 @@ def test_the_card_takes_its_numbers_from_reports_about_these_weights(shipped, ru
     _, card, others = shipped
     report = json.loads((run / "evaluation-test-30.json").read_text())
     assert [found["results"] for found in card["evaluations"]] == [report["results"]]
+    assert "piece_results" in report and "piece_results" not in card["evaluations"][0]
     assert others == ["evaluation-test-7.json"]
     text = model_card.markdown(
         card | {"experiment": json.loads((run / "experiment.json").read_text())}
