@@ -124,7 +124,7 @@ def ranks_by_direction(embeddings: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def retrieval_results(
-    ranks: Mapping[str, np.ndarray], pieces: Sequence[str], seed: int = 0
+    ranks: Mapping[str, np.ndarray], pieces: Sequence[str] | np.ndarray, seed: int = 0
 ) -> dict[str, dict[str, list[float]]]:
     """Metrics of both directions with their 95 % bootstrap intervals over pieces.
 

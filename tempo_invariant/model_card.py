@@ -18,7 +18,7 @@ from tempo_invariant.geometry import FRAMES_PER_SECOND, PAGE_WIDTH, SNIPPET_HEIG
 from tempo_invariant.run_directory import Experiment, RunDirectory, TrainingConfig
 
 _LEFT_OUT = ("run", "data", "piece_results")
-"""Entries of a report that name files of the machine that wrote it."""
+"""Entries of a report that name files of the machine that wrote it, or are long."""
 
 
 def neutral(experiment: Experiment) -> dict[str, Any]:

@@ -21,9 +21,9 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from tempo_invariant import metrics, pretrained, robustness_results, run_directory
+from tempo_invariant import pretrained, robustness_results, run_directory
 from tempo_invariant.errors import UserError
-from tempo_invariant.evaluation import BATCH_SIZE, DIRECTIONS
+from tempo_invariant.evaluation import BATCH_SIZE, ranks_by_direction, retrieval_results
 from tempo_invariant.files import atomic_write
 from tempo_invariant.geometry import BANDS, PAPER, REDUCTION
 from tempo_invariant.model import multiply_adds, parameters, sheet_encoder
@@ -318,17 +318,17 @@ def _results(
     rows: list[dict[str, Any]] = []
     clean: dict[str, np.ndarray] = {}
     for condition in tqdm(wanted, "ranks", unit="condition"):
-        both = sheet[condition.ink], audio[condition.playing]
+        both = np.stack([sheet[condition.ink], audio[condition.playing]], axis=1)
+        ranks = ranks_by_direction(both)
+        clean = clean or ranks
         row: dict[str, Any] = {"name": condition.name, "group": condition.group}
-        row |= {"tempo": condition.playing.tempo, "results": {}, "loss": {}}
-        for direction, (query, candidate) in DIRECTIONS.items():
-            ranks = metrics.ranks(both[query], both[candidate])
-            intervals = metrics.bootstrap_intervals(ranks, owners, seed)
-            row["results"][direction] = {
-                name: [value, *intervals[name]] for name, value in metrics.summary(ranks).items()
-            }
-            row["loss"][direction] = robustness_results.losses(
-                clean.setdefault(direction, ranks), ranks, owners, seed
-            )
+        row |= {
+            "tempo": condition.playing.tempo,
+            "results": retrieval_results(ranks, owners, seed),
+            "loss": {
+                direction: robustness_results.losses(clean[direction], found, owners, seed)
+                for direction, found in ranks.items()
+            },
+        }
         rows.append(row)
     return rows
