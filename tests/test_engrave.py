@@ -1,11 +1,13 @@
 """Tests of engraving: LilyPond source to pages, note heads and systems."""
 
+import signal
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from tempo_invariant.errors import UserError
+from tfrecords_tools import engrave as engraver
 from tfrecords_tools.engrave import engrave
 from tfrecords_tools.music import notes_of_midi
 from tfrecords_tools.svg import parse_page, path_box, rasterise
@@ -144,6 +146,27 @@ def test_a_score_without_music_is_refused(tmp_path):
 def test_a_missing_include_is_named(tmp_path):
     message = fail(tmp_path, '\\version "2.24.0"\n\\include "nowhere.ily"\n\\score { \\right }\n')
     assert message.startswith("bad.ly:2:") and "nowhere.ily" in message
+
+
+def test_a_crash_of_lilypond_is_tried_again_once(tmp_path, monkeypatch):
+    (tmp_path / "score.ly").write_text('\\version "2.24.0"\n{ c\'1 }\n')
+    run, crashes = engraver._run_lilypond, 1
+
+    def crashing(source, output, timeout_seconds):
+        nonlocal crashes
+        if crashes:
+            crashes -= 1
+            (output / "page.svg").write_text("half a page")
+            return "", -signal.SIGSEGV
+        return run(source, output, timeout_seconds)
+
+    monkeypatch.setattr(engraver, "_run_lilypond", crashing)
+    (tmp_path / "workspace").mkdir()
+    assert len(engrave(tmp_path / "score.ly", tmp_path / "workspace").pages) == 1
+    monkeypatch.setattr(engraver, "_run_lilypond", lambda *_: ("", -signal.SIGSEGV))
+    (tmp_path / "other").mkdir()
+    with pytest.raises(UserError, match="LilyPond ended with -11"):
+        engrave(tmp_path / "score.ly", tmp_path / "other")
 
 
 def test_a_score_that_takes_too_long_is_stopped(tmp_path):

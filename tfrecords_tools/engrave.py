@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -23,6 +24,9 @@ TIMEOUT_SECONDS = 180
 
 _WAITING = 10
 """How many times that it may take by the clock: the machine may be busy with other things."""
+
+_ATTEMPTS = 2
+"""LilyPond crashes on a score now and then, and not the next time."""
 
 _INCLUDE = re.compile(r'^[^%\n]*?\\include\s+"([^"\n]+)"', re.MULTILINE)
 _CONTEXT_OF_SETTING = re.compile(
@@ -79,8 +83,12 @@ def engrave(
     copy = _copy_with_includes(source, workspace / "source", root or source.parent)
     _convert(workspace / "source", copy)
     output = workspace / "output"
-    output.mkdir()
-    log, returncode = _run_lilypond(copy, output, timeout_seconds)
+    for _ in range(_ATTEMPTS):
+        shutil.rmtree(output, ignore_errors=True)
+        output.mkdir()
+        log, returncode = _run_lilypond(copy, output, timeout_seconds)
+        if returncode >= 0:  # not ended by a signal
+            break
     errors = tuple(_error_lines(log))
     named = ((path, path.read_text(encoding="utf-8")) for path in output.glob("page*.svg"))
     pages = [(parse_page(svg), svg, path) for path, svg in named]
