@@ -1,4 +1,4 @@
-"""Losses that compare pairs with the global batch (pairwise ranking, softmax), or a teacher."""
+"""Losses that compare every pair with the global batch: pairwise ranking, softmax."""
 
 import keras
 from keras import ops
@@ -98,19 +98,3 @@ class SoftmaxLoss(keras.losses.Loss):
     def call(self, y_true, y_pred):
         sheet, audio = y_pred[:, 0], y_pred[:, 1]
         return (softmax_cross_entropy(sheet, audio) + softmax_cross_entropy(audio, sheet)) / 2
-
-
-@keras.saving.register_keras_serializable(layers.PACKAGE)
-class CosineDistance(keras.losses.Loss):
-    """Mean of one minus the cosine of the angle between an embedding and where it should be.
-
-    Call arguments:
-        y_true: `[batch, 2, size]`, of any length.
-        y_pred: embeddings `[batch, 2, size]`, of any length.
-    """
-
-    def __init__(self, name="cosine_distance", **kwargs):
-        super().__init__(name=name, **kwargs)
-
-    def call(self, y_true, y_pred):
-        return 1 - ops.sum(layers.unit_length(y_true) * layers.unit_length(y_pred), axis=-1)

@@ -22,10 +22,9 @@ _LEFT_OUT = ("run", "data", "piece_results")
 
 
 def neutral(experiment: Experiment) -> dict[str, Any]:
-    """The fields of an experiment, without the places of its records and of other runs."""
+    """The fields of an experiment, without the places of its records and of its initial run."""
     fields = json.loads(experiment.to_json())
-    for run in ("initial_run", "teacher"):
-        fields["training"][run] = Path(fields["training"][run]).name
+    fields["training"]["initial_run"] = Path(experiment.training.initial_run).name
     fields["training"]["data"] = TrainingConfig().data
     return fields
 
@@ -201,11 +200,6 @@ def _training(card: dict[str, Any], experiment: Experiment) -> str:
     )
     if settings.initial_run:
         text += f" It began with the weights of another run, {settings.initial_run}."
-    if settings.teacher:
-        text += (
-            f" Beside the loss, embeddings were drawn towards those of {settings.teacher} "
-            f"(weight {settings.distillation_weight:g})."
-        )
     if done["pairs"]:
         text += (
             f" {done['pairs']:,d} pairs; the best validation MRR, {done['best_mrr']:.3f} among "

@@ -60,9 +60,6 @@ class TrainingConfig:
         validation_pairs: pairs of the validation split that are ranked after every epoch.
         mixed_precision: whether the convolutions compute in 16 bits.
         initial_run: run directory with whose weights training begins; empty: with random ones.
-        teacher: run directory of a trained model towards whose embeddings of the same pairs those
-            of this one are drawn (see `tempo_invariant.distillation`); empty: none.
-        distillation_weight: of the distance from them (mean of 1 - cosine) in the loss.
         seed: of the initial weights, the pairs and their augmentation.
         augmentation: fields of `tempo_invariant.pipeline.Augmentation`.
     """
@@ -88,8 +85,6 @@ class TrainingConfig:
     validation_pairs: int = 1_000
     mixed_precision: bool = False
     initial_run: str = ""
-    teacher: str = ""
-    distillation_weight: float = 10.0
     seed: int = 0
     augmentation: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -118,10 +113,6 @@ class TrainingConfig:
             raise UserError("clip_norm is not for muon, whose steps have one size")
         if not 0 <= self.ema_momentum < 1:
             raise UserError(f"ema_momentum must be in [0, 1), received {self.ema_momentum}")
-        if self.distillation_weight <= 0:
-            raise UserError(
-                f"distillation_weight must be positive, received {self.distillation_weight}"
-            )
         if self.loss not in LOSSES:
             raise UserError(f"loss must be one of {LOSSES}, received {self.loss!r}")
 

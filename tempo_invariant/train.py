@@ -73,8 +73,6 @@ flags.DEFINE_bool("symmetric", TRAINING.symmetric, "Rank in both directions (--l
 flags.DEFINE_integer("validation_pairs", TRAINING.validation_pairs, "Pairs ranked an epoch.", 1)
 flags.DEFINE_bool("mixed_precision", TRAINING.mixed_precision, "Convolve in 16 bits.")
 flags.DEFINE_string("initial_run", "", "Run to begin with the weights of; default: random ones.")
-flags.DEFINE_string("teacher", "", "Run whose embeddings of the same pairs to learn as well.")
-flags.DEFINE_float("distillation_weight", TRAINING.distillation_weight, "Of --teacher in the loss.")
 flags.DEFINE_integer("seed", TRAINING.seed, "Of initial weights, pairs and augmentation.")
 
 flags.DEFINE_float("scale", 0.05, "Scale the score by up to this share; 0: off.", 0)

@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from tempo_invariant import pipeline, replicas, run_directory
 from tempo_invariant.callbacks import DIVERGED, Checkpoints, Patience, Report, Validation
-from tempo_invariant.distillation import Student, middle
 from tempo_invariant.errors import UserError
 from tempo_invariant.initial_weights import copy_weights
 from tempo_invariant.losses import PairwiseRankingLoss, SoftmaxLoss
@@ -39,9 +38,8 @@ def train(experiment: Experiment, output: str | os.PathLike, strategy: str = "mi
         `epochs` done, `best_epoch` and its `best_mrr`.
 
     Raises:
-        UserError: data, the initial run or the teacher are missing or do not fit, the directory
-            holds another experiment, the number of replicas does not divide the batch, or the loss
-            is no longer finite.
+        UserError: data or the initial run are missing, the directory holds another experiment, the
+            number of replicas does not divide the batch, or the loss is no longer finite.
     """
     training = experiment.training
     distribution = make_strategy(strategy)
@@ -63,11 +61,6 @@ def train(experiment: Experiment, output: str | os.PathLike, strategy: str = "mi
             untouched = copy_weights(model, initial)
             if chief and untouched:
                 print(f"not in the initial run, hence random: {', '.join(untouched)}", flush=True)
-        teacher_frames = 0
-        if training.teacher:
-            teacher = run_directory.load_model(training.teacher)
-            teacher_frames = teacher.input["audio"].shape[-1]
-            model = Student(model, teacher, training.distillation_weight)
         compile_model(model, training)
     # Outside the strategy: validates, and saves weights without optimizer state.
     copy = build_model(experiment.model)
@@ -94,7 +87,7 @@ def train(experiment: Experiment, output: str | os.PathLike, strategy: str = "mi
             callbacks.append(Summaries(run.logs, validation, pairs, training.epoch_pairs))
         with divergence_as_user_error():
             model.fit(
-                training_dataset(experiment, corpora[0], done, teacher_frames),
+                training_dataset(experiment, corpora[0], done),
                 steps_per_epoch=training.steps_per_epoch,
                 initial_epoch=done,
                 epochs=training.epochs,
@@ -247,35 +240,21 @@ def make_patience(training: TrainingConfig) -> Patience:
 
 
 def training_dataset(
-    experiment: Experiment, corpus: pipeline.Corpus, epochs_done: int, teacher_frames: int = 0
+    experiment: Experiment, corpus: pipeline.Corpus, epochs_done: int
 ) -> tf.data.Dataset:
-    """Endless batches for `fit`, beginning with those of the first epoch not done.
-
-    Args:
-        experiment: model and training configuration.
-        corpus: the training split.
-        epochs_done: epochs whose batches are left out.
-        teacher_frames: frames of what a teacher hears of the same pairs, the targets; 0: none.
-    """
-    training, frames = experiment.training, experiment.model.frames
+    """Endless batches for `fit`, beginning with those of the first epoch not done."""
+    training = experiment.training
     dataset = pipeline.train_dataset(
         corpus,
         training.batch_size,
-        max(frames, teacher_frames),
+        experiment.model.frames,
         pipeline.Augmentation(**training.augmentation),
         training.seed,
         start_step=epochs_done * training.steps_per_epoch,
         passage_pairs=training.passage_pairs,
     )
-
-    def with_target(pair):
-        if teacher_frames:
-            target = middle(pair["audio"], teacher_frames)
-            return pair | {"audio": middle(pair["audio"], frames)}, target
-        # The model's output is all that the loss needs: Keras only wants something as a target.
-        return pair, tf.zeros([training.batch_size])
-
-    dataset = dataset.map(with_target)
+    # The model's output is all that the loss needs: Keras only wants something as a target.
+    dataset = dataset.map(lambda pair: (pair, tf.zeros([training.batch_size])))
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return dataset.with_options(options)
