@@ -63,6 +63,9 @@ def package(
         made.experiment.write_text(json.dumps(fields, indent=2) + "\n")
         written = made.refined if source.name == made.refined.name else made.best
         run_directory.save_weights(model, written)  # an uncompiled model has no optimizer state
+        history = RunDirectory(Path(run)).history
+        if history.exists():
+            shutil.copyfile(history, made.history)
         found, others = model_card.evaluations(RunDirectory(Path(run)), source)
         card = {
             "name": name,

@@ -4,6 +4,7 @@
 tempo_invariant/pretrained/NAME/
   experiment.json      as in the run directory, but for the places of files
   best.weights.h5      or refined.weights.h5, without optimizer state
+  history.jsonl        a line an epoch of its training, where that is known
   card.json            where it comes from and what it reaches: numbers from the run's reports
   MODEL_CARD.md        the same to read
 ```

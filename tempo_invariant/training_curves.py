@@ -9,7 +9,8 @@ USAGE = """Draws validation MRR, R@1 and loss of runs over the pairs that they w
 
     python -m tempo_invariant.training_curves --runs=runs/bl,runs/bl_at --output=curves.png
 
-A dot marks the best epoch, whose weights a run keeps.
+A dot marks the best epoch, whose weights a run keeps. Models that ship have their history too:
+--runs=tempo_invariant/pretrained/best.
 """
 
 flags.DEFINE_list("runs", None, "Directories of runs.", required=True)

@@ -55,7 +55,14 @@ def check_model(directory: Path) -> None:
     text = (directory / pretrained.MARKDOWN).read_text()
     assert text == model_card.markdown(card | {"experiment": fields})
     names = {weights.name, "experiment.json", pretrained.CARD, pretrained.MARKDOWN}
-    assert {path.name for path in directory.iterdir()} == names
+    present = {path.name for path in directory.iterdir()}
+    assert names <= present <= names | {"history.jsonl"}
+    if "history.jsonl" in present:
+        last = run_directory.read_history(directory / "history.jsonl")[-1]
+        assert (last["pairs"], last["epoch"]) == (
+            card["training"]["pairs"],
+            card["training"]["epochs"],
+        )
 
 
 def test_models_in_the_package_are_whole_and_small():
@@ -69,6 +76,8 @@ def test_a_packaged_run_is_whole_and_computes_the_same(shipped, run):
     path, card, _ = shipped
     assert pretrained.names() == ["tiny"] and pretrained.find("tiny") == path
     check_model(path)
+    history = "history.jsonl"
+    assert (path / history).read_text() == (run / history).read_text()
     pairs = model_packaging.random_pairs(24)
     before, after = (run_directory.load_model(each)(pairs).numpy() for each in (run, path))
     np.testing.assert_allclose(after, before, atol=1e-6)
