@@ -87,6 +87,20 @@ def training_summary(run: RunDirectory, experiment: Experiment) -> dict[str, Any
     }
 
 
+def averaging_summary(run: RunDirectory, weights: Path) -> dict[str, Any]:
+    """What weights are an average of, as `tempo_invariant.average` left it: `other` and `share`.
+
+    Returns:
+        Nothing where these weights are no average.
+    """
+    if not run.averaging.exists():
+        return {}
+    report = json.loads(run.averaging.read_text())
+    if report["weights_sha256"] != sha256(weights):
+        return {}
+    return {"other": Path(report["other"]).name, "share": report["kept"]}
+
+
 def _came_to_its_end(run: RunDirectory, experiment: Experiment, epochs: int) -> bool | None:
     if experiment.training.total_pairs and epochs >= experiment.training.epochs:
         return True
@@ -205,6 +219,11 @@ def _training(card: dict[str, Any], experiment: Experiment) -> str:
             f" {done['pairs']:,d} pairs; the best validation MRR, {done['best_mrr']:.3f} among "
             f"{settings.validation_pairs:,d} pairs, came in epoch {done['best_epoch']} of "
             f"{done['epochs']} ({settings.epoch_pairs:,d} pairs each)."
+        )
+    if averaged := card.get("averaging"):
+        text += (
+            f" The weights are an average of those of that epoch, with a share of "
+            f"{averaged['share']:g}, and those of {averaged['other']}."
         )
     return text
 

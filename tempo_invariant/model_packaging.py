@@ -77,6 +77,7 @@ def package(
             "multiply_adds": multiply_adds(model),
             "largest_difference": check(model, temporary),
             "data": described,
+            "averaging": model_card.averaging_summary(RunDirectory(Path(run)), source),
             "training": model_card.training_summary(RunDirectory(Path(run)), experiment),
             "evaluations": found,
         }

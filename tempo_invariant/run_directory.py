@@ -4,7 +4,9 @@
 runs/NAME/
   experiment.json        model and training configuration
   best.weights.h5        weights of the best validation epoch, without optimizer state
-  refined.weights.h5     the same with a refitted projection (`tempo_invariant.refine`)
+  refined.weights.h5     the same with a refitted projection (`tempo_invariant.refine`), or averaged
+                         with those of the initial run (`tempo_invariant.average`)
+  averaging.json         what the average was made of
   history.jsonl          one line an epoch
   backup/                state to resume from
   logs/                  TensorBoard
@@ -210,6 +212,10 @@ class RunDirectory:
     @property
     def refined(self) -> Path:
         return self.path / "refined.weights.h5"
+
+    @property
+    def averaging(self) -> Path:
+        return self.path / "averaging.json"
 
     @property
     def history(self) -> Path:

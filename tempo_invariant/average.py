@@ -1,0 +1,28 @@
+"""Averages a run with what it began with: `python -m tempo_invariant.average --run=runs/best`."""
+
+from absl import flags
+
+from tempo_invariant import commands
+
+USAGE = """Averages the weights of a run with those of the run that its training began with.
+
+    python -m tempo_invariant.average --run=runs/best
+
+The share of either is the one that validates best; the average becomes the run's refined weights.
+"""
+
+flags.DEFINE_string("run", None, "Directory of the run.", required=True)
+flags.DEFINE_string("other", None, "Another run; default: that which the run began with.")
+flags.DEFINE_string("data", None, "Directory of records; default: what the run was trained on.")
+
+
+def main() -> None:
+    """Averages and prints what each share is worth."""
+    values = flags.FLAGS
+    from tempo_invariant import averaging
+
+    print(averaging.summary(averaging.average(values.run, values.other, values.data)))
+
+
+if __name__ == "__main__":
+    commands.run(main, USAGE)

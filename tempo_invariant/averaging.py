@@ -1,0 +1,96 @@
+"""Averages the weights of a trained model with those that its training began with.
+
+Two trainings of which one went on from the other often lie in one valley, and between them it is
+deeper: the mean is better than either, and sturdier, as in WiSE-FT (Wortsman et al. 2022).
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tempo_invariant import metrics, pipeline, run_directory
+from tempo_invariant.errors import UserError
+from tempo_invariant.evaluation import BATCH_SIZE, Progress
+from tempo_invariant.files import atomic_write, sha256
+from tempo_invariant.initial_weights import copy_weights
+
+SHARES = (1.0, 0.75, 0.5, 0.25)
+"""Of the run in the average."""
+
+
+def average(
+    run: str | os.PathLike,
+    other: str | os.PathLike | None = None,
+    data: str | os.PathLike | None = None,
+) -> dict[str, Any]:
+    """Writes the average of a run and another as `refined.weights.h5`, and `averaging.json`.
+
+    Of the run alone and the averages that give it one of `SHARES`, that with the highest MRR over
+    all validation pairs is kept. Layers that the other run lacks count with their own weights.
+
+    Args:
+        run: the run directory.
+        other: another; None: that whose weights the training began with.
+        data: directory of records; None: those that the run was trained on.
+
+    Returns:
+        `run`, `other`, the validation metrics (audio to sheet) by `shares`, the share that is
+        `kept`, and `weights_sha256` of what was written: None where that is 1.
+
+    Raises:
+        UserError: a run or the data are missing, damaged or of another model, there is no other
+            run, or the projection is a CCA, whose statistics are of one training.
+    """
+    experiment = run_directory.load_experiment(run)
+    other = other or experiment.training.initial_run
+    if not other:
+        raise UserError(f"{run} began with random weights: name another run by --other")
+    if experiment.model.projection == "cca":
+        raise UserError(f"{run} has a CCA, which is of its own encoders alone: nothing to average")
+    data = Path(data or experiment.training.data)
+    run_directory.check_data(data)
+    corpus = pipeline.load_corpus(data, "valid")
+    valid, table = pipeline.eval_dataset(corpus, BATCH_SIZE, experiment.model.frames)
+    model = run_directory.load_model(run, "best")
+    own = model.get_weights()
+    copy_weights(model, run_directory.load_model(other))
+    others = model.get_weights()
+    averages, found = {}, {}
+    for share in SHARES:
+        averages[share] = [
+            share * one + (1 - share) * two for one, two in zip(own, others, strict=True)
+        ]
+        model.set_weights(averages[share])
+        progress = Progress(len(table), f"share {share:g}")
+        embeddings = model.predict(valid, verbose=0, callbacks=[progress])
+        found[share] = metrics.retrieval_metrics(embeddings[:, 1], embeddings[:, 0])
+    kept = max(found, key=lambda share: found[share]["mrr"])
+    directory = run_directory.RunDirectory(Path(run))
+    if kept == 1:
+        directory.refined.unlink(missing_ok=True)  # of an earlier state of the run
+    else:
+        model.set_weights(averages[kept])
+        run_directory.save_weights(model, directory.refined)
+    report = {
+        "run": str(run),
+        "other": str(other),
+        "shares": {f"{share:g}": values for share, values in found.items()},
+        "kept": kept,
+        "weights_sha256": None if kept == 1 else sha256(directory.refined),
+    }
+    with atomic_write(directory.averaging) as temporary:
+        temporary.write_text(json.dumps(report, indent=2) + "\n")
+    return report
+
+
+def summary(report: dict[str, Any]) -> str:
+    """Lines for the screen."""
+    lines = [f"{report['run']} averaged with {report['other']}"]
+    for share, found in report["shares"].items():
+        mrr, recall = (float(np.round(found[name], 4)) for name in ("mrr", "r@1"))
+        lines.append(f"share {share:4s}  MRR {mrr:.3f}  R@1 {100 * recall:.1f}")
+    lines.append(f"kept: share {report['kept']:g}")
+    return "\n".join(lines)
