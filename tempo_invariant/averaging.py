@@ -17,7 +17,7 @@ from tempo_invariant.evaluation import BATCH_SIZE, Progress
 from tempo_invariant.files import atomic_write, sha256
 from tempo_invariant.initial_weights import copy_weights
 
-SHARES = (1.0, 0.75, 0.5, 0.25)
+SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
 """Of the run in the average."""
 
 
@@ -28,8 +28,8 @@ def average(
 ) -> dict[str, Any]:
     """Writes the average of a run and another as `refined.weights.h5`, and `averaging.json`.
 
-    Of the run alone and the averages that give it one of `SHARES`, that with the highest MRR over
-    all validation pairs is kept. Layers that the other run lacks count with their own weights.
+    Of the averages that give the run one of `SHARES`, that with the highest MRR over all validation
+    pairs is kept. Layers that the other run lacks count with their own weights.
 
     Args:
         run: the run directory.

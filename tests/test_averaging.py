@@ -48,7 +48,7 @@ def report(runs):
 
 def test_the_share_that_validates_best_is_written(runs, report, data):
     first, second = runs
-    assert set(report["shares"]) == {"1", "0.75", "0.5", "0.25"}
+    assert set(report["shares"]) == {"1", "0.75", "0.5", "0.25", "0"}
     values = {float(share): found["mrr"] for share, found in report["shares"].items()}
     assert values[report["kept"]] == max(values.values())
     assert json.loads((second / "averaging.json").read_text()) == report
@@ -98,5 +98,5 @@ def test_the_command_prints_a_line_a_share(runs):
     assert done.returncode == 0, done.stderr
     title, *lines, kept = done.stdout.splitlines()
     assert title == f"{runs[1]} averaged with {runs[0]}"
-    assert [line.split()[1] for line in lines] == ["1", "0.75", "0.5", "0.25"]
+    assert [line.split()[1] for line in lines] == ["1", "0.75", "0.5", "0.25", "0"]
     assert kept.startswith("kept: share ")
