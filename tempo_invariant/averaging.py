@@ -9,8 +9,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tempo_invariant import metrics, pipeline, run_directory
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import BATCH_SIZE, Progress
@@ -90,7 +88,6 @@ def summary(report: dict[str, Any]) -> str:
     """Lines for the screen."""
     lines = [f"{report['run']} averaged with {report['other']}"]
     for share, found in report["shares"].items():
-        mrr, recall = (float(np.round(found[name], 4)) for name in ("mrr", "r@1"))
-        lines.append(f"share {share:4s}  MRR {mrr:.3f}  R@1 {100 * recall:.1f}")
+        lines.append(f"share {share:4s}  MRR {found['mrr']:.3f}  R@1 {100 * found['r@1']:.1f}")
     lines.append(f"kept: share {report['kept']:g}")
     return "\n".join(lines)
