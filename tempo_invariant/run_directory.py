@@ -151,6 +151,13 @@ class Experiment:
                 "weights, not their averages"
             )
 
+    @property
+    def next_command(self) -> str:
+        """The command that makes the most of what was trained."""
+        if self.model.projection == "cca":
+            return "refine"
+        return "average" if self.training.initial_run else "evaluate"
+
     def to_json(self) -> str:
         """Both configurations as indented JSON."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"

@@ -129,7 +129,7 @@ def main() -> None:
     print(
         f"{values['output']}: {result['epochs']} epochs, best MRR {result['best_mrr']:.3f} "
         f"in epoch {result['best_epoch']}\n"
-        f"next: python -m tempo_invariant.refine --run={values['output']}"
+        f"next: python -m tempo_invariant.{experiment.next_command} --run={values['output']}"
     )
 
 

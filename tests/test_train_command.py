@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tempo_invariant import run_directory
-from tests.tiny_records import write_records, write_run
+from tests.tiny_records import tiny_experiment, write_records, write_run
 
 ROOT = Path(__file__).parent.parent
 TINY = ["--frames=24", "--filters=4", "--embedding_size=4", "--batch_size=20"]
@@ -116,6 +116,15 @@ def test_train_command_then_another_experiment(tmp_path):
         f"error: {output} holds another experiment (margin was 0.7 and is now 0.5): "
         "choose a new --output\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("projection", "initial_run", "expected"),
+    [("cca", "runs/one", "refine"), ("linear", "runs/one", "average"), ("linear", "", "evaluate")],
+)
+def test_the_next_command_is_one_that_this_run_can_take(projection, initial_run, expected):
+    experiment = tiny_experiment("none", model={"projection": projection}, initial_run=initial_run)
+    assert experiment.next_command == expected
 
 
 def test_refine_then_evaluate(tmp_path):
