@@ -9,9 +9,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tempo_invariant import metrics, pipeline, run_directory
+from tempo_invariant import pipeline, run_directory
 from tempo_invariant.errors import UserError
-from tempo_invariant.evaluation import BATCH_SIZE, Progress
+from tempo_invariant.evaluation import BATCH_SIZE, validation_metrics
 from tempo_invariant.files import atomic_write, sha256
 from tempo_invariant.initial_weights import copy_weights
 
@@ -56,21 +56,22 @@ def average(
     own = model.get_weights()
     copy_weights(model, run_directory.load_model(other))
     others = model.get_weights()
-    averages, found = {}, {}
+
+    def mix(share):
+        model.set_weights(
+            [share * one + (1 - share) * two for one, two in zip(own, others, strict=True)]
+        )
+
+    found = {}
     for share in SHARES:
-        averages[share] = [
-            share * one + (1 - share) * two for one, two in zip(own, others, strict=True)
-        ]
-        model.set_weights(averages[share])
-        progress = Progress(len(table), f"share {share:g}")
-        embeddings = model.predict(valid, verbose=0, callbacks=[progress])
-        found[share] = metrics.retrieval_metrics(embeddings[:, 1], embeddings[:, 0])
+        mix(share)
+        found[share] = validation_metrics(model, valid, len(table), f"share {share:g}")
     kept = max(found, key=lambda share: found[share]["mrr"])
     directory = run_directory.RunDirectory(Path(run))
     if kept == 1:
         directory.refined.unlink(missing_ok=True)  # of an earlier state of the run
     else:
-        model.set_weights(averages[kept])
+        mix(kept)
         run_directory.save_weights(model, directory.refined)
     report = {
         "run": str(run),

@@ -48,6 +48,22 @@ class Progress(keras.callbacks.Callback):
         self.bar.close()
 
 
+def validation_metrics(model: keras.Model, dataset, pairs: int, label: str) -> dict[str, float]:
+    """Ranks pairs, audio to sheet, by which post-processing of a model is chosen.
+
+    Args:
+        model: as `tempo_invariant.model.build_model` makes it.
+        dataset: finite batches of pairs.
+        pairs: how many, for the progress bar.
+        label: what stands before the bar.
+
+    Returns:
+        As `metrics.retrieval_metrics`.
+    """
+    embeddings = model.predict(dataset, verbose=0, callbacks=[Progress(pairs, label)])
+    return metrics.retrieval_metrics(embeddings[:, 1], embeddings[:, 0])
+
+
 def evaluate(
     run: str | os.PathLike,
     data: str | os.PathLike | None = None,

@@ -52,6 +52,7 @@ def package(
     if target.exists():
         raise UserError(f"--name={name}: {target} exists already; remove it to package it anew")
     experiment = run_directory.load_experiment(run)
+    trained = RunDirectory(Path(run))
     source = run_directory.weights_path(run, weights)
     described = model_card.data_summary(data, source) if data else {}
     model = run_directory.load_model(run, weights)
@@ -63,10 +64,9 @@ def package(
         made.experiment.write_text(json.dumps(fields, indent=2) + "\n")
         written = made.refined if source.name == made.refined.name else made.best
         run_directory.save_weights(model, written)  # an uncompiled model has no optimizer state
-        history = RunDirectory(Path(run)).history
-        if history.exists():
-            shutil.copyfile(history, made.history)
-        found, others = model_card.evaluations(RunDirectory(Path(run)), source)
+        if trained.history.exists():
+            shutil.copyfile(trained.history, made.history)
+        found, others = model_card.evaluations(trained, source)
         card = {
             "name": name,
             "source": source.name,
@@ -77,8 +77,8 @@ def package(
             "multiply_adds": multiply_adds(model),
             "largest_difference": check(model, temporary),
             "data": described,
-            "averaging": model_card.averaging_summary(RunDirectory(Path(run)), source),
-            "training": model_card.training_summary(RunDirectory(Path(run)), experiment),
+            "averaging": model_card.averaging_summary(trained, source),
+            "training": model_card.training_summary(trained, experiment),
             "evaluations": found,
         }
         (temporary / pretrained.CARD).write_text(json.dumps(card, indent=2) + "\n")

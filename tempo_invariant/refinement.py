@@ -13,9 +13,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from tempo_invariant import metrics, pipeline, run_directory
+from tempo_invariant import pipeline, run_directory
 from tempo_invariant.errors import UserError
-from tempo_invariant.evaluation import BATCH_SIZE, Progress
+from tempo_invariant.evaluation import BATCH_SIZE, Progress, validation_metrics
 from tempo_invariant.files import atomic_write
 from tempo_invariant.model import audio_features, sheet_features
 
@@ -114,8 +114,7 @@ def _training_pairs(experiment, data, pairs, augment):
 
 
 def _state(model, valid, pairs, correlations):
-    embeddings = model.predict(valid, verbose=0, callbacks=[Progress(pairs, "validation")])
-    found = metrics.retrieval_metrics(embeddings[:, 1], embeddings[:, 0])
+    found = validation_metrics(model, valid, pairs, "validation")
     return {"correlations": [round(float(value), 4) for value in correlations]} | found
 
 
