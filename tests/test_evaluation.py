@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tempo_invariant import evaluation, pipeline, run_directory
 from tempo_invariant.errors import UserError
@@ -73,7 +74,7 @@ def test_table_has_a_line_a_direction_in_per_cent(report):
     assert columns.split() == ["R@1", "R@5", "R@25", "MRR", "MR"]
     assert line.split("  ")[1:3] == ["50.0 [25.0, 75.0]", "50.0 [25.0, 75.0]"]
     assert "0.500 [0.250, 0.750]" in line
-    assert first.startswith("first audio to sheet: right 20.0, beside 20.0, same system")
+    assert first.startswith("first audio to sheet: right 20.0, repetition 20.0, beside 20.0")
     assert hardest == "hardest audio to sheet, R@1: d 0.0, b 25.0, a 50.0"
 
 
@@ -90,24 +91,39 @@ def test_first_candidates_are_counted_where_they_are(report):
     for direction, values in report["results"].items():
         assert report["first"][direction]["right"] == values["r@1"][0]
         assert sum(report["first"][direction].values()) == pytest.approx(1)
-    # Two pieces of four onsets, the first on two systems. What each sound finds first:
-    finds = [0, 0, 0, 6, 4, 5, 4, 6]
-    embeddings = np.zeros((8, 2, 8))
-    embeddings[:, 0] = np.eye(8)
-    embeddings[:, 1] = 0.5 * np.eye(8) + np.eye(8)[finds]
-    zeros = np.zeros(8, int)
+    # Pieces of four and five onsets, the first on two systems. What each sound finds first:
+    finds = [0, 0, 0, 6, 4, 5, 4, 6, 4]
+    embeddings = np.zeros((9, 2, 9))
+    embeddings[:, 0] = np.eye(9)
+    embeddings[:, 1] = 0.5 * np.eye(9) + np.eye(9)[finds]
+    zeros = np.zeros(9, int)
     pairs = pipeline.PairTable(
-        piece=np.array(["a"] * 4 + ["b"] * 4),
+        piece=np.array(["a"] * 4 + ["b"] * 5),
         performance=zeros,
         onset_frame=zeros,
         column=zeros,
         page=zeros,
-        system=np.array([0, 0, 1, 1, 0, 0, 0, 0]),
+        system=np.array([0, 0, 1, 1, 0, 0, 0, 0, 0]),
     )
+    # 4 and 6 sound the same, and like 3 of the other piece.
+    sounds = np.eye(9)
+    sounds[[3, 6]] = sounds[4]
     ranks = evaluation.ranks_by_direction(embeddings)
-    found = evaluation.first_places(embeddings, ranks, pairs)["audio to sheet"]
-    # 0, 4, 5 right; 1 and 7 beside; 6 in the system; 2 in the piece; 3 in the other piece.
-    assert list(found.values()) == [3 / 8, 2 / 8, 1 / 8, 1 / 8, 1 / 8]
+    found = evaluation.first_places(embeddings, ranks, pairs, sounds)["audio to sheet"]
+    # 0, 4, 5 right; 6 repeats; 1 and 7 beside; 8 in the system; 2 in the piece; 3 in the other.
+    assert list(found.values()) == [3 / 9, 1 / 9, 2 / 9, 1 / 9, 1 / 9, 1 / 9]
+
+
+def test_what_sounds_the_same_is_heard_a_second_around_the_onset():
+    rng = np.random.default_rng(0)
+    audio = rng.random((4, 92, 84)).astype(np.float32)
+    audio[1] = 2 * audio[0]  # louder
+    audio[2, :, 22:62] = audio[0, :, 22:62]  # the same from a second before to a second after
+    dataset = tf.data.Dataset.from_tensor_slices({"audio": audio}).batch(3)
+    sounds = evaluation.onset_sounds(dataset)
+    similarities = sounds @ sounds[0]
+    np.testing.assert_allclose(similarities[:3], 1, atol=1e-5)
+    assert similarities[3] < evaluation.SAME_SOUND
 
 
 def test_report_is_kept_beside_the_weights(run, report):
