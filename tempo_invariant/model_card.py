@@ -205,13 +205,15 @@ def _data(card: dict[str, Any]) -> str:
 
 def _training(card: dict[str, Any], experiment: Experiment) -> str:
     settings, done = experiment.training, card["training"]
-    variations = _variations(experiment).items()
-    varied = ", ".join(f"{name} {_value(value)}" for name, value in variations)
+    variations = _variations(experiment)
+    varied = ", ".join(f"{name} {_value(value)}" for name, value in variations.items())
     text = (
         f"{settings.loss.capitalize()} loss, {settings.optimizer}, learning rate "
         f"{settings.learning_rate:g}, {settings.schedule} schedule, batches of "
         f"{settings.batch_size}, seed {settings.seed}. Varied: {varied or 'nothing'}."
     )
+    if "tempo" not in variations:
+        text += " Of a piece it heard the performances at the tempo nearest to the notated one."
     if settings.initial_run:
         text += f" It began with the weights of another run, {settings.initial_run}."
     if done["pairs"]:

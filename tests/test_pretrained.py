@@ -109,6 +109,14 @@ def test_the_card_takes_its_numbers_from_reports_about_these_weights(shipped, ru
     assert "Not part of its training: other tunings, rooms, other balance" in text
 
 
+def test_the_card_says_when_other_tempi_were_left_out(shipped, run):
+    fields = json.loads((run / "experiment.json").read_text())
+    sentence = "Of a piece it heard the performances at the tempo nearest to the notated one."
+    assert sentence not in model_card.markdown(shipped[1] | {"experiment": fields})
+    fields["training"]["augmentation"]["tempo"] = False
+    assert sentence in model_card.markdown(shipped[1] | {"experiment": fields})
+
+
 def test_optimizer_state_is_left_behind(run, tmp_path, monkeypatch):
     monkeypatch.setattr(pretrained, "DIRECTORY", tmp_path / "pretrained")
     import keras
