@@ -23,7 +23,7 @@ flags.DEFINE_string("recordings", None, "Audio file, or directory of them, to in
 flags.DEFINE_string("output", None, "Directory of the index, to be made.", required=True)
 flags.DEFINE_list("documents", [], "Only the scores of these names; all, if empty.")
 flags.DEFINE_string("split", None, "Of records: only this split.")
-flags.DEFINE_integer("step", 50, "Distance of snippets in page pixels.", 1)
+flags.DEFINE_integer("step", 25, "Distance of snippets in page pixels.", 1)
 flags.DEFINE_integer("hop", 10, "Distance of windows in spectrogram frames of 1/20 s.", 1)
 flags.DEFINE_float("gain_db", 0.0, "By how much recordings are amplified.")
 flags.DEFINE_boolean("pages", True, "Keep page images, to be shown with answers.")

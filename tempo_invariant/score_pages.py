@@ -54,7 +54,7 @@ def read_pages(path: str | Path) -> list[np.ndarray]:
 
 
 def snippets(
-    page: np.ndarray, boxes: Sequence[Box], step: int = 50
+    page: np.ndarray, boxes: Sequence[Box], step: int = 25
 ) -> tuple[np.ndarray, list[Place]]:
     """Cuts overlapping snippets out of the systems of a page, in reading order.
 
@@ -64,7 +64,7 @@ def snippets(
     Args:
         page: grey uint8 [rows, columns], as from `read_pages`.
         boxes: its systems, as from `find_systems`.
-        step: columns between the centres of neighbouring snippets; 50 is a quarter of a snippet.
+        step: columns between the centres of neighbouring snippets; 25 is an eighth of a snippet.
 
     Returns:
         uint8 [snippets, 160, 200], and the place of each.

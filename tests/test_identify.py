@@ -32,8 +32,8 @@ SCORES = {
     "rising": RISING,
     "zigzag": np.concatenate([RISING[40:80], RISING[:40], RISING[80:]]),
 }
-POSITIONS = 42
-"""Snippets of a score: 3 systems of 700 pixels, one every 50."""
+POSITIONS = 84
+"""Snippets of a score: 3 systems of 700 pixels, one every 25."""
 
 
 @pytest.fixture(scope="module")
@@ -130,17 +130,39 @@ def test_documents_with_few_votes_are_not_followed(index):
         assert candidate.score == pytest.approx(whole[candidate.name].score, abs=1e-5)
 
 
-def test_windows_in_blocks_are_those_of_the_whole():
+@pytest.mark.parametrize("on_onsets", [False, True])
+def test_windows_in_blocks_are_those_of_the_whole(on_onsets):
     pcm = np.random.default_rng(0).standard_normal(100_001).astype(np.float32)
     blocks = np.split(pcm, [1, 5000, 5001, 60_000])
-    parts = list(audio_stream.cut_windows(blocks, FRAMES, 7))
+    parts = list(audio_stream.cut_windows(blocks, FRAMES, 7, on_onsets))
     frames = np.concatenate([part.frames for part in parts])
     windows = np.concatenate([part.pcm for part in parts])
-    assert frames.tolist() == list(range(0, 91, 7))  # 100,001 samples are 91 frames
+    even = np.arange(0, 91, 7)  # 100,001 samples are 91 frames
+    if on_onsets:
+        at_once = [part.frames for part in audio_stream.cut_windows([pcm], FRAMES, 7)]
+        assert np.array_equal(frames, np.concatenate(at_once))
+        assert 0 < np.abs(frames - even).max() <= 3
+    else:
+        assert np.array_equal(frames, even)
     padded = np.pad(pcm, 50_000)
     for frame, window in zip(frames, windows, strict=True):
         first = 50_000 + int(np.floor((frame - FRAMES // 2) * 1102.5))
         assert np.array_equal(window, padded[first : first + len(window)])
+
+
+def test_windows_go_to_the_onsets_near_them():
+    onsets = np.array([4, 12, 19, 33, 41, 52])  # one near each tenth frame
+    pcm = np.zeros(60 * 22050 // 20, np.float32)
+    for number, frame in enumerate(onsets):
+        first = frame * 22050 // 20
+        time = np.arange(len(pcm) - first) / 22050
+        pcm[first:] += 0.1 * np.sin(2 * np.pi * 220 * 1.2**number * time) * np.exp(-2 * time)
+    parts = list(audio_stream.cut_windows(np.array_split(pcm, 7), FRAMES))
+    frames = np.concatenate([part.frames for part in parts])
+    assert len(frames) == len(onsets)
+    assert np.abs(frames - onsets).max() <= 1
+    close = np.concatenate([part.frames for part in audio_stream.cut_windows([pcm], FRAMES, 1)])
+    assert np.array_equal(close, np.arange(60))
 
 
 def test_recordings_are_read_in_blocks_at_any_rate(tmp_path):
@@ -199,8 +221,10 @@ def test_listening_gives_the_answer_of_the_whole_recording(index):
         identification.listen(index, FakeBackend(), blocks, 10, lambda: Ranker(index), top=4)
     )
     assert [answer.seconds for answer in answers[:20]] == list(range(1, 21))
-    assert all(answer.candidates[0].name == "rising" for answer in answers[4:])
-    for answer in answers[5:20]:
+    # The first third is in the zigzag, too.
+    assert all(answer.candidates[0].name == "rising" for answer in answers[7:])
+    assert {answer.candidates[0].name for answer in answers[:7]} <= {"rising", "zigzag"}
+    for answer in answers[7:20]:
         heard_until = (answer.seconds - FRAMES / 2 / 20) / 20 * 3
         found = answer.place["system"] - 1 + (answer.place["x"] - 60) / 700
         assert found == pytest.approx(heard_until, abs=0.2)

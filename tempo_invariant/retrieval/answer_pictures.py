@@ -73,7 +73,7 @@ def matrix_figure(answer: Answer, step_label: str, position_label: str) -> Figur
     figure = Figure(figsize=(10, 4.2), dpi=100, layout="constrained")
     axis = figure.add_subplot()
     seconds = answer.steps if answer.steps.dtype.names is None else np.arange(len(answer.steps))
-    half = np.diff(seconds[:2]).mean() / 2 if len(seconds) > 1 else 0.5
+    half = np.diff(seconds).mean() / 2 if len(seconds) > 1 else 0.5
     heights = answer.places["seconds"] if "seconds" in (answer.places.dtype.names or ()) else None
     rows = np.arange(answer.similarities.shape[1]) if heights is None else heights
     rise = np.diff(rows[:2]).mean() / 2 if len(rows) > 1 else 0.5

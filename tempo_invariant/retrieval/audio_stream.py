@@ -9,7 +9,13 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tempo_invariant.errors import UserError
-from tempo_invariant.geometry import FRAMES_PER_SECOND, SAMPLE_RATE, frame_count, frame_start
+from tempo_invariant.geometry import (
+    FRAME_SIZE,
+    FRAMES_PER_SECOND,
+    SAMPLE_RATE,
+    frame_count,
+    frame_start,
+)
 from tempo_invariant.retrieval.backends import window_samples
 
 BLOCK_SECONDS = 10
@@ -25,10 +31,10 @@ LOUDEST = 4.0
 
 @dataclasses.dataclass(frozen=True)
 class Windows:
-    """Windows at even distance.
+    """Windows of a recording, as `WindowCutter` chooses them.
 
     Attributes:
-        frames: int64 [windows], the spectrogram frame of each window's middle.
+        frames: int64 [windows], the spectrogram frame of each window's middle, ascending.
         pcm: float32 [windows, samples]; what lies outside of the recording is silence.
     """
 
@@ -44,21 +50,26 @@ class Windows:
 class WindowCutter:
     """Cuts windows out of blocks as they come.
 
-    Window k is around frame `k * hop_frames`; there is one for every such frame that the recording
-    has. A window is given out when its last sample is there.
+    There is one for every frame `k * hop_frames` that the recording has: around just that frame, or
+    on the strongest onset nearby, since models are trained on windows with an onset in the middle.
+    A window is given out when its last sample is there, wherever the onset may be.
 
     Args:
         frames: length of a window in spectrogram frames.
-        hop_frames: distance of windows in spectrogram frames.
+        hop_frames: distance of windows in spectrogram frames; on average, where they go to onsets.
+        on_onsets: whether each goes to the frame of the largest spectral flux among the
+            `hop_frames` around it, at most a quarter of a window away.
     """
 
-    def __init__(self, frames: int, hop_frames: int = HOP_FRAMES):
+    def __init__(self, frames: int, hop_frames: int = HOP_FRAMES, on_onsets: bool = True):
         if hop_frames < 1:
             raise UserError(f"--hop={hop_frames}: must be at least one frame")
         self.hop_frames = hop_frames
         self.samples_seen = 0
         self._frames = frames
         self._length = window_samples(frames)
+        hop = min(hop_frames, frames // 2) if on_onsets else 1
+        self._before, self._after = hop // 2, (hop - 1) // 2  # where an onset may be
         self._next = 0
         # Samples from `_offset` on; those before the recording are silence.
         self._offset = int(frame_start(-(frames // 2)))
@@ -76,7 +87,7 @@ class WindowCutter:
         if last < 0:
             return self._cut(self._offset)
         last -= last % self.hop_frames
-        end = self._start(last) + self._length
+        end = self._start(last + self._after) + self._length
         missing = max(0, end - self._offset - len(self._kept))
         self._kept = np.concatenate([self._kept, np.zeros(missing, np.float32)])
         return self._cut(end)
@@ -84,24 +95,46 @@ class WindowCutter:
     def _start(self, frame: int) -> int:
         return int(frame_start(frame - self._frames // 2))
 
+    def _samples(self, first: int, end: int) -> np.ndarray:
+        return self._kept[first - self._offset : end - self._offset]
+
     def _cut(self, end: int) -> Windows:
         frames, windows = [], []
-        while (start := self._start(self._next)) + self._length <= end:
-            first = start - self._offset
-            windows.append(self._kept[first : first + self._length])
-            frames.append(self._next)
+        while self._start(self._next + self._after) + self._length <= end:
+            frame = self._onset(self._next)
+            start = self._start(frame)
+            windows.append(self._samples(start, start + self._length))
+            frames.append(frame)
             self._next += self.hop_frames
         pcm = np.stack(windows) if windows else np.zeros((0, self._length), np.float32)
-        dropped = max(0, min(self._start(self._next) - self._offset, len(self._kept)))
+        needed = self._start(self._next - self._before) - self._offset
+        dropped = max(0, min(needed, len(self._kept)))
         self._kept, self._offset = self._kept[dropped:], self._offset + dropped
         return Windows(np.array(frames, np.int64), pcm)
 
+    def _onset(self, frame: int) -> int:
+        """The frame in reach of this one into which the magnitudes grow the most."""
+        if not self._before:
+            return frame
+        from tempo_invariant.audio import whole_spectrogram
+
+        # That a recording begins is no onset.
+        first = max(0, frame - self._before - 1)
+        end = int(frame_start(frame + self._after)) + FRAME_SIZE
+        bands = whole_spectrogram(self._samples(int(frame_start(first)), end))
+        growth = np.diff(bands[:, : frame + self._after - first + 1])
+        flux = np.maximum(growth, 0).sum(axis=0)
+        return first + 1 + int(np.argmax(flux)) if flux.any() else frame
+
 
 def cut_windows(
-    blocks: Iterable[np.ndarray], frames: int, hop_frames: int = HOP_FRAMES
+    blocks: Iterable[np.ndarray],
+    frames: int,
+    hop_frames: int = HOP_FRAMES,
+    on_onsets: bool = True,
 ) -> Iterator[Windows]:
     """Yields the windows of a recording, some at a time; see `WindowCutter`."""
-    cutter = WindowCutter(frames, hop_frames)
+    cutter = WindowCutter(frames, hop_frames, on_onsets)
     for block in blocks:
         yield cutter.push(block)
     yield cutter.finish()

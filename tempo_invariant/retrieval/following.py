@@ -185,7 +185,7 @@ def follow_embedded(
     costs: Costs | None = None,
 ) -> Following:
     """`follow`, where the score's snippets are embedded already: float32 [snippets, size]."""
-    heard = identification.hear(backend, blocks, hop_frames, name)
+    heard = identification.hear(backend, blocks, hop_frames, name, on_onsets=False)
     audio = evenly(heard, hop_frames)
     systems, strip = lay_out(document.places)
     course = following_path.align(audio, sheet, strip, hop_frames / FRAMES_PER_SECOND, costs)

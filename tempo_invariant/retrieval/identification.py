@@ -114,7 +114,11 @@ def embed_windows(backend: Backend, windows: Windows) -> tuple[np.ndarray, ...]:
 
 
 def hear(
-    backend: Backend, blocks: Iterable[np.ndarray], hop_frames: int, name: str = "the recording"
+    backend: Backend,
+    blocks: Iterable[np.ndarray],
+    hop_frames: int,
+    name: str = "the recording",
+    on_onsets: bool = True,
 ) -> Heard:
     """Embeds a recording, some seconds at a time.
 
@@ -123,6 +127,7 @@ def hear(
         blocks: float32 [samples] each, see `audio_stream.read_blocks`.
         hop_frames: distance of windows in spectrogram frames.
         name: of the recording, for messages.
+        on_onsets: see `audio_stream.WindowCutter`.
 
     Raises:
         UserError: nothing can be heard in it.
@@ -135,7 +140,7 @@ def hear(
             samples += len(block)
             yield block
 
-    for windows in audio_stream.cut_windows(counted(), backend.frames, hop_frames):
+    for windows in audio_stream.cut_windows(counted(), backend.frames, hop_frames, on_onsets):
         parts.append(embed_windows(backend, windows))
     frames, embedding, attention = (np.concatenate(part) for part in zip(*parts, strict=True))
     if not len(frames):

@@ -13,8 +13,8 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import PAPER, REDUCTION, STRIP_HEIGHT
 from tempo_invariant.retrieval import places
 
-STEP_PIXELS = 50
-"""Distance of neighbouring snippets: a quarter of their width."""
+STEP_PIXELS = 25
+"""Distance of neighbouring snippets: an eighth of their width."""
 
 PAGE_SUFFIXES = (".pdf", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 
