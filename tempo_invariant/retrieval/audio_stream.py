@@ -57,8 +57,9 @@ class WindowCutter:
     Args:
         frames: length of a window in spectrogram frames.
         hop_frames: distance of windows in spectrogram frames; on average, where they go to onsets.
-        on_onsets: whether each goes to the frame of the largest spectral flux among the
-            `hop_frames` around it, at most a quarter of a window away.
+        on_onsets: whether each goes to that of the `hop_frames` around it (but at most a quarter of
+            a window away) which `geometry.onset_frame` gives the strongest onset: the frame after
+            the one of largest spectral flux.
     """
 
     def __init__(self, frames: int, hop_frames: int = HOP_FRAMES, on_onsets: bool = True):
@@ -113,18 +114,21 @@ class WindowCutter:
         return Windows(np.array(frames, np.int64), pcm)
 
     def _onset(self, frame: int) -> int:
-        """The frame in reach of this one into which the magnitudes grow the most."""
+        """The frame in reach of this one that begins after the strongest onset.
+
+        Magnitudes grow the most in the frame before it, which the onset is in the middle of.
+        """
         if not self._before:
             return frame
         from tempo_invariant.audio import whole_spectrogram
 
         # That a recording begins is no onset.
-        first = max(0, frame - self._before - 1)
-        end = int(frame_start(frame + self._after)) + FRAME_SIZE
+        first = max(0, frame - self._before - 2)
+        end = int(frame_start(frame + self._after - 1)) + FRAME_SIZE
         bands = whole_spectrogram(self._samples(int(frame_start(first)), end))
-        growth = np.diff(bands[:, : frame + self._after - first + 1])
+        growth = np.diff(bands[:, : frame + self._after - first])
         flux = np.maximum(growth, 0).sum(axis=0)
-        return first + 1 + int(np.argmax(flux)) if flux.any() else frame
+        return first + 2 + int(np.argmax(flux)) if flux.any() else frame
 
 
 def cut_windows(
