@@ -116,7 +116,7 @@ class WindowCutter:
     def _onset(self, frame: int) -> int:
         """The frame in reach of this one that begins after the strongest onset.
 
-        Magnitudes grow the most in the frame before it, which the onset is in the middle of.
+        The frame before, in which the onset is heard already, is where the flux is largest.
         """
         if not self._before:
             return frame
