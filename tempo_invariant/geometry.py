@@ -14,6 +14,10 @@ FRAME_SIZE = 2048
 BANDS = 92
 """Bands of the logarithmic filterbank."""
 
+FLUX_LAG = -1
+"""Frames from the onset frame of a note to the peak of the spectral flux (for the reason, see
+`tfrecords_tools.onset_check`)."""
+
 BANDS_PER_OCTAVE = 16
 FMIN_HZ = 30.0
 FMAX_HZ = 6000.0

@@ -18,16 +18,13 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from tempo_invariant.bands import band_of_pitch
-from tempo_invariant.geometry import BANDS, FMAX_HZ
+from tempo_invariant.geometry import BANDS, FLUX_LAG, FMAX_HZ
 
 HARMONICS = 4
 """Partials of a note whose bands are looked at, the fundamental included."""
 
-EXPECTED_LAG = -1
-"""Frames from the onset frame to the peak of the flux."""
-
 TOLERANCE = 1
-"""Frames that the peak may lie beside that."""
+"""Frames that the peak may lie beside where `geometry.FLUX_LAG` expects it."""
 
 SPAN = 10
 """A peak is higher than the mean of the flux over so many frames before and after it."""
@@ -129,7 +126,7 @@ def _rises(
 ) -> np.ndarray:
     """Returns the flux in the bands of each frame's pitches, [onsets, 33] around where expected."""
     flux = np.maximum(np.diff(spectrogram, axis=1, prepend=0), 0)
-    padded = np.pad(flux, [(0, 0), (_HALF - EXPECTED_LAG, _HALF)])
+    padded = np.pad(flux, [(0, 0), (_HALF - FLUX_LAG, _HALF)])
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * _HALF + 1, axis=1)[:, frames]
     table = _bands_of_pitches()
     weights = np.stack([table[np.clip(list(group), 0, 127)].any(axis=0) for group in pitches])

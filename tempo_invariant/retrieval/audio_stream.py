@@ -10,6 +10,7 @@ import numpy as np
 
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import (
+    FLUX_LAG,
     FRAME_SIZE,
     FRAMES_PER_SECOND,
     SAMPLE_RATE,
@@ -58,8 +59,8 @@ class WindowCutter:
         frames: length of a window in spectrogram frames.
         hop_frames: distance of windows in spectrogram frames; on average, where they go to onsets.
         on_onsets: whether each goes to that of the `hop_frames` around it (but at most a quarter of
-            a window away) which `geometry.onset_frame` gives the strongest onset: the frame after
-            the one of largest spectral flux.
+            a window away) that is the onset frame (`geometry.onset_frame`) of the strongest onset,
+            which the spectral flux tells.
     """
 
     def __init__(self, frames: int, hop_frames: int = HOP_FRAMES, on_onsets: bool = True):
@@ -114,21 +115,19 @@ class WindowCutter:
         return Windows(np.array(frames, np.int64), pcm)
 
     def _onset(self, frame: int) -> int:
-        """The frame in reach of this one that begins after the strongest onset.
-
-        The frame before, in which the onset is heard already, is where the flux is largest.
-        """
+        """The onset frame of the strongest onset in reach of this frame, or this one in silence."""
         if not self._before:
             return frame
         from tempo_invariant.audio import whole_spectrogram
 
-        # That a recording begins is no onset.
-        first = max(0, frame - self._before - 2)
-        end = int(frame_start(frame + self._after - 1)) + FRAME_SIZE
+        # The frame before those where the flux may peak; that a recording begins is no onset.
+        first = max(0, frame - self._before + FLUX_LAG - 1)
+        last = frame + self._after + FLUX_LAG
+        end = int(frame_start(last)) + FRAME_SIZE
         bands = whole_spectrogram(self._samples(int(frame_start(first)), end))
-        growth = np.diff(bands[:, : frame + self._after - first])
+        growth = np.diff(bands[:, : last + 1 - first])
         flux = np.maximum(growth, 0).sum(axis=0)
-        return first + 2 + int(np.argmax(flux)) if flux.any() else frame
+        return first + 1 + int(np.argmax(flux)) - FLUX_LAG if flux.any() else frame
 
 
 def cut_windows(
