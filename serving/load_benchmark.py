@@ -3,6 +3,7 @@
 from absl import flags
 
 from tempo_invariant import commands
+from tempo_invariant.files import write_json
 
 USAGE = """Asks a server from many clients at once, malformed requests among theirs.
 
@@ -26,18 +27,15 @@ flags.DEFINE_string("output", None, "JSON file to write.")
 
 def main() -> None:
     """Measures, prints, and writes the JSON."""
-    import json
     import os
-    from pathlib import Path
 
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    from serving import load_measurement
+    from serving.load import measurement
     from tempo_invariant.errors import UserError
-    from tempo_invariant.files import atomic_write
 
     values = flags.FLAGS
-    load = load_measurement.Load(
+    load = measurement.Load(
         server=values.server,
         model_name=values.model_name,
         clients=values.clients,
@@ -48,12 +46,11 @@ def main() -> None:
         process=values.pid,
         seed=values.seed,
     )
-    report = load_measurement.measure(load)
-    print(load_measurement.table(report))
+    report = measurement.measure(load)
+    print(measurement.table(report))
     if values.output:
-        with atomic_write(Path(values.output)) as path:
-            path.write_text(json.dumps(report, indent=1) + "\n")
-    if report["wrong"] or report["lost"] or set(report["bad"]) & set(load_measurement.SILENCE):
+        write_json(values.output, report)
+    if report["wrong"] or report["lost"] or set(report["bad"]) & set(measurement.SILENCE):
         raise UserError("answers were lost or wrong, or the server fell silent")
 
 

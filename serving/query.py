@@ -33,8 +33,8 @@ def main() -> None:
     logging.basicConfig(format="%(message)s", force=True)
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # one small request needs no GPU
-    from serving import search
-    from serving.client import EmbeddingClient
+    from serving.querying import search
+    from tempo_invariant.retrieval.client import EmbeddingClient
 
     values = flags.FLAGS
     with EmbeddingClient(values.server, values.model_name, values.timeout, values.wait) as client:
@@ -46,7 +46,7 @@ def main() -> None:
     )
     print(search.table(matches))
     if values.picture:
-        from serving import picture
+        from serving.querying import picture
 
         picture.draw(answer, matches, values.picture)
         print(f"picture: {values.picture}")

@@ -44,7 +44,7 @@ def main() -> None:
     """Serves until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    from serving.hosting import ModelServer, ServerConfig
+    from serving.hosting.server import ModelServer, ServerConfig
 
     config = ServerConfig(
         model_base_path=_BASE_PATH.value,

@@ -2,7 +2,8 @@
 
 from absl import flags
 
-from tempo_invariant import commands, pretrained
+from tempo_invariant import commands
+from tempo_invariant.model import pretrained
 
 USAGE = """Draws excerpts with their attention, from dense to sparse music, and measures both.
 
@@ -14,7 +15,7 @@ Measured is the correlation of the attention's entropy with the number of onsets
 another piece.
 """
 
-pretrained.define_flags()
+commands.define_run_flags()
 flags.DEFINE_string("data", None, "Directory of records; default: what the run was trained on.")
 flags.DEFINE_enum("split", "test", ["train", "valid", "test"], "Which pieces.")
 flags.DEFINE_integer("pairs", 2_000, "Windows to measure, at even spacing.", 2)
@@ -30,26 +31,27 @@ flags.DEFINE_string("report", None, "JSON file.")
 def main() -> None:
     """Measures, draws and prints the correlation."""
     values = flags.FLAGS.flag_values_dict()
-    run = pretrained.chosen_run()
-    from tempo_invariant import attention_measurement, attention_pictures, evaluation
+    run = pretrained.resolve(values["run"], values["pretrained"])
+    from tempo_invariant import files
+    from tempo_invariant.evaluation import attention, attention_figures
 
     names = ("data", "split", "pairs", "soundfont", "tempo", "weights")
-    windows = attention_measurement.listen(run, **{name: values[name] for name in names})
-    rows = attention_measurement.choose(windows, values["excerpts"], values["seed"])
+    windows = attention.listen(run, **{name: values[name] for name in names})
+    rows = attention.choose(windows, values["excerpts"], values["seed"])
     source = {"run": pretrained.label(run)}
     source |= {name: values[name] for name in names if name != "pairs"}
-    found = attention_measurement.report(windows, rows, source, values["seed"])
-    sheets, spectrograms = attention_measurement.excerpts(windows, rows)
-    figure = attention_pictures.excerpts_figure(
+    found = attention.report(windows, rows, source, values["seed"])
+    sheets, spectrograms = attention.excerpts(windows, rows)
+    figure = attention_figures.excerpts_figure(
         sheets, spectrograms, windows.attention[rows], windows.onsets[rows], windows.entropy[rows]
     )
-    attention_pictures.save(figure, values["output"])
+    attention_figures.save(figure, values["output"])
     if values["scatter"]:
-        figure = attention_pictures.entropy_figure(windows.onsets, windows.entropy, found)
-        attention_pictures.save(figure, values["scatter"])
+        figure = attention_figures.entropy_figure(windows.onsets, windows.entropy, found)
+        attention_figures.save(figure, values["scatter"])
     if values["report"]:
-        evaluation.write_report(found, values["report"])
-    print(attention_measurement.summary(found))
+        files.write_json(values["report"], found)
+    print(attention.summary(found))
 
 
 if __name__ == "__main__":

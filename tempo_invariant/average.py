@@ -19,7 +19,7 @@ flags.DEFINE_string("data", None, "Directory of records; default: what the run w
 def main() -> None:
     """Averages and prints what each share is worth."""
     values = flags.FLAGS
-    from tempo_invariant import averaging
+    from tempo_invariant.training import averaging
 
     print(averaging.summary(averaging.average(values.run, values.other, values.data)))
 

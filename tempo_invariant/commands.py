@@ -2,11 +2,13 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 from absl import app, flags, logging
 
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.files import DISK_FULL, is_disk_full
 
 
@@ -40,7 +42,7 @@ def _parse(argv: list[str]) -> list[str]:
         # Raised after --help and its variants were printed; absl means exit code 1.
         sys.exit(0)
     except flags.Error as error:
-        message = " ".join(str(error).split())
+        message = one_line(error)
         print(f"error: {message} (--help lists the flags)", file=sys.stderr)
         sys.exit(2)
 
@@ -63,3 +65,70 @@ def _guarded(main: Callable[[], None], argv: list[str]) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def read_names(values: Sequence[str]) -> list[str]:
+    """Returns the names that a list flag holds; `@FILE` stands for the lines of a file.
+
+    Raises:
+        UserError: A file cannot be read.
+    """
+    names = []
+    for value in values:
+        if not value.startswith("@"):
+            names.append(value)
+            continue
+        try:
+            lines = Path(value[1:]).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{value[1:]}: cannot be read ({one_line(error)})") from error
+        names += [line.strip() for line in lines if line.strip()]
+    return names
+
+
+def define_run_flags() -> None:
+    """Defines --run and --pretrained, of which a command needs exactly one, and --weights."""
+    _define_choices(("run", "pretrained"))
+
+
+def define_model_flags() -> None:
+    """Defines the flags that say who computes the embeddings; a command needs exactly one of them.
+
+    These are --run, --pretrained, --export and --server, with --weights for a run, and --model_name
+    and --wait for a server.
+    """
+    _define_choices(("run", "pretrained", "export", "server"))
+    flags.DEFINE_string("model_name", "tempo_invariant", "Name of the model at the server.")
+    flags.DEFINE_float("wait", 0.0, "Seconds to wait for a server that is just starting.", 0)
+
+
+def model_choice() -> dict[str, Any]:
+    """Returns what the flags say as arguments of `retrieval.embedders.open_embedder`."""
+    values = flags.FLAGS
+    kind = next(name for name in _CHOICES if name in values and values[name].value)
+    return {
+        "kind": kind,
+        "name": values[kind].value,
+        "weights": values.weights,
+        "model_name": values.model_name,
+        "wait_seconds": values.wait,
+    }
+
+
+_CHOICES = {
+    "run": "Directory of a training run, whose model is used.",
+    "pretrained": "Name of a model that ships with the package.",
+    "export": "SavedModel, or the directory of its versions, of which the newest is used.",
+    "server": "HOST:PORT of a gRPC server.",
+}
+
+
+def _define_choices(names: tuple[str, ...]) -> None:
+    for name in names:
+        flags.DEFINE_string(name, None, _CHOICES[name])
+    flags.DEFINE_string(
+        "weights", None, "Weights of --run: best, refined or a file; default: refined if there."
+    )
+    flags.mark_flags_as_mutual_exclusive(list(names), required=True)
+    for name in names[1:]:
+        flags.mark_flags_as_mutual_exclusive(["weights", name])

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from absl import flags
 
-from tempo_invariant import commands, pretrained
+from tempo_invariant import commands
+from tempo_invariant.model import pretrained
 
 USAGE = """Ranks pairs of a split in both directions, with 95 % intervals over pieces.
 
@@ -12,7 +13,7 @@ USAGE = """Ranks pairs of a split in both directions, with 95 % intervals over p
     python -m tempo_invariant.evaluate --pretrained=bl_at --data=data/records
 """
 
-pretrained.define_flags()
+commands.define_run_flags()
 flags.DEFINE_string("data", None, "Directory of records; default: what the run was trained on.")
 flags.DEFINE_enum("split", "test", ["train", "valid", "test"], "Which pieces.")
 flags.DEFINE_integer("candidates", 10_000, "Pairs to rank, at even spacing.", 1)
@@ -27,17 +28,18 @@ flags.DEFINE_string(
 def main() -> None:
     """Evaluates, prints the table and writes the JSON."""
     values = flags.FLAGS.flag_values_dict()
-    run = pretrained.chosen_run()
-    from tempo_invariant import evaluation
+    run = pretrained.resolve(values["run"], values["pretrained"])
+    from tempo_invariant import files
+    from tempo_invariant.evaluation import retrieval
 
     names = ("data", "split", "candidates", "soundfont", "tempo", "weights", "seed")
-    report = evaluation.evaluate(run, **{name: values[name] for name in names})
-    output = Path(values["output"] or evaluation.default_output(report))
+    report = retrieval.evaluate(run, **{name: values[name] for name in names})
+    output = Path(values["output"] or retrieval.default_output(report))
     if values["pretrained"]:
         report["run"] = pretrained.label(run)
         output = Path(values["output"] or f"{values['pretrained']}-{output.name}")
-    print(evaluation.table(report))
-    evaluation.write_report(report, output)
+    print(retrieval.table(report))
+    files.write_json(output, report)
     print(f"written to {output}")
 
 

@@ -4,8 +4,9 @@ import os
 
 from absl import flags
 
-from tempo_invariant import commands, pretrained
+from tempo_invariant import commands
 from tempo_invariant.errors import UserError
+from tempo_invariant.model import pretrained
 
 USAGE = """Writes a run as a SavedModel for TensorFlow Serving, and checks it after reloading.
 
@@ -13,7 +14,7 @@ USAGE = """Writes a run as a SavedModel for TensorFlow Serving, and checks it af
     python -m tempo_invariant.export --pretrained=bl_at_lc --output=exports/tempo_invariant
 """
 
-pretrained.define_flags()
+commands.define_run_flags()
 flags.DEFINE_string(
     "output", None, "Directory of the versions; its name is the model's name.", required=True
 )
@@ -26,12 +27,12 @@ def main() -> None:
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     if backend != "tensorflow":
         raise UserError(f"export needs the TensorFlow backend, and KERAS_BACKEND is {backend!r}")
-    run = pretrained.chosen_run()
+    run = pretrained.resolve(values["run"], values["pretrained"])
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # so that both sides of the check compute alike
-    from tempo_invariant import run_directory, saved_model
+    from tempo_invariant.model import runs, saved_model
 
-    experiment = run_directory.load_experiment(run)
-    model = run_directory.load_model(run, values["weights"])
+    experiment = runs.load_experiment(run)
+    model = runs.load_model(run, values["weights"])
     exported = saved_model.export(model, experiment.to_json(), values["output"], values["version"])
     print(
         f"{exported.path} (largest difference after reloading: {exported.largest_difference:.1e})"

@@ -3,7 +3,7 @@
 from absl import flags
 
 from tempo_invariant import commands
-from tempo_invariant.retrieval import model_flags
+from tempo_invariant.retrieval import embedders
 
 USAGE = """Aligns a recording with its score: for every moment page, system and place.
 
@@ -31,22 +31,20 @@ flags.DEFINE_boolean("embed_audio", True, "The recording is in follow.html; else
 flags.DEFINE_float(
     "leap_cost", 2.0, "What a repeat or a leap costs, in seconds of perfect similarity.", 0.0
 )
-model_flags.define()
+commands.define_model_flags()
 
 
 def main() -> None:
     """Follows and says where the files are."""
     values = flags.FLAGS
-    from tempo_invariant.retrieval import following_answer
-    from tempo_invariant.retrieval.following_path import Costs
+    from tempo_invariant.retrieval.answers import followed
+    from tempo_invariant.retrieval.course import Costs
 
     costs = Costs(leap=values.leap_cost)
-    settings = following_answer.Settings(
-        values.hop, values.step, values.gain_db, values.embed_audio, costs
-    )
+    settings = followed.Settings(values.hop, values.step, values.gain_db, values.embed_audio, costs)
     print(
-        following_answer.answer(
-            model_flags.open_model,
+        followed.answer(
+            lambda: embedders.open_embedder(**commands.model_choice()),
             values.score,
             values.document,
             values.audio,

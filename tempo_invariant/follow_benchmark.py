@@ -1,12 +1,12 @@
 """Measures alignment: `python -m tempo_invariant.follow_benchmark --msmd=...`."""
 
 import itertools
-import json
 
 from absl import flags
 
 from tempo_invariant import commands
-from tempo_invariant.retrieval import model_flags
+from tempo_invariant.files import write_json
+from tempo_invariant.retrieval import embedders
 
 USAGE = """Plays pieces of an MSMD directory, follows them through their scores, measures errors.
 
@@ -29,20 +29,19 @@ flags.DEFINE_float(
     "leap_cost", 2.0, "What a repeat or a leap costs, in seconds of perfect similarity.", 0.0
 )
 flags.DEFINE_string("output", None, "File for the results as JSON.")
-model_flags.define()
+commands.define_model_flags()
 
 
 def main() -> None:
     """Measures and prints a table."""
     values = flags.FLAGS
     from tempo_invariant.errors import UserError
-    from tempo_invariant.files import atomic_write
-    from tempo_invariant.retrieval import following_benchmark
-    from tempo_invariant.retrieval.following_path import Costs
-    from tfrecords_tools import msmd, sources
+    from tempo_invariant.evaluation import following
+    from tempo_invariant.retrieval.course import Costs
+    from tempo_invariant.scores import msmd
 
     present = msmd.list_pieces(values.msmd)
-    pieces = [name for value in values.pieces for name in sources.read_names(value)] or present
+    pieces = commands.read_names(values.pieces) or present
     unknown = sorted(set(pieces) - set(present))
     if unknown:
         raise UserError(f"{values.msmd}: holds no piece {unknown[0]!r}")
@@ -52,17 +51,22 @@ def main() -> None:
     except ValueError as error:
         raise UserError(f"--tempo and --expression take numbers ({error})") from error
     conditions = [
-        following_benchmark.Condition(values.soundfont, tempo, seed, values.gain_db)
+        following.Condition(values.soundfont, tempo, seed, values.gain_db)
         for tempo, seed in itertools.product(tempi, seeds)
     ]
     costs = Costs(leap=values.leap_cost)
-    reports = following_benchmark.run(
-        model_flags.open_model(), values.msmd, pieces, conditions, values.hop, values.step, costs
+    reports = following.run(
+        embedders.open_embedder(**commands.model_choice()),
+        values.msmd,
+        pieces,
+        conditions,
+        values.hop,
+        values.step,
+        costs,
     )
-    print(following_benchmark.table(reports))
+    print(following.table(reports))
     if values.output:
-        with atomic_write(values.output) as path:
-            path.write_text(json.dumps(reports, indent=1) + "\n")
+        write_json(values.output, reports)
 
 
 if __name__ == "__main__":

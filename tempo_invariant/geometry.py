@@ -16,7 +16,7 @@ BANDS = 92
 
 FLUX_LAG = -1
 """Frames from the onset frame of a note to the peak of the spectral flux (for the reason, see
-`tfrecords_tools.onset_check`)."""
+`tfrecords_tools.inspection.onsets`)."""
 
 BANDS_PER_OCTAVE = 16
 FMIN_HZ = 30.0

@@ -1,12 +1,12 @@
 """Measures identification: `python -m tempo_invariant.identification_benchmark --msmd=...`."""
 
 import itertools
-import json
 
 from absl import flags
 
 from tempo_invariant import commands
-from tempo_invariant.retrieval import model_flags
+from tempo_invariant.files import write_json
+from tempo_invariant.retrieval import embedders
 
 USAGE = """Plays pieces of an MSMD directory and counts how often the right score is found.
 
@@ -34,19 +34,18 @@ flags.DEFINE_integer("hop", 10, "Distance of windows in spectrogram frames of 1/
 flags.DEFINE_integer("seed", 0, "Of the places of excerpts, and of rooms and noise.")
 flags.DEFINE_string("keep", None, "Directory for the indices, which are used again from there.")
 flags.DEFINE_string("output", None, "File for the results as JSON.")
-model_flags.define()
+commands.define_model_flags()
 
 
 def main() -> None:
     """Measures and prints a table."""
     values = flags.FLAGS
     from tempo_invariant.errors import UserError
-    from tempo_invariant.files import atomic_write
-    from tempo_invariant.retrieval import benchmark
-    from tfrecords_tools import msmd, sources
+    from tempo_invariant.evaluation import identification
+    from tempo_invariant.scores import msmd
 
     present = msmd.list_pieces(values.msmd)
-    pieces = [name for value in values.pieces for name in sources.read_names(value)] or present
+    pieces = commands.read_names(values.pieces) or present
     unknown = sorted(set(pieces) - set(present))
     if unknown:
         raise UserError(f"{values.msmd}: holds no piece {unknown[0]!r}")
@@ -57,7 +56,7 @@ def main() -> None:
     except ValueError as error:
         raise UserError(f"--seconds, --tempo and --expression take numbers ({error})") from error
     conditions = [
-        benchmark.Condition(
+        identification.Condition(
             soundfont=values.soundfont,
             tempo=tempo,
             seconds=seconds,
@@ -70,13 +69,17 @@ def main() -> None:
         for seconds, expression, tempo in itertools.product(lengths, seeds, tempi)
     ]
     others = sorted(set(present) - set(pieces)) if values.all_scores else []
-    reports = benchmark.run(
-        model_flags.open_model(), values.msmd, pieces, conditions, others, keep=values.keep
+    reports = identification.run(
+        embedders.open_embedder(**commands.model_choice()),
+        values.msmd,
+        pieces,
+        conditions,
+        others,
+        keep=values.keep,
     )
-    print(benchmark.table(reports))
+    print(identification.table(reports))
     if values.output:
-        with atomic_write(values.output) as path:
-            path.write_text(json.dumps(reports, indent=1) + "\n")
+        write_json(values.output, reports)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from absl import flags
 
 from tempo_invariant import commands
 from tempo_invariant.errors import UserError
-from tempo_invariant.retrieval import model_flags
+from tempo_invariant.retrieval import embedders
 
 USAGE = """Finds the score that is played, and the place in it; or the recordings of a page.
 
@@ -30,7 +30,7 @@ flags.DEFINE_string("output", None, "Directory for answer.html and answer.json."
 flags.DEFINE_integer("hop", 10, "Distance of windows in spectrogram frames of 1/20 s.", 1)
 flags.DEFINE_float("gain_db", 0.0, "By how much recordings are amplified.")
 flags.DEFINE_float("half_life", 30.0, "Live: seconds after which the past counts half; 0: whole.")
-model_flags.define()
+commands.define_model_flags()
 
 
 def main() -> None:
@@ -40,21 +40,23 @@ def main() -> None:
         raise UserError("give one of --audio, --sheet and --live")
     if values.live and values.output:
         raise UserError("--output needs --audio or --sheet: a live answer has no end")
-    from tempo_invariant.retrieval import answering, audio_stream, snippet_index
+    from tempo_invariant.audio import reading
+    from tempo_invariant.retrieval import library
+    from tempo_invariant.retrieval.answers import identified
 
-    index = snippet_index.load(values.index, "recordings" if values.sheet else "sheets")
-    backend = model_flags.open_model()
-    index.check_model(backend)
-    question = answering.Question(
+    index = library.load(values.index, "recordings" if values.sheet else "sheets")
+    embedder = embedders.open_embedder(**commands.model_choice())
+    index.check_model(embedder)
+    question = identified.Question(
         values.ranking, values.top, values.hop, values.gain_db, values.half_life
     )
     if values.audio:
-        print(answering.answer_recording(index, backend, values.audio, question, values.output))
+        print(identified.answer_recording(index, embedder, values.audio, question, values.output))
     elif values.sheet:
-        print(answering.answer_sheet(index, backend, values.sheet, question, values.output))
+        print(identified.answer_sheet(index, embedder, values.sheet, question, values.output))
     else:
-        blocks = audio_stream.pcm_blocks(sys.stdin.buffer, gain_db=values.gain_db)
-        for line in answering.answer_live(index, backend, blocks, question):
+        blocks = reading.pcm_blocks(sys.stdin.buffer, gain_db=values.gain_db)
+        for line in identified.answer_live(index, embedder, blocks, question):
             print(line, flush=True)
 
 

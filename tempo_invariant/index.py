@@ -6,7 +6,7 @@ from absl import flags
 
 from tempo_invariant import commands
 from tempo_invariant.errors import UserError
-from tempo_invariant.retrieval import model_flags
+from tempo_invariant.retrieval import embedders
 
 USAGE = """Makes an index of scores, or of recordings, for `python -m tempo_invariant.identify`.
 
@@ -27,7 +27,7 @@ flags.DEFINE_integer("step", 25, "Distance of snippets in page pixels.", 1)
 flags.DEFINE_integer("hop", 10, "Distance of windows in spectrogram frames of 1/20 s.", 1)
 flags.DEFINE_float("gain_db", 0.0, "By how much recordings are amplified.")
 flags.DEFINE_boolean("pages", True, "Keep page images, to be shown with answers.")
-model_flags.define()
+commands.define_model_flags()
 
 
 def main() -> None:
@@ -36,12 +36,12 @@ def main() -> None:
     if bool(values.scores) == bool(values.recordings):
         raise UserError("give one of --scores and --recordings")
     logging.basicConfig(format="%(message)s", force=True)
-    from tempo_invariant.retrieval import index_building
+    from tempo_invariant.retrieval import indexing
 
-    backend = model_flags.open_model()
+    embedder = embedders.open_embedder(**commands.model_choice())
     if values.scores:
-        index, problems = index_building.index_scores(
-            backend,
+        index, problems = indexing.index_scores(
+            embedder,
             values.scores,
             values.output,
             values.step,
@@ -50,8 +50,8 @@ def main() -> None:
             values.pages,
         )
     else:
-        index, problems = index_building.index_recordings(
-            backend, values.recordings, values.output, values.hop, values.gain_db
+        index, problems = indexing.index_recordings(
+            embedder, values.recordings, values.output, values.hop, values.gain_db
         )
     print(
         f"{index.path}: {len(index.documents)} {index.kind}, {len(index.places):,d} vectors "

@@ -22,11 +22,10 @@ flags.DEFINE_string("data", None, "Records that it was trained on, for the card 
 def main() -> None:
     """Packages the model and says what its card holds."""
     values = flags.FLAGS
-    from tempo_invariant import model_card, model_packaging, pretrained
+    from tempo_invariant.model import pretrained
+    from tempo_invariant.training import model_card, packaging
 
-    path, card, others = model_packaging.package(
-        values.run, values.name, values.weights, values.data
-    )
+    path, card, others = packaging.package(values.run, values.name, values.weights, values.data)
     print(f"{path}\n{model_card.summary(card, others)}")
     print(
         f"all that ship: {', '.join(pretrained.names())}, {pretrained.total_bytes() / 1e6:.2f} MB"

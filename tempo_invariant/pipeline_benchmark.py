@@ -3,6 +3,7 @@
 from absl import flags
 
 from tempo_invariant import commands
+from tempo_invariant.files import write_json
 
 USAGE = """Measures what the training input costs: speed per core, memory, evenness of sampling.
 
@@ -24,21 +25,15 @@ flags.DEFINE_string("output", None, "JSON file to write.")
 
 def main() -> None:
     """Measures, prints the table and writes the JSON."""
-    import json
-    from pathlib import Path
 
-    from tempo_invariant import pipeline_measurement
-    from tempo_invariant.files import atomic_write
+    from tempo_invariant.evaluation import speed
 
     values = flags.FLAGS.flag_values_dict()
     names = ("data", "split", "batch_size", "frames", "pairs", "sampled")
-    report = pipeline_measurement.measure(
-        **{name: values[name] for name in (*names, "memory_mib", "seed")}
-    )
-    print(pipeline_measurement.table(report))
+    report = speed.measure(**{name: values[name] for name in (*names, "memory_mib", "seed")})
+    print(speed.table(report))
     if values["output"]:
-        with atomic_write(Path(values["output"])) as path:
-            path.write_text(json.dumps(report, indent=1) + "\n")
+        write_json(values["output"], report)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ flags.DEFINE_string("weights", "best", "Weights to begin with: best or a file.")
 
 def main() -> None:
     """Refines and prints what changed."""
-    from tempo_invariant import refinement
+    from tempo_invariant.training import refinement
 
     names = ("run", "data", "pairs", "augment", "weights")
     values = flags.FLAGS.flag_values_dict()

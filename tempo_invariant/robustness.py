@@ -1,11 +1,12 @@
 """Measures robustness: `python -m tempo_invariant.robustness --run=runs/best --msmd=data/msmd`."""
 
-import json
 from pathlib import Path
 
 from absl import flags
 
-from tempo_invariant import commands, pretrained
+from tempo_invariant import commands
+from tempo_invariant.files import write_json
+from tempo_invariant.model import pretrained
 
 USAGE = """Ranks the same pairs at other tempi, in rooms, through noise, MP3, out of tune, ...
 
@@ -17,7 +18,7 @@ Conditions: clean, tempo (0.5 to 2), expression, level (-20 to +20 dB), equalisa
 mp3, tuning, ink, soundfont, phone (all that a phone does at once); or one such as "tempo 0.5".
 """
 
-pretrained.define_flags()
+commands.define_run_flags()
 flags.DEFINE_string("msmd", None, "MSMD directory that build_msmd made.", required=True)
 flags.DEFINE_list("pieces", [], "Pieces, or @FILE with a name a line; all, if empty.")
 flags.DEFINE_multi_string(
@@ -35,22 +36,21 @@ flags.DEFINE_string("output", None, "JSON file; default: RUN/robustness.json.")
 
 def main() -> None:
     """Measures, prints the table and writes the JSON."""
-    from tempo_invariant import robustness_measurement, robustness_results
     from tempo_invariant.errors import UserError
-    from tempo_invariant.files import atomic_write
-    from tfrecords_tools import msmd, sources
-    from tfrecords_tools.perform import default_soundfont
+    from tempo_invariant.evaluation import robustness, robustness_tables
+    from tempo_invariant.scores import msmd
+    from tfrecords_tools.music.performing import default_soundfont
 
     values = flags.FLAGS
-    run = pretrained.chosen_run()
+    run = pretrained.resolve(values.run, values.pretrained)
     if not values.output and values.pretrained:
         raise UserError("--output: say where to write; a model that ships has no run directory")
     present = msmd.list_pieces(values.msmd)
-    pieces = [name for value in values.pieces for name in sources.read_names(value)] or present
+    pieces = commands.read_names(values.pieces) or present
     unknown = sorted(set(pieces) - set(present))
     if unknown:
         raise UserError(f"{values.msmd}: holds no piece {unknown[0]!r}")
-    plan = robustness_measurement.Plan(
+    plan = robustness.Plan(
         msmd=Path(values.msmd),
         pieces=pieces,
         soundfonts=values.soundfont or [str(default_soundfont())],
@@ -60,11 +60,10 @@ def main() -> None:
         recordings=Path(values.recordings) if values.recordings else None,
         keep=Path(values.keep) if values.keep else None,
     )
-    report = robustness_measurement.measure(run, plan, values.weights)
-    print(robustness_results.table(report))
+    report = robustness.measure(run, plan, values.weights)
+    print(robustness_tables.table(report))
     output = values.output or Path(run) / "robustness.json"
-    with atomic_write(output) as path:
-        path.write_text(json.dumps(report, indent=1) + "\n")
+    write_json(output, report)
     print(f"written to {output}")
 
 

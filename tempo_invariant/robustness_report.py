@@ -18,24 +18,24 @@ flags.DEFINE_string("output", None, "Directory for tempo_curve.png and robustnes
 
 def main() -> None:
     """Prints the tables and writes them with the figure."""
-    from tempo_invariant import robustness_results
     from tempo_invariant.errors import UserError
+    from tempo_invariant.evaluation import robustness_tables
     from tempo_invariant.files import atomic_write
 
     values = flags.FLAGS
-    reports = robustness_results.read_reports(values.reports)
+    reports = robustness_tables.read_reports(values.reports)
     labels = values.labels or [Path(report["run"]).name for report in reports]
     if len(labels) != len(reports):
         raise UserError(f"--labels: {len(labels)} names for {len(reports)} reports")
-    parts = [*map(robustness_results.table, reports)]
+    parts = [*map(robustness_tables.table, reports)]
     if len(reports) > 1:
-        parts.append(robustness_results.comparison(reports, labels))
+        parts.append(robustness_tables.comparison(reports, labels))
     tables = "\n\n".join(parts)
     print(tables)
     if not values.output:
         return
     output = Path(values.output)
-    figure = robustness_results.tempo_figure(reports, labels)
+    figure = robustness_tables.tempo_figure(reports, labels)
     with atomic_write(output / "tempo_curve.png") as path:
         figure.savefig(path, format="png", dpi=150)
     with atomic_write(output / "robustness.md") as path:

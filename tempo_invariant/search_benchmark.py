@@ -20,14 +20,13 @@ flags.DEFINE_integer("seed", 0, "Of vectors and queries.", 0)
 
 def main() -> None:
     """Measures and prints."""
-    from tempo_invariant.retrieval import neighbours, search_measurement
+    from tempo_invariant.evaluation import search
+    from tempo_invariant.retrieval import neighbours
 
     values = flags.FLAGS
     limit = neighbours.EXACT_LIMIT if values.exact_limit is None else values.exact_limit
-    measured = search_measurement.measure(
-        values.vectors, values.queries, values.size, limit, values.seed
-    )
-    print(search_measurement.text(measured))
+    measured = search.measure(values.vectors, values.queries, values.size, limit, values.seed)
+    print(search.text(measured))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 from absl import flags
 
-from tempo_invariant import commands, run_directory
+from tempo_invariant import commands, config
 from tempo_invariant.config import AUDIO_NORMALIZATIONS, BLOCKS, PROJECTIONS, ModelConfig
+from tempo_invariant.data import schema
 
 USAGE = """Trains the two encoders on records; started again, it goes on where it was interrupted.
 
@@ -11,7 +12,7 @@ USAGE = """Trains the two encoders on records; started again, it goes on where i
     python -m tempo_invariant.train --flagfile=bl.flags --data=data/records --output=runs/bl
 """
 MODEL = ModelConfig()
-TRAINING = run_directory.TrainingConfig()
+TRAINING = config.TrainingConfig()
 
 flags.DEFINE_string("data", TRAINING.data, "Directory of TFRecord shards.")
 flags.DEFINE_string("output", None, "Run directory, made or continued.", required=True)
@@ -54,19 +55,19 @@ flags.DEFINE_integer("total_pairs", TRAINING.total_pairs, "Pairs to train on; 0:
 flags.DEFINE_enum(
     "schedule",
     TRAINING.schedule,
-    list(run_directory.SCHEDULES),
+    list(config.SCHEDULES),
     "Constant rate with rounds from the best weights, or warm-up and cosine decay.",
 )
 flags.DEFINE_integer("patience", TRAINING.patience, "Epochs to wait before the first round.", 1)
 flags.DEFINE_integer("rounds", TRAINING.rounds, "Rounds with the rate halved.", 0)
 flags.DEFINE_integer("round_patience", TRAINING.round_patience, "Epochs to wait in a round.", 1)
 flags.DEFINE_integer("warmup_pairs", TRAINING.warmup_pairs, "Warm-up of the cosine schedule.", 0)
-flags.DEFINE_enum("optimizer", TRAINING.optimizer, list(run_directory.OPTIMIZERS), "Optimizer.")
+flags.DEFINE_enum("optimizer", TRAINING.optimizer, list(config.OPTIMIZERS), "Optimizer.")
 flags.DEFINE_float("learning_rate", TRAINING.learning_rate, "Learning rate at its highest.")
 flags.DEFINE_float("weight_decay", TRAINING.weight_decay, "Decoupled decay of adamw, muon.", 0)
 flags.DEFINE_float("clip_norm", TRAINING.clip_norm, "Longest gradient; 0: any.", 0)
 flags.DEFINE_float("ema_momentum", TRAINING.ema_momentum, "Average the weights; 0: don't.", 0, 1)
-flags.DEFINE_enum("loss", TRAINING.loss, list(run_directory.LOSSES), "Hinge or cross-entropy.")
+flags.DEFINE_enum("loss", TRAINING.loss, list(config.LOSSES), "Hinge or cross-entropy.")
 flags.DEFINE_float("temperature", 0.07, "Of the softmax loss at its start; it is learned.")
 flags.DEFINE_float("margin", TRAINING.margin, "Margin of the ranking loss.", 0)
 flags.DEFINE_bool("symmetric", TRAINING.symmetric, "Rank in both directions (--loss=ranking).")
@@ -120,10 +121,10 @@ def main() -> None:
         model["temperature"] = 0.0
     training = {name: values[name] for name in vars(TRAINING) if name in values}
     training["augmentation"] = {name: values[name] for name in AUGMENTATION}
-    experiment = run_directory.Experiment.from_fields(model, training)
-    run_directory.check_data(experiment.training.data)
+    experiment = config.Experiment.from_fields(model, training)
+    schema.check_data(experiment.training.data)
 
-    from tempo_invariant import training as library
+    from tempo_invariant.training import loop as library
 
     result = library.train(experiment, values["output"], values["strategy"])
     print(

@@ -21,7 +21,7 @@ flags.DEFINE_string("output", None, "Picture.", required=True)
 def main() -> None:
     """Draws the curves and says which epochs were the best."""
     values = flags.FLAGS
-    from tempo_invariant import curves
+    from tempo_invariant.training import curves
 
     if values.names and len(values.names) != len(values.runs):
         raise UserError(f"--names: {len(values.names)} names for {len(values.runs)} runs")

@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from tempo_invariant.audio.windows import window_samples
 from tempo_invariant.geometry import PAPER, SAMPLE_RATE
-from tempo_invariant.retrieval.backends import AudioEmbeddings, window_samples
-from tfrecords_tools import msmd
+from tempo_invariant.retrieval.embedders import AudioEmbeddings
+from tempo_invariant.scores import mung
+from tfrecords_tools.msmd import layout
 
 FRAMES = 20
 SIZE = 16
@@ -12,7 +14,7 @@ _LOWEST_HZ = 300.0
 _STEP_HZ = 10.0
 
 
-class FakeBackend:
+class FakeEmbedder:
     """Reads a number from 0 to 250 in the middle of its input and makes a smooth code of it.
 
     Args:
@@ -74,12 +76,12 @@ def write_score(
         top = 100 + 300 * index
         greys = np.interp(np.linspace(0, len(part) - 1, width), np.arange(len(part)), part)
         page[top - 50 : top + 130, left : left + width] = np.round(greys)
-        found.append(msmd.System(index, top, left, width, 80))
+        found.append(mung.System(index, top, left, width, 80))
         for column in range(0, width, 35) if seconds else ():
             time = seconds * (index + column / width) / systems
-            onset = msmd.Onset(round(20 * time), time, len(heads))
+            onset = mung.Onset(round(20 * time), time, len(heads))
             heads.append(
-                msmd.NoteHead(
+                mung.NoteHead(
                     id=100 + len(heads),
                     top=top,
                     left=left + column - 4,
@@ -87,11 +89,11 @@ def write_score(
                     height=6,
                     pitch=60,
                     system=index,
-                    onsets={msmd.performance_name(name, 1.0, "sine"): onset},
+                    onsets={layout.performance_name(name, 1.0, "sine"): onset},
                 )
             )
     source = directory / f"{name}.ly"
     source.write_text("{ c' }")
-    pages = [msmd.Page(1, tuple(found), tuple(heads))]
-    msmd.write_score(directory / "msmd" / name, pages, {"bold": [page]}, source)
+    pages = [mung.Page(1, tuple(found), tuple(heads))]
+    layout.write_score(directory / "msmd" / name, pages, {"bold": [page]}, source)
     source.unlink()

@@ -15,8 +15,8 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serving.hosting import ModelServer, ServerConfig
-from serving.model_store import LoadedVersion
+from serving.hosting.server import ModelServer, ServerConfig
+from serving.hosting.versions import LoadedVersion
 
 NAME = "tiny"
 LIMIT_BYTES = 2**20

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tempo_invariant import schema
-from tempo_invariant.config import ModelConfig
-from tempo_invariant.run_directory import Experiment, TrainingConfig
+from tempo_invariant.config import Experiment, ModelConfig, TrainingConfig
+from tempo_invariant.data import schema
 
 PIECES = {"train": 4, "valid": 2, "test": 2}
 ONSETS = 40
@@ -80,12 +79,12 @@ def write_run(path: Path, data_dir: Path, **model) -> Path:
     """Writes a run directory with the weights of an untrained model."""
     import keras
 
-    from tempo_invariant import run_directory
-    from tempo_invariant.model import build_model
+    from tempo_invariant.model import runs
+    from tempo_invariant.model.network import build_model
 
     experiment = tiny_experiment(data_dir)
     config = ModelConfig(**(experiment.model.to_dict() | model))
-    run = run_directory.open_run(path, Experiment(config, experiment.training))
+    run = runs.open_run(path, Experiment(config, experiment.training))
     keras.utils.set_random_seed(1)
-    run_directory.save_weights(build_model(config), run.best)
+    runs.save_weights(build_model(config), run.best)
     return path

@@ -12,7 +12,7 @@ import itertools
 from absl import flags
 
 from tempo_invariant import commands
-from tfrecords_tools.beam import RUNNER_HELP, RUNNER_OPTION_HELP, Runner
+from tfrecords_tools.running.beam import RUNNER_HELP, RUNNER_OPTION_HELP, Runner
 
 
 def _define_flags() -> None:
@@ -48,8 +48,8 @@ def _define_flags() -> None:
 def _options():
     """Returns the BuildOptions that the flags ask for."""
     from tempo_invariant.errors import UserError
-    from tfrecords_tools.building import INKS, BuildOptions, Sound
-    from tfrecords_tools.perform import check_soundfont, default_soundfont
+    from tfrecords_tools.msmd.pieces import INKS, BuildOptions, Sound
+    from tfrecords_tools.music.performing import check_soundfont, default_soundfont
 
     args = flags.FLAGS
     try:
@@ -72,16 +72,14 @@ def _options():
 
 def _names() -> list[str]:
     """Returns the pieces to build, files of names read."""
-    from tfrecords_tools.sources import read_names
-
-    return [name for value in flags.FLAGS.names for name in read_names(value)]
+    return commands.read_names(flags.FLAGS.names)
 
 
 def main() -> None:
     """Builds what the flags ask for."""
     from tempo_invariant.errors import UserError
-    from tfrecords_tools.batch import build
-    from tfrecords_tools.sources import open_scores, select
+    from tempo_invariant.scores.sources import open_scores, select
+    from tfrecords_tools.msmd.batch import build
 
     args = flags.FLAGS
     options = _options()

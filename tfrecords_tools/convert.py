@@ -9,7 +9,7 @@ Without a split file, pieces go 80/10/10 to train, valid and test by a hash of t
 from absl import flags
 
 from tempo_invariant import commands
-from tfrecords_tools.beam import RUNNER_HELP, RUNNER_OPTION_HELP, Runner
+from tfrecords_tools.running.beam import RUNNER_HELP, RUNNER_OPTION_HELP, Runner
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("msmd", None, "Directory in the published MSMD layout.", required=True)
@@ -27,7 +27,7 @@ flags.DEFINE_multi_string("runner_option", [], RUNNER_OPTION_HELP)
 
 def main() -> None:
     """Runs the command."""
-    from tfrecords_tools import conversion
+    from tfrecords_tools.records import conversion
 
     report = conversion.convert(
         FLAGS.msmd,

@@ -30,18 +30,19 @@ flags.DEFINE_integer("jobs", None, "Processes; one per core if not given.", lowe
 
 def main() -> None:
     """Runs the command."""
-    from tfrecords_tools import conversion, inspection, inspection_report, pair_pictures
+    from tfrecords_tools.inspection import counts, pictures, tables
+    from tfrecords_tools.records import conversion
 
     split = conversion.read_split(FLAGS.split) if FLAGS.split else None
-    report = inspection.inspect_msmd(FLAGS.msmd, FLAGS.pieces, FLAGS.jobs)
-    print(inspection_report.table(report, FLAGS.worst))
+    report = counts.inspect_msmd(FLAGS.msmd, FLAGS.pieces, FLAGS.jobs)
+    print(tables.table(report, FLAGS.worst))
     if split:
-        print("\n" + inspection_report.dataset_table(report, split))
+        print("\n" + tables.dataset_table(report, split))
     if FLAGS.report:
         report.write(FLAGS.report)
         print(f"report: {FLAGS.report}")
     if FLAGS.pictures:
-        path = pair_pictures.draw_pairs(
+        path = pictures.draw_pairs(
             FLAGS.msmd, FLAGS.pictures, list(report.pieces), FLAGS.pairs, FLAGS.seed
         )
         print(f"{FLAGS.pairs} random pairs: {path}")

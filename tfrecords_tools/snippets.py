@@ -22,9 +22,9 @@ flags.DEFINE_string("ink", None, "Rendering of the page; the first one, if not g
 
 def main() -> None:
     """Runs the command."""
-    from tfrecords_tools import cutting
+    from tfrecords_tools.records import snippet_files
 
-    count, problems = cutting.write_snippets(
+    count, problems = snippet_files.write_snippets(
         FLAGS.msmd,
         FLAGS.output,
         pieces=FLAGS.pieces,

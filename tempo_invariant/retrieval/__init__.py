@@ -1,1 +1,1 @@
-"""From embeddings to answers: backends, sources of scores, the index, votes and sequences."""
+"""From embeddings to answers: embedders, sources of scores, the index, votes and sequences."""

@@ -10,10 +10,11 @@ from PIL import Image
 
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import FRAMES_PER_SECOND, SAMPLE_RATE, frame_count
-from tempo_invariant.retrieval import following_path, identification, sheet_sources, snippet_index
-from tempo_invariant.retrieval.backends import Backend
-from tempo_invariant.retrieval.following_path import Costs, Strip
-from tempo_invariant.retrieval.sheet_sources import SheetDocument
+from tempo_invariant.retrieval import identification, library
+from tempo_invariant.retrieval.course import Costs, Strip, align
+from tempo_invariant.retrieval.embedders import Embedder
+from tempo_invariant.scores import documents
+from tempo_invariant.scores.documents import SheetDocument
 
 HOP_FRAMES = 2
 STEP_PIXELS = 10
@@ -86,11 +87,11 @@ def read_score(
         UserError: there is no score, or there are several and none is named.
     """
     path = Path(score)
-    if (path / snippet_index.INFO_NAME).is_file():
+    if (path / library.INFO_NAME).is_file():
         return _from_index(path, document, step)
     if (path / "scores").is_dir():
         path, document = path.parent, path.name
-    sources = sheet_sources.find_scores(path, step, documents=[document] if document else ())
+    sources = documents.find_scores(path, step, documents=[document] if document else ())
     found = None
     for source in sources:
         if found is not None:
@@ -103,7 +104,7 @@ def read_score(
 
 
 def _from_index(path: Path, document: str | None, step: int) -> SheetDocument:
-    index = snippet_index.load(path, "sheets")
+    index = library.load(path, "sheets")
     if document is None and len(index.documents) > 1:
         raise UserError(f"--score={path}: holds several scores: name one with --document")
     name = index.documents[0] if document is None else document
@@ -120,11 +121,11 @@ def _from_index(path: Path, document: str | None, step: int) -> SheetDocument:
             pages.append(np.asarray(image.convert("L")))
         on_page = np.unique(rows[rows["page"] == page][["system", "box"]])
         boxes.append([_box(row["box"]) for row in on_page])
-    return sheet_sources.cut_pages(name, pages, boxes, step)
+    return documents.cut_pages(name, pages, boxes, step)
 
 
 def _box(corners: Iterable[float]):
-    from tempo_invariant.score_pages import Box
+    from tempo_invariant.scores.places import Box
 
     return Box(*(float(side) for side in corners))
 
@@ -151,7 +152,7 @@ def lay_out(places: np.ndarray) -> tuple[tuple[System, ...], Strip]:
 
 
 def follow(
-    backend: Backend,
+    embedder: Embedder,
     document: SheetDocument,
     blocks: Iterable[np.ndarray],
     hop_frames: int = HOP_FRAMES,
@@ -161,7 +162,7 @@ def follow(
     """Aligns a recording with its score.
 
     Args:
-        backend: the model.
+        embedder: the model.
         document: the score, cut up finely.
         blocks: float32 [samples] each, see `audio_stream.read_blocks`.
         hop_frames: distance of windows in spectrogram frames.
@@ -171,12 +172,12 @@ def follow(
     Raises:
         UserError: nothing can be heard in the recording.
     """
-    sheet = backend.embed_sheet(document.snippets)
-    return follow_embedded(backend, document, sheet, blocks, hop_frames, name, costs)
+    sheet = embedder.embed_sheet(document.snippets)
+    return follow_embedded(embedder, document, sheet, blocks, hop_frames, name, costs)
 
 
 def follow_embedded(
-    backend: Backend,
+    embedder: Embedder,
     document: SheetDocument,
     sheet: np.ndarray,
     blocks: Iterable[np.ndarray],
@@ -185,10 +186,10 @@ def follow_embedded(
     costs: Costs | None = None,
 ) -> Following:
     """`follow`, where the score's snippets are embedded already: float32 [snippets, size]."""
-    heard = identification.hear(backend, blocks, hop_frames, name, on_onsets=False)
+    heard = identification.hear(embedder, blocks, hop_frames, name, on_onsets=False)
     audio = evenly(heard, hop_frames)
     systems, strip = lay_out(document.places)
-    course = following_path.align(audio, sheet, strip, hop_frames / FRAMES_PER_SECOND, costs)
+    course = align(audio, sheet, strip, hop_frames / FRAMES_PER_SECOND, costs)
     seconds = (np.arange(len(audio)) * hop_frames - ONSET_DELAY_FRAMES) / FRAMES_PER_SECOND
     return Following(
         heard.duration_seconds,

@@ -8,16 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from tempo_invariant.audio.windows import SILENCE, WindowCutter, Windows, cut_windows
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import FRAMES_PER_SECOND, SAMPLE_RATE
-from tempo_invariant.retrieval import audio_stream
-from tempo_invariant.retrieval.audio_stream import Windows
-from tempo_invariant.retrieval.backends import Backend
+from tempo_invariant.retrieval.embedders import Embedder
+from tempo_invariant.retrieval.library import SnippetIndex
 from tempo_invariant.retrieval.ranking import Candidate, Ranker
 from tempo_invariant.retrieval.sequence import Path as ScorePath
 from tempo_invariant.retrieval.sequence import PathLimits, best_path
-from tempo_invariant.retrieval.sheet_sources import SheetDocument
-from tempo_invariant.retrieval.snippet_index import SnippetIndex
+from tempo_invariant.scores.documents import SheetDocument
 
 LIVE_HISTORY = 240
 """Embeddings that are kept while listening: two minutes."""
@@ -102,19 +101,19 @@ def page_limits(hop_frames: int, step_pixels: int) -> PathLimits:
     return dataclasses.replace(limits, slowest=limits.fastest, fastest=limits.slowest)
 
 
-def embed_windows(backend: Backend, windows: Windows) -> tuple[np.ndarray, ...]:
+def embed_windows(embedder: Embedder, windows: Windows) -> tuple[np.ndarray, ...]:
     """Embeds the windows that are not silent.
 
     Returns:
         Their frames int64, embeddings float32 and attention float32, each [windows, ...].
     """
     audible = ~windows.silent
-    outputs = backend.embed_audio(windows.pcm[audible])
+    outputs = embedder.embed_audio(windows.pcm[audible])
     return windows.frames[audible], outputs.embedding, outputs.attention
 
 
 def hear(
-    backend: Backend,
+    embedder: Embedder,
     blocks: Iterable[np.ndarray],
     hop_frames: int,
     name: str = "the recording",
@@ -123,7 +122,7 @@ def hear(
     """Embeds a recording, some seconds at a time.
 
     Args:
-        backend: the model.
+        embedder: the model.
         blocks: float32 [samples] each, see `audio_stream.read_blocks`.
         hop_frames: distance of windows in spectrogram frames.
         name: of the recording, for messages.
@@ -140,11 +139,11 @@ def hear(
             samples += len(block)
             yield block
 
-    for windows in audio_stream.cut_windows(counted(), backend.frames, hop_frames, on_onsets):
-        parts.append(embed_windows(backend, windows))
+    for windows in cut_windows(counted(), embedder.frames, hop_frames, on_onsets):
+        parts.append(embed_windows(embedder, windows))
     frames, embedding, attention = (np.concatenate(part) for part in zip(*parts, strict=True))
     if not len(frames):
-        raise UserError(f"{name}: is silent (no sample above {audio_stream.SILENCE:g})")
+        raise UserError(f"{name}: is silent (no sample above {SILENCE:g})")
     return Heard(frames / FRAMES_PER_SECOND, embedding, attention, samples / SAMPLE_RATE)
 
 
@@ -197,20 +196,20 @@ def place_by_second(answer: Answer, duration_seconds: float) -> list[tuple[int, 
 
 def identify_sheet(
     index: SnippetIndex,
-    backend: Backend,
+    embedder: Embedder,
     document: SheetDocument,
     ranking: str = "sequence",
     limits: PathLimits | None = None,
     top: int | None = 5,
 ) -> Answer:
     """Ranks the recordings of an index for the pages of a score; see `rank`."""
-    embeddings = backend.embed_sheet(document.snippets)
+    embeddings = embedder.embed_sheet(document.snippets)
     return rank(index, embeddings, document.places, ranking, limits, top)
 
 
 def listen(
     index: SnippetIndex,
-    backend: Backend,
+    embedder: Embedder,
     blocks: Iterable[np.ndarray],
     hop_frames: int,
     make_ranker: Callable[[], Ranker],
@@ -222,13 +221,13 @@ def listen(
 
     Args:
         index: of scores.
-        backend: the model.
+        embedder: the model.
         blocks: float32 [samples], no longer than a second each.
         hop_frames: distance of windows in spectrogram frames.
         make_ranker: makes what collects and ranks.
         top: how many scores.
     """
-    cutter, ranker = audio_stream.WindowCutter(backend.frames, hop_frames), make_ranker()
+    cutter, ranker = WindowCutter(embedder.frames, hop_frames), make_ranker()
     heard = answered = 0
 
     def answer() -> LiveAnswer:
@@ -238,13 +237,13 @@ def listen(
         return LiveAnswer(cutter.samples_seen / SAMPLE_RATE, candidates, place)
 
     for block in blocks:
-        _, embeddings, _ = embed_windows(backend, cutter.push(block))
+        _, embeddings, _ = embed_windows(embedder, cutter.push(block))
         ranker.update(embeddings)
         heard += len(embeddings)
         if cutter.samples_seen // SAMPLE_RATE > answered:
             answered = cutter.samples_seen // SAMPLE_RATE
             yield answer()
-    _, embeddings, _ = embed_windows(backend, cutter.finish())
+    _, embeddings, _ = embed_windows(embedder, cutter.finish())
     ranker.update(embeddings)
     heard += len(embeddings)
     yield answer()

@@ -6,8 +6,8 @@ import dataclasses
 import numpy as np
 
 from tempo_invariant.errors import UserError
+from tempo_invariant.retrieval.library import SnippetIndex
 from tempo_invariant.retrieval.sequence import PathLimits, SequenceTracker, count_votes
-from tempo_invariant.retrieval.snippet_index import SnippetIndex
 
 RANKINGS = ("sequence", "votes")
 NEIGHBOURS = 25

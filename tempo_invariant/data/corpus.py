@@ -1,0 +1,196 @@
+"""A split of the records, laid out so that a batch of windows is a gather of rows.
+
+A small split is held in memory. Of a larger one only the places in its shards are, and every batch
+reads the windows that it needs: which pairs a step draws and what is cut does not depend on it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tempo_invariant.data import schema
+from tempo_invariant.data.schema import STRIP_ROWS
+from tempo_invariant.data.shards import ShardReader, StoredRows
+from tempo_invariant.geometry import BANDS, PAPER
+
+MEMORY_MIB = 384
+"""Strips and spectrograms up to this size are held in memory; loading takes more than twice of it,
+and with TensorFlow itself the process stays below 2 GiB."""
+
+
+@dataclass(frozen=True)
+class HeldRows:
+    """Arrays [length, width] in memory, one after the other.
+
+    Attributes:
+        tensor: [rows, width], all of them; the last row is blank.
+        start: int32 [arrays], first row of an array.
+        length: int32 [arrays], its rows.
+    """
+
+    tensor: tf.Tensor
+    start: np.ndarray
+    length: np.ndarray
+
+    def source(self, array: tf.Tensor, first: tf.Tensor, count: int) -> tuple[tf.Tensor, ...]:
+        """Returns what a batch is cut from.
+
+        Args:
+            array: int32 [batch], which arrays.
+            first: int32 [batch], first row that is needed of each, which may be a negative one.
+            count: rows from there that are needed.
+
+        Returns:
+            Rows [rows, width], the last one blank; and, of each of the arrays, the row at which
+            its first one is or would be, and its length.
+        """
+        return self.tensor, tf.gather(self.start, array), tf.gather(self.length, array)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A split; strips once per piece and ink, spectrograms once per record.
+
+    Attributes:
+        pieces: names; `soundfonts` and `performances` are those of the records.
+        inks: int32 [pieces], number of inks of each piece.
+        first_ink: int32 [pieces], number of the strip in a piece's first ink; the others follow.
+        strips: uint8 arrays [columns, 100] at half resolution.
+        spectrograms: float16 arrays [frames, 92], one a record.
+        record_piece: int32 [records].
+        record_tempo: float32 [records].
+        pair_record, pair_frame: int32 [pairs], the onset frame counted from the record's start.
+        pair_column: float32 [pairs], page pixels on the full strip.
+        pair_page, pair_system: int32 [pairs].
+    """
+
+    pieces: tuple[str, ...]
+    performances: tuple[str, ...]
+    soundfonts: tuple[str, ...]
+    inks: np.ndarray
+    first_ink: np.ndarray
+    strips: HeldRows | StoredRows
+    spectrograms: HeldRows | StoredRows
+    record_piece: np.ndarray
+    record_tempo: np.ndarray
+    pair_record: np.ndarray
+    pair_frame: np.ndarray
+    pair_column: np.ndarray
+    pair_page: np.ndarray
+    pair_system: np.ndarray
+
+    @property
+    def pairs(self) -> int:
+        """Number of pairs, those of every performance counted."""
+        return len(self.pair_record)
+
+
+class _Rows:
+    """Collects arrays: where they are in the shards and, up to a size, what they hold."""
+
+    def __init__(self, width: int, dtype: tf.DType, blank: int):
+        self.width, self.dtype, self.blank = width, dtype, blank
+        self.tensors: list[tf.Tensor] = []
+        self.shards: list[int] = []
+        self.offsets: list[int] = []
+        self.lengths: list[int] = []
+
+    def add(self, tensor: tf.Tensor, shard: int, offset: int) -> int:
+        """Adds an array [length, width] that begins at a byte of a shard; returns its bytes."""
+        self.tensors.append(tensor)
+        self.shards.append(shard)
+        self.offsets.append(offset)
+        self.lengths.append(tensor.shape[0])
+        return tensor.shape[0] * self.width * self.dtype.size
+
+    def held(self) -> HeldRows:
+        """Joins the arrays in memory, which no longer are in `tensors`."""
+        # Tensors made by TensorFlow: those made from NumPy arrays take twice their size.
+        self.tensors.append(tf.fill([1, self.width], tf.constant(self.blank, self.dtype)))
+        tensor = tf.concat(self.tensors, axis=0)
+        self.tensors.clear()
+        start = np.cumsum([0, *self.lengths[:-1]])
+        return HeldRows(tensor, start.astype(np.int32), np.array(self.lengths, np.int32))
+
+    def stored(self, reader: ShardReader) -> StoredRows:
+        """Leaves the arrays in their shards."""
+        return StoredRows(
+            reader,
+            np.array(self.shards),
+            np.array(self.offsets, np.int64),
+            np.array(self.lengths, np.int32),
+            self.width,
+            self.dtype,
+            self.blank,
+        )
+
+
+def load_corpus(data_dir: str | Path, split: str, memory_mib: float = MEMORY_MIB) -> Corpus:
+    """Reads a split into memory or, if it is larger than `memory_mib`, finds what is where.
+
+    Raises:
+        UserError: the split is not there, or a file is truncated or damaged.
+    """
+    strips, spectrograms = _Rows(STRIP_ROWS, tf.uint8, PAPER), _Rows(BANDS, tf.float16, 0)
+    inks: dict[str, tuple[int, int]] = {}
+    kept = []
+    room = memory_mib * 2**20
+    with tf.device("CPU:0"):
+        nothing = tf.zeros([0])
+        for shard, position, serialized in schema.read_serialized(data_dir, split):
+            values = schema.parse(serialized)
+            data = serialized.numpy()
+            drawn, spectrogram = values["strips"], values["spectrogram"]
+            record = schema.to_record(values | {"strips": nothing, "spectrogram": nothing})
+            offset = position + _find(spectrogram, data)
+            room -= spectrograms.add(spectrogram, shard, offset)
+            if record.piece not in inks:
+                inks[record.piece] = (drawn.shape[0], len(strips.lengths))
+                offset = position + _find(drawn, data)
+                for strip in drawn:
+                    size = strips.add(strip, shard, offset)
+                    offset += size
+                    room -= size
+            kept.append(record)
+            if room < 0:
+                strips.tensors.clear()
+                spectrograms.tensors.clear()
+        rows: tuple[Any, Any]
+        if room < 0:
+            reader = ShardReader(schema.shard_paths(data_dir, split))
+            rows = strips.stored(reader), spectrograms.stored(reader)
+        else:
+            rows = strips.held(), spectrograms.held()
+    return _corpus(inks, rows, kept)
+
+
+def _find(values: tf.Tensor, serialized: bytes) -> int:
+    """Returns the byte at which an array is in a record; any place with the same bytes will do."""
+    return serialized.index(np.ascontiguousarray(values.numpy()))
+
+
+def _corpus(
+    inks: dict[str, tuple[int, int]], rows: tuple[Any, Any], kept: list[schema.Record]
+) -> Corpus:
+    number = {piece: index for index, piece in enumerate(inks)}
+    layout = np.array(list(inks.values()), np.int32)
+    counts = [len(record.onset_frames) for record in kept]
+    return Corpus(
+        pieces=tuple(inks),
+        performances=tuple(record.performance for record in kept),
+        soundfonts=tuple(record.soundfont for record in kept),
+        inks=layout[:, 0],
+        first_ink=layout[:, 1],
+        strips=rows[0],
+        spectrograms=rows[1],
+        record_piece=np.array([number[record.piece] for record in kept], np.int32),
+        record_tempo=np.array([record.tempo for record in kept], np.float32),
+        pair_record=np.repeat(np.arange(len(kept), dtype=np.int32), counts),
+        pair_frame=np.concatenate([record.onset_frames for record in kept]).astype(np.int32),
+        pair_column=np.concatenate([record.columns for record in kept]).astype(np.float32),
+        pair_page=np.concatenate([record.pages for record in kept]).astype(np.int32),
+        pair_system=np.concatenate([record.systems for record in kept]).astype(np.int32),
+    )

@@ -1,0 +1,190 @@
+"""Windows of strips and spectrograms, cut and varied a batch at a time.
+
+A snippet is a gather of columns of a transposed strip, an excerpt a gather of frames; scale, shift
+and stretch interpolate linearly between two such gathers.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from tempo_invariant.config import Augmentation
+from tempo_invariant.data.augmentation import amplify, vary
+from tempo_invariant.data.corpus import Corpus
+from tempo_invariant.data.schema import STRIP_ROWS
+from tempo_invariant.geometry import BANDS, REDUCTION, SHEET_HEIGHT, SHEET_WIDTH
+
+_TOP = (STRIP_ROWS - SHEET_HEIGHT) // 2
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Random numbers of one step: every call with its own stream, all fixed by seed and step."""
+
+    seed: int
+    step: tf.Tensor
+    batch_size: int
+    calls: list[None] = dataclasses.field(default_factory=list)
+
+    def _key(self) -> tf.Tensor:
+        self.calls.append(None)
+        stream = tf.cast(self.step, tf.int64) * 16 + len(self.calls)
+        return tf.stack([tf.constant(self.seed, tf.int64), stream])
+
+    def seeds(self) -> tf.Tensor:
+        """Returns a seed of two integers for what draws by itself."""
+        return self._key()
+
+    def integers(self, low: int, high: tf.Tensor | int) -> tf.Tensor:
+        """Returns int32 [batch] from low to high - 1, where high is a number or one per pair."""
+        bits = tf.random.stateless_uniform(
+            [self.batch_size], self._key(), None, None, tf.dtypes.int64
+        )
+        span = tf.cast(high, tf.int64) - low
+        return tf.cast(tf.math.floormod(bits, span) + low, tf.int32)
+
+    def uniform(self, low: float, high: float) -> tf.Tensor:
+        """Returns float32 [batch] from low to high."""
+        return tf.random.stateless_uniform([self.batch_size], self._key(), low, high)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows to cut from: a whole split, or what was read of it for one batch.
+
+    Attributes:
+        rows: [rows, 100 or 92], columns of strips or frames; the last row is blank.
+        start: int32 [batch], row at which the first column or frame of a strip or record would be.
+        length: int32 [batch], columns or frames that it has.
+    """
+
+    rows: tf.Tensor
+    start: tf.Tensor
+    length: tf.Tensor
+
+    def gather(self, position: tf.Tensor) -> tf.Tensor:
+        """Returns rows [batch, n, width] at positions [batch, n], blank where it has none."""
+        inside = (position >= 0) & (position < self.length[:, None])
+        index = tf.where(inside, self.start[:, None] + position, tf.shape(self.rows)[0] - 1)
+        return tf.gather(self.rows, index)
+
+
+def constant(array: np.ndarray) -> tf.Tensor:
+    """Returns the array as a tensor in host memory."""
+    with tf.device("CPU:0"):
+        return tf.convert_to_tensor(array)
+
+
+def make_cutter(corpus: Corpus, frames: int, augmentation: Augmentation) -> Callable:
+    """Returns the function (pair indices [batch], draw) -> batch; without a draw nothing varies."""
+    record_of_pair = constant(corpus.pair_record)
+    onset_of_pair = constant(corpus.pair_frame)
+    centre_of_pair = constant(np.floor(corpus.pair_column / REDUCTION + 0.5).astype(np.int32))
+    piece_of_record = constant(corpus.record_piece)
+    inks, first_ink = constant(corpus.inks), constant(corpus.first_ink)
+    before = SHEET_WIDTH // 2
+    if augmentation.scale or augmentation.shift_pixels:
+        before = math.ceil(before / (1 - augmentation.scale)) + 1
+    around = math.ceil((frames + 1) // 2 * augmentation.stretch) + 1
+
+    def cut(index: tf.Tensor, draw: Draw | None) -> dict[str, tf.Tensor]:
+        record, onset, centre = (
+            tf.gather(of_pair, index) for of_pair in (record_of_pair, onset_of_pair, centre_of_pair)
+        )
+        piece = tf.gather(piece_of_record, record)
+        strip = tf.gather(first_ink, piece)
+        if draw is not None and augmentation.ink:
+            strip += draw.integers(0, tf.gather(inks, piece))
+        if draw is not None and augmentation.onset_frames:
+            reach = augmentation.onset_frames
+            onset += draw.integers(-reach, reach + 1)
+        strips = Source(*corpus.strips.source(strip, centre - before, 2 * before))
+        spectrograms = Source(*corpus.spectrograms.source(record, onset - around, 2 * around))
+        sheet = cut_sheet(strips, centre, augmentation, draw)
+        audio = cut_audio(spectrograms, onset, frames, augmentation, draw)
+        size = None if draw is None else draw.batch_size
+        return {
+            "sheet": tf.ensure_shape(sheet, [size, SHEET_HEIGHT, SHEET_WIDTH]),
+            "audio": tf.ensure_shape(audio, [size, BANDS, frames]),
+        }
+
+    return cut
+
+
+def cut_sheet(
+    strips: Source, centre: tf.Tensor, augmentation: Augmentation, draw: Draw | None
+) -> tf.Tensor:
+    """Cuts uint8 [batch, 80, 100] around half-resolution columns [batch] of strips.
+
+    Scale and shift resample bilinearly about the centre, columns first and then rows. Scale 1 and
+    shift 0 take the pixels as they are.
+    """
+    first = centre[:, None] - SHEET_WIDTH // 2
+    if draw is None or not (augmentation.scale or augmentation.shift_pixels):
+        window = strips.gather(first + tf.range(SHEET_WIDTH))[:, :, _TOP : _TOP + SHEET_HEIGHT]
+        return tf.transpose(window, [0, 2, 1])
+    factor = draw.uniform(1 - augmentation.scale, 1 + augmentation.scale)
+    step = 1.0 / factor if augmentation.scale else tf.ones_like(factor)
+    reach = augmentation.shift_pixels
+    shift = tf.cast(draw.integers(-reach, reach + 1), tf.float32) / REDUCTION
+    exact = _scaled_positions(SHEET_WIDTH, (SHEET_WIDTH - 1) / 2, step)
+    before = tf.floor(exact)
+    left, right = (
+        tf.cast(strips.gather(first + tf.cast(before, tf.int32) + i), tf.float32) for i in (0, 1)
+    )
+    window = tf.transpose(left + (exact - before)[..., None] * (right - left), [0, 2, 1])
+    exact = _scaled_positions(SHEET_HEIGHT, (STRIP_ROWS - 1) / 2, step) - shift[:, None]
+    exact = tf.clip_by_value(exact, 0.0, STRIP_ROWS - 1.0)
+    before = tf.minimum(tf.floor(exact), STRIP_ROWS - 2.0)
+    rows = tf.reshape(window, [-1, SHEET_WIDTH])
+    index = tf.cast(before, tf.int32) + STRIP_ROWS * tf.range(draw.batch_size)[:, None]
+    upper, lower = (tf.gather(rows, index + i) for i in (0, 1))
+    sheet = upper + (exact - before)[..., None] * (lower - upper)
+    return tf.cast(sheet + 0.5, tf.uint8)
+
+
+def _scaled_positions(size: int, centre: float, step: tf.Tensor) -> tf.Tensor:
+    """Returns [batch, size] positions around `centre`, `step` [batch] apart."""
+    offsets = tf.range(size, dtype=tf.float32) - (size - 1) / 2
+    return centre + offsets * step[:, None]
+
+
+def cut_audio(
+    spectrograms: Source,
+    onset: tf.Tensor,
+    frames: int,
+    augmentation: Augmentation,
+    draw: Draw | None,
+) -> tf.Tensor:
+    """Cuts float32 [batch, 92, frames]; the onset is frame frames // 2."""
+    offsets = tf.range(frames) - frames // 2
+    if draw is None or augmentation.stretch == 1:
+        audio = tf.cast(spectrograms.gather(onset[:, None] + offsets), tf.float32)
+    else:
+        reach = math.log(augmentation.stretch)
+        step = tf.exp(-draw.uniform(-reach, reach))
+        exact = tf.cast(offsets, tf.float32) * step[:, None]
+        first = onset[:, None] + tf.cast(tf.floor(exact), tf.int32)
+        before, after = (spectrograms.gather(first + i) for i in (0, 1))
+        audio = _between(before, after, exact - tf.floor(exact))
+    gain = None
+    if draw is not None and augmentation.level_db:
+        level = draw.uniform(-augmentation.level_db, augmentation.level_db)
+        gain = 10.0 ** (level / 20)
+    if draw is not None and augmentation.varies_spectrograms:
+        audio = tf.ensure_shape(audio, [draw.batch_size, frames, BANDS])
+        audio = vary(audio, augmentation, draw.seeds(), gain)
+    elif gain is not None:
+        audio = amplify(audio, gain)
+    return tf.transpose(audio, [0, 2, 1])
+
+
+@tf.function(jit_compile=True)
+def _between(before: tf.Tensor, after: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+    """Returns float32 [batch, frames, bands], between two gathers of frames, in one pass."""
+    before, after = (tf.cast(frames, tf.float32) for frames in (before, after))
+    return before + share[..., None] * (after - before)

@@ -1,0 +1,181 @@
+"""Pairs of sheet snippets and audio excerpts, cut from records.
+
+Sampling is stateless and keyed by the step: batch n depends on the seed and on n alone, so that
+training resumes exactly where it stopped, and every pair is equally likely at every step. All
+work is done on whole batches, see `tempo_invariant.data.cutting`.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from tempo_invariant.config import NO_AUGMENTATION as NO_AUGMENTATION
+from tempo_invariant.config import Augmentation as Augmentation
+from tempo_invariant.data.corpus import Corpus as Corpus
+from tempo_invariant.data.corpus import load_corpus as load_corpus
+from tempo_invariant.data.cutting import Draw, constant, make_cutter
+from tempo_invariant.errors import UserError
+
+WIDEST_GAP = 100
+"""Neighbouring pairs of a passage are 1 to so many onsets apart, of which the logarithm is uniform:
+half of the gaps are below 10, and one in seven is 1."""
+
+
+@dataclass(frozen=True)
+class PairTable:
+    """What the pairs of an evaluation are, one row a pair in the order of the dataset."""
+
+    piece: np.ndarray
+    performance: np.ndarray
+    onset_frame: np.ndarray
+    column: np.ndarray
+    page: np.ndarray
+    system: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.piece)
+
+
+def train_dataset(
+    corpus: Corpus,
+    batch_size: int,
+    frames: int,
+    augmentation: Augmentation,
+    seed: int,
+    start_step: int = 0,
+    passage_pairs: int = 1,
+) -> tf.data.Dataset:
+    """Makes the endless training set; it starts with the batch of step `start_step`.
+
+    Args:
+        corpus: the split.
+        batch_size: pairs a batch.
+        frames: frames of an excerpt.
+        augmentation: how pairs are varied.
+        seed: of the pairs and their variation.
+        start_step: number of the first batch.
+        passage_pairs: see `pair_chooser`.
+
+    Returns:
+        Dataset of {"sheet": uint8 [batch, 80, 100], "audio": float32 [batch, 92, frames]}.
+    """
+    choose = pair_chooser(corpus, augmentation, passage_pairs)
+    cut = make_cutter(corpus, frames, augmentation)
+
+    def sample(step: tf.Tensor) -> dict[str, tf.Tensor]:
+        draw = Draw(seed, step, batch_size)
+        return cut(choose(draw), draw)
+
+    dataset = tf.data.Dataset.counter(start_step)
+    dataset = dataset.map(sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def pair_chooser(
+    corpus: Corpus, augmentation: Augmentation, passage_pairs: int = 1
+) -> Callable[[Draw], tf.Tensor]:
+    """Returns the function draw -> int32 [batch], indices of the pairs of a step.
+
+    Every pair is equally likely. With passages, a pair meets others of its own performance: near
+    ones that tell a place from the one beside it, and farther ones of similar music.
+
+    Args:
+        corpus: the split.
+        augmentation: whose switches say which performances take part.
+        passage_pairs: so many pairs in a row are of one performance, up to `WIDEST_GAP` onsets
+            from one to the next (from its end on to its beginning); 1: each is drawn by itself.
+    """
+    pairs = np.flatnonzero(wanted_records(corpus, augmentation)[corpus.pair_record])
+    allowed = constant(pairs.astype(np.int32))
+    counts = np.bincount(corpus.pair_record, minlength=len(corpus.performances))
+    first_of_record = constant((np.cumsum(counts) - counts).astype(np.int32))
+    count_of_record = constant(counts.astype(np.int32))
+    record_of_pair = constant(corpus.pair_record)
+
+    def choose(draw: Draw) -> tf.Tensor:
+        index = tf.gather(allowed, draw.integers(0, len(pairs)))
+        if passage_pairs == 1:
+            return index
+        gaps = tf.cast(tf.exp(draw.uniform(0.0, math.log(WIDEST_GAP))), tf.int32)
+        gaps = tf.reshape(gaps, [-1, passage_pairs])
+        distance = tf.reshape(tf.cumsum(gaps, axis=1, exclusive=True), [-1])
+        start = tf.repeat(index[::passage_pairs], passage_pairs)
+        record = tf.gather(record_of_pair, start)
+        first, count = tf.gather(first_of_record, record), tf.gather(count_of_record, record)
+        return first + (start - first + distance) % count
+
+    return choose
+
+
+def eval_dataset(
+    corpus: Corpus,
+    batch_size: int,
+    frames: int,
+    limit: int | None = None,
+    soundfont: str | None = None,
+    tempo: float = 1.0,
+) -> tuple[tf.data.Dataset, PairTable]:
+    """Makes the fixed pairs of an evaluation, in the first ink: one performance of each piece.
+
+    Args:
+        corpus: the split.
+        batch_size: pairs a batch; the last one holds what is left.
+        frames: frames of an excerpt.
+        limit: at most so many pairs, at even spacing over the split.
+        soundfont: which to take of a piece's performances; the first by name, if not given.
+        tempo: the performance whose tempo is nearest to this one is taken.
+
+    Returns:
+        Dataset of dicts as in `train_dataset`, and the table of its pairs.
+
+    Raises:
+        UserError: a piece has no performance with this soundfont.
+    """
+    chosen = _evaluation_records(corpus, soundfont, tempo)
+    pairs = np.flatnonzero(np.isin(corpus.pair_record, chosen))
+    if limit is not None and limit < len(pairs):
+        pairs = pairs[np.arange(limit) * len(pairs) // limit]
+    cut = make_cutter(corpus, frames, NO_AUGMENTATION)
+    dataset = tf.data.Dataset.from_tensor_slices(pairs.astype(np.int32)).batch(batch_size)
+    dataset = dataset.map(lambda index: cut(index, None), tf.data.AUTOTUNE, deterministic=True)
+    record = corpus.pair_record[pairs]
+    table = PairTable(
+        piece=np.array(corpus.pieces)[corpus.record_piece[record]],
+        performance=np.array(corpus.performances)[record],
+        onset_frame=corpus.pair_frame[pairs],
+        column=corpus.pair_column[pairs],
+        page=corpus.pair_page[pairs],
+        system=corpus.pair_system[pairs],
+    )
+    return dataset.prefetch(tf.data.AUTOTUNE), table
+
+
+def _evaluation_records(corpus: Corpus, soundfont: str | None, tempo: float) -> np.ndarray:
+    """Returns one record of each piece; the order of pieces is that of the corpus."""
+    chosen = []
+    for piece, name in enumerate(corpus.pieces):
+        records = list(np.flatnonzero(corpus.record_piece == piece))
+        fonts = sorted({corpus.soundfonts[record] for record in records})
+        font = fonts[0] if soundfont is None else soundfont
+        records = [record for record in records if corpus.soundfonts[record] == font]
+        if not records:
+            raise UserError(f"{name}: no performance with soundfont {font!r} (it has: {fonts})")
+        chosen.append(min(records, key=lambda r: (abs(corpus.record_tempo[r] - tempo), r)))
+    return np.array(chosen)
+
+
+def wanted_records(corpus: Corpus, augmentation: Augmentation) -> np.ndarray:
+    """Returns bool [records], per piece those that tempo and soundfont switches leave."""
+    wanted = np.ones(len(corpus.performances), bool)
+    fonts = np.array(corpus.soundfonts)
+    for piece in range(len(corpus.pieces)):
+        mine = corpus.record_piece == piece
+        if not augmentation.soundfont:
+            wanted &= ~mine | (fonts == min(fonts[mine]))
+        if not augmentation.tempo:
+            distance = np.abs(np.log(corpus.record_tempo))
+            wanted &= ~mine | (distance <= distance[mine & wanted].min() + 1e-6)
+    return wanted

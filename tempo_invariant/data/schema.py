@@ -1,0 +1,259 @@
+"""The records that hold aligned scores and performances: keys, writer, reader, dataset_info.json.
+
+One `tf.train.Example` per (piece, performance), in files `train-00000-of-00032.tfrecord`, beside
+`dataset_info.json`, which lists the files with their sizes and says what is in them.
+TensorFlow is imported when records are read or written, not before.
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tempo_invariant import geometry
+from tempo_invariant.errors import UserError
+from tempo_invariant.files import write_json
+
+SCHEMA_VERSION = 1
+SPLITS = ("train", "valid", "test")
+INFO_NAME = "dataset_info.json"
+STRIP_ROWS = geometry.STRIP_HEIGHT // geometry.REDUCTION
+# A record in a TFRecord file: length (8 bytes) and its checksum (4), the data, their checksum (4).
+_RECORD_HEADER_BYTES = 12
+_RECORD_OVERHEAD_BYTES = 16
+GEOMETRY = {
+    name.lower(): getattr(geometry, name)
+    for name in (
+        ["SAMPLE_RATE", "FRAMES_PER_SECOND", "FRAME_SIZE", "BANDS", "BANDS_PER_OCTAVE"]
+        + ["FMIN_HZ", "FMAX_HZ", "PAGE_WIDTH", "STRIP_HEIGHT", "REDUCTION"]
+    )
+}
+
+
+@dataclass(frozen=True)
+class Record:
+    """A score and one performance of it, aligned; a pair is a note head and its onset frame.
+
+    Attributes:
+        piece: name of the piece.
+        performance: name of the performance.
+        soundfont: what it was played with.
+        tempo: speed relative to the notated one.
+        inks: names of the renderings of the score.
+        strips: uint8 [inks, columns / 2, 100], the strips at half resolution, x first.
+        spectrogram: float16 [frames, 92].
+        onset_frames: int64 [pairs], distinct and ascending.
+        columns: float32 [pairs], centres of the note heads in page pixels of the full strip.
+        pages: int64 [pairs], pages counted from 1.
+        systems: int64 [pairs], systems on the page counted from 0.
+    """
+
+    piece: str
+    performance: str
+    soundfont: str
+    tempo: float
+    inks: tuple[str, ...]
+    strips: np.ndarray
+    spectrogram: np.ndarray
+    onset_frames: np.ndarray
+    columns: np.ndarray
+    pages: np.ndarray
+    systems: np.ndarray
+
+
+def serialize(record: Record) -> bytes:
+    """Returns the record as a serialized `tf.train.Example`; equal records give equal bytes."""
+    import tensorflow as tf
+
+    def text(*values: str) -> Any:
+        return _bytes(*[value.encode() for value in values])
+
+    def _bytes(*values: bytes) -> Any:
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+
+    def integers(values: Any) -> Any:
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=np.ravel(values)))
+
+    def floats(values: Any) -> Any:
+        return tf.train.Feature(float_list=tf.train.FloatList(value=np.ravel(values)))
+
+    feature = {
+        "piece": text(record.piece),
+        "performance": text(record.performance),
+        "soundfont": text(record.soundfont),
+        "tempo": floats(record.tempo),
+        "inks": text(*record.inks),
+        "strips": _bytes(record.strips.astype(np.uint8).tobytes()),
+        "strip_columns": integers(record.strips.shape[1]),
+        "spectrogram": _bytes(record.spectrogram.astype("<f2").tobytes()),
+        "frames": integers(record.spectrogram.shape[0]),
+        "onset_frames": integers(record.onset_frames),
+        "columns": floats(record.columns),
+        "pages": integers(record.pages),
+        "systems": integers(record.systems),
+    }
+    example = tf.train.Example(features=tf.train.Features(feature=feature))
+    return example.SerializeToString(deterministic=True)
+
+
+def parse(serialized: Any) -> dict[str, Any]:
+    """Parses a scalar string tensor, in a graph too, into tensors shaped as in `Record`."""
+    import tensorflow as tf
+
+    def scalar(dtype: Any) -> Any:
+        return tf.io.FixedLenFeature([], dtype)
+
+    def sequence(dtype: Any) -> Any:
+        return tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True)
+
+    spec = dict.fromkeys(("piece", "performance", "soundfont"), scalar(tf.string))
+    spec |= dict.fromkeys(("strips", "spectrogram"), scalar(tf.string))
+    spec |= dict.fromkeys(("strip_columns", "frames"), scalar(tf.int64))
+    spec |= dict.fromkeys(("onset_frames", "pages", "systems"), sequence(tf.int64))
+    spec |= {"tempo": scalar(tf.float32), "columns": sequence(tf.float32)}
+    spec |= {"inks": sequence(tf.string)}
+    values = tf.io.parse_single_example(serialized, spec)
+    columns, frames = values.pop("strip_columns"), values.pop("frames")
+    inks = tf.size(values["inks"], tf.int64)
+    strips = tf.io.decode_raw(values["strips"], tf.uint8)
+    values["strips"] = tf.reshape(strips, [inks, columns, STRIP_ROWS])
+    spectrogram = tf.io.decode_raw(values["spectrogram"], tf.float16)
+    values["spectrogram"] = tf.reshape(spectrogram, [frames, geometry.BANDS])
+    return values
+
+
+def to_record(values: dict[str, Any]) -> Record:
+    """Returns a record from the tensors of `parse`."""
+    values = {key: value.numpy() for key, value in values.items()}
+    for key in ("piece", "performance", "soundfont"):
+        values[key] = values[key].decode()
+    values["inks"] = tuple(ink.decode() for ink in values["inks"])
+    values["tempo"] = round(float(values["tempo"]), 6)
+    return Record(**values)
+
+
+def shard_name(split: str, index: int, count: int) -> str:
+    """Returns a file name such as `train-00000-of-00032.tfrecord`."""
+    return f"{split}-{index:05d}-of-{count:05d}.tfrecord"
+
+
+@dataclass
+class SplitInfo:
+    """What a split holds; `shards` are dicts of name, bytes and records."""
+
+    pieces: int = 0
+    records: int = 0
+    pairs: int = 0
+    frames: int = 0
+    hours: float = 0.0
+    shards: list[dict] = dataclasses.field(default_factory=list)
+
+
+def write_info(data_dir: str | Path, splits: dict[str, SplitInfo], **more: Any) -> None:
+    """Writes dataset_info.json; `more` are further entries that JSON can hold."""
+    content = {"schema_version": SCHEMA_VERSION, "geometry": GEOMETRY}
+    content["splits"] = {split: dataclasses.asdict(info) for split, info in splits.items()}
+    write_json(Path(data_dir) / INFO_NAME, content | more)
+
+
+def read_info(data_dir: str | Path) -> dict[str, SplitInfo]:
+    """Reads what a directory of records holds.
+
+    Raises:
+        UserError: there are no records, or of another schema or geometry.
+    """
+    path = Path(data_dir) / INFO_NAME
+    try:
+        content = json.loads(path.read_text())
+        version, shape, splits = (content[k] for k in ("schema_version", "geometry", "splits"))
+        infos = {split: SplitInfo(**info) for split, info in splits.items()}
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{path}: no such file; make records with "
+            f"`python -m tfrecords_tools.convert --msmd=DIR --output={data_dir}`"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not a description of records ({error})") from error
+    if version != SCHEMA_VERSION:
+        raise UserError(f"{path}: schema version {version}, not {SCHEMA_VERSION}; convert again")
+    if shape != GEOMETRY:
+        raise UserError(f"{path}: records of another geometry; convert again")
+    return infos
+
+
+def shard_paths(data_dir: str | Path, split: str) -> list[Path]:
+    """Returns the files of a split after comparing their sizes with dataset_info.json.
+
+    Raises:
+        UserError: there is no such split, or a file is missing or truncated.
+    """
+    infos = read_info(data_dir)
+    if split not in infos or not infos[split].records:
+        filled = ", ".join(name for name, info in infos.items() if info.records)
+        raise UserError(f"{data_dir}: holds no split {split!r} (it has: {filled or 'none'})")
+    paths = []
+    for shard in infos[split].shards:
+        path = Path(data_dir) / shard["name"]
+        if not path.is_file():
+            raise UserError(f"{path}: no such file, though {INFO_NAME} lists it")
+        if path.stat().st_size != shard["bytes"]:
+            size = path.stat().st_size
+            raise UserError(f"{path}: truncated or changed: {size} bytes, not {shard['bytes']}")
+        paths.append(path)
+    return paths
+
+
+def read_serialized(data_dir: str | Path, split: str) -> Iterator[tuple[int, int, Any]]:
+    """Yields the records of a split in the order of writing, and where they are.
+
+    Yields:
+        Number of the shard, byte at which the record's data begin in it, and the record as a
+        serialized example in a scalar string tensor.
+
+    Raises:
+        UserError: as `shard_paths`, or a file is damaged.
+    """
+    import tensorflow as tf
+
+    for shard, path in enumerate(shard_paths(data_dir, split)):
+        position = _RECORD_HEADER_BYTES
+        try:
+            for serialized in tf.data.TFRecordDataset(str(path)):
+                yield shard, position, serialized
+                position += int(tf.strings.length(serialized)) + _RECORD_OVERHEAD_BYTES
+        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+            raise UserError(f"{path}: damaged ({error.message.splitlines()[0]})") from error
+
+
+def read_tensors(data_dir: str | Path, split: str) -> Iterator[dict[str, Any]]:
+    """Yields the records of a split as tensors, see `parse`, in the order of writing.
+
+    Raises:
+        UserError: as `shard_paths`, or a file is damaged.
+    """
+    for _, _, serialized in read_serialized(data_dir, split):
+        yield parse(serialized)
+
+
+def read_records(data_dir: str | Path, split: str) -> Iterator[Record]:
+    """Yields the records of a split in the order of writing; errors as in `read_tensors`."""
+    yield from map(to_record, read_tensors(data_dir, split))
+
+
+def check_data(path: str | os.PathLike) -> None:
+    """Makes sure that there are records, before anything slow begins.
+
+    Raises:
+        UserError: when there are none; says how to make them.
+    """
+    if not (Path(path) / "dataset_info.json").exists():
+        raise UserError(
+            f"no records in {path}; make them with: python -m tfrecords_tools.convert "
+            f"--msmd=DIR --output={path} (DIR: MSMD, or what python -m tfrecords_tools.build_msmd "
+            "makes of LilyPond scores)"
+        )

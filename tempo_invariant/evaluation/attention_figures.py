@@ -1,0 +1,129 @@
+"""Drawings of what `attention_measurement` finds; takes NumPy arrays and gives figures."""
+
+import os
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter, MaxNLocator
+
+from tempo_invariant.audio.plotting import draw_attention, draw_spectrogram
+from tempo_invariant.files import atomic_write
+
+COLUMN_INCHES = 2.7
+DPI = 120
+ROWS = (1.0, 1.8, 0.5, 1.8)
+"""Heights of attention, spectrogram, a gap for its axis, and snippet."""
+
+
+def excerpts_figure(
+    sheets: np.ndarray,
+    spectrograms: np.ndarray,
+    attention: np.ndarray,
+    onsets: np.ndarray,
+    entropy: np.ndarray,
+) -> Figure:
+    """Draws excerpts side by side: attention above the spectrogram, the sheet snippet below.
+
+    As Figure 2 of the paper. The attention has one scale for all, multiples of uniform attention.
+
+    Args:
+        sheets: grey values 0 (ink) to 255, `[excerpts, rows, columns]`.
+        spectrograms: `[excerpts, bands, frames]`.
+        attention: weights that sum to one, `[excerpts, frames]`.
+        onsets: distinct onsets in each window, `[excerpts]`.
+        entropy: of the attention in nats, `[excerpts]`.
+    """
+    count = len(sheets)
+    width = COLUMN_INCHES * count + 0.7
+    figure = Figure(figsize=(width, 6.2), dpi=DPI)
+    grid = figure.add_gridspec(
+        len(ROWS),
+        count,
+        height_ratios=ROWS,
+        left=0.62 / width,
+        right=1 - 0.12 / width,
+        bottom=0.02,
+        top=0.92,
+        wspace=0.08,
+        hspace=0.05,
+    )
+    highest = max(2.0, 1.08 * float(attention.max()) * attention.shape[1])
+    for column in range(count):
+        weights, sound, sheet = (figure.add_subplot(grid[row, column]) for row in (0, 1, 3))
+        _draw_heard(weights, sound, spectrograms[column], attention[column])
+        weights.set_ylim(0, highest)
+        weights.set_title(
+            f"{onsets[column]} onsets\nentropy {entropy[column]:.2f} nats", fontsize=10
+        )
+        sheet.imshow(sheets[column], cmap="gray", vmin=0, vmax=255)
+        middle = (sheets[column].shape[1] - 1) / 2
+        sheet.axvline(middle, color="tab:red", linewidth=0.8, alpha=0.6)
+        sheet.set_axis_off()
+        if column:
+            weights.tick_params(labelleft=False)
+            sound.tick_params(labelleft=False)
+        else:
+            weights.set_ylabel("× uniform")
+            sound.set_ylabel("band")
+    return figure
+
+
+def _draw_heard(weights: Axes, sound: Axes, spectrogram: np.ndarray, attention: np.ndarray) -> None:
+    draw_spectrogram(sound, spectrogram)
+    sound.set_xlabel("seconds from the centre", fontsize=9)
+    sound.xaxis.set_major_locator(MaxNLocator(5))
+    weights.sharex(sound)
+    draw_attention(weights, attention)
+    weights.tick_params(labelbottom=False)
+
+
+def entropy_figure(onsets: np.ndarray, entropy: np.ndarray, found: dict[str, Any]) -> Figure:
+    """Draws entropy against onsets as a density, with the medians of ranges of onsets.
+
+    Args:
+        onsets: distinct onsets in each window, `[windows]`.
+        entropy: of the attention in nats, `[windows]`.
+        found: report of the same windows, see `attention_measurement.report`.
+    """
+    figure = Figure(figsize=(6.4, 4.6), dpi=DPI, layout="constrained")
+    axes = figure.add_subplot()
+    # From a third of a window, so that a single one is not as good as white.
+    norm = LogNorm(vmin=1 / 3)
+    cells = axes.hexbin(onsets, entropy, gridsize=(32, 22), mincnt=1, norm=norm, cmap="Purples")
+    bar = figure.colorbar(cells, ax=axes, label="windows", format=LogFormatter())
+    bar.ax.set_ylim(bottom=1)
+    places = [part["onsets"] for part in found["by_onsets"]]
+    low, middle, high = np.array([part["entropy"] for part in found["by_onsets"]]).T
+    axes.errorbar(
+        places,
+        middle,
+        yerr=(middle - low, high - middle),
+        color="tab:orange",
+        marker="o",
+        markersize=4,
+        capsize=2,
+        label="median and quartiles",
+    )
+    axes.axhline(
+        found["uniform_nats"], color="grey", linewidth=0.8, linestyle=":", label="uniform attention"
+    )
+    axes.set_ylim(top=found["uniform_nats"] * 1.03)
+    axes.set_xlabel(f"distinct onsets in the window of {found['seconds']:g} s")
+    axes.set_ylabel("entropy of the attention, nats")
+    lines = [
+        f"{name.capitalize()} {value:.2f} [{low:.2f}, {high:.2f}]"
+        for name, (value, low, high) in found["correlation"].items()
+    ]
+    title = f"{found['pairs']:,d} windows of {found['pieces']} pieces\n{', '.join(lines)}"
+    axes.set_title(title.replace("-", "\N{MINUS SIGN}"), fontsize=9)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=9)
+    return figure
+
+
+def save(figure: Figure, path: str | os.PathLike) -> None:
+    """Writes a picture in the format that the path's suffix names."""
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary)

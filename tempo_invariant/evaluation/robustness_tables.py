@@ -1,0 +1,210 @@
+"""What robustness was measured: losses with their intervals, the table, the tempo curve."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.evaluation.conditions import CLEAN
+
+LOSSES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "r@1": lambda ranks: ranks <= 1,
+    "mrr": lambda ranks: 1 / ranks,
+}
+NAMES = {"r@1": "R@1", "mrr": "MRR"}
+DIRECTION = "audio to sheet"
+EXPRESSION = "expression"
+
+
+def losses(
+    clean: np.ndarray,
+    ranks: np.ndarray,
+    pieces: Sequence[str] | np.ndarray,
+    seed: int = 0,
+    resamples: int = 1000,
+    level: float = 0.95,
+) -> dict[str, list[float]]:
+    """How much R@1 and MRR fall, as a share of what they were, with paired intervals.
+
+    Whole pieces are drawn with replacement, and for each draw both values are of the same pieces.
+
+    Args:
+        clean: ranks from 1 of the queries as they were, `[count]`.
+        ranks: ranks of the same queries now, `[count]`.
+        pieces: the piece of every query, `[count]`.
+        seed: of the random draw.
+        resamples: number of draws.
+        level: share of the draws inside the interval.
+
+    Returns:
+        `[value, low, high]` under "r@1" and "mrr"; 0 where nothing is lost or there was nothing to
+        lose, below it a gain.
+
+    Raises:
+        ValueError: lengths differ or are zero.
+    """
+    clean, ranks = np.asarray(clean), np.asarray(ranks)
+    if not len(ranks) or not len(ranks) == len(clean) == len(pieces):
+        raise ValueError(
+            f"need as many pieces as ranks, got {len(pieces)}, {len(ranks)} and {len(clean)}"
+        )
+    names, index = np.unique(np.asarray(pieces), return_inverse=True)
+    shares = np.full(len(names), 1 / len(names))
+    draws = np.random.default_rng(seed).multinomial(len(names), shares, size=resamples)
+    draws = np.vstack([np.ones(len(names)), draws])  # first what was seen
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    result = {}
+    for name, value in LOSSES.items():
+        before = draws @ np.bincount(index, value(clean))
+        after = draws @ np.bincount(index, value(ranks))
+        lost = np.where(before > 0, 1 - after / np.maximum(before, 1e-9), 0.0)
+        result[name] = [float(lost[0]), *map(float, np.quantile(lost[1:], tails))]
+    return result
+
+
+def read_reports(paths: Sequence[str | Path]) -> list[dict[str, Any]]:
+    """Reads what `python -m tempo_invariant.robustness` wrote.
+
+    Raises:
+        UserError: a file is missing or something else.
+    """
+    reports = []
+    for path in paths:
+        try:
+            report = json.loads(Path(path).read_text())
+            for row in report["conditions"]:
+                _ = row["name"], row["loss"][DIRECTION]["mrr"], row["results"][DIRECTION]["mrr"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            reason = one_line(error)
+            raise UserError(f"{path}: no report of robustness ({reason})") from error
+        reports.append(report)
+    return reports
+
+
+def table(report: dict[str, Any]) -> str:
+    """The results in Markdown: R@1 and losses in per cent, 95 % intervals in brackets."""
+    title = (
+        f"{report['run']} ({report['weights']}): {report['pairs']:,d} pairs of {report['pieces']} "
+        f"pieces, {report['soundfont']}; losses as shares of the clean condition"
+    )
+    directions = list(report["conditions"][0]["results"])
+    header = ["condition"]
+    for direction in directions:
+        header += [f"{direction}: R@1", "loss", "MRR", "loss"]
+    lines = [title, "", _row(header), _row(["---"] * len(header))]
+    for row in report["conditions"]:
+        cells = [row["name"]]
+        for direction in directions:
+            for metric in LOSSES:
+                cells.append(_value(metric, row["results"][direction][metric]))
+                cells.append(_percent(row["loss"][direction][metric]))
+        lines.append(_row(cells))
+    return "\n".join(lines)
+
+
+def comparison(
+    reports: Sequence[dict[str, Any]], labels: Sequence[str], direction: str = DIRECTION
+) -> str:
+    """What several models lose of R@1, in Markdown and per cent; first R@1 of the clean condition.
+
+    Args:
+        reports: what `measure` returned; a condition that one lacks is left out.
+        labels: name of each model.
+        direction: which queries.
+    """
+    rows = [{row["name"]: row for row in report["conditions"]} for report in reports]
+    shared = [name for name in rows[0] if all(name in named for named in rows)]
+    lines = [f"Loss of R@1, {direction}, in per cent of that of the clean condition", ""]
+    lines += [_row(["condition", *labels]), _row(["---"] * (1 + len(labels)))]
+    if CLEAN in shared:
+        values = [_percent(named[CLEAN]["results"][direction]["r@1"]) for named in rows]
+        lines.append(_row([f"{CLEAN} (R@1)", *values]))
+    for name in shared:
+        if name != CLEAN:
+            lost = [_percent(named[name]["loss"][direction]["r@1"]) for named in rows]
+            lines.append(_row([name, *lost]))
+    return "\n".join(lines)
+
+
+def tempo_figure(
+    reports: Sequence[dict[str, Any]], labels: Sequence[str], direction: str = DIRECTION
+) -> Figure:
+    """Draws R@1 and MRR over tempo, and beside it with expressive timing, one line a model.
+
+    Args:
+        reports: what `measure` returned; all need conditions of tempo, not all that of expression.
+        labels: name of each model.
+        direction: which queries.
+
+    Returns:
+        A matplotlib figure.
+
+    Raises:
+        UserError: a report has no conditions of tempo.
+    """
+    figure = Figure(figsize=(9, 3.6), dpi=100)
+    halves = figure.add_gridspec(1, 2, left=0.05, right=0.97, bottom=0.17, top=0.92, wspace=0.14)
+    for column, metric in enumerate(LOSSES):
+        parts = halves[0, column].subgridspec(1, 2, width_ratios=(6, 1), wspace=0.05)
+        curve = figure.add_subplot(parts[0])
+        beside = figure.add_subplot(parts[1], sharey=curve)
+        for number, (report, label) in enumerate(zip(reports, labels, strict=True)):
+            tempi, values = _tempo_points(report, metric, direction)
+            color = f"C{number}"
+            curve.plot(tempi, values[:, 0], "o-", markersize=4, color=color, label=label)
+            curve.fill_between(tempi, values[:, 1], values[:, 2], color=color, alpha=0.15)
+            for value, low, high in _expressive(report, metric, direction):
+                error = [[value - low], [high - value]]
+                beside.errorbar(number, value, error, fmt="D", markersize=4, color=color)
+        curve.set_xscale("log")
+        curve.set_xticks(tempi, [f"{tempo:g}" for tempo in tempi])
+        curve.minorticks_off()
+        curve.set_xlabel("tempo relative to the notated one")
+        curve.set_title(f"{NAMES[metric]}, {direction}", fontsize=10)
+        curve.grid(color="grey", linewidth=0.4, alpha=0.4)
+        beside.grid(axis="y", color="grey", linewidth=0.4, alpha=0.4)
+        beside.set_xlim(-0.7, len(reports) - 0.3)
+        beside.set_xticks([])
+        beside.set_xlabel("expressive\ntiming", fontsize=8)
+        beside.tick_params(labelleft=False)
+        if column == 0:
+            curve.legend(fontsize=8)
+    return figure
+
+
+def _tempo_points(
+    report: dict[str, Any], metric: str, direction: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns tempi `[points]` and value, low, high `[points, 3]`, by tempo."""
+    rows = [row for row in report["conditions"] if row["group"] in (CLEAN, "tempo")]
+    if len(rows) < 2:
+        raise UserError(f"the report of {report['run']} has no conditions of tempo")
+    rows.sort(key=lambda row: row["tempo"])
+    values = [row["results"][direction][metric] for row in rows]
+    return np.array([row["tempo"] for row in rows]), np.array(values)
+
+
+def _expressive(report: dict[str, Any], metric: str, direction: str) -> list[list[float]]:
+    rows = [row for row in report["conditions"] if row["group"] == EXPRESSION]
+    return [row["results"][direction][metric] for row in rows]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _value(metric: str, values: Sequence[float]) -> str:
+    if metric == "mrr":
+        value, low, high = (f"{number:.3f}" for number in values)
+        return f"{value} [{low}, {high}]"
+    return _percent(values)
+
+
+def _percent(values: Sequence[float]) -> str:
+    # Adding 0 makes 0.0 of -0.0.
+    value, low, high = (f"{round(100 * number, 1) + 0:.1f}" for number in values)
+    return f"{value} [{low}, {high}]"

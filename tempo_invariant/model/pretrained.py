@@ -1,0 +1,63 @@
+"""Trained models that ship with the package, and the flags that name one of them or a run.
+
+```
+tempo_invariant/pretrained/NAME/
+  experiment.json      as in the run directory, but for the places of files
+  best.weights.h5      or refined.weights.h5, without optimizer state
+  history.jsonl        a line an epoch of its training, where that is known
+  card.json            where it comes from and what it reaches: numbers from the run's reports
+  MODEL_CARD.md        the same to read
+```
+
+Such a directory is used like that of a run. `python -m tempo_invariant.package_model` makes one.
+"""
+
+from pathlib import Path
+
+from tempo_invariant.errors import UserError
+
+DIRECTORY = Path(__file__).parents[1] / "pretrained"
+CARD = "card.json"
+MARKDOWN = "MODEL_CARD.md"
+
+
+def names() -> list[str]:
+    """Names of the models that are there, in alphabetical order."""
+    return sorted(path.parent.name for path in DIRECTORY.glob(f"[!.]*/{CARD}"))
+
+
+def find(name: str) -> Path:
+    """Returns the directory of a model, which is used like a run directory.
+
+    Raises:
+        UserError: there is no such model; names those that there are.
+    """
+    present = names()
+    if name not in present:
+        there = f"there are: {', '.join(present)}" if present else "there is none"
+        raise UserError(f"no model {name!r} ships with this version ({there})")
+    return DIRECTORY / name
+
+
+def resolve(run: str | None, name: str | None) -> str:
+    """Returns the directory of a run, or of the model that ships under a name.
+
+    Args:
+        run: Directory of a run, or None.
+        name: Name of a model that ships, or None; it is used where it is given.
+
+    Raises:
+        UserError: No model of this name ships with the package.
+    """
+    return str(run) if name is None else str(find(name))
+
+
+def total_bytes() -> int:
+    """Size of the files of all models together."""
+    return sum(path.stat().st_size for path in DIRECTORY.glob("[!.]*/*"))
+
+
+def label(run: str) -> str:
+    """What a report calls a run: its directory, or the name of a model that ships."""
+    path = Path(run)
+    return f"pretrained {path.name}" if path.parent == DIRECTORY else str(run)

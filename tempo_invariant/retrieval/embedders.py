@@ -1,0 +1,260 @@
+"""Who computes embeddings: a training run, an export, or a server; all alike to the rest.
+
+An index belongs to a model. Its identity is not the name of a file but what it computes: the
+embeddings of a fixed probe. So an index made with a run may be asked through its export or through
+a server that has it loaded, and any other model is refused.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from tempo_invariant.audio.windows import window_samples
+from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.geometry import (
+    FRAMES_PER_SECOND,
+    PAPER,
+    SAMPLE_RATE,
+    SNIPPET_HEIGHT,
+    SNIPPET_WIDTH,
+)
+from tempo_invariant.model import pretrained
+
+AUDIO_BATCH = 16
+SHEET_BATCH = 32
+REQUEST_BYTES = 3 * 2**20
+"""The most audio that is sent to a server at once; gRPC's default limit is 4 MiB."""
+
+SAME_MODEL = 0.999
+"""Cosine above which two embeddings of the probe count as the same, up to rounding."""
+
+
+class AudioEmbeddings(NamedTuple):
+    """What a model makes of windows.
+
+    Attributes:
+        embedding: float32 [windows, size], unit length.
+        attention: float32 [windows, frames], sums to one.
+    """
+
+    embedding: np.ndarray
+    attention: np.ndarray
+
+
+class Embedder(Protocol):
+    """A model.
+
+    Attributes:
+        name: what it is, in words.
+        frames: length of its audio window in spectrogram frames.
+        size: dimensions of the embeddings.
+    """
+
+    name: str
+    frames: int
+    size: int
+
+    def embed_audio(self, windows: np.ndarray) -> AudioEmbeddings:
+        """Embeds float32 [windows, window_samples(frames)], mono at 22,050 Hz."""
+
+    def embed_sheet(self, snippets: np.ndarray) -> np.ndarray:
+        """Embeds uint8 [snippets, 160, 200] to float32 [snippets, size]."""
+
+
+class GraphEmbedder:
+    """A model in this process, as the signatures that an export has.
+
+    Args:
+        signatures: functions of a tensor by name, see `tempo_invariant.model.saved_model`.
+        name: what it is, in words.
+    """
+
+    def __init__(self, signatures: Any, name: str):
+        self.name = name
+        self._audio, self._sheet = signatures["embed_audio"], signatures["embed_sheet"]
+        outputs = self._audio.structured_outputs
+        self.frames = int(outputs["attention"].shape[-1])
+        self.size = int(outputs["embedding"].shape[-1])
+
+    def embed_audio(self, windows: np.ndarray) -> AudioEmbeddings:
+        """See `Embedder`."""
+        import tensorflow as tf
+
+        parts = []
+        for rows in _batches(windows, AUDIO_BATCH):
+            outputs = self._audio(pcm=tf.constant(rows, tf.float32))
+            parts.append((outputs["embedding"].numpy(), outputs["attention"].numpy()))
+        return _join(parts, self.size, self.frames)
+
+    def embed_sheet(self, snippets: np.ndarray) -> np.ndarray:
+        """See `Embedder`."""
+        import tensorflow as tf
+
+        parts = [
+            self._sheet(image=tf.constant(rows, tf.uint8))["embedding"].numpy()
+            for rows in _batches(snippets, SHEET_BATCH)
+        ]
+        return np.concatenate([np.zeros((0, self.size), np.float32), *parts])
+
+
+class ServerEmbedder:
+    """A model at a gRPC server.
+
+    Args:
+        client: a `tempo_invariant.retrieval.client.EmbeddingClient`.
+        name: what it is, in words.
+    """
+
+    def __init__(self, client: Any, name: str):
+        self.name = name
+        self._client = client
+        self.frames = client.model.frames
+        self.size = client.model.embedding_size
+
+    def embed_audio(self, windows: np.ndarray) -> AudioEmbeddings:
+        """See `Embedder`."""
+        rows = max(1, REQUEST_BYTES // (4 * window_samples(self.frames)))
+        answers = [self._client.embed_audio(part) for part in _batches(windows, rows)]
+        parts = [(answer.embedding, answer.attention) for answer in answers]
+        return _join(parts, self.size, self.frames)
+
+    def embed_sheet(self, snippets: np.ndarray) -> np.ndarray:
+        """See `Embedder`."""
+        rows = list(self._client.embed_sheets(snippets))
+        return np.stack(rows) if rows else np.zeros((0, self.size), np.float32)
+
+
+def open_embedder(
+    kind: str,
+    name: str,
+    weights: str | None = None,
+    model_name: str = "tempo_invariant",
+    wait_seconds: float = 0.0,
+) -> Embedder:
+    """Opens a model.
+
+    Args:
+        kind: "run", "pretrained", "export" or "server".
+        name: Directory of a training run, name of a model that ships, directory of a SavedModel or
+            of its versions (of which the newest is taken), or HOST:PORT.
+        weights: Weights of a run, see `tempo_invariant.model.runs.weights_path`.
+        model_name: Name of the model at the server.
+        wait_seconds: How long to wait for a server that is just starting, in seconds.
+
+    Raises:
+        UserError: The model cannot be used.
+        ValueError: There is no such kind.
+    """
+    if kind == "run":
+        return _open_run(name, weights)
+    if kind == "pretrained":
+        return _open_run(str(pretrained.find(name)))
+    if kind == "export":
+        return _open_export(Path(name))
+    if kind == "server":
+        return _open_server(name, model_name, wait_seconds)
+    raise ValueError(f"kind must be run, pretrained, export or server, received {kind!r}")
+
+
+def _open_run(run: str, weights: str | None = None) -> Embedder:
+    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        raise UserError("an index needs the TensorFlow backend: unset KERAS_BACKEND")
+    from tempo_invariant.model import runs, saved_model
+
+    chosen = runs.weights_path(run, weights)
+    model = runs.load_model(run, weights)
+    signatures_of_model: dict[str, Any] = dict(saved_model.make_signatures(model))
+    signatures = {
+        name: function.get_concrete_function()
+        for name, function in signatures_of_model.items()
+        if name != "embed_audio_file"
+    }
+    label = pretrained.label(run)
+    return GraphEmbedder(signatures, label if label != run else f"the run {run} ({chosen.name})")
+
+
+def _open_export(path: Path) -> Embedder:
+    import tensorflow as tf
+
+    chosen = path
+    if not (path / "saved_model.pb").is_file():
+        versions = [child for child in path.glob("*") if child.name.isdecimal() and child.is_dir()]
+        if not versions:
+            raise UserError(f"{path}: neither a SavedModel nor a directory of versions")
+        chosen = max(versions, key=lambda child: int(child.name))
+    try:
+        loaded = tf.saved_model.load(str(chosen))
+        embedder = GraphEmbedder(loaded.signatures, f"the export {chosen}")
+    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+        raise UserError(f"{chosen}: not an export of this project ({one_line(error)})") from error
+    embedder.loaded = loaded  # type: ignore[attr-defined]  # its variables live as long as it does
+    return embedder
+
+
+def _open_server(address: str, model_name: str, wait_seconds: float) -> Embedder:
+    from tempo_invariant.retrieval.client import EmbeddingClient
+
+    client = EmbeddingClient(address, model_name, wait_seconds=wait_seconds)
+    return ServerEmbedder(client, f"version {client.model.version} of {model_name!r} at {address}")
+
+
+def probe(embedder: Embedder) -> np.ndarray:
+    """What the model makes of four chords and four drawings that never change.
+
+    Returns:
+        float32 [8, size]: its identity.
+    """
+    samples = window_samples(embedder.frames)
+    seconds = np.arange(samples) / SAMPLE_RATE
+    beat = seconds % (10 / FRAMES_PER_SECOND)
+    chords = []
+    for number in range(4):
+        hertz = [110.0 * 2 ** ((3 * number + tone) / 12) for tone in (0, 7, 16 - number)]
+        chord = sum(np.sin(2 * np.pi * tone * seconds) for tone in hertz)
+        chords.append(0.1 * chord * np.exp(-4 * beat))
+    drawings = np.full((4, SNIPPET_HEIGHT, SNIPPET_WIDTH), PAPER, np.uint8)
+    for number, drawing in enumerate(drawings):
+        drawing[30:62:8] = drawing[100:132:8] = 0
+        for head in range(4 + 3 * number):
+            row, column = 24 + 31 * head % 110, 8 + 53 * head % 184
+            drawing[row : row + 7, column : column + 8] = 0
+    heard = embedder.embed_audio(np.stack(chords).astype(np.float32)).embedding
+    return np.concatenate([heard, embedder.embed_sheet(drawings)]).astype(np.float32)
+
+
+def check_same_model(expected: np.ndarray, embedder: Embedder, made_with: str) -> None:
+    """Compares probes.
+
+    Args:
+        expected: what `probe` gave for the model of an index.
+        embedder: the model to be used with it.
+        made_with: start of the message, what the index was made with.
+
+    Raises:
+        UserError: it is another model.
+    """
+    found = probe(embedder)
+    if found.shape == expected.shape:
+        lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
+        cosines = np.sum(found * expected, axis=1) / np.maximum(lengths, 1e-12)
+        if cosines.min() >= SAME_MODEL:
+            return
+    raise UserError(f"{made_with}, and {embedder.name} is another model: its embeddings differ")
+
+
+def _batches(rows: np.ndarray, count: int) -> Iterator[np.ndarray]:
+    for first in range(0, len(rows), count):
+        yield rows[first : first + count]
+
+
+def _join(
+    parts: Iterable[tuple[np.ndarray, np.ndarray]], size: int, frames: int
+) -> AudioEmbeddings:
+    parts = list(parts)
+    return AudioEmbeddings(
+        np.concatenate([np.zeros((0, size), np.float32), *(part[0] for part in parts)]),
+        np.concatenate([np.zeros((0, frames), np.float32), *(part[1] for part in parts)]),
+    )

@@ -1,0 +1,124 @@
+"""Makes indices: of scores, and of recordings."""
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from tempo_invariant.audio import reading, windows
+from tempo_invariant.errors import UserError
+from tempo_invariant.retrieval import library, neighbours
+from tempo_invariant.retrieval.embedders import Embedder
+from tempo_invariant.retrieval.identification import hear
+from tempo_invariant.retrieval.library import IndexWriter, SnippetIndex, names
+from tempo_invariant.scores.documents import STEP_PIXELS, find_scores
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff")
+
+
+def index_scores(
+    embedder: Embedder,
+    scores: str | os.PathLike,
+    output: str | os.PathLike,
+    step: int = STEP_PIXELS,
+    split: str | None = None,
+    documents: Sequence[str] = (),
+    keep_pages: bool = True,
+    exact_limit: int = neighbours.EXACT_LIMIT,
+) -> tuple[SnippetIndex, list[str]]:
+    """Makes an index of scores; one that cannot be read is left out.
+
+    Args:
+        embedder: the model.
+        scores: see `sheet_sources.find_scores`, and for `step`, `split` and `documents`.
+        output: directory to make.
+        keep_pages: whether page images are kept, to be shown with answers.
+        exact_limit: see `neighbours.build`.
+
+    Returns:
+        The index, and a line for every score that was left out.
+
+    Raises:
+        UserError: no score can be used, or `output` exists.
+    """
+    problems: list[str] = []
+    sources = find_scores(os.fspath(scores), step, split, documents)
+    with IndexWriter(output, "sheets", embedder, windows.HOP_FRAMES, step, exact_limit) as writer:
+        for source in tqdm(sources, desc="scores", unit="", disable=None):
+            try:
+                document = source.read()
+            except UserError as error:
+                problems.append(f"{source.name}: {error}")
+                logging.warning("skipped: %s", problems[-1])
+                continue
+            embeddings = embedder.embed_sheet(document.snippets)
+            if keep_pages:
+                for page, image in document.pages.items():
+                    writer.add_page(page, image)
+            writer.add(document.name, embeddings, document.places)
+        return writer.finish(), problems
+
+
+def index_recordings(
+    embedder: Embedder,
+    recordings: str | os.PathLike,
+    output: str | os.PathLike,
+    hop_frames: int = windows.HOP_FRAMES,
+    gain_db: float = 0.0,
+    exact_limit: int = neighbours.EXACT_LIMIT,
+) -> tuple[SnippetIndex, list[str]]:
+    """Makes an index of recordings; one that cannot be read or is silent is left out.
+
+    Args:
+        embedder: the model.
+        recordings: an audio file, or a directory of them and of further directories.
+        output: directory to make.
+        hop_frames: distance of windows in spectrogram frames.
+        gain_db: by how much recordings are amplified.
+        exact_limit: see `neighbours.build`.
+
+    Returns:
+        The index, and a line for every recording that was left out.
+
+    Raises:
+        UserError: no recording can be used, or `output` exists.
+    """
+    paths = find_recordings(recordings)
+    problems: list[str] = []
+    with IndexWriter(
+        output, "recordings", embedder, hop_frames, STEP_PIXELS, exact_limit
+    ) as writer:
+        for name, path in tqdm(paths.items(), desc="recordings", unit="", disable=None):
+            try:
+                blocks = reading.read_blocks(path, gain_db)
+                heard = hear(embedder, blocks, hop_frames, str(path))
+            except UserError as error:
+                problems.append(str(error))
+                logging.warning("skipped: %s", error)
+                continue
+            rows = np.zeros(len(heard.seconds), library.AUDIO)
+            rows["seconds"] = heard.seconds
+            writer.add(name, heard.embedding, rows)
+        return writer.finish(), problems
+
+
+def find_recordings(recordings: str | os.PathLike) -> dict[str, Path]:
+    """Finds audio files by their suffix; a file that is named itself may have any.
+
+    Returns:
+        Paths by name, which is that of the file without suffix.
+
+    Raises:
+        UserError: there is none.
+    """
+    root = Path(recordings)
+    found = [root] if root.is_file() else sorted(root.rglob("*")) if root.is_dir() else []
+    if root.is_dir():
+        found = [path for path in found if path.suffix.lower() in AUDIO_SUFFIXES]
+    found = [path for path in found if path.is_file() and not path.name.startswith(".")]
+    if not found:
+        raise UserError(f"--recordings={recordings}: no audio file there")
+    return dict(zip(names([path.stem for path in found]), found, strict=True))

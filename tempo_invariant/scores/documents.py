@@ -1,0 +1,268 @@
+"""Scores of every kind as snippets with their places: MSMD, LilyPond, records, PDF and images."""
+
+import dataclasses
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from tempo_invariant.data import schema
+from tempo_invariant.errors import UserError
+from tempo_invariant.geometry import PAPER, REDUCTION, STRIP_HEIGHT
+from tempo_invariant.scores import places
+
+STEP_PIXELS = 25
+"""Distance of neighbouring snippets: an eighth of their width."""
+
+PAGE_SUFFIXES = (".pdf", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+
+
+@dataclasses.dataclass(frozen=True)
+class SheetDocument:
+    """A score, cut up.
+
+    Attributes:
+        name: of the score.
+        pages: uint8 [rows, columns] by page number, from 1.
+        snippets: uint8 [count, 160, 200], in reading order.
+        places: `places.SHEET` [count].
+    """
+
+    name: str
+    pages: dict[int, np.ndarray]
+    snippets: np.ndarray
+    places: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A score that can be read: its name, and how."""
+
+    name: str
+    read: Callable[[], SheetDocument]
+
+
+def find_scores(
+    scores: str | Path,
+    step: int = STEP_PIXELS,
+    split: str | None = None,
+    documents: Sequence[str] = (),
+) -> Iterator[Source]:
+    """Finds the scores in a file or directory; what it is, its content tells.
+
+    An MSMD directory; a directory of records (`dataset_info.json`); LilyPond files: one, a
+    directory or a tar archive of them, or "sample"; PDF files and page images: one, or a directory
+    in which every file is a score, and every folder of images a score of several pages.
+
+    Args:
+        scores: the file or directory.
+        step: distance of snippets in page pixels.
+        split: of records, the only one to read.
+        documents: names of the only scores to read, if any.
+
+    Raises:
+        UserError: there is no score, or not one of the names.
+    """
+    if step < 1:
+        raise UserError(f"--step={step}: must be at least one pixel")
+    path = Path(scores)
+    if (path / schema.INFO_NAME).is_file():
+        found = _records(path, step, split)
+    elif path.is_dir() and any(path.glob("*/scores")):
+        found = _msmd(path, step)
+    elif path.suffix.lower() in PAGE_SUFFIXES or _is_page_directory(path):
+        found = _images(path, step)
+    else:
+        found = _lilypond(str(scores), step)
+    wanted, seen = set(documents), set()
+    for source in found:
+        if not wanted or source.name in wanted:
+            seen.add(source.name)
+            yield source
+    if wanted - seen or not seen:
+        missing = f"no score {min(wanted - seen)!r}" if wanted - seen else "no score"
+        raise UserError(f"--scores={scores}: holds {missing}")
+
+
+def cut_pages(
+    name: str,
+    pages: Sequence[np.ndarray],
+    boxes: Sequence[Sequence],
+    step: int,
+) -> SheetDocument:
+    """Cuts snippets out of pages whose systems are known.
+
+    Args:
+        name: of the score.
+        pages: uint8 [rows, columns] each.
+        boxes: of every page the boxes of its systems, with top, left, bottom and right.
+        step: distance of snippets in page pixels.
+
+    Raises:
+        UserError: there is no system on any page.
+    """
+    from tempo_invariant.scores.snippets import snippets
+
+    cuts, rows = [], []
+    for number, (page, systems) in enumerate(zip(pages, boxes, strict=True), 1):
+        images, found = snippets(page, systems, step)
+        cuts.append(images)
+        for place in found:
+            box = systems[place.system]
+            corners = [round(side) for side in (box.top, box.left, box.bottom, box.right)]
+            rows.append((0, number, place.system + 1, place.column, corners))
+    if not rows:
+        raise UserError(f"{name}: no system on any page")
+    images_by_page = {number: page for number, page in enumerate(pages, 1)}
+    return SheetDocument(name, images_by_page, np.concatenate(cuts), np.array(rows, places.SHEET))
+
+
+def read_pages(name: str, paths: Sequence[Path], step: int = STEP_PIXELS) -> SheetDocument:
+    """Reads PDF files or images as one score; its systems are found in the pictures.
+
+    Raises:
+        UserError: a file cannot be read, or there is no system on any page.
+    """
+    from tempo_invariant.scores import snippets as score_pages
+    from tempo_invariant.scores.systems import find_systems
+
+    pages = [page for path in paths for page in score_pages.read_pages(path)]
+    return cut_pages(name, pages, [find_systems(page) for page in pages], step)
+
+
+def _msmd(directory: Path, step: int) -> Iterator[Source]:
+    from tempo_invariant.scores import msmd
+    from tempo_invariant.scores.places import Box
+
+    def read(piece: str) -> SheetDocument:
+        score = msmd.read_score(directory / piece)
+        pages = [score.image(score.inks[0], page.number) for page in score.pages]
+        boxes = [
+            [Box(s.top, s.left, s.top + s.height, s.left + s.width) for s in page.systems]
+            for page in score.pages
+        ]
+        return cut_pages(piece, pages, boxes, step)
+
+    for piece in msmd.list_pieces(directory):
+        yield Source(piece, partial(read, piece))
+
+
+def _lilypond(scores: str, step: int) -> Iterator[Source]:
+    from tempo_invariant.scores import sources
+
+    path = Path(scores)
+    if path.suffix == ".ly":
+        found = sources.Source(path.stem, path, path.parent)
+        yield Source(path.stem, partial(_engrave, found, step))
+        return
+    with sources.open_scores(scores) as listed:
+        for source in listed:
+            yield Source(source.piece, partial(_engrave, source, step))
+
+
+def _engrave(source, step: int) -> SheetDocument:
+    from tempo_invariant.scores.engraving import engrave
+    from tempo_invariant.scores.places import Box
+    from tempo_invariant.scores.svg import rasterise
+
+    with tempfile.TemporaryDirectory(prefix="engrave-") as workspace:
+        engraving = engrave(source.path, Path(workspace), source.root)
+    pages = [
+        rasterise(svg, page)["bold"]
+        for svg, page in zip(engraving.svgs, engraving.pages, strict=True)
+    ]
+    boxes = []
+    for page in engraving.pages:
+        corners = sorted(page.systems.values(), key=lambda box: box[1])
+        boxes.append([Box(top, left, bottom, right) for left, top, right, bottom in corners])
+    return cut_pages(source.piece, pages, boxes, step)
+
+
+def _images(path: Path, step: int) -> Iterator[Source]:
+    scores = {path.stem: [path]} if path.is_file() else _page_scores(path)
+    if not path.exists():
+        raise UserError(f"--scores={path}: no such file")
+    for name, files in scores.items():
+        yield Source(name, partial(read_pages, name, files, step))
+
+
+def _is_page_directory(path: Path) -> bool:
+    """Whether there are pages and no LilyPond files, which often have pictures beside them."""
+    if not path.is_dir() or any(path.glob("*.ly")) or (path / "PIECES.tsv").is_file():
+        return False
+    return bool(_page_scores(path))
+
+
+def _page_scores(directory: Path) -> dict[str, list[Path]]:
+    """Files of every score in a directory of PDF files and images."""
+    scores = {}
+    for path in sorted(directory.iterdir()):
+        if path.is_dir():
+            files = [file for file in sorted(path.iterdir()) if _is_page(file)]
+            if files:
+                scores[path.name] = files
+        elif _is_page(path):
+            scores[path.stem if path.stem not in scores else path.name] = [path]
+    return scores
+
+
+def _is_page(path: Path) -> bool:
+    named = path.suffix.lower() in PAGE_SUFFIXES and not path.name.startswith(".")
+    return named and path.is_file()
+
+
+def _records(directory: Path, step: int, split: str | None) -> Iterator[Source]:
+    infos = schema.read_info(directory)
+    seen = set()
+    for name in [split] if split else [name for name in infos if infos[name].records]:
+        for record in schema.read_records(directory, name):
+            if record.piece not in seen:
+                seen.add(record.piece)
+                yield Source(record.piece, partial(from_record, record, step))
+
+
+def from_record(record: schema.Record, step: int = STEP_PIXELS) -> SheetDocument:
+    """Cuts up the strip of a record, which is there at half resolution and without its pages.
+
+    A page is drawn again as its systems below each other; where one system ends and the next
+    begins is taken to be half-way between their note heads.
+
+    Args:
+        record: as `schema.read_records` gives it.
+        step: distance of snippets in page pixels.
+    """
+    from tempo_invariant.scores.strips import cut_snippet
+
+    # Every pixel four times: the encoder's 2 x 2 mean gives back exactly what is stored.
+    strip = record.strips[0].T.repeat(REDUCTION, axis=0).repeat(REDUCTION, axis=1)
+    order = np.argsort(record.columns, kind="stable")
+    columns, owners = (
+        record.columns[order],
+        list(zip(record.pages[order], record.systems[order], strict=True)),
+    )
+    edges = [0, *(i for i in range(1, len(owners)) if owners[i] != owners[i - 1])]
+    bounds = [0, *(round(float(columns[i - 1 : i + 1].mean())) for i in edges[1:]), strip.shape[1]]
+    rows, cuts = [], []
+    systems: dict[int, list[np.ndarray]] = {}
+    for left, right, first in zip(bounds[:-1], bounds[1:], edges, strict=True):
+        page, system = int(owners[first][0]), int(owners[first][1]) + 1
+        stacked = systems.setdefault(page, [])
+        top = STRIP_HEIGHT * len(stacked)
+        stacked.append(strip[:, left:right])
+        for centre in range(min(left + step // 2, right - 1), right, step):
+            box = (top, 0, top + STRIP_HEIGHT, right - left)
+            rows.append((0, page, system, centre - left, box))
+            cuts.append(cut_snippet(strip, centre))
+    pages = {page: _stack(stacked) for page, stacked in systems.items()}
+    return SheetDocument(record.piece, pages, np.stack(cuts), np.array(rows, places.SHEET))
+
+
+def _stack(strips: Sequence[np.ndarray]) -> np.ndarray:
+    width = max(strip.shape[1] for strip in strips)
+    padded = [
+        np.pad(strip, [(0, 0), (0, width - strip.shape[1])], constant_values=PAPER)
+        for strip in strips
+    ]
+    return np.concatenate(padded)

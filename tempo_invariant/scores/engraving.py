@@ -1,0 +1,228 @@
+"""LilyPond source to pages with note heads in musical time."""
+
+import contextlib
+import logging
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import lilypond
+
+from tempo_invariant.errors import UserError
+from tempo_invariant.scores.svg import DrawnPage, parse_page
+
+SETTINGS = Path(__file__).parent / "lilypond" / "tags.ily"
+TIMEOUT_SECONDS = 180
+"""Processor time that LilyPond may take for a score."""
+
+_WAITING = 10
+"""How many times that it may take by the clock: the machine may be busy with other things."""
+
+_ATTEMPTS = 2
+"""LilyPond crashes on a score now and then, and not the next time."""
+
+_INCLUDE = re.compile(r'^[^%\n]*?\\include\s+"([^"\n]+)"', re.MULTILINE)
+_CONTEXT_OF_SETTING = re.compile(
+    r'(\\context\s+\w+\s*=\s*"[^"\n]*"\s*)(\\(?:override|revert|set|unset)\s[^\n{}]*)'
+)
+"""A setting as all the music of a context, which LilyPond once took without braces."""
+_VERSION = re.compile(r'\\version\s+"([\d.]+)"')
+_ERROR = re.compile(r"^(.*?):(\d+):(?:\d+:)? (?:fatal )?error: (.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Engraving:
+    """What LilyPond made of one source.
+
+    Attributes:
+        svgs: text of every page.
+        pages: note heads and systems of every page.
+        midis: paths of the MIDI files, in the order of their scores.
+        tempi: rows of score index, time in whole notes, whole notes a minute, from tempo marks.
+        errors: errors that LilyPond reported although it wrote pages, one line each.
+    """
+
+    svgs: tuple[str, ...]
+    pages: tuple[DrawnPage, ...]
+    midis: tuple[Path, ...]
+    tempi: tuple[tuple[int, Fraction, Fraction], ...]
+    errors: tuple[str, ...]
+
+
+def engrave(
+    source: Path,
+    workspace: Path,
+    root: Path | None = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+) -> Engraving:
+    """Engraves a LilyPond file.
+
+    The file and what it includes are copied, updated with `convert-ly` and engraved in
+    `workspace`; nothing is written beside the source. LilyPond sources can run programs (they
+    contain Scheme): engrave only what you trust.
+
+    Args:
+        source: the LilyPond file.
+        workspace: an empty directory for intermediate files, which `Engraving.midis` lie in.
+        root: top of the tree that included files may come from; by default the source's folder.
+        timeout_seconds: limit of LilyPond's processor time (ten times that by the clock).
+
+    Raises:
+        UserError: the source is missing, or no page with music came out of it; the message says
+            why, with the first error that LilyPond reported.
+    """
+    if not source.is_file():
+        raise UserError(f"{source}: no such file")
+    copy = _copy_with_includes(source, workspace / "source", root or source.parent)
+    _convert(workspace / "source", copy)
+    output = workspace / "output"
+    for _ in range(_ATTEMPTS):
+        shutil.rmtree(output, ignore_errors=True)
+        output.mkdir()
+        log, returncode = _run_lilypond(copy, output, timeout_seconds)
+        if returncode >= 0:  # not ended by a signal
+            break
+    errors = tuple(_error_lines(log))
+    named = ((path, path.read_text(encoding="utf-8")) for path in output.glob("page*.svg"))
+    pages = [(parse_page(svg), svg, path) for path, svg in named]
+    pages.sort(key=lambda page: (page[0].first_score, _natural(page[2])))
+    if not any(page.systems for page, _, _ in pages):
+        reason = errors[0] if errors else f"LilyPond ended with {returncode} and wrote no music"
+        if pages and not errors:
+            reason = "has no music on its pages"
+        raise UserError(reason if errors else f"{source.name}: {reason}")
+    return Engraving(
+        svgs=tuple(svg for _, svg, _ in pages),
+        pages=tuple(page for page, _, _ in pages),
+        midis=tuple(sorted(output.glob("page*.mid*"), key=_natural)),
+        tempi=tuple(_read_tempi(output / "tempo.tsv")),
+        errors=errors,
+    )
+
+
+def _copy_with_includes(source: Path, target: Path, root: Path) -> Path:
+    """Copies `source` and, below `root`, all that it includes; returns the copy of `source`."""
+    root = root.resolve()
+    source = source.resolve()
+    if not source.is_relative_to(root):
+        raise UserError(f"{source}: lies outside {root}")
+    waiting, seen = [source], {source}
+    while waiting:
+        path = waiting.pop()
+        copy = target / path.relative_to(root)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        text = _decode(path.read_bytes())
+        copy.write_text(text, encoding="utf-8")
+        for name in _INCLUDE.findall(text):
+            for folder in (path.parent, source.parent):
+                found = (folder / name).resolve()
+                if found.is_file() and found.is_relative_to(root) and found not in seen:
+                    seen.add(found)
+                    waiting.append(found)
+    return target / source.relative_to(root)
+
+
+def _decode(data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _convert(directory: Path, main: Path) -> None:
+    """Updates old syntax in place; files without a version have that of the main file."""
+    version = _VERSION.search(main.read_text(encoding="utf-8"))
+    for path in directory.rglob("*"):
+        if not path.is_file():
+            continue
+        own = _VERSION.search(path.read_text(encoding="utf-8"))
+        if own is None and version is None:
+            continue
+        command: list[str | os.PathLike] = [lilypond.executable("convert-ly"), "--edit"]
+        if own is None and version is not None:
+            command.append(f"--from={version[1]}")
+        done = subprocess.run([*command, path], capture_output=True, env=_environment())
+        if done.returncode:
+            logging.debug("convert-ly %s: %s", path, done.stderr.decode(errors="replace"))
+        path.with_name(path.name + "~").unlink(missing_ok=True)
+        text = path.read_text(encoding="utf-8")
+        path.write_text(_CONTEXT_OF_SETTING.sub(r"\1{ \2 }", text), encoding="utf-8")
+
+
+def _run_lilypond(source: Path, output: Path, timeout_seconds: float) -> tuple[str, int]:
+    command = [
+        lilypond.executable(),
+        "--svg",
+        "--loglevel=WARN",
+        "-dno-point-and-click",
+        "-drelative-includes",
+        f"-dinclude-settings={SETTINGS}",
+        f"--include={source.parent}",
+        f"--output={output / 'page'}",
+        source,
+    ]
+    log = output / "lilypond.log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            cwd=output,
+            env=_environment(),
+        )
+        try:
+            limit = max(1, round(timeout_seconds))
+            if hasattr(resource, "prlimit"):  # Linux
+                with contextlib.suppress(ProcessLookupError):
+                    resource.prlimit(process.pid, resource.RLIMIT_CPU, (limit, limit + 5))
+            returncode = process.wait(timeout=timeout_seconds * _WAITING)
+        except subprocess.TimeoutExpired:
+            returncode = -signal.SIGXCPU
+        finally:
+            process.kill()
+            process.wait()
+    # Some loops outlive the first signal; the second limit kills them.
+    if returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+        raise UserError(f"{source.name}: LilyPond did not finish in {timeout_seconds:g} s")
+    return log.read_text(encoding="utf-8", errors="replace"), returncode
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "LANGUAGE": "C"}
+
+
+def _error_lines(log: str) -> Iterator[str]:
+    """Yields `FILE:LINE: message` for every error in LilyPond's log."""
+    found = list(_ERROR.finditer(log))
+    for index, match in enumerate(found):
+        path, line, message = match.groups()
+        if message.startswith("Guile signaled"):  # what went wrong comes after the expression
+            end = found[index + 1].start() if index + 1 < len(found) else len(log)
+            block = re.split(r"^.*(?:warning|error): ", log[match.end() : end], flags=re.MULTILINE)
+            told = [text.strip() for text in block[0].splitlines() if text.strip()]
+            message = told[-1] if told else message
+        yield f"{os.path.basename(path)}:{line}: {message.strip()}"
+    for message in re.findall(r"^(?:fatal )?error: (.*)$", log, re.MULTILINE):
+        if not message.startswith("failed files"):
+            yield message.strip()
+
+
+def _natural(path: Path) -> list[int]:
+    """Sorts page.svg, page-1.svg, page-2.svg, page-10.svg."""
+    return [int(number) for number in re.findall(r"\d+", path.stem)]
+
+
+def _read_tempi(path: Path) -> Iterator[tuple[int, Fraction, Fraction]]:
+    if not path.is_file():
+        return
+    for line in path.read_text().splitlines():
+        score, moment, tempo = line.split("\t")
+        yield int(score), Fraction(moment), Fraction(tempo)

@@ -1,0 +1,115 @@
+"""The published MSMD directory layout: reader and writer.
+
+One directory a piece:
+
+    PIECE/PIECE.ly, meta.yml
+    PIECE/scores/PIECE_ly/img/01.png ...            page images, 8-bit grey
+    PIECE/scores/PIECE_ly/coords/notes_01.npy ...   [heads, 2] centres (row, column)
+    PIECE/scores/PIECE_ly/coords/systems_01.npy ... [systems, 4, 2] corners (row, column)
+    PIECE/scores/PIECE_ly/mung/01.xml ...           note heads, systems and the alignment
+    PIECE/performances/NAME/NAME.midi
+    PIECE/performances/NAME/features/NAME_{midi,notes,onsets,spec}.npy
+
+NAME is `PIECE_tempo-900_SOUNDFONT`: the speed in thousandths of the notated one, so 900 is slower
+(the code that made the published archive scaled beats per minute first and seconds per beat later,
+so there only the distance from 1000 is sure). Nothing here depends on it: onsets are stored.
+
+Additions that readers of the published layout don't notice: further inks in `img_INK/` beside
+`img/`, and a data item `moment_quarters` on note heads.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.scores.mung import NoteHead as NoteHead
+from tempo_invariant.scores.mung import Onset as Onset
+from tempo_invariant.scores.mung import Page as Page
+from tempo_invariant.scores.mung import System as System
+from tempo_invariant.scores.mung import read_page
+
+FIRST_INK = "bold"
+"""Name of the ink in `img/`: the published pages are bold."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score as read from a directory; images are read when asked for."""
+
+    directory: Path
+    pages: tuple[Page, ...]
+    inks: tuple[str, ...]
+
+    def image(self, ink: str, page_number: int) -> np.ndarray:
+        """Returns the image uint8 [rows, columns] of a page."""
+        return read_image(self._image_path(ink, page_number))
+
+    def size(self, page_number: int) -> tuple[int, int]:
+        """Returns height and width of a page in pixels, from the head of its first image."""
+        with _open_image(self._image_path(self.inks[0], page_number)) as image:
+            return image.height, image.width
+
+    def _image_path(self, ink: str, page_number: int) -> Path:
+        folder = "img" if ink == self.inks[0] else f"img_{ink}"
+        return self.directory / folder / f"{page_number:02d}.png"
+
+
+def list_pieces(msmd_dir: str | Path) -> list[str]:
+    """Returns the sorted names of the pieces in an MSMD directory.
+
+    Raises:
+        UserError: there is no such directory, or no piece in it.
+    """
+    msmd_dir = Path(msmd_dir)
+    if not msmd_dir.is_dir():
+        raise UserError(f"{msmd_dir}: no such directory")
+    pieces = sorted(path.parent.name for path in msmd_dir.glob("*/scores"))
+    if not pieces:
+        raise UserError(
+            f"{msmd_dir}: holds no piece (expected PIECE/scores and PIECE/performances)"
+        )
+    return pieces
+
+
+def read_score(piece_dir: str | Path) -> Score:
+    """Reads what is on the pages of a piece.
+
+    Raises:
+        UserError: a file is missing or malformed; the message names it.
+    """
+    piece_dir = Path(piece_dir)
+    directories = sorted(path.parent for path in piece_dir.glob("scores/*/mung"))
+    if not directories:
+        raise UserError(f"{piece_dir}/scores: no score with a mung folder")
+    score_dir = directories[0]
+    paths = sorted((score_dir / "mung").glob("*.xml"))
+    if not paths:
+        raise UserError(f"{score_dir}/mung: holds no page")
+    extra = sorted(path.name[4:] for path in score_dir.glob("img_*") if path.is_dir())
+    return Score(score_dir, tuple(read_page(path) for path in paths), (FIRST_INK, *extra))
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Reads an image as grey uint8 [rows, columns], without its transparency.
+
+    Raises:
+        UserError: the file is missing or no image.
+    """
+    with _open_image(path) as image:
+        return np.asarray(image.convert("L"))
+
+
+@contextlib.contextmanager
+def _open_image(path: Path) -> Iterator[Image.Image]:
+    try:
+        with Image.open(path) as image:
+            yield image
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such page image") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path}: not a readable image ({one_line(error)})") from error

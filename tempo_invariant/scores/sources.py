@@ -1,0 +1,168 @@
+"""Where LilyPond scores come from: a checkout, an archive of one, or a folder of files."""
+
+import contextlib
+import csv
+import io
+import lzma
+import shutil
+import sys
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.files import DISK_FULL, is_disk_full
+
+SAMPLE = "sample"
+"""Name of the scores that come with this package."""
+
+PIECES_FILE = "PIECES.tsv"
+_LONGEST_NAME = 160  # bytes; the names of features add to it, and 255 is the limit of file systems
+_ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A piece to build: its name, its LilyPond file, and the tree that its includes are in."""
+
+    piece: str
+    path: Path
+    root: Path
+
+
+@contextlib.contextmanager
+def open_scores(scores: str, pieces: str | None = None) -> Iterator[list[Source]]:
+    """Yields the pieces of a collection; an archive is unpacked for as long as the block lasts.
+
+    Args:
+        scores: "sample", a directory or a tar archive. With a table of pieces it is a tree that
+            the table's paths lie in, else a folder in which each `*.ly` file is a piece.
+        pieces: a table `piece<TAB>lilypond_file`; by default `PIECES.tsv` at the top of the tree.
+
+    Raises:
+        UserError: there is no such collection, it is empty, or the archive or table is bad.
+    """
+    if scores == SAMPLE:
+        yield list_sources(Path(__file__).parent / "sample_scores", pieces)
+    elif Path(scores).is_dir():
+        yield list_sources(Path(scores), pieces)
+    elif Path(scores).name.endswith(_ARCHIVES):
+        with tempfile.TemporaryDirectory(prefix="scores-") as directory:
+            _unpack(Path(scores), Path(directory))
+            yield list_sources(_top(Path(directory)), pieces)
+    else:
+        raise UserError(f"{scores}: neither a directory nor a tar archive")
+
+
+def list_sources(root: Path, pieces: str | None = None) -> list[Source]:
+    """Lists the pieces below `root`, in the order of the table or by name."""
+    table = Path(pieces) if pieces else root / PIECES_FILE
+    if pieces or table.is_file():
+        sources = _read_table(table, root)
+    else:
+        sources = _list_folder(root)
+    if not sources:
+        raise UserError(f"{root}: holds no *.ly file and no {PIECES_FILE}")
+    return sources
+
+
+def select(sources: Sequence[Source], names: Sequence[str], limit: int | None) -> list[Source]:
+    """Returns the sources named, in the order of the names, and no more than `limit` of them.
+
+    Raises:
+        UserError: a name is not among the pieces.
+    """
+    by_name = {source.piece: source for source in sources}
+    unknown = [name for name in names if name not in by_name]
+    if unknown:
+        raise UserError(f"no piece {unknown[0]!r} among the {len(sources)} scores")
+    chosen = [by_name[name] for name in names] if names else list(sources)
+    return chosen[:limit]
+
+
+def _list_folder(root: Path) -> list[Source]:
+    """Returns a source for each `*.ly` file; hidden ones are other programs' copies."""
+    paths = [path for path in sorted(root.glob("*.ly")) if not path.name.startswith(".")]
+    for path in paths:
+        if not is_safe_name(path.stem):
+            raise UserError(f"{root}: the file name {path.name!r} cannot name a piece")
+    return [Source(path.stem, path, root) for path in paths]
+
+
+def _read_table(table: Path, root: Path) -> list[Source]:
+    try:
+        with table.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{table}: cannot be read ({error})") from error
+    sources: list[Source] = []
+    seen: set[str] = set()
+    for line, row in enumerate(rows, 1):
+        if not row or not "".join(row).strip() or (line == 1 and row[0] == "piece"):
+            continue
+        if len(row) != 2:
+            raise UserError(f"{table}:{line}: expected piece<TAB>lilypond_file")
+        name, path = row[0].strip(), root / row[1].strip()
+        if not is_safe_name(name):
+            raise UserError(f"{table}:{line}: {name!r} cannot name a piece")
+        if name in seen:
+            raise UserError(f"{table}:{line}: piece {name!r} is there twice")
+        if not row[1].isprintable() or not path.resolve().is_relative_to(root.resolve()):
+            raise UserError(f"{table}:{line}: {row[1]!r} leads out of {root}")
+        seen.add(name)
+        sources.append(Source(name, path, root))
+    return sources
+
+
+def is_safe_name(name: str) -> bool:
+    """Whether files of a piece of this name can be made and stay inside the output directory."""
+    short = 0 < len(name.encode(errors="replace")) <= _LONGEST_NAME
+    return short and name[0] != "." and name.isprintable() and not {"/", "\\"} & {*name}
+
+
+def _unpack(archive: Path, directory: Path) -> None:
+    """Unpacks files and folders; links, which could lead out, are left out and reported.
+
+    Raises:
+        UserError: the archive can't be read, or a member is a device or leads out of it.
+    """
+    links = []
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                target = directory / _inside(archive, member)
+                if member.islnk() or member.issym():
+                    links.append(member.name)
+                elif member.isdir():
+                    target.mkdir(parents=True, exist_ok=True)
+                else:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    with target.open("wb") as stream:
+                        shutil.copyfileobj(tar.extractfile(member) or io.BytesIO(), stream)
+    except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+        if is_disk_full(error):
+            raise UserError(f"{directory}: unpacking {archive}: {DISK_FULL}") from error
+        reason = one_line(error)
+        raise UserError(f"{archive}: not a readable tar archive ({reason})") from error
+    if links:
+        line = f"{archive}: {len(links)} links left out, {links[0]!r} first"
+        print(line, file=sys.stderr)
+
+
+def _inside(archive: Path, member: tarfile.TarInfo) -> PurePosixPath:
+    """Returns the path of a member, which stays below the top."""
+    path = PurePosixPath(member.name)
+    if path.is_absolute() or ".." in path.parts:
+        raise UserError(f"{archive}: refused, member {member.name!r} leads out of it")
+    if member.isdev():
+        raise UserError(f"{archive}: refused, member {member.name!r} is a device")
+    return path
+
+
+def _top(directory: Path) -> Path:
+    """Returns the single folder that an archive holds, or the directory itself."""
+    entries = list(directory.iterdir())
+    return entries[0] if len(entries) == 1 and entries[0].is_dir() else directory

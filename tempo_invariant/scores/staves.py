@@ -1,0 +1,272 @@
+"""Finding the staves of a straight score page.
+
+Staves are traced as five lines that run together from left to right. All staves of a page have
+lines at the same distance, the staff space.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from tempo_invariant.scores.page_image import BLOCK, blocks
+
+MIN_STAFF_SPACES = 10.0
+"""A staff is at least this long, in staff spaces."""
+
+_FIVE = (-2, -1, 0, 1, 2)
+"""The lines of a staff, in staff spaces from the middle one."""
+
+_GAPS = (-1.5, -0.5, 0.5, 1.5)
+_LINES_AND_NEXT = (-3, *_FIVE, 3)
+_GAPS_AND_NEXT = (-3.5, -2.5, *_GAPS, 2.5, 3.5)
+
+_FAINTEST_LINE = 0.05
+"""Contrast of the palest line, of 1."""
+
+_LEAST_LINE = 0.4
+"""Contrast of each line of a staff, relative to the darkest one."""
+
+_MOST_OUTSIDE = (0.5, 0.9)
+"""Share of the columns with a ledger line or beam: on one side of a staff, and on the other."""
+
+_LEAST_COVERAGE = (0.75, 0.9)
+"""Share of the columns in which a line is there: where no text can be, and where it can."""
+
+_TEXT_SPACE = 9.0
+"""Lines of text are not closer, in pixels, and far thicker than staff lines as far apart."""
+
+_THRESHOLD = 0.4
+"""A staff gains where five lines are darker than this (usual ones are 1) and loses elsewhere."""
+
+_DRIFT_COST = 0.15
+"""Loss for every row that a staff moves up or down."""
+
+_MAX_GAP_SPACES = 8.0
+"""Pieces of one staff are not farther apart, in staff spaces."""
+
+LINE_INK = 0.25
+"""A vertical line has everywhere more ink than this, averaged over one staff space."""
+
+_START = 2
+"""Marks in `_align` where a path begins."""
+
+
+@dataclass(frozen=True)
+class Staff:
+    """Five lines on a straightened page: outer rows of the outer lines, and columns of the ends."""
+
+    top: float
+    left: float
+    bottom: float
+    right: float
+
+
+def find_staves(dark: np.ndarray, space: float) -> list[Staff]:
+    """Finds the staves of a straight page, from top to bottom.
+
+    Args:
+        dark: ink as from `ink`, [rows, columns].
+        space: staff space in pixels.
+    """
+    match = _comb(blocks(dark, BLOCK), space)
+    staves: list[Staff] = []
+    for first, path in _paths(match, space):
+        staff = _trace(dark, path, first, space)
+        if staff is not None and not any(_touch(staff, other, space) for other in staves):
+            staves.append(staff)
+    return sorted(_merge(staves, space), key=lambda staff: staff.top)
+
+
+def _touch(one: Staff, other: Staff, space: float) -> bool:
+    """Tells whether one staff is too near to another: ledger lines above it, say."""
+    rows = max(one.top, other.top) - min(one.bottom, other.bottom)
+    columns = min(one.right, other.right) - max(one.left, other.left)
+    return rows < space and columns > space
+
+
+def _comb(profile: np.ndarray, space: float) -> np.ndarray:
+    """Tells where five lines lie around a row, in every block of columns.
+
+    Args:
+        profile: mean ink [rows, blocks].
+        space: staff space in pixels.
+
+    Returns:
+        [rows, blocks], about 1 on the middle line of a staff with lines as dark as they mostly are
+        on the page; less where there are more than five.
+    """
+    # A line is darker than what lies half a space above and below it.
+    beside = (_moved(profile, space / 2) + _moved(profile, -space / 2)) / 2
+    lines = profile - beside
+    five = np.mean([_moved(lines, k * space) for k in _FIVE], axis=0)
+    usual = 0.8 * np.partition(five, -five.shape[1], axis=None)[-five.shape[1]]  # one staff's
+    lines = np.minimum(lines / max(float(usual), _FAINTEST_LINE), 1.3)
+    five = np.mean([_moved(lines, k * space) for k in _FIVE], axis=0)
+    outside = _moved(lines, -3 * space) + _moved(lines, 3 * space)
+    return five - 0.25 * np.maximum(outside, 0)
+
+
+def _moved(array: np.ndarray, distance: float) -> np.ndarray:
+    """Reads an array [rows, columns] so many rows below; past its end is nothing."""
+    return ndimage.shift(array, (-distance, 0), order=1, mode="constant", prefilter=False)
+
+
+def _paths(match: np.ndarray, space: float) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields the paths from left to right along which staves are most likely, best first.
+
+    Local alignment: a path gains where `match` is above `_THRESHOLD` and loses elsewhere; it
+    begins and ends where that is best, and bridges short gaps. From block to block it may go one
+    row up or down. Rows that a path has used are used up.
+
+    Args:
+        match: [rows, blocks] as from `_comb`.
+        space: staff space in pixels.
+
+    Yields:
+        The first block of a path, and its row in this and each following block.
+    """
+    gain = match - _THRESHOLD
+    least = MIN_STAFF_SPACES * space / BLOCK * (1 - _THRESHOLD) / 2
+    reach = round(3.5 * space)
+    while True:
+        total, step = _align(gain)
+        row, block = (int(i) for i in np.unravel_index(int(np.argmax(total)), total.shape))
+        if total[row, block] < least:
+            return
+        path = [row]
+        while block > 0 and step[row, block] != _START:
+            row += int(step[row, block])
+            block -= 1
+            path.append(row)
+        rows = np.array(path[::-1])
+        begin, end = _unbroken(gain[rows, block + np.arange(len(rows))], space)
+        first, rows = block + begin, rows[begin:end]
+        for index, middle in enumerate(rows):
+            gain[max(0, middle - reach) : middle + reach + 1, first + index] = -1.0
+        yield first, rows
+
+
+def _unbroken(gain: np.ndarray, space: float) -> tuple[int, int]:
+    """Returns the slice of a path's gains with the largest sum and without a long gap."""
+    width = max(1, round(_MAX_GAP_SPACES * space / BLOCK))
+    best, begin, value, missing = (0.0, 0, 1), 0, 0.0, 0
+    for index, one in enumerate(gain):
+        missing = missing + 1 if one < 0 else 0
+        value += one
+        if missing >= width:
+            begin, value = index + 1, 0.0
+        best = max(best, (value, begin, index + 1))
+    return best[1], best[2]
+
+
+def _align(gain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the best sums of paths that end in each cell, and the way back (`_START`: none)."""
+    total = np.empty_like(gain)
+    step = np.full(gain.shape, _START, np.int8)
+    total[:, 0] = gain[:, 0]
+    for block in range(1, gain.shape[1]):
+        before = total[:, block - 1]
+        options = np.zeros((4, len(before)), gain.dtype)
+        options[1] = before
+        options[2, 1:] = before[:-1] - _DRIFT_COST
+        options[3, :-1] = before[1:] - _DRIFT_COST
+        choice = options.argmax(axis=0)
+        step[:, block] = np.array([_START, 0, -1, 1], np.int8)[choice]
+        total[:, block] = options.max(axis=0) + gain[:, block]
+    return total, step
+
+
+def _trace(dark: np.ndarray, path: np.ndarray, first: int, space: float) -> Staff | None:
+    """Measures where exactly the staff lies that a path follows; None if it is no staff."""
+    blocks_on = first + np.arange(len(path))
+    slope, row = np.polyfit((blocks_on + 0.5) * BLOCK, path, 1) if len(path) > 1 else (0, path[0])
+    low = max(0, first - 3) * BLOCK
+    inside = np.arange(low, min(dark.shape[1], (first + len(path) + 3) * BLOCK))
+
+    def read(offsets: Sequence[float], shift: float) -> np.ndarray:
+        middle = row + slope * inside + shift
+        return np.stack([_sample(dark, middle + k * space, inside) for k in offsets])
+
+    shifts = np.arange(-1.5, 1.6, 0.25)
+    contrasts = [
+        read(_FIVE, shift).mean(axis=0) - read(_GAPS, shift).mean(axis=0) for shift in shifts
+    ]
+    best = int(np.sum(contrasts, axis=1).argmax())
+    begin, end = _densest(contrasts[best] - np.median(contrasts[best]) / 2)
+    lines = read(_LINES_AND_NEXT, shifts[best])
+    gaps = read(_GAPS_AND_NEXT, shifts[best])
+    part = slice(begin, end)
+    if end - begin < MIN_STAFF_SPACES * space or not _is_staff(
+        lines[:, part], gaps[:, part], _LEAST_COVERAGE[space > _TEXT_SPACE]
+    ):
+        return None
+    if space > _TEXT_SPACE:
+        paper, ink = gaps[2:-2, part].mean(), lines[1:-1, part].mean()
+        for side in (0.2, 0.33):
+            near = read([k + sign * side for k in _FIVE for sign in (-1, 1)], shifts[best])
+            if near[:, part].mean() - paper > 0.7 * (ink - paper):
+                return None
+    bar = lines[1:-1].min(axis=0) > LINE_INK  # bar lines at the ends fill the gaps, too
+    while begin > 0 and bar[begin - 1]:
+        begin -= 1
+    while end < len(inside) and bar[end]:
+        end += 1
+    centre = row + slope * inside[(begin + end) // 2] + shifts[best] + 0.5
+    return Staff(centre - 2.05 * space, low + begin, centre + 2.05 * space, low + end)
+
+
+def _is_staff(lines: np.ndarray, gaps: np.ndarray, least_coverage: float) -> bool:
+    """Tells staves from other things with five parallels: slurs and hairpins, tables, text.
+
+    One line may be missing: in worn prints lines fade that lie between two rows of pixels.
+
+    Args:
+        lines: ink [7, columns] along the lines, and where a sixth and a seventh would be.
+        gaps: ink [8, columns] half way between them.
+        least_coverage: share of the columns in which a line must be there.
+    """
+    inner = lines[1:-1]
+    contrasts = inner.mean(axis=1) - gaps[2:-2].mean()
+    smooth = ndimage.uniform_filter1d(inner, 3, axis=1)
+    coverage = (smooth > np.percentile(smooth, 70) / 2).mean(axis=1)
+    least = max(_LEAST_LINE * contrasts.max(), _FAINTEST_LINE)
+    if ((contrasts > least) & (coverage > least_coverage)).sum() < 4:
+        return False
+    beside = (gaps[:-1] + gaps[1:]) / 2
+    alone = (lines - beside)[[0, -1]] > np.median((lines - beside)[1:-1]) / 2
+    fewer, more = sorted(alone.mean(axis=1))
+    return bool(fewer < _MOST_OUTSIDE[0] and more < _MOST_OUTSIDE[1])
+
+
+def _densest(gain: np.ndarray) -> tuple[int, int]:
+    """Returns the slice with the largest sum: it begins at the lowest sum before its end."""
+    sums = np.concatenate([[0], np.cumsum(gain)])
+    end = int(np.argmax(sums - np.minimum.accumulate(sums)))
+    return int(np.argmin(sums[: end + 1])), end
+
+
+def _sample(dark: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Reads `dark` at fractional rows, one for each column; past the page is paper."""
+    floor = np.floor(rows).astype(int)
+    share = (rows - floor).astype(dark.dtype)
+    last = dark.shape[0] - 1
+    value = dark[np.clip(floor, 0, last), columns] * (1 - share)
+    value += dark[np.clip(floor + 1, 0, last), columns] * share
+    return value * ((rows >= 0) & (rows <= last))
+
+
+def _merge(staves: Sequence[Staff], space: float) -> list[Staff]:
+    """Joins pieces of one staff: at one height, and not far apart."""
+    merged: list[Staff] = []
+    for staff in sorted(staves, key=lambda staff: staff.left):
+        for index, other in enumerate(merged):
+            level = abs(other.top - staff.top) < space and abs(other.bottom - staff.bottom) < space
+            if level and staff.left - other.right < _MAX_GAP_SPACES * space:
+                top, bottom = (other.top + staff.top) / 2, (other.bottom + staff.bottom) / 2
+                merged[index] = Staff(top, other.left, bottom, max(other.right, staff.right))
+                break
+        else:
+            merged.append(staff)
+    return merged

@@ -1,0 +1,102 @@
+"""The strip of a score: its systems joined left to right, and what is cut out of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tempo_invariant.errors import UserError
+from tempo_invariant.geometry import PAPER, REDUCTION, SNIPPET_HEIGHT, SNIPPET_WIDTH, STRIP_HEIGHT
+from tempo_invariant.scores.msmd import Score
+from tempo_invariant.scores.mung import NoteHead
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a note head lies on the strip; `system` counts from 0 on page `page` (from 1)."""
+
+    head: NoteHead
+    page: int
+    system: int
+    row: float
+    column: float
+
+
+def strip(score: Score, ink: str) -> tuple[np.ndarray, list[Placement]]:
+    """Joins the systems of a score, left to right in reading order.
+
+    Each system is cut 100 px above and below its vertical centre, over its full width; rows that
+    reach past the page are paper.
+
+    Returns:
+        The strip, uint8 [200, columns], and where every note head that belongs to a system lies.
+    """
+    cuts, placements, offset = [], [], 0
+    for page in score.pages:
+        image = score.image(ink, page.number)
+        margin = np.full((STRIP_HEIGHT, image.shape[1]), PAPER, np.uint8)
+        padded = np.concatenate([margin, image, margin])
+        for index, system in enumerate(page.systems):
+            top = int(system.centre_row) - STRIP_HEIGHT // 2
+            left = max(0, round(system.left))
+            row = min(max(0, top + STRIP_HEIGHT), padded.shape[0] - STRIP_HEIGHT)
+            right = min(image.shape[1], round(system.left + system.width))
+            cuts.append(padded[row : row + STRIP_HEIGHT, left:right])
+            placements += [
+                Placement(head, page.number, index, head.row - top, head.column - left + offset)
+                for head in page.note_heads
+                if head.system == system.id
+            ]
+            offset += cuts[-1].shape[1]
+    if not offset:
+        raise UserError(f"{score.directory}: no system on any page")
+    return np.concatenate(cuts, axis=1), placements
+
+
+def halve(image: np.ndarray) -> np.ndarray:
+    """Halves uint8 [rows, columns] by the rounded 2 x 2 mean; an odd edge is padded with paper."""
+    odd = [(0, -side % REDUCTION) for side in image.shape]
+    image = np.pad(image, odd, constant_values=PAPER).astype(np.uint16)
+    blocks = image.reshape(image.shape[0] // REDUCTION, REDUCTION, -1, REDUCTION)
+    count = REDUCTION * REDUCTION
+    return ((blocks.sum(axis=(1, 3)) + count // 2) // count).astype(np.uint8)
+
+
+def aligned_placements(
+    placements: Sequence[Placement], performance: str, frame_count: int
+) -> dict[int, list[Placement]]:
+    """Returns the note heads that start to sound at each onset frame, by ascending frame.
+
+    A chord that is played spread counts from its first note on: heads of one musical time in one
+    system belong to the earliest frame of them. Heads that continue a tie and frames outside the
+    spectrogram are left out; the heads of a frame are sorted by column.
+
+    Args:
+        placements: Note heads on the strip.
+        performance: Name of the performance.
+        frame_count: Number of frames of its spectrogram.
+    """
+    sounding = []
+    first: dict[tuple, int] = {}
+    for placement in sorted(placements, key=lambda p: (p.column, p.row)):
+        onset = placement.head.onsets.get(performance)
+        if onset is None or placement.head.tied:
+            continue
+        if 0 <= onset.frame < frame_count:
+            moment = placement.head.moment
+            chord = (placement.page, placement.system, onset.frame if moment is None else moment)
+            first[chord] = min(onset.frame, first.get(chord, onset.frame))
+            sounding.append((chord, placement))
+    frames: dict[int, list[Placement]] = {}
+    for chord, placement in sounding:
+        frames.setdefault(first[chord], []).append(placement)
+    return dict(sorted(frames.items()))
+
+
+def cut_snippet(image: np.ndarray, column: float) -> np.ndarray:
+    """Cuts uint8 [160, 200] out of a strip [200, columns]; what lies beyond its ends is paper."""
+    left = int(np.floor(column + 0.5)) - SNIPPET_WIDTH // 2
+    top = (STRIP_HEIGHT - SNIPPET_HEIGHT) // 2
+    padded = np.pad(image, [(0, 0), (SNIPPET_WIDTH, SNIPPET_WIDTH)], constant_values=PAPER)
+    left = min(max(left + SNIPPET_WIDTH, 0), padded.shape[1] - SNIPPET_WIDTH)
+    return padded[top : top + SNIPPET_HEIGHT, left : left + SNIPPET_WIDTH]

@@ -1,0 +1,327 @@
+"""What there is to say about a trained model, from its run directory: data, numbers, limits.
+
+No number is written that a report does not hold: those of the results come from the
+`evaluation-*.json` about just these weights, those of the training from `history.jsonl`, those of
+the data from the records themselves.
+"""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tempo_invariant.config import Experiment, TrainingConfig
+from tempo_invariant.data import schema
+from tempo_invariant.errors import UserError
+from tempo_invariant.files import sha256
+from tempo_invariant.geometry import FRAMES_PER_SECOND, PAGE_WIDTH, SNIPPET_HEIGHT, SNIPPET_WIDTH
+from tempo_invariant.model import runs
+from tempo_invariant.model.runs import RunDirectory
+
+_LEFT_OUT = ("run", "data", "piece_results")
+"""Entries of a report that name files of the machine that wrote it, or are long."""
+
+
+def neutral(experiment: Experiment) -> dict[str, Any]:
+    """The fields of an experiment, without the places of its records and of its initial run."""
+    fields = json.loads(experiment.to_json())
+    fields["training"]["initial_run"] = Path(experiment.training.initial_run).name
+    fields["training"]["data"] = TrainingConfig().data
+    return fields
+
+
+def evaluations(run: RunDirectory, weights: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """Reads the reports of `python -m tempo_invariant.evaluate` about some weights of a run.
+
+    Args:
+        run: holds `evaluation-*.json`.
+        weights: the file that they have to be about.
+
+    Returns:
+        The reports without places of files and single pieces, the test split and the largest first;
+        and the names of those that are about other weights.
+
+    Raises:
+        UserError: a report cannot be read.
+    """
+    wanted = sha256(weights)
+    found, others = [], []
+    for path in sorted(run.path.glob("evaluation-*.json")):
+        try:
+            report = json.loads(path.read_text())
+            about = report.get("weights_sha256")
+        except (ValueError, AttributeError) as error:
+            raise UserError(f"{path}: not a report of an evaluation ({error})") from error
+        if about == wanted:
+            found.append({key: value for key, value in report.items() if key not in _LEFT_OUT})
+        else:
+            others.append(path.name)
+    order = ["test", "valid", "train"]
+    found.sort(
+        key=lambda report: (
+            order.index(report["split"]),
+            -report["pairs"],
+            abs(report["tempo"] - 1),
+            report["soundfont"] or "",
+        )
+    )
+    return found, others
+
+
+def training_summary(run: RunDirectory, experiment: Experiment) -> dict[str, Any]:
+    """How far the training of a run went, from its history.
+
+    Returns:
+        `pairs` and `epochs` trained, `best_epoch` and its validation `best_mrr`, and whether the
+        training came to its own `end`: None where that cannot be told.
+    """
+    history = runs.read_history(run.history) if run.history.exists() else []
+    if not history:
+        return {"pairs": None, "epochs": None, "best_epoch": None, "best_mrr": None, "end": None}
+    best = max(history, key=lambda line: line["val_mrr"])
+    return {
+        "pairs": history[-1]["pairs"],
+        "epochs": history[-1]["epoch"],
+        "best_epoch": best["epoch"],
+        "best_mrr": best["val_mrr"],
+        "end": _came_to_its_end(run, experiment, history[-1]["epoch"]),
+    }
+
+
+def averaging_summary(run: RunDirectory, weights: Path) -> dict[str, Any]:
+    """What weights are an average of, as `tempo_invariant.average` left it: `other` and `share`.
+
+    Returns:
+        Nothing where these weights are no average.
+    """
+    if not run.averaging.exists():
+        return {}
+    report = json.loads(run.averaging.read_text())
+    if report["weights_sha256"] != sha256(weights):
+        return {}
+    return {"other": Path(report["other"]).name, "share": report["kept"]}
+
+
+def _came_to_its_end(run: RunDirectory, experiment: Experiment, epochs: int) -> bool | None:
+    if experiment.training.total_pairs and epochs >= experiment.training.epochs:
+        return True
+    try:
+        state = json.loads((run.backup / "state.json").read_text())
+        return state["patience"]["action"] == "stop"
+    except (OSError, ValueError, KeyError):
+        return False if experiment.training.total_pairs else None
+
+
+def data_summary(data: str | Path, weights: Path) -> dict[str, dict[str, Any]]:
+    """What the records hold that a model was trained on.
+
+    Args:
+        data: directory of records.
+        weights: of the model; records that were written after them are others.
+
+    Returns:
+        For each split `pieces`, `pairs` and `hours`, and the `soundfonts` and `tempi` of its
+        performances.
+
+    Raises:
+        UserError: there are no records, they are damaged, or newer than the weights.
+    """
+    infos = schema.read_info(data)
+    info = Path(data) / schema.INFO_NAME
+    if info.stat().st_mtime > weights.stat().st_mtime:
+        raise UserError(f"--data={data}: written after {weights}, which has not learned from it")
+    summary = {}
+    for split, found in infos.items():
+        soundfonts, tempi = set(), set()
+        for values in schema.read_tensors(data, split) if found.records else ():
+            soundfonts.add(values["soundfont"].numpy().decode())
+            tempi.add(round(float(values["tempo"]), 3))
+        summary[split] = {
+            "pieces": found.pieces,
+            "pairs": found.pairs,
+            "hours": found.hours,
+            "soundfonts": sorted(soundfonts),
+            "tempi": sorted(tempi),
+        }
+    return summary
+
+
+def markdown(card: dict[str, Any]) -> str:
+    """The model card as Markdown, from the entries that `model_packaging.package` writes."""
+    experiment = Experiment.from_fields(**card["experiment"])
+    parts = [
+        f"# {card['name']}\n\n{_introduction(card, experiment)}",
+        f"## Data\n\n{_data(card)}",
+        f"## Training\n\n{_training(card, experiment)}",
+        f"## Results\n\n{_results(card)}",
+        f"## Limits\n\n{_limits(card, experiment)}",
+        f"## Licence\n\n{_LICENCE}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _introduction(card: dict[str, Any], experiment: Experiment) -> str:
+    model = experiment.model
+    attention = "a soft attention over its frames" if model.attention else "no attention"
+    return (
+        f"Embeds {_window(experiment)} of piano audio ({model.frames} spectrogram frames, with "
+        f"{attention}) and snippets of sheet music ({SNIPPET_WIDTH} x {SNIPPET_HEIGHT} pixels of a "
+        f"page {PAGE_WIDTH} pixels wide, centred on a note head) in one space of "
+        f"{model.embedding_size} dimensions, where what belongs together is near. "
+        f"{card['parameters']:,d} parameters, {card['multiply_adds'] / 1e6:,.1f} M multiply-adds a "
+        f"pair, {card['bytes'] / 1e6:.1f} MB.\n\n"
+        "```\n"
+        f"python -m tempo_invariant.evaluate --pretrained={card['name']} --data=data/records\n"
+        f"python -m tempo_invariant.export --pretrained={card['name']} --output=exports/"
+        f"{card['name']}\n"
+        "```\n\n"
+        f"Architecture and training are the flags of `experiment.json`; `card.json` holds what is "
+        f"written here, in full. The weights ({card['source']} of the run) have the SHA-256\n"
+        f"`{card['weights_sha256']}`."
+    )
+
+
+def _window(experiment: Experiment) -> str:
+    return f"{experiment.model.frames / FRAMES_PER_SECOND:.1f} s"
+
+
+def _data(card: dict[str, Any]) -> str:
+    text = (
+        "Records of MSMD (Multimodal Sheet Music Dataset): LilyPond scores of the Mutopia Project, "
+        "engraved, played by synthesisers and aligned note by note. Training, validation and test "
+        "have no piece in common."
+    )
+    if not card["data"]:
+        return text
+    rows = ["| split | pieces | pairs | hours | sounds | tempi |", "| --- " * 6 + "|"]
+    for split, found in card["data"].items():
+        fonts = ", ".join(found["soundfonts"])
+        tempi = ", ".join(f"{tempo:g}" for tempo in found["tempi"])
+        rows.append(
+            f"| {split} | {found['pieces']} | {found['pairs']:,d} | {found['hours']:.2f} | "
+            f"{fonts} | {tempi} |"
+        )
+    return text + "\n\n" + "\n".join(rows) + "\n\nPairs and hours are those of all performances."
+
+
+def _training(card: dict[str, Any], experiment: Experiment) -> str:
+    settings, done = experiment.training, card["training"]
+    variations = _variations(experiment)
+    varied = ", ".join(f"{name} {_value(value)}" for name, value in variations.items())
+    text = (
+        f"{settings.loss.capitalize()} loss, {settings.optimizer}, learning rate "
+        f"{settings.learning_rate:g}, {settings.schedule} schedule, batches of "
+        f"{settings.batch_size}, seed {settings.seed}. Varied: {varied or 'nothing'}."
+    )
+    if "tempo" not in variations:
+        text += " Of a piece it heard the performances at the tempo nearest to the notated one."
+    if settings.initial_run:
+        text += f" It began with the weights of another run, {settings.initial_run}."
+    if done["pairs"]:
+        text += (
+            f" {done['pairs']:,d} pairs; the best validation MRR, {done['best_mrr']:.3f} among "
+            f"{settings.validation_pairs:,d} pairs, came in epoch {done['best_epoch']} of "
+            f"{done['epochs']} ({settings.epoch_pairs:,d} pairs each)."
+        )
+    if averaged := card.get("averaging"):
+        text += (
+            f" The weights are an average of those of that epoch, with a share of "
+            f"{averaged['share']:g}, and those of {averaged['other']}."
+        )
+    return text
+
+
+def _variations(experiment: Experiment) -> dict[str, Any]:
+    """The fields of the augmentation that vary anything."""
+    from tempo_invariant.config import Augmentation
+
+    augmentation = Augmentation(**experiment.training.augmentation)
+    fields = {name: value for name, value in dataclasses.asdict(augmentation).items() if value}
+    if augmentation.stretch == 1:
+        del fields["stretch"]
+    if not augmentation.varies_spectrograms:
+        fields.pop("varied_share", None)
+    return fields
+
+
+def _value(value: Any) -> str:
+    if value is True:
+        return "on"
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+def _results(card: dict[str, Any]) -> str:
+    from tempo_invariant.evaluation.retrieval import COLUMNS, cell
+
+    if not card["evaluations"]:
+        return "These weights have not been evaluated."
+    head = ["split", "sound", "tempo", "pairs", "pieces", "query", *COLUMNS.values()]
+    rows = [head, ["---"] * len(head)]
+    for report in card["evaluations"]:
+        condition = [
+            report["split"],
+            report["soundfont"] or "the first",
+            f"{report['tempo']:g}",
+            f"{report['pairs']:,d}",
+            str(report["pieces"]),
+        ]
+        for direction, values in report["results"].items():
+            rows.append(condition + [direction, *(cell(name, values[name]) for name in COLUMNS)])
+    lines = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return (
+        "Rank of the partner among all pairs of the split that were taken, at even spacing; "
+        f"in brackets 95 % bootstrap intervals over pieces. R@k in per cent.\n\n{lines}"
+    )
+
+
+def _limits(card: dict[str, Any], experiment: Experiment) -> str:
+    model, varied = experiment.model, _variations(experiment)
+    limits = [
+        "Learned from and measured on synthesised piano and engraved pages: the numbers above say "
+        "nothing of other instruments, of handwriting, or of scans and rooms that were not "
+        "simulated.",
+        f"Hears {_window(experiment)} at once and sees {SNIPPET_WIDTH} pixels: passages that are "
+        "printed twice look alike.",
+    ]
+    if model.audio_normalization == "none" and "level_db" not in varied:
+        limits.append(
+            "Depends on the level of the audio: log10(1 + x) of a quieter recording is another "
+            "picture. Amplify (`--gain_db`) what was recorded at another level than the training's."
+        )
+    if "stretch" not in varied:
+        limits.append("Tempi were not varied beyond those of the performances it learned from.")
+    absent = [what for name, what in _DAMAGE.items() if name not in varied]
+    if absent:
+        limits.append(f"Not part of its training: {', '.join(absent)}.")
+    if card["training"]["end"] is False:
+        limits.append("Its training was cut short: it had not come to the end of its schedule.")
+    return "\n".join(f"- {text}" for text in limits)
+
+
+_DAMAGE = {
+    "tuning_cents": "other tunings",
+    "reverberation_seconds": "rooms",
+    "equalization_db": "other balance of high and low",
+    "low_cut_hz": "small loudspeakers and telephones, which cut the low notes",
+    "noise_snr_db": "noise",
+}
+"""Fields of the augmentation and what a model without them has not met."""
+
+_LICENCE = (
+    "The weights are published under the Apache License 2.0, as the package is. The scores that "
+    "they were learned from are works of the Mutopia Project's contributors, each under a licence "
+    "of its own: the public domain, Creative Commons Attribution or Attribution-ShareAlike. "
+    "Neither scores nor recordings are part of the weights."
+)
+
+
+def summary(card: dict[str, Any], others: Sequence[str]) -> str:
+    """Lines for the screen: what the card holds, and which reports it does not."""
+    lines = [
+        f"{card['name']}: {card['bytes'] / 1e6:.2f} MB; evaluations in its card: "
+        f"{len(card['evaluations'])}"
+    ]
+    if others:
+        lines.append(f"left out, about other weights of the run: {', '.join(others)}")
+    return "\n".join(lines)

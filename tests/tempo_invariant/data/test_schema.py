@@ -1,0 +1,97 @@
+"""Records: round trip, determinism, and damaged directories."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tempo_invariant.data import schema
+from tempo_invariant.errors import UserError
+
+
+def make_record(piece="Bach__x", tempo=0.9, soundfont="Upright", seed=0, pairs=7, frames=50):
+    """A record of noise; its onsets are at every fifth frame."""
+    random = np.random.RandomState(seed)
+    return schema.Record(
+        piece=piece,
+        performance=f"{piece}_tempo-{round(tempo * 1000)}_{soundfont}",
+        soundfont=soundfont,
+        tempo=tempo,
+        inks=("bold", "thin"),
+        strips=random.randint(0, 256, (2, max(300, 31 * pairs + 50), 100)).astype(np.uint8),
+        spectrogram=random.rand(frames, 92).astype(np.float16),
+        onset_frames=np.arange(pairs) * 5 + 2,
+        columns=(np.arange(pairs) * 60.5 + 100).astype(np.float32),
+        pages=np.ones(pairs, np.int64),
+        systems=np.arange(pairs) // 4,
+    )
+
+
+def write_split(folder, records, split="train", others=None):
+    """Writes records as one shard with dataset_info.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / schema.shard_name(split, 0, 1)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for record in records:
+            writer.write(schema.serialize(record))
+    info = schema.SplitInfo(
+        pieces=len({record.piece for record in records}),
+        records=len(records),
+        pairs=sum(len(record.onset_frames) for record in records),
+        frames=sum(len(record.spectrogram) for record in records),
+        shards=[{"name": path.name, "bytes": path.stat().st_size, "records": len(records)}],
+    )
+    schema.write_info(folder, {split: info} | (others or {}))
+    return path
+
+
+def test_round_trip():
+    record = make_record()
+    back = schema.deserialize(schema.serialize(record))
+    for field in dataclasses.fields(schema.Record):
+        expected, value = getattr(record, field.name), getattr(back, field.name)
+        np.testing.assert_array_equal(value, expected)
+        if isinstance(expected, np.ndarray):
+            assert value.dtype == expected.dtype or field.name == "systems"
+    assert schema.serialize(record) == schema.serialize(back)
+
+
+def test_parses_in_a_graph():
+    record = make_record()
+    [values] = tf.data.Dataset.from_tensors(schema.serialize(record)).map(schema.parse)
+    np.testing.assert_array_equal(values["spectrogram"], record.spectrogram)
+    np.testing.assert_array_equal(values["strips"], record.strips)
+
+
+def test_shard_names():
+    assert schema.shard_name("train", 0, 32) == "train-00000-of-00032.tfrecord"
+
+
+def test_damaged_directories_give_one_line(tmp_path):
+    with pytest.raises(UserError, match="dataset_info.json: no such file; make records with"):
+        schema.read_info(tmp_path)
+    path = write_split(tmp_path, [make_record(), make_record("b")])
+    assert len(list(schema.read_records(tmp_path, "train"))) == 2
+    with pytest.raises(UserError, match=r"holds no split 'test' \(it has: train\)"):
+        schema.shard_paths(tmp_path, "test")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    with pytest.raises(UserError, match="train-00000-of-00001.tfrecord: truncated or changed"):
+        list(schema.read_records(tmp_path, "train"))
+    path.write_bytes(whole[:2000] + b"?" + whole[2001:])
+    with pytest.raises(UserError, match="train-00000-of-00001.tfrecord: damaged") as caught:
+        list(schema.read_records(tmp_path, "train"))
+    assert "\n" not in str(caught.value)
+    path.unlink()
+    with pytest.raises(UserError, match="no such file, though dataset_info.json lists it"):
+        list(schema.read_records(tmp_path, "train"))
+    info = tmp_path / "dataset_info.json"
+    content = json.loads(info.read_text())
+    info.write_text(json.dumps(content | {"schema_version": 0}))
+    with pytest.raises(UserError, match="schema version 0"):
+        schema.read_info(tmp_path)
+    info.write_text("{")
+    with pytest.raises(UserError, match="not a description of records"):
+        schema.read_info(tmp_path)

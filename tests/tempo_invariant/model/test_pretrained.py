@@ -1,0 +1,244 @@
+"""Models that ship: packaged from a tiny run, found by name, used by the commands."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tempo_invariant import files
+from tempo_invariant.errors import UserError
+from tempo_invariant.evaluation import retrieval
+from tempo_invariant.files import sha256
+from tempo_invariant.model import pretrained, runs
+from tempo_invariant.model.network import build_model
+from tempo_invariant.training import model_card, packaging
+from tests.tiny_records import write_records, write_run
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_records(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    """A run with an evaluation of its weights, one of others, and a history of two epochs."""
+    path = write_run(tmp_path_factory.mktemp("runs") / "tiny", data, attention=True)
+    report = retrieval.evaluate(path, candidates=30)
+    files.write_json(retrieval.default_output(report), report)
+    stale = report | {"weights_sha256": "0" * 64}
+    files.write_json(path / "evaluation-test-7.json", stale)
+    lines = [{"epoch": n, "pairs": 80 * n, "val_mrr": 0.5 / n} for n in (1, 2)]
+    (path / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+@pytest.fixture(scope="module")
+def shipped(run, data, tmp_path_factory):
+    """The directory of models that ship, with the run in it as `tiny`."""
+    directory = tmp_path_factory.mktemp("package") / "pretrained"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pretrained, "DIRECTORY", directory)
+        yield packaging.package(run, "tiny", data=data)
+
+
+def check_model(directory: Path) -> None:
+    """What holds of every model that ships."""
+    card = json.loads((directory / pretrained.CARD).read_text())
+    weights = runs.weights_path(directory)
+    assert card["name"] == directory.name
+    assert card["weights_sha256"] == sha256(weights)
+    fields = json.loads((directory / "experiment.json").read_text())
+    assert fields["training"]["data"] == "data/records"
+    text = (directory / pretrained.MARKDOWN).read_text()
+    assert text == model_card.markdown(card | {"experiment": fields})
+    names = {weights.name, "experiment.json", pretrained.CARD, pretrained.MARKDOWN}
+    present = {path.name for path in directory.iterdir()}
+    assert names <= present <= names | {"history.jsonl"}
+    if "history.jsonl" in present:
+        last = runs.read_history(directory / "history.jsonl")[-1]
+        assert (last["pairs"], last["epoch"]) == (
+            card["training"]["pairs"],
+            card["training"]["epochs"],
+        )
+
+
+def test_models_in_the_package_are_whole_and_small():
+    assert not [path for path in pretrained.DIRECTORY.glob(".partial-*")]
+    for name in pretrained.names():
+        check_model(pretrained.find(name))
+    assert pretrained.total_bytes() <= 20e6
+
+
+def test_a_packaged_run_is_whole_and_computes_the_same(shipped, run):
+    path, card, _ = shipped
+    assert pretrained.names() == ["tiny"] and pretrained.find("tiny") == path
+    check_model(path)
+    history = "history.jsonl"
+    assert (path / history).read_text() == (run / history).read_text()
+    pairs = packaging.random_pairs(24)
+    before, after = (runs.load_model(each)(pairs).numpy() for each in (run, path))
+    np.testing.assert_allclose(after, before, atol=1e-6)
+    assert card["largest_difference"] <= 1e-6
+    assert pretrained.total_bytes() == sum(file.stat().st_size for file in path.iterdir())
+    assert str(run.parent) not in "".join(
+        file.read_text() for file in path.iterdir() if file.suffix in (".json", ".md")
+    )
+
+
+def test_the_card_takes_its_numbers_from_reports_about_these_weights(shipped, run):
+    _, card, others = shipped
+    report = json.loads((run / "evaluation-test-30.json").read_text())
+    assert [found["results"] for found in card["evaluations"]] == [report["results"]]
+    assert "piece_results" in report and "piece_results" not in card["evaluations"][0]
+    assert others == ["evaluation-test-7.json"]
+    text = model_card.markdown(
+        card | {"experiment": json.loads((run / "experiment.json").read_text())}
+    )
+    row = next(line for line in text.splitlines() if "audio to sheet" in line)
+    value, low, high = report["results"]["audio to sheet"]["mrr"]
+    assert f"{value:.3f} [{low:.3f}, {high:.3f}]" in row
+    assert row.startswith("| test | the first | 1 | 30 | 2 |")
+    assert "| train | 4 | 160 | 0.00 | Sine | 1 |" in text
+    assert "160 pairs; the best validation MRR, 0.500 among 50 pairs, came in epoch 1 of 2" in text
+    assert "cut short" in text  # two epochs of three
+    varied = "scale 0.05, shift_pixels 5, onset_frames 1, tempo on, soundfont on"
+    assert f"seed 0. Varied: {varied}. 160 pairs" in text  # the ink is not
+    assert "Not part of its training: other tunings, rooms, other balance" in text
+
+
+def test_the_card_says_when_other_tempi_were_left_out(shipped, run):
+    fields = json.loads((run / "experiment.json").read_text())
+    sentence = "Of a piece it heard the performances at the tempo nearest to the notated one."
+    assert sentence not in model_card.markdown(shipped[1] | {"experiment": fields})
+    fields["training"]["augmentation"]["tempo"] = False
+    assert sentence in model_card.markdown(shipped[1] | {"experiment": fields})
+
+
+def test_optimizer_state_is_left_behind(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrained, "DIRECTORY", tmp_path / "pretrained")
+    import keras
+
+    model = runs.load_model(run)
+    model.compile(keras.optimizers.Adam(), "mse")
+    model.optimizer.build(model.trainable_variables)
+    checkpoint = tmp_path / "epoch-00002.weights.h5"
+    runs.save_weights(model, checkpoint)
+    path, card, others = packaging.package(run, "tiny", weights=str(checkpoint))
+    written = path / "best.weights.h5"
+    plain = build_model(runs.load_experiment(run).model)
+    runs.save_weights(plain, tmp_path / "plain.weights.h5")
+    assert written.stat().st_size == (tmp_path / "plain.weights.h5").stat().st_size
+    assert written.stat().st_size < 0.7 * checkpoint.stat().st_size
+    # The evaluations are about best.weights.h5, not about this file.
+    assert card["evaluations"] == [] and len(others) == 2
+    assert "have not been evaluated" in (path / pretrained.MARKDOWN).read_text()
+
+
+def test_what_is_written_wrongly_is_not_kept(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrained, "DIRECTORY", tmp_path / "pretrained")
+
+    def damaged(model, path):
+        model.get_layer("sheet_features").kernel.assign_add(
+            0.1 * np.ones(model.get_layer("sheet_features").kernel.shape)
+        )
+        model.save_weights(path)
+        model.get_layer("sheet_features").kernel.assign_sub(
+            0.1 * np.ones(model.get_layer("sheet_features").kernel.shape)
+        )
+
+    monkeypatch.setattr(runs, "save_weights", damaged)
+    with pytest.raises(UserError, match="embeddings differ by .* after reloading"):
+        packaging.package(run, "tiny")
+    assert list((tmp_path / "pretrained").iterdir()) == []
+    assert pretrained.names() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "tiny"}, "--name=tiny: .* exists already"),
+        ({"name": "../tiny"}, "small letters, digits"),
+        ({"name": "new", "weights": "refined"}, "no weights at .*refined"),
+        ({"name": "new", "data": "nowhere"}, "nowhere/dataset_info.json: no such file"),
+    ],
+)
+def test_what_cannot_be_packaged_is_said(shipped, run, arguments, message):
+    with pytest.raises(UserError, match=message):
+        packaging.package(run, **arguments)
+    assert [path.name for path in pretrained.DIRECTORY.iterdir()] == ["tiny"]
+
+
+def test_records_newer_than_the_weights_are_not_described(run, data, tmp_path):
+    later = tmp_path / "later"
+    later.mkdir()
+    (later / "dataset_info.json").write_bytes((data / "dataset_info.json").read_bytes())
+    with pytest.raises(UserError, match="written after .*best.weights.h5"):
+        model_card.data_summary(later, run / "best.weights.h5")
+
+
+def test_unknown_names_are_answered_with_those_there_are(shipped, tmp_path, monkeypatch):
+    for name in ("other", "", "../tiny", "."):
+        with pytest.raises(UserError, match=r"no such model \(there are: tiny\)"):
+            pretrained.find(name)
+    monkeypatch.setattr(pretrained, "DIRECTORY", tmp_path)
+    with pytest.raises(UserError, match="none ships with this version"):
+        pretrained.find("tiny")
+
+
+def command(module: str, *arguments: str, directory: Path) -> subprocess.CompletedProcess:
+    """Runs a command for which the models in `directory` are those that ship."""
+    code = (
+        "import pathlib, runpy, sys; from tempo_invariant import pretrained; "
+        "pretrained.DIRECTORY = pathlib.Path(sys.argv[1]); del sys.argv[1]; "
+        f"runpy.run_module('tempo_invariant.{module}', run_name='__main__')"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, str(directory), *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "code", "message"),
+    [
+        ("evaluate", [], 2, "Exactly one of (run, pretrained)"),
+        ("evaluate", ["--run=a", "--pretrained=b"], 2, "Exactly one of (run, pretrained)"),
+        ("evaluate", ["--pretrained=b"], 1, "--pretrained=b: no such model (none ships"),
+        ("evaluate", ["--pretrained=b", "--weights=best"], 1, "--weights goes with --run"),
+        ("export", ["--pretrained=b", "--output=x"], 1, "--pretrained=b: no such model"),
+        ("index", ["--scores=x", "--output=y", "--pretrained=b"], 1, "no such model"),
+        ("index", ["--scores=x", "--output=y", "--run=a", "--pretrained=b"], 1, "give one of"),
+        ("package_model", ["--run=a"], 2, "--name"),
+    ],
+)
+def test_wrong_use_is_one_line(module, arguments, code, message, tmp_path):
+    done = command(module, *arguments, directory=tmp_path)
+    assert done.returncode == code
+    assert done.stderr.startswith("error: ") and message in done.stderr
+    assert done.stderr.count("\n") == 1 and not done.stdout
+
+
+@pytest.mark.slow
+def test_commands_use_a_model_by_its_name(shipped, run, data, tmp_path):
+    directory = shipped[0].parent
+    output = tmp_path / "report.json"
+    arguments = [f"--data={data}", "--candidates=30", f"--output={output}"]
+    done = command("evaluate", "--pretrained=tiny", *arguments, directory=directory)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(output.read_text())
+    assert report["run"] == "pretrained tiny" and done.stdout.startswith("pretrained tiny (best")
+    first = json.loads((run / "evaluation-test-30.json").read_text())
+    assert report["results"] == first["results"]
+    done = command(
+        "export", "--pretrained=tiny", f"--output={tmp_path / 'export'}", directory=directory
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "export" / "1" / "saved_model.pb").exists()

@@ -1,0 +1,82 @@
+"""Runs, exports and servers as one kind of model, known by what it computes."""
+
+import numpy as np
+import pytest
+
+from serving.hosting.server import ModelServer, ServerConfig
+from tempo_invariant.audio.windows import window_samples
+from tempo_invariant.config import Experiment, ModelConfig, TrainingConfig
+from tempo_invariant.errors import UserError
+from tempo_invariant.model import runs, saved_model
+from tempo_invariant.model.network import build_model
+from tempo_invariant.retrieval.embedders import check_same_model, open_embedder, probe
+from tests import tiny_saved_model
+
+CONFIG = ModelConfig(frames=42, attention=True, filters=(4, 4, 8, 8), embedding_size=8)
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory):
+    """Two versions of a model that embeds audio as [mean, shift], images as [mean / 255, shift]."""
+    base_path = tmp_path_factory.mktemp("exports")
+    tiny_saved_model.save(base_path, 1, shift=0.25)
+    tiny_saved_model.save(base_path, 2, shift=2.0)
+    return base_path
+
+
+def test_an_export_and_its_server_are_the_same_model(exports):
+    export = open_embedder(export=str(exports / "1"))
+    assert (export.frames, export.size) == (tiny_saved_model.FRAMES, 2)
+    windows = np.linspace(-0.5, 0.5, 40, dtype=np.float32)[:, None]
+    windows = windows * np.ones(window_samples(export.frames), np.float32)
+    snippets = np.arange(70, dtype=np.uint8)[:, None, None] * np.ones((160, 200), np.uint8)
+    server = ModelServer(ServerConfig(str(exports), "tiny", port=0))  # the newest: version 2
+    server.start()
+    try:
+        address = f"localhost:{server.port}"
+        served = open_embedder(server=address, model_name="tiny")
+        newest = open_embedder(export=str(exports))
+        for embedder, shift in ((export, 0.25), (newest, 2.0), (served, 2.0)):
+            heard, seen = embedder.embed_audio(windows), embedder.embed_sheet(snippets)
+            assert np.allclose(heard.embedding[:, 0], windows[:, 0], atol=1e-5)
+            assert np.allclose(heard.embedding[:, 1], shift)
+            assert np.allclose(heard.attention, 0.25) and heard.attention.shape == (40, 4)
+            assert np.allclose(seen[:, 0], np.arange(70) / 255, atol=1e-5)
+            assert embedder.embed_audio(windows[:0]).embedding.shape == (0, 2)
+            assert embedder.embed_sheet(snippets[:0]).shape == (0, 2)
+        check_same_model(probe(newest), served, "an index")
+        with pytest.raises(UserError, match=r"^an index was made.* 'tiny' at .* is another model"):
+            check_same_model(probe(export), served, "an index was made with something else")
+    finally:
+        server.stop()
+
+
+def test_exactly_one_model_has_to_be_named(exports, tmp_path):
+    with pytest.raises(UserError, match="one of --run, --export and --server"):
+        open_embedder()
+    with pytest.raises(UserError, match="one of --run, --export and --server"):
+        open_embedder(run="a", export="b")
+    with pytest.raises(UserError, match="neither a SavedModel nor a directory of versions"):
+        open_embedder(export=str(tmp_path))
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "saved_model.pb").write_bytes(b"junk")
+    with pytest.raises(UserError, match="not an export of this project"):
+        open_embedder(export=str(tmp_path))
+
+
+@pytest.mark.slow
+def test_a_run_is_the_same_model_as_its_export(tmp_path):
+    model = build_model(CONFIG)
+    run = runs.open_run(tmp_path / "run", Experiment(CONFIG, TrainingConfig()))
+    runs.save_weights(model, run.best)
+    exported = saved_model.export(model, "{}", tmp_path / "exports")
+    embedder = open_embedder(run=str(tmp_path / "run"))
+    inputs = saved_model.example_inputs(CONFIG.frames, 3)
+    inputs["embed_audio"]["pcm"] = inputs["embed_audio"]["pcm"][:, : window_samples(42)]
+    expected = saved_model.expected_outputs(model, inputs)
+    heard = embedder.embed_audio(inputs["embed_audio"]["pcm"])
+    assert np.allclose(heard.embedding, expected["embed_audio"]["embedding"], atol=1e-5)
+    assert np.allclose(heard.attention, expected["embed_audio"]["attention"], atol=1e-5)
+    seen = embedder.embed_sheet(inputs["embed_sheet"]["image"])
+    assert np.allclose(seen, expected["embed_sheet"]["embedding"], atol=1e-5)
+    check_same_model(probe(embedder), open_embedder(export=str(exported.path)), "an index")

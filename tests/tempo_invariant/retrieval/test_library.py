@@ -1,0 +1,162 @@
+"""The index: what it finds, and that it is whole, belongs to its model, or is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tempo_invariant.errors import UserError
+from tempo_invariant.retrieval import indexing, library, neighbours
+from tempo_invariant.retrieval.library import IndexWriter
+from tests import fake_embedder
+from tests.fake_embedder import FakeEmbedder, melody
+
+
+def _clustered(count, seed=0):
+    """Unit vectors around a twentieth as many centres."""
+    generator = np.random.default_rng(seed)
+    centres = generator.standard_normal((count // 20, 32))
+    vectors = centres[generator.integers(0, len(centres), count)]
+    vectors = vectors + 0.5 * generator.standard_normal((count, 32))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def _true_neighbours(vectors, queries, count):
+    return np.argsort(-(queries @ vectors.T), axis=1)[:, :count]
+
+
+def test_few_vectors_are_searched_exactly():
+    vectors = _clustered(800)
+    index = neighbours.build(vectors, exact_limit=0)
+    assert index.exact
+    products, found = index.search(vectors[:50], 7)
+    assert np.array_equal(found, _true_neighbours(vectors, vectors[:50], 7))
+    assert np.allclose(products, np.take_along_axis(vectors[:50] @ vectors.T, found, 1), atol=1e-6)
+
+
+def test_many_vectors_are_searched_by_ivf_pq_with_recall():
+    vectors = _clustered(6000)
+    assert neighbours.build(vectors, exact_limit=6000).exact
+    index = neighbours.build(vectors, exact_limit=5999)
+    assert not index.exact
+    assert "IVF-PQ" in index.description
+    # Queries of our own: neither those that the number of visited lists was chosen with.
+    noise = np.random.default_rng(5).normal(0, 0.1, (200, 32)).astype(np.float32)
+    queries = vectors[::30] + noise
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    products, found = index.search(queries, 10)
+    true = _true_neighbours(vectors, queries, 10)
+    hits = sum(len(set(a) & set(b)) for a, b in zip(found.tolist(), true.tolist(), strict=True))
+    assert hits / true.size >= 0.95
+    assert np.allclose(products, np.take_along_axis(queries @ vectors.T, found, 1), atol=1e-5)
+    assert np.array_equal(neighbours.exact_neighbours(vectors, queries, 10), true)
+
+
+@pytest.fixture(scope="module")
+def scores(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("scores")
+    fake_embedder.write_score(directory, "rising", np.arange(0, 100))
+    fake_embedder.write_score(directory, "falling", np.arange(250, 110, -1))
+    return directory / "msmd"
+
+
+def test_an_index_comes_back_as_it_was_made(scores, tmp_path):
+    embedder = FakeEmbedder()
+    made, problems = indexing.index_scores(embedder, scores, tmp_path / "index")
+    assert not problems
+    loaded = library.load(tmp_path / "index", "sheets")
+    assert loaded.documents == made.documents == ("falling", "rising")
+    assert loaded.lengths.tolist() == [84, 84]  # 3 systems of 700 pixels, every 25
+    assert np.array_equal(loaded.places, made.places)
+    second = loaded.places[loaded.rows(1)][30]
+    assert (second["page"], second["system"]) == (1, 2)
+    assert second["x"] == 60 + 12 + 2 * 25
+    assert second["box"].tolist() == [400, 60, 480, 760]
+    assert np.allclose(np.linalg.norm(loaded.vectors, axis=1), 1, atol=1e-6)
+    # Greys of the second system run from 34 to 66 over 700 pixels.
+    grey = 34 + 32 * 62 / 699
+    assert np.allclose(loaded.vectors[84 + 30], embedder._code(np.array([grey]))[0], atol=0.05)
+    assert loaded.page_path(1, 1).is_file()
+    assert loaded.neighbours.search(loaded.vectors[[50]], 1)[1].tolist() == [[50]]
+
+
+def test_recordings_are_indexed_with_their_times(tmp_path):
+    import soundfile
+
+    music = tmp_path / "music" / "deep"
+    music.mkdir(parents=True)
+    soundfile.write(music / "up.wav", melody(np.arange(50), 6.2), 22050)
+    soundfile.write(music / "silence.wav", np.zeros(22050), 22050)
+    (music / "broken.flac").write_bytes(b"fLaC is not enough")
+    index, problems = indexing.index_recordings(
+        FakeEmbedder(), tmp_path / "music", tmp_path / "index"
+    )
+    assert index.documents == ("up",)
+    assert len(problems) == 2
+    assert "broken.flac" in problems[0] and "silent" in problems[1]
+    seconds = index.places["seconds"]
+    assert np.abs(seconds - 0.5 * np.arange(13)).max() < 0.26  # on the onsets near these times
+    assert np.allclose(20 * seconds, np.round(20 * seconds))
+    with pytest.raises(UserError, match="an index of recordings, where one of sheets is needed"):
+        library.load(tmp_path / "index", "sheets")
+
+
+def test_another_model_is_refused_in_one_line(scores, tmp_path):
+    index, _ = indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index")
+    index.check_model(FakeEmbedder())
+    with pytest.raises(UserError, match=r"made with fake model 0, and fake model 1 is another"):
+        index.check_model(FakeEmbedder(seed=1))
+
+
+def test_an_index_is_there_whole_or_not_at_all(scores, tmp_path):
+    class Failing(FakeEmbedder):
+        calls = 0
+
+        def embed_sheet(self, snippets):
+            self.calls += 1
+            if self.calls == 3:  # the probe, the first score, and then
+                raise KeyboardInterrupt
+            return super().embed_sheet(snippets)
+
+    with pytest.raises(KeyboardInterrupt):
+        indexing.index_scores(Failing(), scores, tmp_path / "index")
+    assert list(tmp_path.iterdir()) == []
+    indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index")
+    with pytest.raises(UserError, match="exists already"):
+        indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index")
+    with (
+        pytest.raises(UserError, match="not one document"),
+        IndexWriter(tmp_path / "empty", "sheets", FakeEmbedder(), 10, 50) as writer,
+    ):
+        writer.finish()
+    assert [path.name for path in tmp_path.iterdir()] == ["index"]
+
+
+def test_damaged_indices_are_refused(scores, tmp_path):
+    path = tmp_path / "index"
+    indexing.index_scores(FakeEmbedder(), scores, path)
+    with pytest.raises(UserError, match="is not an index"):
+        library.load(tmp_path)
+    for name in ("neighbours.faiss", "vectors.npy", "places.npy", "probe.npy", "index.json"):
+        content = (path / name).read_bytes()
+        (path / name).write_bytes(content[: len(content) // 2])
+        with pytest.raises(UserError, match="index"):
+            library.load(path)
+        (path / name).unlink()
+        with pytest.raises(UserError, match="no such file|not an index|not a readable FAISS"):
+            library.load(path)
+        (path / name).write_bytes(content)
+    info = json.loads((path / "index.json").read_text())
+    (path / "index.json").write_text(json.dumps(info | {"format": 99}))
+    with pytest.raises(UserError, match="format 99"):
+        library.load(path)
+
+
+def test_scores_that_are_not_there_are_named(scores, tmp_path):
+    for source, wanted, message in (
+        (scores, ["rising", "waltz"], "no score 'waltz'"),
+        (tmp_path / "nowhere", [], "neither a directory"),
+    ):
+        with pytest.raises(UserError, match=message):
+            indexing.index_scores(FakeEmbedder(), source, tmp_path / "x", documents=wanted)
+    assert not (tmp_path / "x").exists()

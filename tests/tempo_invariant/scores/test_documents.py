@@ -1,0 +1,133 @@
+"""Scores of every kind, cut into snippets whose places are right."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tempo_invariant.data import schema
+from tempo_invariant.errors import UserError
+from tempo_invariant.evaluation import search
+from tempo_invariant.retrieval import neighbours
+from tempo_invariant.scores import documents
+from tests import fake_embedder
+
+
+def _record() -> schema.Record:
+    """Three systems on two pages: 400, 300 and 500 page pixels of a strip."""
+    generator = np.random.default_rng(3)
+    strip = generator.integers(0, 256, (1, 600, schema.STRIP_ROWS), np.uint8)
+    columns = np.array([50, 200, 390, 410, 690, 710, 1100], np.float32)
+    count = len(columns)
+    return schema.Record(
+        piece="waltz",
+        performance="waltz_tempo-1000_x",
+        soundfont="x",
+        tempo=1.0,
+        inks=("bold",),
+        strips=strip,
+        spectrogram=np.zeros((400, 92), np.float16),
+        onset_frames=np.arange(count) * 20,
+        columns=columns,
+        pages=np.array([1, 1, 1, 1, 1, 2, 2]),
+        systems=np.array([0, 0, 0, 1, 1, 0, 0]),
+    )
+
+
+def test_a_record_is_cut_where_its_systems_end():
+    record = _record()
+    document = documents.from_record(record, step=100)
+    where = [(int(row["page"]), int(row["system"])) for row in document.places]
+    assert where == [(1, 1)] * 4 + [(1, 2)] * 3 + [(2, 1)] * 5
+    assert document.places["x"].tolist() == [
+        50,
+        150,
+        250,
+        350,
+        50,
+        150,
+        250,
+        50,
+        150,
+        250,
+        350,
+        450,
+    ]
+    assert document.places["box"][4].tolist() == [200, 0, 400, 300]
+    assert {page: image.shape for page, image in document.pages.items()} == {
+        1: (400, 400),
+        2: (200, 500),
+    }
+    # What the encoder makes of a snippet, its 2 x 2 means, is what the record holds.
+    for position, column in ((1, 150), (6, 650), (11, 1150)):
+        halved = document.snippets[position].reshape(80, 2, 100, 2).astype(int).mean(axis=(1, 3))
+        stored = np.pad(record.strips[0].T, [(0, 0), (100, 100)], constant_values=255)
+        first = 100 + column // 2 - 50
+        assert np.array_equal(halved, stored[10:90, first : first + 100])
+    # The second system of page 1, as it is shown.
+    shown = document.pages[1][200:, :300]
+    assert np.array_equal(shown[::2, ::2], record.strips[0][200:350].T)
+
+
+def test_msmd_pieces_are_cut_along_their_systems(tmp_path):
+    numbers = np.arange(10, 130)
+    fake_embedder.write_score(tmp_path, "piece", numbers)
+    (document,) = [source.read() for source in documents.find_scores(tmp_path / "msmd", step=70)]
+    assert len(document.snippets) == len(document.places) == 30
+    for snippet, row in zip(document.snippets, document.places, strict=True):
+        share = (row["x"] - 60) / 699
+        grey = 10 + 40 * (row["system"] - 1) + 39 * share
+        assert snippet[80, 100] == pytest.approx(grey, abs=0.6)
+    assert document.snippets.shape[1:] == (160, 200)
+
+
+def test_pages_in_a_directory_are_scores(tmp_path):
+    blank = Image.new("L", (600, 800), 255)
+    (tmp_path / "suite").mkdir()
+    for name in ("prelude.png", "suite/02.png", "suite/01.png", "suite/notes.txt"):
+        if name.endswith("png"):
+            blank.save(tmp_path / name)
+        else:
+            (tmp_path / name).write_text("nothing")
+    sources = list(documents.find_scores(tmp_path))
+    assert [source.name for source in sources] == ["prelude", "suite"]
+    with pytest.raises(UserError, match="suite: no system on any page"):
+        sources[1].read()
+    assert [source.name for source in documents.find_scores(tmp_path / "prelude.png")] == [
+        "prelude"
+    ]
+    with pytest.raises(UserError, match="no score 'fugue'"):
+        list(documents.find_scores(tmp_path, documents=["fugue"]))
+    # Pictures beside LilyPond files are not scores.
+    (tmp_path / "waltz.ly").write_text("{ c' }")
+    assert [source.name for source in documents.find_scores(tmp_path)] == ["waltz"]
+
+
+@pytest.mark.slow
+def test_a_lilypond_file_is_engraved_and_cut(tmp_path):
+    path = tmp_path / "scale.ly"
+    path.write_text("\\version \"2.24.0\"\n{ \\repeat unfold 30 { c'4 d' e' f' } }\n")
+    (source,) = documents.find_scores(path)
+    document = source.read()
+    assert document.name == "scale" and list(document.pages) == [1]
+    assert document.pages[1].shape[1] == 835
+    systems = np.unique(document.places["system"])
+    assert systems.tolist() == list(range(1, len(systems) + 1)) and len(systems) >= 3
+    assert (document.snippets.min(axis=(1, 2)) < 64).all()  # ink in every one
+    tops = [document.places["box"][document.places["system"] == n][0][0] for n in systems]
+    assert (np.diff(tops) > 30).all()
+
+
+def test_the_measured_recall_is_that_of_the_search():
+    exact = search.measure(3000, queries=40, size=8)
+    assert exact.description == "exact" and exact.recall == {1: 1.0, 25: 1.0}
+    approximate = search.measure(3000, queries=40, size=8, exact_limit=2000)
+    assert "IVF-PQ" in approximate.description
+    assert 0.9 < approximate.recall[25] <= 1 and approximate.milliseconds[0] > 0
+    assert "recall against exact search" in search.text(approximate)
+    vectors = search.clustered_vectors(500, 8, np.random.default_rng(0))
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    # Clustered: the nearest other vector is closer than for directions at random.
+    near = np.sort(vectors @ vectors.T, axis=1)[:, -2]
+    random = search.clustered_vectors(50, 8, np.random.default_rng(1))
+    assert np.median(near) > np.median(np.sort(random @ random.T, axis=1)[:, -2])
+    assert neighbours.recall(np.array([[1, 2], [3, 4]]), np.array([[2, 1], [3, 9]])) == 0.75

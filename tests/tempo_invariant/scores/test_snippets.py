@@ -1,0 +1,53 @@
+"""From files of pages to snippets with their places."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tempo_invariant.scores import snippets, systems
+from tempo_invariant.scores.places import Box
+from tests.drawn_pages import SHAPE, piano_page
+
+
+def test_snippets_are_cut_as_in_training():
+    page = np.random.default_rng(0).integers(0, 256, SHAPE).astype(np.uint8)
+    boxes = [Box(60.4, 100.0, 161.2, 400.0), Box(1100.0, 50.0, 1170.0, 300.0)]
+    images, places = snippets.snippets(page, boxes, step=100)
+    assert images.shape == (5, 160, 200) and images.dtype == np.uint8
+    # Centres from half a step after the left end; rows from 80 above the centre, cut to a whole.
+    columns = [place.column for place in places]
+    assert columns == [150, 250, 350, 100, 200]
+    np.testing.assert_array_equal(images[1], page[30:190, 150:350])
+    # Before the first system is paper, after it the second one; below the page is paper.
+    assert (images[0][:, :50] == 255).all()
+    np.testing.assert_array_equal(images[0][:, 50:], page[30:190, 100:250])
+    np.testing.assert_array_equal(images[2][:, :150], page[30:190, 250:400])
+    np.testing.assert_array_equal(images[2][:126, 150:], page[1055:, 50:100])
+    assert (images[2][126:, 150:] == 255).all()
+    assert [place.system for place in places] == [0, 0, 0, 1, 1]
+    assert places[2].box == Box(30, 250, 190, 400)
+
+
+def test_no_system_no_snippet():
+    images, places = snippets.snippets(np.zeros(SHAPE, np.uint8), [])
+    assert images.shape == (0, 160, 200) and places == []
+    with pytest.raises(ValueError, match="step = 0"):
+        snippets.snippets(np.zeros(SHAPE, np.uint8), [], step=0)
+
+
+def test_file_to_snippets(tmp_path):
+    page, corners = piano_page(3)
+    Image.fromarray(page).save(tmp_path / "page.png")
+    [read] = snippets.read_pages(tmp_path / "page.png")
+    np.testing.assert_array_equal(read, page)
+    images, places = snippets.snippets(read, systems.find_systems(read))
+    assert sorted({place.system for place in places}) == [0, 1, 2]
+    for place in places:
+        top, bottom = corners[place.system][[0, 2], 0]
+        assert abs((place.box.top + place.box.bottom) / 2 - (top + bottom) / 2) < 2
+    inner = [i for i, place in enumerate(places) if place.box.right - place.box.left == 200]
+    for i in inner:
+        box = places[i].box
+        rows, columns = slice(int(box.top), int(box.bottom)), slice(int(box.left), int(box.right))
+        np.testing.assert_array_equal(images[i], page[rows, columns])
+    assert len(inner) >= 3 * 10

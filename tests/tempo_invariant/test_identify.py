@@ -1,0 +1,66 @@
+"""The commands: quick help, one line for what is wrong, an answer for what is right."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tempo_invariant.retrieval import indexing
+from tests import fake_embedder
+from tests.fake_embedder import FakeEmbedder
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = ("index", "identify", "identification_benchmark", "search_benchmark")
+
+
+def run(command: str, *arguments: str) -> subprocess.CompletedProcess:
+    module = f"tempo_invariant.{command}"
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments], capture_output=True, text=True, cwd=ROOT
+    )
+
+
+def test_help_needs_no_tensorflow():
+    imports = "; ".join(f"import tempo_invariant.{command}" for command in COMMANDS[:1])
+    check = f"import sys; {imports}; from tempo_invariant.retrieval import answering, benchmark"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{check}; sys.exit('tensorflow' in sys.modules)"], cwd=ROOT
+    )
+    assert done.returncode == 0
+    done = run("identify", "--help")
+    assert done.returncode == 0 and "--ranking" in done.stdout and "s16le" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command,arguments,code,message",
+    [
+        ("index", ["--output=x"], 1, "give one of --scores and --recordings"),
+        ("index", ["--scores=nowhere"], 2, "--output"),
+        ("index", ["--scores=nowhere", "--output=x"], 1, "give one of --run, --export"),
+        ("identify", ["--index=nowhere", "--audio=a", "--live"], 1, "one of --audio, --sheet"),
+        ("identify", ["--index=nowhere", "--live"], 1, "nowhere is not an index"),
+        ("identify", ["--index=nowhere", "--live", "--output=x"], 1, "--output needs"),
+        ("identification_benchmark", ["--msmd=nowhere"], 1, "nowhere: no such directory"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(command, arguments, code, message):
+    done = run(command, *arguments)
+    assert done.returncode == code
+    assert done.stderr.startswith("error: ") and message in done.stderr
+    assert done.stderr.count("\n") == 1 and not done.stdout
+
+
+def test_an_index_of_the_wrong_kind_is_refused(tmp_path):
+    fake_embedder.write_score(tmp_path, "piece", np.arange(100))
+    indexing.index_scores(FakeEmbedder(), tmp_path / "msmd", tmp_path / "index")
+    done = run("identify", f"--index={tmp_path / 'index'}", "--sheet=page.png")
+    assert done.returncode == 1
+    assert "an index of sheets, where one of recordings is needed" in done.stderr
+
+
+def test_the_search_is_measured():
+    done = run("search_benchmark", "--vectors=3000", "--queries=20", "--exact_limit=2000")
+    assert done.returncode == 0
+    assert "3,000 vectors, IVF-PQ" in done.stdout and "recall against exact" in done.stdout

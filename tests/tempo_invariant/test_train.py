@@ -1,0 +1,139 @@
+"""The commands as a user types them: flag files, help, exit codes, one-line errors."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tempo_invariant.model import runs
+from tests.tiny_records import tiny_experiment, write_records, write_run
+
+ROOT = Path(__file__).parents[2]
+TINY = ["--frames=24", "--filters=4", "--embedding_size=4", "--batch_size=20"]
+TINY += ["--epoch_pairs=80", "--total_pairs=80", "--validation_pairs=50", "--noink"]
+
+
+def command(module, *arguments, **environment):
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("TF_")
+    } | environment
+    return subprocess.run(
+        [sys.executable, "-m", f"tempo_invariant.{module}", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("module", ["train", "refine", "evaluate"])
+def test_help_does_not_wait_for_tensorflow(module):
+    begun = time.process_time(), os.times().children_user
+    result = command(module, "--help")
+    assert result.returncode == 0
+    assert f"python -m tempo_invariant.{module}" in result.stdout
+    # Importing TensorFlow alone takes several seconds of processor time.
+    assert os.times().children_user - begun[1] < 1.5
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "attention"),
+    [("bl", 84, False), ("bl_at", 84, True), ("bl_at_lc", 168, True)],
+)
+def test_flag_files_are_the_papers_experiments(name, frames, attention, tmp_path):
+    result = command("train", f"--flagfile={name}.flags", f"--data={tmp_path}", "--only_check_args")
+    assert result.returncode == 0, result.stderr
+    flags = dict(
+        line.removeprefix("--").split("=") if "=" in line else (line.removeprefix("--"), "true")
+        for line in (ROOT / f"{name}.flags").read_text().splitlines()
+        if line.startswith("--")
+    )
+    assert flags["frames"] == str(frames)
+    assert ("attention" in flags) == attention
+    assert flags["output"] == f"runs/{name}"
+    published = {"batch_size": "100", "learning_rate": "0.002", "margin": "0.7", "l2": "1e-5"}
+    published |= {"epoch_pairs": "10000", "patience": "60", "rounds": "5", "round_patience": "10"}
+    assert published.items() <= flags.items()
+
+
+def test_our_own_flag_file_is_a_whole_experiment(tmp_path):
+    """Without data the command ends after it has checked every setting."""
+    result = command("train", "--flagfile=best.flags", f"--data={tmp_path}")
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"error: no records in {tmp_path}")
+
+
+def test_missing_data_say_how_to_make_them(tmp_path):
+    result = command("train", "--flagfile=bl_at.flags", f"--data={tmp_path}/none")
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith(f"error: no records in {tmp_path}/none; make them with: ")
+    assert "tfrecords_tools.convert" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ([], "output"),
+        (["--output=x", "more"], "more"),
+        (["--output=x", "--schedule=linear"], "schedule"),
+        (["--output=x", "--batch_size=none"], "batch_size"),
+        (["--output=x", "--filters=a"], "filters"),
+    ],
+)
+def test_wrong_flags_exit_with_2(arguments, word):
+    result = command("train", *arguments)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1 and word in result.stderr
+
+
+def test_settings_that_contradict_each_other_exit_with_1(tmp_path):
+    result = command("train", f"--output={tmp_path}", f"--data={tmp_path}", "--schedule=cosine")
+    assert result.returncode == 1
+    assert result.stderr == "error: the cosine schedule needs total_pairs, its length\n"
+
+
+def test_train_command_then_another_experiment(tmp_path):
+    data = write_records(tmp_path / "data")
+    output = tmp_path / "run"
+    arguments = [f"--data={data}", f"--output={output}", *TINY]
+    result = command("train", *arguments)
+    assert result.returncode == 0, result.stderr
+    size, epoch, best, following = result.stdout.splitlines()
+    assert size.startswith("model: ") and size.endswith("M multiply-adds a pair")
+    assert epoch.startswith("epoch    1") and epoch.endswith("best")
+    assert best.startswith(f"{output}: 1 epochs, best MRR 0.")
+    assert following == f"next: python -m tempo_invariant.refine --run={output}"
+    # Nothing but the progress bar, which ends in carriage returns.
+    assert all("pairs/s]" in line or not line.strip() for line in result.stderr.split("\r"))
+    assert runs.load_experiment(output).training.augmentation["ink"] is False
+    refused = command("train", *arguments, "--margin=0.5")
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        f"error: {output} holds another experiment (margin was 0.7 and is now 0.5): "
+        "choose a new --output\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("projection", "initial_run", "expected"),
+    [("cca", "runs/one", "refine"), ("linear", "runs/one", "average"), ("linear", "", "evaluate")],
+)
+def test_the_next_command_is_one_that_this_run_can_take(projection, initial_run, expected):
+    experiment = tiny_experiment("none", model={"projection": projection}, initial_run=initial_run)
+    assert experiment.next_command == expected
+
+
+def test_refine_then_evaluate(tmp_path):
+    data = write_records(tmp_path / "data")
+    run = write_run(tmp_path / "run", data)
+    refined = command("refine", f"--run={run}", "--pairs=100")
+    assert refined.returncode == 0, refined.stderr
+    assert "refitted on 100 pairs" in refined.stdout
+    evaluated = command("evaluate", f"--run={run}", "--candidates=40")
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert "refined.weights.h5" in evaluated.stdout
+    assert f"written to {run}/evaluation-test-40.json" in evaluated.stdout

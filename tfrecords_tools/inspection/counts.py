@@ -1,0 +1,276 @@
+"""How well an MSMD directory is aligned, in numbers: notes, note heads, onsets and pages."""
+
+import json
+import multiprocessing
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.files import write_json
+from tempo_invariant.geometry import FRAMES_PER_SECOND
+from tempo_invariant.scores.msmd import list_pieces, read_score
+from tempo_invariant.scores.strips import Placement, aligned_placements, strip
+from tfrecords_tools.inspection.onsets import OnsetCounts, check_onsets
+from tfrecords_tools.inspection.pages import check_pages
+from tfrecords_tools.inspection.unaligned import reasons, shown_events
+from tfrecords_tools.msmd.layout import (
+    Performance,
+    parse_performance_name,
+    performance_names,
+    read_performance,
+)
+from tfrecords_tools.running.leftovers import exit_with_parent
+
+
+@dataclass(frozen=True)
+class PieceCounts:
+    """Counts of one piece; what is aligned is told by the performance nearest to its own tempo.
+
+    Attributes:
+        pages, systems, heads: on the pages.
+        playable_heads: heads with a system that don't continue a tie; `played_heads` of them have
+            a note.
+        notes: that sound; `shown_notes` of them have a head.
+        pairs: distinct onset frames with a head.
+        seconds: length of that performance, `performed_seconds` of all performances.
+        onsets: answers of the spectral flux by performance.
+        violations: of order and geometry, by kind.
+        reasons: likely ones for notes without a head and heads without a note, counted.
+        build_notes: what the build of this piece has put on record, such as LilyPond's errors.
+    """
+
+    pages: int
+    systems: int
+    heads: int
+    playable_heads: int
+    played_heads: int
+    notes: int
+    shown_notes: int
+    pairs: int
+    seconds: float
+    performed_seconds: float
+    onsets: dict[str, OnsetCounts]
+    violations: dict[str, int]
+    reasons: dict[str, int]
+    build_notes: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> float:
+        """Share of the notes that a note head shows."""
+        return self.shown_notes / max(self.notes, 1)
+
+    @property
+    def played(self) -> float:
+        """Share of the playable note heads that a note plays."""
+        return self.played_heads / max(self.playable_heads, 1)
+
+    @property
+    def heard(self) -> OnsetCounts:
+        """Answers of the spectral flux over all performances."""
+        return sum(self.onsets.values(), OnsetCounts())
+
+
+@dataclass
+class Inspection:
+    """Counts by piece, and a line for each piece or performance that can't be read."""
+
+    pieces: dict[str, PieceCounts] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def totals(self, names: Sequence[str] | None = None) -> dict[str, float]:
+        """Returns sums and shares over pieces; over all, if none are named."""
+        pieces = [self.pieces[name] for name in (self.pieces if names is None else names)]
+
+        def total(key: str) -> float:
+            return sum(getattr(piece, key) for piece in pieces)
+
+        keys = ("pages", "systems", "heads", "playable_heads", "played_heads", "notes")
+        sums = {"pieces": len(pieces)} | {
+            key: total(key) for key in (*keys, "shown_notes", "pairs")
+        }
+        heard = sum((piece.heard for piece in pieces), OnsetCounts())
+        return sums | {
+            "played_share": sums["played_heads"] / max(sums["playable_heads"], 1),
+            "shown_share": sums["shown_notes"] / max(sums["notes"], 1),
+            "hours": round(total("seconds") / 3600, 4),
+            "performances": sum(len(piece.onsets) for piece in pieces),
+            "performed_hours": round(total("performed_seconds") / 3600, 4),
+            "onsets": heard.onsets,
+            "heard_share": heard.share,
+            "shifted_share": heard.shifted_share,
+            "quiet_share": heard.quiet_share,
+            "violations": sum(sum(piece.violations.values()) for piece in pieces),
+        }
+
+    def sounds(self) -> dict[tuple[str, float], OnsetCounts]:
+        """Returns the answers of the spectral flux by soundfont and tempo."""
+        result: dict[tuple[str, float], OnsetCounts] = {}
+        for piece in self.pieces.values():
+            for name, counts in piece.onsets.items():
+                tempo, soundfont = parse_performance_name(name)
+                key = (soundfont, tempo)
+                result[key] = result.get(key, OnsetCounts()) + counts
+        return dict(sorted(result.items()))
+
+    def violations(self) -> Counter[str]:
+        """Returns the violations of order and geometry by kind."""
+        return sum((Counter(piece.violations) for piece in self.pieces.values()), Counter())
+
+    def write(self, path: str | Path) -> None:
+        """Writes everything as JSON."""
+        content = {
+            "totals": self.totals(),
+            "sounds": [
+                {"soundfont": soundfont, "tempo": tempo, "share": counts.share, **asdict(counts)}
+                for (soundfont, tempo), counts in self.sounds().items()
+            ],
+            "violations": self.violations(),
+            "problems": self.problems,
+            "pieces": {name: asdict(piece) for name, piece in self.pieces.items()},
+        }
+        write_json(path, content)
+
+
+def inspect_msmd(
+    msmd_dir: str | Path, pieces: Sequence[str] = (), jobs: int | None = 1
+) -> Inspection:
+    """Inspects the pieces of an MSMD directory, built here or downloaded.
+
+    Args:
+        msmd_dir: directory in the published layout.
+        pieces: only these, if any.
+        jobs: processes; one per core, if None.
+
+    Raises:
+        UserError: the directory or one of `pieces` isn't there, or no piece can be read.
+    """
+    present = list_pieces(msmd_dir)
+    unknown = sorted(set(pieces) - set(present))
+    if unknown:
+        raise UserError(f"{msmd_dir}: holds no piece {unknown[0]!r}")
+    names = sorted(set(pieces)) or present
+    paths = [Path(msmd_dir) / name for name in names]
+    found: dict[str, PieceCounts] = {}
+    report = Inspection()
+    results = _run(paths, min(jobs or os.cpu_count() or 1, len(paths)))
+    for name, counts, problems in tqdm(results, total=len(paths), unit="piece", desc="inspect"):
+        report.problems += problems
+        if counts is not None:
+            found[name] = counts
+    report.pieces = {name: found[name] for name in names if name in found}
+    report.problems.sort()
+    if not report.pieces:
+        raise UserError(report.problems[0])
+    return report
+
+
+_Result = tuple[str, PieceCounts | None, list[str]]
+
+
+def _run(paths: Sequence[Path], jobs: int) -> Iterator[_Result]:
+    """Yields the results of pieces as they come."""
+    if jobs <= 1:
+        yield from map(_try_piece, paths)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker) as pool:
+        futures = [pool.submit(_try_piece, path) for path in paths]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _start_worker() -> None:
+    """Leaves interruptions to the parent, and ends with it."""
+    exit_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _try_piece(piece_dir: Path) -> _Result:
+    try:
+        return (piece_dir.name, *inspect_piece(piece_dir))
+    except UserError as error:
+        return piece_dir.name, None, [str(error)]
+    except Exception as error:  # one broken piece must not end the inspection
+        reason = one_line(error)
+        return piece_dir.name, None, [f"{piece_dir}: {type(error).__name__} {reason}"]
+
+
+def inspect_piece(piece_dir: str | Path) -> tuple[PieceCounts, list[str]]:
+    """Inspects one piece.
+
+    Returns:
+        Its counts, and a line for each performance that is broken.
+
+    Raises:
+        UserError: the score can't be read, or no performance.
+    """
+    piece_dir = Path(piece_dir)
+    score = read_score(piece_dir)
+    _, placements = strip(score, score.inks[0])
+    performances, problems = _read_performances(piece_dir)
+    main = min(performances, key=lambda p: (abs(p.tempo - 1), p.name))
+    playable = [placement for placement in placements if not placement.head.tied]
+    counts = PieceCounts(
+        pages=len(score.pages),
+        systems=sum(len(page.systems) for page in score.pages),
+        heads=sum(len(page.note_heads) for page in score.pages),
+        playable_heads=len(playable),
+        played_heads=sum(main.name in placement.head.onsets for placement in playable),
+        notes=len(main.notes),
+        shown_notes=len(shown_events(main, placements)),
+        pairs=len(aligned_placements(placements, main.name, main.spectrogram.shape[1])),
+        seconds=_seconds(main),
+        performed_seconds=sum(map(_seconds, performances)),
+        onsets={p.name: _check_onsets(p, placements) for p in performances},
+        violations=dict(check_pages(score, placements, main.name)),
+        reasons=dict(reasons(main, placements).most_common()),
+        build_notes=_build_notes(piece_dir),
+    )
+    return counts, problems
+
+
+def _read_performances(piece_dir: Path) -> tuple[list[Performance], list[str]]:
+    """Returns the performances, and a line for each one that is broken."""
+    performances, problems = [], []
+    for name in performance_names(piece_dir):
+        try:
+            performances.append(read_performance(piece_dir, name))
+        except UserError as error:
+            problems.append(str(error))
+    if not performances:
+        raise UserError(problems[0] if problems else f"{piece_dir}: has no performance")
+    return performances, problems
+
+
+def _seconds(performance: Performance) -> float:
+    return performance.spectrogram.shape[1] / FRAMES_PER_SECOND
+
+
+def _check_onsets(performance: Performance, placements: list[Placement]) -> OnsetCounts:
+    aligned = aligned_placements(placements, performance.name, performance.spectrogram.shape[1])
+    struck = {frame: {p.head.pitch for p in heads} for frame, heads in aligned.items()}
+    return check_onsets(performance.spectrogram, struck, performance.onsets.tolist())
+
+
+def _build_notes(piece_dir: Path) -> tuple[str, ...]:
+    """Returns what build.json says about trouble; nothing for a piece that was not built here."""
+    try:
+        record = json.loads((piece_dir / "build.json").read_text())
+        from_heads = record["scores"] - record["scores_from_midi"]
+        warnings = [str(warning) for warning in record["warnings"]]
+    except (OSError, ValueError, TypeError, KeyError):
+        return ()
+    if from_heads:
+        warnings.insert(0, f"{from_heads} of {record['scores']} scores are played from their heads")
+    return tuple(warnings)

@@ -1,0 +1,309 @@
+"""Builds an MSMD directory from LilyPond scores, a piece at a time.
+
+A piece is built in a temporary directory beside its place and renamed when it is whole, so an
+interrupted build leaves whole pieces only; those are skipped the next time, or get the
+performances that they don't have yet. Beside the published layout a piece holds `PIECE.midi`, the
+music as notated, and `build.json`, the numbers of the report.
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from tempo_invariant.errors import UserError
+from tempo_invariant.files import write_json
+from tempo_invariant.scores import msmd, mung
+from tempo_invariant.scores.engraving import TIMEOUT_SECONDS, Engraving, engrave
+from tempo_invariant.scores.sources import Source
+from tempo_invariant.scores.svg import rasterise
+from tfrecords_tools.msmd import layout
+from tfrecords_tools.msmd.alignment import Alignment, align
+from tfrecords_tools.music.notes import Music, midi_bytes, notes_of_midi
+from tfrecords_tools.music.performing import perform, soundfont_name
+
+INKS = ("bold", "thin")
+RECORD = "build.json"
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A soundfont, the General MIDI program to play, and a seed of expression (0: as notated)."""
+
+    soundfont: str
+    preset: int = 0
+    expression: int = 0
+
+    @property
+    def name(self) -> str:
+        """Name in performances."""
+        return soundfont_name(self.soundfont, self.preset, self.expression)
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What to build of every piece: each sound at each tempo, pages in each ink."""
+
+    sounds: tuple[Sound, ...]
+    tempi: tuple[float, ...] = (1.0,)
+    inks: tuple[str, ...] = INKS
+    timeout_seconds: float = TIMEOUT_SECONDS
+
+    def performances(self, piece: str) -> dict[str, tuple[Sound, float]]:
+        """Returns the performances of a piece by name."""
+        return {
+            layout.performance_name(piece, tempo, sound.name): (sound, tempo)
+            for sound in self.sounds
+            for tempo in self.tempi
+        }
+
+
+@dataclass(frozen=True)
+class PieceRecord:
+    """Numbers of one built piece.
+
+    Attributes:
+        piece: its name.
+        pages, systems: as engraved.
+        heads: visible note heads; `tied` of them continue a tie.
+        heads_aligned: heads that are struck and not tied, and have a note.
+        notes: notes played, `notes_aligned` of them with a head.
+        pairs: distinct onset frames with a head at the tempo nearest to the notated one.
+        seconds: duration at the notated tempo, to the end of the last note.
+        scores: `\\score` blocks; `scores_from_midi` of them play LilyPond's MIDI, the others
+            their heads.
+        build_seconds: time that engraving and performing took in this run; it is not stored, so
+            that the same input gives the same files.
+        warnings: what LilyPond complained about although it wrote pages.
+        performances: names of the performances.
+    """
+
+    piece: str
+    pages: int
+    systems: int
+    heads: int
+    tied: int
+    heads_aligned: int
+    notes: int
+    notes_aligned: int
+    pairs: int
+    seconds: float
+    scores: int
+    scores_from_midi: int
+    build_seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+    performances: tuple[str, ...] = field(default=())
+
+    @property
+    def head_share(self) -> float:
+        """Share of the heads that don't continue a tie which have a note."""
+        return self.heads_aligned / max(1, self.heads - self.tied)
+
+    @property
+    def note_share(self) -> float:
+        """Share of the notes that have a head."""
+        return self.notes_aligned / max(1, self.notes)
+
+
+def build_piece(source: Source, output: Path, options: BuildOptions) -> PieceRecord:
+    """Builds a piece, or what an earlier build of it lacks.
+
+    Args:
+        source: name and LilyPond file.
+        output: the MSMD directory; the piece becomes `output/PIECE`.
+        options: what to build.
+
+    Raises:
+        UserError: the score cannot be engraved or has no notes, or the piece is there and was not
+            built here: downloaded, that is.
+    """
+    piece_dir = output / source.piece
+    if not (piece_dir / RECORD).exists() and layout.performance_names(piece_dir):
+        raise UserError(f"{piece_dir}: is there and was not built here; left as it is")
+    record = read_record(piece_dir)
+    if record is None:
+        return _build_new(source, output, options)
+    wanted = options.performances(source.piece)
+    missing = {name: wanted[name] for name in wanted if name not in record.performances}
+    return _add_performances(piece_dir, record, missing) if missing else record
+
+
+def read_record(piece_dir: Path) -> PieceRecord | None:
+    """Returns the numbers of a built piece, None if it was not built here."""
+    try:
+        fields = json.loads((piece_dir / RECORD).read_text())
+        for key in ("warnings", "performances"):
+            fields[key] = tuple(fields[key])
+        return PieceRecord(**fields)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _write_record(piece_dir: Path, record: PieceRecord) -> None:
+    fields = dataclasses.asdict(record)
+    del fields["build_seconds"]
+    write_json(piece_dir / RECORD, fields)
+
+
+def _build_new(source: Source, output: Path, options: BuildOptions) -> PieceRecord:
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="engrave-") as workspace:
+        engraving = engrave(source.path, Path(workspace), source.root, options.timeout_seconds)
+        drawn = [head for page in engraving.pages for head in page.heads]
+        alignment = align(drawn, engraving.midis, engraving.tempi)
+    pages = _pages(engraving, alignment)
+    images: dict[str, list[np.ndarray]] = {ink: [] for ink in options.inks}
+    for svg, page in zip(engraving.svgs, engraving.pages, strict=True):
+        drawing = rasterise(svg, page)
+        for ink in options.inks:
+            images[ink].append(drawing[ink])
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=output) as directory:
+        piece_dir = Path(directory) / source.piece
+        events = [event for page in _events(engraving, alignment) for event in page]
+        wanted = options.performances(source.piece)
+        pages = _perform(piece_dir, pages, events, alignment.music, wanted)
+        layout.write_score(piece_dir, pages, images, source.path)
+        (piece_dir / f"{source.piece}.midi").write_bytes(midi_bytes(alignment.music))
+        record = _record(source.piece, engraving, alignment, pages, tuple(wanted))
+        _write_record(piece_dir, record)
+        final = output / source.piece
+        if final.exists():  # without a record or a performance: half of something else
+            shutil.rmtree(final)
+        os.rename(piece_dir, final)
+    return dataclasses.replace(record, build_seconds=round(time.monotonic() - started, 2))
+
+
+def _add_performances(
+    piece_dir: Path, record: PieceRecord, wanted: dict[str, tuple[Sound, float]]
+) -> PieceRecord:
+    started = time.monotonic()
+    music = notes_of_midi((piece_dir / f"{piece_dir.name}.midi").read_bytes())
+    pages = msmd.read_score(piece_dir).pages
+    events = [
+        next((onset.event for onset in head.onsets.values()), None)
+        for page in pages
+        for head in page.note_heads
+    ]
+    pages = tuple(_perform(piece_dir, pages, events, music, wanted))
+    layout.write_alignment(piece_dir, pages)
+    names = tuple(sorted({*record.performances, *wanted}))
+    record = dataclasses.replace(record, performances=names)
+    _write_record(piece_dir, record)
+    return dataclasses.replace(record, build_seconds=round(time.monotonic() - started, 2))
+
+
+def _pages(engraving: Engraving, alignment: Alignment) -> list[mung.Page]:
+    """Returns the visible heads and the systems of every page, without onsets."""
+    moments = iter(alignment.moments)
+    pages = []
+    for number, drawn in enumerate(engraving.pages, 1):
+        heads_moments = [(head, next(moments)) for head in drawn.heads]
+        visible = [(head, moment) for head, moment in heads_moments if head.box]
+        boxes = sorted(drawn.systems.items(), key=lambda item: item[1][1])
+        system_id = {key: len(visible) + i for i, (key, _) in enumerate(boxes)}
+        systems = tuple(
+            mung.System(system_id[key], box[1], box[0], box[2] - box[0], box[3] - box[1])
+            for key, box in boxes
+        )
+        heads = []
+        for identifier, (head, moment) in enumerate(visible):
+            left, top, right, bottom = head.box or (0.0, 0.0, 0.0, 0.0)
+            heads.append(
+                mung.NoteHead(
+                    id=identifier,
+                    top=top,
+                    left=left,
+                    width=right - left,
+                    height=bottom - top,
+                    pitch=head.pitch,
+                    system=system_id.get(head.system, -1),
+                    tied=head.tied,
+                    moment=moment,
+                )
+            )
+        pages.append(mung.Page(number, systems, tuple(heads)))
+    return pages
+
+
+def _events(engraving: Engraving, alignment: Alignment) -> list[list[int | None]]:
+    """Returns the events of the visible heads of every page, in the order of `_pages`."""
+    events = iter(alignment.events)
+    every = [[(head, next(events)) for head in page.heads] for page in engraving.pages]
+    return [[event for head, event in page if head.box] for page in every]
+
+
+def _perform(
+    piece_dir: Path,
+    pages: Sequence[mung.Page],
+    events: Sequence[int | None],
+    music: Music,
+    wanted: dict[str, tuple[Sound, float]],
+) -> list[mung.Page]:
+    """Writes performances and returns the pages with their onsets added to the heads.
+
+    The name of a performance is the seed of its expression, so all differ and none changes.
+    """
+    played = {}
+    for name, (sound, tempo) in wanted.items():
+        seed = name if sound.expression else ""
+        features = perform(music, sound.soundfont, sound.preset, tempo, seed)
+        layout.write_performance(
+            piece_dir,
+            name,
+            features.midi,
+            features.notes,
+            features.onsets,
+            features.spectrogram,
+            features.matrix,
+        )
+        played[name] = features
+    remaining = iter(events)
+    result = []
+    for page in pages:
+        heads = []
+        for head in page.note_heads:
+            event = next(remaining)
+            onsets = dict(head.onsets)
+            if event is not None:
+                for name, features in played.items():
+                    frame, seconds = int(features.onsets[event]), float(features.notes[event, 0])
+                    onsets[name] = mung.Onset(frame, seconds, event)
+            heads.append(dataclasses.replace(head, onsets=onsets))
+        result.append(dataclasses.replace(page, note_heads=tuple(heads)))
+    return result
+
+
+def _record(
+    piece: str,
+    engraving: Engraving,
+    alignment: Alignment,
+    pages: Sequence[mung.Page],
+    performances: tuple[str, ...],
+) -> PieceRecord:
+    heads = [head for page in pages for head in page.note_heads]
+    music = alignment.music
+    nearest = min(performances, key=lambda n: abs(layout.parse_performance_name(n)[0] - 1))
+    return PieceRecord(
+        piece=piece,
+        pages=len(pages),
+        systems=sum(len(page.systems) for page in pages),
+        heads=len(heads),
+        tied=sum(head.tied for head in heads),
+        heads_aligned=sum(bool(head.onsets) and not head.tied for head in heads),
+        notes=len(music.notes),
+        notes_aligned=len({event for event in alignment.events if event is not None}),
+        pairs=len({head.onsets[nearest].frame for head in heads if nearest in head.onsets}),
+        seconds=round(float(music.seconds([n.tick + n.length for n in music.notes]).max()), 3),
+        scores=alignment.scores,
+        scores_from_midi=alignment.from_midi,
+        warnings=engraving.errors,
+        performances=performances,
+    )

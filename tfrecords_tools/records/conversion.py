@@ -1,0 +1,277 @@
+"""From an MSMD directory to TFRecord shards with `dataset_info.json`."""
+
+import contextlib
+import hashlib
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tqdm import tqdm
+
+from tempo_invariant.data import schema
+from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.files import telling_full_disk
+from tempo_invariant.geometry import FRAMES_PER_SECOND
+from tempo_invariant.scores.msmd import list_pieces
+from tfrecords_tools.msmd.layout import parse_performance_name, plain_soundfont
+from tfrecords_tools.records.pairs import piece_records
+from tfrecords_tools.running.beam import Runner, run_calls
+from tfrecords_tools.running.leftovers import building_in, exit_with_parent
+
+HELD_OUT_SHARE = 0.1
+"""Share of the pieces in each of valid and test where no split file is given."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which performances go where; expressive ones go with their soundfont.
+
+    `test_soundfont` (if any) is all that the test split holds and never in another split;
+    `train_soundfonts` (if any) are all that train and valid hold.
+    """
+
+    train_soundfonts: tuple[str, ...] = ()
+    test_soundfont: str = ""
+
+    def wants(self, split: str, performance: str) -> bool:
+        """Whether a split takes a performance of this name."""
+        soundfont = plain_soundfont(parse_performance_name(performance)[1])
+        if split == "test":
+            return not self.test_soundfont or soundfont == self.test_soundfont
+        if self.train_soundfonts and soundfont not in self.train_soundfonts:
+            return False
+        return soundfont != self.test_soundfont or not self.test_soundfont
+
+
+@dataclass
+class Report:
+    """What a conversion did: counts by split, listed pieces that aren't there, problems."""
+
+    splits: dict[str, schema.SplitInfo] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    unlisted: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def table(self) -> str:
+        """Returns the report for the screen."""
+        lines = [f"{'split':8}{'pieces':>8}{'records':>9}{'pairs':>10}{'hours':>8}{'shards':>8}"]
+        for split, info in self.splits.items():
+            lines.append(
+                f"{split:8}{info.pieces:8}{info.records:9}{info.pairs:10}{info.hours:8.2f}"
+                f"{len(info.shards):8}"
+            )
+        lines += [f"skipped: {problem}" for problem in self.problems]
+        if self.missing:
+            lines.append(f"in the split file but not here: {_enumerate(self.missing)}")
+        if self.unlisted:
+            lines.append(f"here but not in the split file: {_enumerate(self.unlisted)}")
+        return "\n".join(lines)
+
+
+def _enumerate(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3])
+    return f"{len(names)} pieces ({shown}{', ...' if len(names) > 3 else ''})"
+
+
+def read_split(path: str | Path) -> dict[str, list[str]]:
+    """Reads a YAML file that lists pieces under train, valid and test.
+
+    Raises:
+        UserError: it is missing or something else, or lists a piece twice.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: not readable ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict) or not set(content) <= set(schema.SPLITS) or not content:
+        raise UserError(f"{path}: not a split file (expected lists train, valid and test)")
+    split = {name: [str(piece) for piece in content.get(name) or ()] for name in schema.SPLITS}
+    pieces = [piece for name in split for piece in split[name]]
+    twice = sorted({piece for piece in pieces if pieces.count(piece) > 1})
+    if twice:
+        raise UserError(f"{path}: lists {twice[0]!r} twice")
+    return split
+
+
+def hash_split(pieces: Sequence[str]) -> dict[str, list[str]]:
+    """Splits pieces 80/10/10 into train, valid and test by the SHA-256 of their names.
+
+    A piece stays where it is when others are added. Only where a small collection would leave a
+    split empty does it take a piece from the largest one.
+    """
+    shares = {
+        piece: int.from_bytes(hashlib.sha256(piece.encode()).digest()[:8], "big") / 2**64
+        for piece in pieces
+    }
+    ordered = sorted(pieces, key=lambda piece: shares[piece])
+    split: dict[str, list[str]] = {"train": [], "valid": [], "test": []}
+    for piece in ordered:
+        held_out = {0: "test", 1: "valid"}.get(int(shares[piece] / HELD_OUT_SHARE), "train")
+        split[held_out].append(piece)
+    for name in ("train", "test", "valid"):
+        largest = max(split.values(), key=len)
+        if not split[name] and len(largest) > 1:
+            split[name].append(largest.pop(-1 if name == "train" else 0))
+    return {name: sorted(split[name]) for name in schema.SPLITS}
+
+
+@dataclass(frozen=True)
+class _Task:
+    piece_dir: Path
+    split: str
+    selection: Selection
+
+    def run(self) -> tuple[list[schema.Record], list[str]]:
+        def wanted(name: str) -> bool:
+            return self.selection.wants(self.split, name)
+
+        try:
+            return piece_records(self.piece_dir, wanted)
+        except UserError as error:
+            return [], [str(error)]
+        except Exception as error:  # one broken piece must not end the whole conversion
+            reason = one_line(error)
+            return [], [f"{self.piece_dir}: {type(error).__name__} {reason}"]
+
+
+def convert(
+    msmd_dir: str | Path,
+    output: str | Path,
+    split_path: str | Path | None = None,
+    selection: Selection | None = None,
+    shard_megabytes: float = 64,
+    workers: int | None = None,
+    runner: Runner | None = None,
+) -> Report:
+    """Converts an MSMD directory to shards; the same input gives the same bytes.
+
+    The files appear in `output` when everything has been converted, `dataset_info.json` last.
+
+    Args:
+        msmd_dir: holds one directory per piece, rebuilt or downloaded.
+        output: directory for the shards; shards that it holds already are replaced.
+        split_path: YAML file with lists train, valid and test; without it see `hash_split`.
+        selection: which performances go into which split.
+        shard_megabytes: a shard is closed when it has reached this size.
+        workers: processes; by default one per processor core.
+        runner: reads the pieces on Apache Beam instead; the shards are the same, and this process
+            writes them.
+
+    Raises:
+        UserError: directory or split file can't be used, or nothing at all was converted.
+    """
+    present = list_pieces(msmd_dir)
+    split = read_split(split_path) if split_path else hash_split(present)
+    listed = {piece for pieces in split.values() for piece in pieces}
+    report = Report(missing=sorted(listed - set(present)), unlisted=sorted(set(present) - listed))
+    tasks = [
+        _Task(Path(msmd_dir) / piece, name, selection or Selection())
+        for name in schema.SPLITS
+        for piece in sorted(split[name])
+        if piece in set(present)
+    ]
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(building_in(output))
+        stack.enter_context(telling_full_disk(output))
+        directory = tempfile.TemporaryDirectory(prefix=".partial-", dir=output)
+        temporary = Path(stack.enter_context(directory))
+        writers = {
+            name: _ShardWriter(temporary, name, shard_megabytes * 1e6) for name in schema.SPLITS
+        }
+        if runner:
+            results = run_calls([task.run for task in tasks], output, runner, "piece")
+        else:
+            results = _run(tasks, workers or os.cpu_count() or 1)
+        progress = tqdm(zip(tasks, results, strict=True), total=len(tasks), unit="piece")
+        for task, (records, problems) in progress:
+            report.problems += problems
+            writers[task.split].add(records)
+        report.splits = {name: writer.close() for name, writer in writers.items()}
+        if not any(info.records for info in report.splits.values()):
+            reason = report.problems[0] if report.problems else "no piece is in the split file"
+            raise UserError(f"{msmd_dir}: nothing to convert ({reason})")
+        _publish(temporary, output)
+    source = Path(split_path).name if split_path else "hash of the piece name"
+    more = {"split": source, "missing": report.missing, "problems": report.problems}
+    schema.write_info(output, report.splits, **more)
+    return report
+
+
+def _run(tasks: list[_Task], workers: int) -> Iterator[tuple[list[schema.Record], list[str]]]:
+    """Yields the results in the order of the tasks, a bounded number of them ahead."""
+    if workers <= 1 or len(tasks) <= 1:
+        yield from (task.run() for task in tasks)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, exit_with_parent) as pool:
+        ahead = 2 * workers
+        pending = [pool.submit(task.run) for task in tasks[:ahead]]
+        for index in range(len(tasks)):
+            result = pending.pop(0).result()
+            if index + ahead < len(tasks):
+                pending.append(pool.submit(tasks[index + ahead].run))
+            yield result
+
+
+def _publish(temporary: Path, output: Path) -> None:
+    (output / schema.INFO_NAME).unlink(missing_ok=True)
+    for name in schema.SPLITS:
+        for old in output.glob(f"{name}-?????-of-?????.tfrecord"):
+            old.unlink()
+    for path in sorted(temporary.iterdir()):
+        os.replace(path, output / path.name)
+
+
+class _ShardWriter:
+    """Writes the records of a split, and a new file whenever one has reached its size."""
+
+    def __init__(self, directory: Path, split: str, shard_bytes: float):
+        self.directory, self.split, self.shard_bytes = directory, split, shard_bytes
+        self.info = schema.SplitInfo()
+        self.counts: list[int] = []
+        self.written = 0
+        self.writer: Any = None
+
+    def _path(self, index: int) -> Path:
+        return self.directory / f"{self.split}-{index}"
+
+    def add(self, records: list[schema.Record]) -> None:
+        """Appends the records of one piece."""
+        import tensorflow as tf
+
+        for record in records:
+            if self.writer is None:
+                self.writer = tf.io.TFRecordWriter(str(self._path(len(self.counts))))
+                self.counts.append(0)
+                self.written = 0
+            serialized = schema.serialize(record)
+            self.writer.write(serialized)
+            self.counts[-1] += 1
+            self.written += len(serialized)
+            if self.written >= self.shard_bytes:
+                self.writer.close()
+                self.writer = None
+            self.info.records += 1
+            self.info.pairs += len(record.onset_frames)
+            self.info.frames += len(record.spectrogram)
+        self.info.pieces += bool(records)
+
+    def close(self) -> schema.SplitInfo:
+        """Names the files and returns what they hold."""
+        if self.writer is not None:
+            self.writer.close()
+        for index, count in enumerate(self.counts):
+            name = schema.shard_name(self.split, index, len(self.counts))
+            path = self._path(index).rename(self.directory / name)
+            shard = {"name": name, "bytes": path.stat().st_size, "records": count}
+            self.info.shards.append(shard)
+        self.info.hours = round(self.info.frames / FRAMES_PER_SECOND / 3600, 4)
+        return self.info
