@@ -31,7 +31,7 @@ flags.DEFINE_string("report", None, "JSON file.")
 def main() -> None:
     """Measures, draws and prints the correlation."""
     values = flags.FLAGS.flag_values_dict()
-    run = pretrained.resolve(values["run"], values["pretrained"])
+    run = pretrained.resolve(**commands.run_choice())
     from tempo_invariant import files
     from tempo_invariant.evaluation import attention, attention_figures
 

@@ -88,7 +88,18 @@ def read_names(values: Sequence[str]) -> list[str]:
 
 def define_run_flags() -> None:
     """Defines --run and --pretrained, of which a command needs exactly one, and --weights."""
-    _define_choices(("run", "pretrained"))
+    _define_choices(_RUN_CHOICES)
+    flags.mark_flags_as_mutual_exclusive(list(_RUN_CHOICES), required=True)
+
+
+def run_choice() -> dict[str, str | None]:
+    """Returns the arguments of `tempo_invariant.model.pretrained.resolve` from the flags.
+
+    Raises:
+        UserError: --weights is given with a model that ships.
+    """
+    _check_weights()
+    return {"run": flags.FLAGS.run, "name": flags.FLAGS.pretrained}
 
 
 def define_model_flags() -> None:
@@ -97,38 +108,51 @@ def define_model_flags() -> None:
     These are --run, --pretrained, --export and --server, with --weights for a run, and --model_name
     and --wait for a server.
     """
-    _define_choices(("run", "pretrained", "export", "server"))
+    _define_choices(_MODEL_CHOICES)
     flags.DEFINE_string("model_name", "tempo_invariant", "Name of the model at the server.")
     flags.DEFINE_float("wait", 0.0, "Seconds to wait for a server that is just starting.", 0)
 
 
 def model_choice() -> dict[str, Any]:
-    """Returns what the flags say as arguments of `retrieval.embedders.open_embedder`."""
+    """Returns the arguments of `tempo_invariant.retrieval.embedders.open_embedder`.
+
+    Raises:
+        UserError: The flags do not name exactly one model, or --weights is given with another
+            model than a run.
+    """
     values = flags.FLAGS
-    kind = next(name for name in _CHOICES if name in values and values[name].value)
+    kinds = [kind for kind in _MODEL_CHOICES if values[kind].value]
+    if len(kinds) != 1:
+        names = ", ".join(f"--{kind}" for kind in _MODEL_CHOICES)
+        raise UserError(f"give one of {names}: who computes the embeddings")
+    _check_weights()
     return {
-        "kind": kind,
-        "name": values[kind].value,
+        "kind": kinds[0],
+        "name": values[kinds[0]].value,
         "weights": values.weights,
         "model_name": values.model_name,
         "wait_seconds": values.wait,
     }
 
 
-_CHOICES = {
+_RUN_CHOICES = {
     "run": "Directory of a training run, whose model is used.",
     "pretrained": "Name of a model that ships with the package.",
+}
+_MODEL_CHOICES = _RUN_CHOICES | {
     "export": "SavedModel, or the directory of its versions, of which the newest is used.",
     "server": "HOST:PORT of a gRPC server.",
 }
 
 
-def _define_choices(names: tuple[str, ...]) -> None:
-    for name in names:
-        flags.DEFINE_string(name, None, _CHOICES[name])
+def _define_choices(choices: dict[str, str]) -> None:
+    for name, meaning in choices.items():
+        flags.DEFINE_string(name, None, meaning)
     flags.DEFINE_string(
         "weights", None, "Weights of --run: best, refined or a file; default: refined if there."
     )
-    flags.mark_flags_as_mutual_exclusive(list(names), required=True)
-    for name in names[1:]:
-        flags.mark_flags_as_mutual_exclusive(["weights", name])
+
+
+def _check_weights() -> None:
+    if flags.FLAGS.weights and not flags.FLAGS.run:
+        raise UserError("--weights goes with --run: every other model has one set of weights")

@@ -28,7 +28,7 @@ flags.DEFINE_string(
 def main() -> None:
     """Evaluates, prints the table and writes the JSON."""
     values = flags.FLAGS.flag_values_dict()
-    run = pretrained.resolve(values["run"], values["pretrained"])
+    run = pretrained.resolve(**commands.run_choice())
     from tempo_invariant import files
     from tempo_invariant.evaluation import retrieval
 

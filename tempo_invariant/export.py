@@ -27,7 +27,7 @@ def main() -> None:
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     if backend != "tensorflow":
         raise UserError(f"export needs the TensorFlow backend, and KERAS_BACKEND is {backend!r}")
-    run = pretrained.resolve(values["run"], values["pretrained"])
+    run = pretrained.resolve(**commands.run_choice())
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # so that both sides of the check compute alike
     from tempo_invariant.model import runs, saved_model
 

@@ -42,7 +42,7 @@ def main() -> None:
     from tfrecords_tools.music.performing import default_soundfont
 
     values = flags.FLAGS
-    run = pretrained.resolve(values.run, values.pretrained)
+    run = pretrained.resolve(**commands.run_choice())
     if not values.output and values.pretrained:
         raise UserError("--output: say where to write; a model that ships has no run directory")
     present = msmd.list_pieces(values.msmd)

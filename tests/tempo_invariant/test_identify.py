@@ -38,7 +38,12 @@ def test_help_needs_no_tensorflow():
     [
         ("index", ["--output=x"], 1, "give one of --scores and --recordings"),
         ("index", ["--scores=nowhere"], 2, "--output"),
-        ("index", ["--scores=nowhere", "--output=x"], 1, "give one of --run, --export"),
+        (
+            "index",
+            ["--scores=nowhere", "--output=x"],
+            1,
+            "give one of --run, --pretrained",
+        ),
         ("identify", ["--index=nowhere", "--audio=a", "--live"], 1, "one of --audio, --sheet"),
         ("identify", ["--index=nowhere", "--live"], 1, "nowhere is not an index"),
         ("identify", ["--index=nowhere", "--live", "--output=x"], 1, "--output needs"),

@@ -169,8 +169,8 @@ def test_what_is_wrong_is_said_in_one_line(command, arguments, code, message):
 
 
 def test_help_needs_no_tensorflow():
-    check = "import sys; from tempo_invariant.retrieval import following_answer as a; "
-    check += "from tempo_invariant.retrieval import following_benchmark as b; "
+    check = "import sys; from tempo_invariant.retrieval.answers import followed as a; "
+    check += "from tempo_invariant.evaluation import following as b; "
     check += "sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], cwd=ROOT).returncode == 0
     done = run("follow", "--help")

@@ -211,11 +211,16 @@ def command(module: str, *arguments: str, directory: Path) -> subprocess.Complet
     [
         ("evaluate", [], 2, "Exactly one of (run, pretrained)"),
         ("evaluate", ["--run=a", "--pretrained=b"], 2, "Exactly one of (run, pretrained)"),
-        ("evaluate", ["--pretrained=b"], 1, "--pretrained=b: no such model (none ships"),
+        ("evaluate", ["--pretrained=b"], 1, "no model 'b' ships with this version (there is none)"),
         ("evaluate", ["--pretrained=b", "--weights=best"], 1, "--weights goes with --run"),
-        ("export", ["--pretrained=b", "--output=x"], 1, "--pretrained=b: no such model"),
-        ("index", ["--scores=x", "--output=y", "--pretrained=b"], 1, "no such model"),
-        ("index", ["--scores=x", "--output=y", "--run=a", "--pretrained=b"], 1, "give one of"),
+        ("export", ["--pretrained=b", "--output=x"], 1, "no model 'b' ships"),
+        ("index", ["--scores=x", "--output=y", "--pretrained=b"], 1, "no model"),
+        (
+            "index",
+            ["--scores=x", "--output=y", "--run=a", "--pretrained=b"],
+            1,
+            "give one of --run",
+        ),
         ("package_model", ["--run=a"], 2, "--name"),
     ],
 )
