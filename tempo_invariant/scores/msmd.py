@@ -19,7 +19,7 @@ Additions that readers of the published layout don't notice: further inks in `im
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +74,23 @@ def list_pieces(msmd_dir: str | Path) -> list[str]:
             f"{msmd_dir}: holds no piece (expected PIECE/scores and PIECE/performances)"
         )
     return pieces
+
+
+def choose_pieces(msmd_dir: str | Path, names: Sequence[str] = ()) -> list[str]:
+    """Returns the named pieces of an MSMD directory, each once and in the order given.
+
+    Args:
+        msmd_dir: Directory in the published layout.
+        names: Names of the pieces; if there are none, all pieces of the directory are chosen.
+
+    Raises:
+        UserError: The directory holds no piece, or not one of those named.
+    """
+    present = list_pieces(msmd_dir)
+    unknown = sorted(set(names) - set(present))
+    if unknown:
+        raise UserError(f"{msmd_dir}: holds no piece {unknown[0]!r}")
+    return list(dict.fromkeys(names)) or present
 
 
 def read_score(piece_dir: str | Path) -> Score:

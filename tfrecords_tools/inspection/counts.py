@@ -15,7 +15,7 @@ from tqdm import tqdm
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.files import write_json
 from tempo_invariant.geometry import FRAMES_PER_SECOND
-from tempo_invariant.scores.msmd import list_pieces, read_score
+from tempo_invariant.scores.msmd import choose_pieces, read_score
 from tempo_invariant.scores.strips import Placement, aligned_placements, strip
 from tfrecords_tools.inspection.onsets import OnsetCounts, check_onsets
 from tfrecords_tools.inspection.pages import check_pages
@@ -151,11 +151,7 @@ def inspect_msmd(
     Raises:
         UserError: the directory or one of `pieces` isn't there, or no piece can be read.
     """
-    present = list_pieces(msmd_dir)
-    unknown = sorted(set(pieces) - set(present))
-    if unknown:
-        raise UserError(f"{msmd_dir}: holds no piece {unknown[0]!r}")
-    names = sorted(set(pieces)) or present
+    names = sorted(choose_pieces(msmd_dir, pieces))
     paths = [Path(msmd_dir) / name for name in names]
     found: dict[str, PieceCounts] = {}
     report = Inspection()

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from tempo_invariant.errors import UserError
 from tempo_invariant.files import atomic_write, write_json
-from tempo_invariant.scores.msmd import list_pieces, read_score
+from tempo_invariant.scores.msmd import choose_pieces, read_score
 from tempo_invariant.scores.strips import Placement, cut_snippet, strip
 
 
@@ -102,12 +102,8 @@ def write_snippets(
     Raises:
         UserError: a piece isn't there, or no snippet came out.
     """
-    present = list_pieces(msmd_dir)
-    unknown = sorted(set(pieces) - set(present))
-    if unknown:
-        raise UserError(f"{msmd_dir}: holds no piece {unknown[0]!r}")
     snippets, problems = [], []
-    for piece in tqdm(sorted(pieces) or present, unit="piece"):
+    for piece in tqdm(sorted(choose_pieces(msmd_dir, pieces)), unit="piece"):
         try:
             snippets += piece_snippets(Path(msmd_dir) / piece, every, ink)
         except UserError as error:

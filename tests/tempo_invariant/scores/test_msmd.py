@@ -32,6 +32,15 @@ def test_reads_a_published_directory(tmp_path):
     assert not second.note_heads[3].onsets
 
 
+def test_pieces_are_chosen_by_name_or_all(tmp_path):
+    for name in ("B", "A", "C"):
+        (tmp_path / name / "scores").mkdir(parents=True)
+    assert msmd.choose_pieces(tmp_path) == ["A", "B", "C"]
+    assert msmd.choose_pieces(tmp_path, ["C", "A", "C"]) == ["C", "A"]
+    with pytest.raises(UserError, match="holds no piece 'D'"):
+        msmd.choose_pieces(tmp_path, ["E", "A", "D"])
+
+
 def test_reads_performances(tmp_path):
     folder = make_piece(tmp_path, performances=("tempo-900_YamahaGrandPiano", "tempo-1000_a_b"))
     slow, even = sorted(layout.read_performances(folder), key=lambda p: p.tempo)
