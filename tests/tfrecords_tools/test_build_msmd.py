@@ -37,6 +37,10 @@ def options(*tempi):
     return BuildOptions((Sound(str(default_soundfont())),), tempi)
 
 
+def read_performances(folder):
+    return [layout.read_performance(folder, name) for name in layout.performance_names(folder)]
+
+
 def snapshot(directory):
     files = (path for path in directory.rglob("*") if path.is_file())
     return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
@@ -67,7 +71,7 @@ def test_a_piece_has_pages_heads_and_an_alignment(built):
     assert [h.onsets[name].seconds for h in heads] == [0, 0.5, 1, 1.5, 2, 2.5, 3, 4, 4.5, 5, 5.5]
     assert [h.onsets[name].frame for h in heads] == [0, 10, 20, 30, 40, 50, 60, 80, 90, 100, 110]
     assert [h.moment for h in heads] == [0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11]
-    [performance] = layout.read_performances(output / "tune")
+    [performance] = read_performances(output / "tune")
     for head in page.note_heads:
         assert head.system == page.systems[0].id
         for onset in head.onsets.values():
@@ -91,7 +95,7 @@ def test_a_whole_piece_is_skipped_and_a_new_tempo_is_added(built, tmp_path):
     changed = {p.name for p in before if after[p] != before[p]}
     assert changed == {RECORD, "01.xml", "meta.yml"}  # no image, nor what was played
     [page] = msmd.read_score(output / "tune").pages
-    slow = {p.name: p for p in layout.read_performances(output / "tune")}[names[1]]
+    slow = {p.name: p for p in read_performances(output / "tune")}[names[1]]
     assert slow.tempo == 0.8
     for head in page.note_heads:
         assert set(head.onsets) == (set() if head.tied else set(names))
@@ -108,7 +112,7 @@ def test_expression_is_added_and_the_alignment_follows(built, tmp_path):
     record = build_piece(source, tmp_path / "later", BuildOptions(sounds, (1.0,)))
     plain, *expressive = (f"tune_tempo-1000_TimGM6mb{ending}" for ending in ("", "-e1", "-e2"))
     assert record.performances == (plain, *expressive)
-    performances = {p.name: p for p in layout.read_performances(tmp_path / "later" / "tune")}
+    performances = {p.name: p for p in read_performances(tmp_path / "later" / "tune")}
     assert [performances[name].soundfont for name in expressive] == ["TimGM6mb-e1", "TimGM6mb-e2"]
     [page] = msmd.read_score(tmp_path / "later" / "tune").pages
     heads = [head for head in page.note_heads if head.onsets]

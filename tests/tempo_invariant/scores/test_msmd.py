@@ -1,4 +1,4 @@
-"""The published layout: read by hand-written files, written and read again, bad files."""
+"""The published layout: hand-written files are read, bad ones refused."""
 
 import numpy as np
 import pytest
@@ -41,15 +41,6 @@ def test_pieces_are_chosen_by_name_or_all(tmp_path):
         msmd.choose_pieces(tmp_path, ["E", "A", "D"])
 
 
-def test_reads_performances(tmp_path):
-    folder = make_piece(tmp_path, performances=("tempo-900_YamahaGrandPiano", "tempo-1000_a_b"))
-    slow, even = sorted(layout.read_performances(folder), key=lambda p: p.tempo)
-    assert (slow.name, slow.tempo, slow.soundfont) == (NAME, 0.9, "YamahaGrandPiano")
-    assert (even.tempo, even.soundfont) == (1.0, "a_b")
-    assert even.spectrogram.shape[0] == 92
-    assert even.notes.shape == (20, 5)
-
-
 def test_strip_joins_systems_and_places_heads(tmp_path):
     score = msmd.read_score(make_piece(tmp_path))
     strip, placements = strips.strip(score, "bold")
@@ -79,44 +70,6 @@ def test_systems_near_the_edge_of_a_page_are_padded_with_paper(tmp_path):
     assert (placement.row, placement.column) == (83.5, 104.5)
 
 
-def test_writes_what_it_reads(tmp_path):
-    onsets = {"P_tempo-1500_F": Onset(31, 1.525, 2)}
-    heads = (
-        NoteHead(1, 118, 598, 9, 7, 68, 50, moment=1.5, onsets=onsets),
-        NoteHead(2, 120, 10, 9, 7, 60, -1, tied=True),
-    )
-    pages = [Page(1, (System(50, 100, 40, 700, 80),), heads), Page(2, (), ())]
-    images = {
-        ink: [np.full((40, 50), grey, np.uint8)] * 2 for ink, grey in (("bold", 3), ("thin", 9))
-    }
-    source = tmp_path / "source.ly"
-    source.write_text("{ c }")
-    folder = tmp_path / "P"
-    layout.write_score(folder, pages, images, source)
-    name = layout.performance_name("P", 1.5, "F")
-    spectrogram = np.random.RandomState(0).rand(92, 40).astype(np.float32)
-    notes = np.arange(15.0).reshape(3, 5)
-    midi = np.zeros((128, 40))
-    layout.write_performance(folder, name, b"MThd", notes, [1, 2, 31], spectrogram, midi)
-    score = msmd.read_score(folder)
-    assert list(score.pages) == pages
-    assert score.inks == ("bold", "thin")
-    assert (score.image("bold", 2) == 3).all() and (score.image("thin", 1) == 9).all()
-    [performance] = layout.read_performances(folder)
-    np.testing.assert_array_equal(performance.spectrogram, spectrogram)
-    np.testing.assert_array_equal(performance.notes, notes)
-    np.testing.assert_array_equal(performance.onsets, [1, 2, 31])
-    features = folder / "performances" / name / "features"
-    assert sorted(path.name for path in features.iterdir()) == [
-        f"{name}_{kind}.npy" for kind in ("midi", "notes", "onsets", "spec")
-    ]
-    coords = folder / "scores/P_ly/coords"
-    np.testing.assert_array_equal(np.load(coords / "notes_01.npy"), [[121.5, 602.5], [123.5, 14.5]])
-    np.testing.assert_array_equal(
-        np.load(coords / "systems_01.npy"), [[[100, 40], [100, 740], [180, 740], [180, 40]]]
-    )
-
-
 def test_transparency_is_dropped(tmp_path):
     pixels = np.zeros((4, 4, 4), np.uint8)
     pixels[..., 3] = 40
@@ -127,7 +80,6 @@ def test_transparency_is_dropped(tmp_path):
 def test_bad_files_give_one_line_that_names_them(tmp_path):
     folder = make_piece(tmp_path)
     score = folder / "scores" / f"{PIECE}_ly"
-    features = folder / "performances" / NAME / "features"
     with pytest.raises(UserError, match="nowhere: no such directory"):
         msmd.list_pieces(tmp_path / "nowhere")
     with pytest.raises(UserError, match="holds no piece"):
@@ -138,12 +90,6 @@ def test_bad_files_give_one_line_that_names_them(tmp_path):
     (score / "img/01.png").unlink()
     with pytest.raises(UserError, match="01.png: no such page image"):
         strips.strip(msmd.read_score(folder), "bold")
-    (features / f"{NAME}_spec.npy").write_bytes(b"junk")
-    with pytest.raises(UserError, match="_spec.npy: not a NumPy array"):
-        layout.read_performance(folder, NAME)
-    np.save(features / f"{NAME}_spec.npy", np.zeros((10, 4)))
-    with pytest.raises(UserError, match=r"spectrogram of shape \(10, 4\)"):
-        layout.read_performance(folder, NAME)
     for text in ("<CropObjectList><CropObject>", "<a><CropObject><Id>x</Id></CropObject></a>"):
         (score / "mung/02.xml").write_text(text)
         with pytest.raises(UserError, match="02.xml: not a MuNG page") as caught:

@@ -9,7 +9,6 @@ from PIL import Image
 from tempo_invariant.errors import UserError
 from tempo_invariant.scores import strips
 from tests.handmade import PIECE, head_box, make_piece
-from tfrecords_tools.msmd import layout
 from tfrecords_tools.records import snippet_files
 
 
@@ -52,10 +51,3 @@ def test_every_limit_and_errors(tmp_path):
     (tmp_path / "msmd/Other__x/scores/Other__x_ly/mung/01.xml").write_text("<")
     count, [problem] = write(tmp_path / "msmd", tmp_path / "d")
     assert count == 8 and "01.xml" in problem
-
-
-def test_performance_names():
-    assert layout.performance_name("P", 0.9, "F") == "P_tempo-900_F"
-    assert layout.parse_performance_name("P_tempo-1050_F_G") == (1.05, "F_G")
-    assert layout.parse_performance_name("A_tempo-1_B_tempo-900_F") == (0.9, "F")
-    assert layout.parse_performance_name("A") == (1.0, "unknown")

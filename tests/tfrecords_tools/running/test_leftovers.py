@@ -137,7 +137,7 @@ def test_only_a_lone_build_removes_leftovers(tmp_path):
 HOLD = """
 import sys, time
 from pathlib import Path
-from tfrecords_tools.leftovers import building_in
+from tfrecords_tools.running.leftovers import building_in
 with building_in(Path(sys.argv[1])):
     print("holding", flush=True)
     time.sleep(600)
@@ -179,7 +179,7 @@ def test_a_worker_ends_with_a_killed_parent(tmp_path):
 PARENT = """
 import multiprocessing, os, time
 from concurrent.futures import ProcessPoolExecutor
-from tfrecords_tools.leftovers import exit_with_parent
+from tfrecords_tools.running.leftovers import exit_with_parent
 
 context = multiprocessing.get_context("fork")
 pool = ProcessPoolExecutor(1, mp_context=context, initializer=exit_with_parent)
