@@ -46,7 +46,7 @@ def frame_start(frame):
     """First sample of a frame: floor(frame * 1102.5), in exact integer arithmetic.
 
     Args:
-        frame: frame index, an integer or an integer array (NumPy or TensorFlow).
+        frame: Frame index, an integer or an integer array (NumPy or TensorFlow).
 
     Returns:
         The sample index, of the type of `frame`.

@@ -30,11 +30,11 @@ def excerpts_figure(
     As Figure 2 of the paper. The attention has one scale for all, multiples of uniform attention.
 
     Args:
-        sheets: grey values 0 (ink) to 255, `[excerpts, rows, columns]`.
-        spectrograms: `[excerpts, bands, frames]`.
-        attention: weights that sum to one, `[excerpts, frames]`.
-        onsets: distinct onsets in each window, `[excerpts]`.
-        entropy: of the attention in nats, `[excerpts]`.
+        sheets: Grey values from 0 (ink) to 255, `[excerpts, rows, columns]`.
+        spectrograms: Spectrograms of the excerpts, `[excerpts, bands, frames]`.
+        attention: Attention weights that sum to one, `[excerpts, frames]`.
+        onsets: Number of distinct onsets in each window, `[excerpts]`.
+        entropy: Entropy of the attention in nats, `[excerpts]`.
     """
     count = len(sheets)
     width = COLUMN_INCHES * count + 0.7
@@ -84,9 +84,9 @@ def entropy_figure(onsets: np.ndarray, entropy: np.ndarray, found: dict[str, Any
     """Draws entropy against onsets as a density, with the medians of ranges of onsets.
 
     Args:
-        onsets: distinct onsets in each window, `[windows]`.
-        entropy: of the attention in nats, `[windows]`.
-        found: report of the same windows, see `attention_measurement.report`.
+        onsets: Number of distinct onsets in each window, `[windows]`.
+        entropy: Entropy of the attention in nats, `[windows]`.
+        found: Report of the same windows, see `attention_measurement.report`.
     """
     figure = Figure(figsize=(6.4, 4.6), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()

@@ -35,7 +35,7 @@ SAME_SOUND_SECONDS = 1.0
 """To either side of the onsets: about as much as a snippet shows."""
 
 HARDEST = 3
-"""So many pieces of lowest R@1 are named below the table."""
+"""Number of pieces of lowest R@1 that are named below the table."""
 
 PERCENT = ("r@1", "r@5", "r@25")
 
@@ -44,29 +44,31 @@ class Progress(keras.callbacks.Callback):
     """Shows the progress of `predict` in pairs a second.
 
     Args:
-        pairs: how many there are.
-        label: what stands before the bar.
+        pairs: Number of pairs.
+        label: Text before the progress bar.
     """
 
     def __init__(self, pairs: int, label: str):
         super().__init__()
         self.bar = tqdm.tqdm(total=pairs, desc=label, unit="pairs", leave=False)
 
-    def on_predict_batch_end(self, batch, logs=None):
+    def on_predict_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self.bar.update(min(BATCH_SIZE, self.bar.total - self.bar.n))
 
-    def on_predict_end(self, logs=None):
+    def on_predict_end(self, logs: dict | None = None) -> None:
         self.bar.close()
 
 
-def validation_metrics(model: keras.Model, dataset, pairs: int, label: str) -> dict[str, float]:
+def validation_metrics(
+    model: keras.Model, dataset: Any, pairs: int, label: str
+) -> dict[str, float]:
     """Ranks pairs, audio to sheet, by which post-processing of a model is chosen.
 
     Args:
-        model: as `tempo_invariant.model.network.build_model` makes it.
-        dataset: finite batches of pairs.
-        pairs: how many, for the progress bar.
-        label: what stands before the bar.
+        model: Model, as `tempo_invariant.model.network.build_model` makes it.
+        dataset: Finite batches of pairs.
+        pairs: Number of pairs, for the progress bar.
+        label: Text before the progress bar.
 
     Returns:
         As `metrics.retrieval_metrics`.
@@ -88,14 +90,14 @@ def evaluate(
     """Ranks the pairs of a split with the model of a run.
 
     Args:
-        run: the run directory.
-        data: directory of records; None: those that the run was trained on.
+        run: Directory of the run.
+        data: Directory of records; None stands for those that the run was trained on.
         split: "test", "valid" or "train".
-        candidates: number of pairs, taken at even spacing; fewer if the split has fewer.
-        soundfont: of the performances; None: the first.
-        tempo: of the performances, 1.0 as notated.
-        weights: see `run_directory.weights_path`.
-        seed: of the bootstrap.
+        candidates: Number of pairs, taken at even spacing; fewer if the split has fewer.
+        soundfont: Soundfont of the performances; None stands for the first by name.
+        tempo: Tempo of the performances relative to the notated one.
+        weights: Weights of the run, see `tempo_invariant.model.runs.weights_path`.
+        seed: Seed for the bootstrap resampling.
 
     Returns:
         What was evaluated, the model's trainable `parameters` and its `multiply_adds` for a pair,
@@ -105,7 +107,7 @@ def evaluate(
         piece's `pairs`, R@1 and MRR.
 
     Raises:
-        UserError: run, weights or data are missing or damaged.
+        UserError: The run, its weights or the data are missing or damaged.
     """
     experiment = runs.load_experiment(run)
     data = Path(data or experiment.training.data)
@@ -156,9 +158,9 @@ def retrieval_results(
     """Metrics of both directions with their 95 % bootstrap intervals over pieces.
 
     Args:
-        ranks: of `ranks_by_direction`.
-        pieces: the piece of every pair.
-        seed: of the bootstrap.
+        ranks: Ranks, as `ranks_by_direction` gives them.
+        pieces: Piece of every pair.
+        seed: Seed for the bootstrap resampling.
 
     Returns:
         `{direction: {metric: [value, low, high]}}`.
@@ -187,11 +189,11 @@ def piece_results(
     return results
 
 
-def onset_sounds(dataset) -> np.ndarray:
+def onset_sounds(dataset: Any) -> np.ndarray:
     """What is heard around the onsets, whose inner product is a similarity from 0 to 1.
 
     Args:
-        dataset: finite batches of pairs.
+        dataset: Finite batches of pairs.
 
     Returns:
         float32 `[pairs, values]` of unit length: spectrograms of `SAME_SOUND_SECONDS` to either
@@ -217,10 +219,10 @@ def first_places(
     """Where the first candidate of a query is, as a share of the queries.
 
     Args:
-        embeddings: `[pairs, 2, size]`, sheet and audio.
-        ranks: theirs, of `ranks_by_direction`.
-        pairs: what they are, those of a piece together and in order.
-        sounds: theirs, of `onset_sounds`.
+        embeddings: Embeddings of sheet and audio, `[pairs, 2, size]`.
+        ranks: Ranks of the pairs, as `ranks_by_direction` gives them.
+        pairs: Table of the pairs, those of a piece together and in order.
+        sounds: Sounds of the pairs, as `onset_sounds` gives them.
 
     Returns:
         `{direction: {place: share}}`; the shares of the `PLACES` sum to one.

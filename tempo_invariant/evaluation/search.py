@@ -18,16 +18,16 @@ CUTOFFS = (1, 25)
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """What was measured.
+    """The speed and the recall of a search index.
 
     Attributes:
-        vectors: how many were searched.
-        description: of the search index.
-        build_seconds: time to build it.
-        recall: share of the exact k nearest that are among the k found, by k.
-        milliseconds: times of single queries, one after the other: median, mean and 95th
+        vectors: Number of vectors that were searched.
+        description: Kind of the search index.
+        build_seconds: Time to build it, in seconds.
+        recall: Share of the exact k nearest that are among the k found, by k.
+        milliseconds: Times of single queries, one after the other: median, mean and 95th
             percentile.
-        batch_milliseconds: time a query if all are asked at once.
+        batch_milliseconds: Time a query if all are asked at once.
     """
 
     vectors: int
@@ -61,11 +61,11 @@ def measure(
     """Builds the index that fits the number of vectors, and compares it with exact search.
 
     Args:
-        count: number of vectors.
-        queries: number of queries: vectors moved to a cosine of about 0.7.
-        size: dimensions.
-        exact_limit: see `neighbours.build`.
-        seed: of vectors and queries.
+        count: Number of vectors.
+        queries: Number of queries, which are vectors moved to a cosine of about 0.7.
+        size: Number of dimensions.
+        exact_limit: Largest number of vectors that is searched exhaustively.
+        seed: Seed for vectors and queries.
     """
     generator = np.random.default_rng(seed)
     vectors = clustered_vectors(count, size, generator)

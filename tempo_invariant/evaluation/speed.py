@@ -51,21 +51,21 @@ def measure(
     """Measures the pipeline on a split.
 
     Args:
-        data: directory of records.
-        split: of the records.
-        batch_size: pairs a batch.
-        frames: lengths of excerpts, each measured without augmentation, with the published one
-            and with `EVERYTHING`.
-        pairs: pairs measured of each kind, after a warm-up of a tenth as many.
-        sampled: draws in the test of uniformity.
-        memory_mib: see `load_corpus`.
-        seed: of the draws.
+        data: Directory of records.
+        split: Split of the records.
+        batch_size: Number of pairs in a batch.
+        frames: Lengths of excerpts in spectrogram frames, each measured without augmentation, with
+            the published one and with `EVERYTHING`.
+        pairs: Number of pairs measured of each kind, after a warm-up of a tenth as many.
+        sampled: Number of draws in the test of uniformity.
+        memory_mib: Size in MiB up to which the split is held in memory, see `load_corpus`.
+        seed: Seed for the draws.
 
     Returns:
         What `table` shows; `speed` has a row for each length and augmentation.
 
     Raises:
-        UserError: the records cannot be read.
+        UserError: The records cannot be read.
     """
     limit = corpora.MEMORY_MIB if memory_mib is None else memory_mib
     corpus = load_corpus(data, split, limit)
