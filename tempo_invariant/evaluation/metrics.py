@@ -1,6 +1,6 @@
 """Retrieval metrics from embeddings, and their intervals over pieces; NumPy only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -12,23 +12,29 @@ TIE = 1e-6
 
 BLOCK_ROWS = 1024
 
+RESAMPLES = 1000
+"""Draws of the bootstrap."""
+
+LEVEL = 0.95
+"""Share of the draws inside an interval."""
+
 
 def ranks(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """Rank of each query's partner among all candidates by cosine similarity.
+    """Returns the rank of each query's partner among all candidates by cosine similarity.
 
     Ties count against the query: the rank is one plus the number of other candidates that are at
     least as similar as the partner (within `TIE`), so that a model that maps everything to one
     point ranks last. Embeddings that are not finite rank last too.
 
     Args:
-        queries: `[count, size]`.
-        candidates: `[count, size]`; row i is the partner of query i.
+        queries: Embeddings `[count, size]`.
+        candidates: Embeddings `[count, size]`; row i is the partner of query i.
 
     Returns:
         int64 `[count]`, from 1 (found first) to count.
 
     Raises:
-        ValueError: the shapes differ or are not `[count, size]`.
+        ValueError: The shapes differ or are not `[count, size]`.
     """
     queries, candidates = np.asarray(queries), np.asarray(candidates)
     if queries.shape != candidates.shape or queries.ndim != 2:
@@ -44,11 +50,11 @@ def ranks(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
 
 
 def nearest_others(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """The candidate most similar to each query, its partner aside: what is found where it is not.
+    """Returns the candidate most similar to each query, its partner aside.
 
     Args:
-        queries: `[count, size]`, finite, at least two.
-        candidates: `[count, size]`; row i is the partner of query i.
+        queries: Embeddings `[count, size]`, finite, at least two.
+        candidates: Embeddings `[count, size]`; row i is the partner of query i.
 
     Returns:
         int64 `[count]`, indices of candidates.
@@ -61,16 +67,16 @@ def nearest_others(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
 
 
 def summary(ranks: np.ndarray) -> dict[str, float]:
-    """Recall at 1, 5 and 25, mean reciprocal rank (all from 0 to 1) and median rank.
+    """Returns recall at 1, 5 and 25, mean reciprocal rank (all from 0 to 1) and median rank.
 
     Args:
-        ranks: ranks from 1, `[count]`; at least one.
+        ranks: Ranks from 1, `[count]`; at least one.
 
     Returns:
         Values under "r@1", "r@5", "r@25", "mrr" and "mr".
 
     Raises:
-        ValueError: there are no ranks.
+        ValueError: There are no ranks.
     """
     ranks = np.asarray(ranks)
     if not ranks.size:
@@ -80,33 +86,51 @@ def summary(ranks: np.ndarray) -> dict[str, float]:
 
 
 def retrieval_metrics(queries: np.ndarray, candidates: np.ndarray) -> dict[str, float]:
-    """`summary` of the `ranks` of queries `[count, size]` among candidates `[count, size]`."""
+    """Returns the `summary` of the `ranks` of queries among candidates, both `[count, size]`."""
     return summary(ranks(queries, candidates))
+
+
+def piece_draws(count: int, seed: int = 0, resamples: int = RESAMPLES) -> np.ndarray:
+    """Draws pieces with replacement for the bootstrap.
+
+    Args:
+        count: Number of pieces.
+        seed: Seed for the bootstrap resampling.
+        resamples: Number of draws.
+
+    Returns:
+        How often each draw has each piece: int64 `[resamples, count]`.
+    """
+    return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
+
+
+def interval(estimates: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
+    """Returns the percentile interval `(low, high)` of the estimates from all draws."""
+    low, high = np.quantile(estimates, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def bootstrap_intervals(
     ranks: np.ndarray,
     pieces: Sequence[str] | np.ndarray,
     seed: int = 0,
-    resamples: int = 1000,
-    level: float = 0.95,
-) -> Mapping[str, tuple[float, float]]:
-    """Percentile intervals of the `summary`, from resampling whole pieces with replacement.
+    resamples: int = RESAMPLES,
+) -> dict[str, tuple[float, float]]:
+    """Returns 95 % intervals of the `summary`, from resampling whole pieces with replacement.
 
     Pairs of one piece are not independent, hence pieces and not pairs are drawn.
 
     Args:
-        ranks: ranks from 1, `[count]`.
-        pieces: the piece of every query, `[count]`.
-        seed: of the random draw.
-        resamples: number of draws.
-        level: share of the draws inside the interval.
+        ranks: Ranks from 1, `[count]`.
+        pieces: The piece of every query, `[count]`.
+        seed: Seed for the bootstrap resampling.
+        resamples: Number of draws.
 
     Returns:
         `(low, high)` under each key of `summary`.
 
     Raises:
-        ValueError: lengths differ or are zero.
+        ValueError: The lengths differ or are zero.
     """
     ranks = np.asarray(ranks)
     if not len(ranks) or len(ranks) != len(pieces):
@@ -115,33 +139,26 @@ def bootstrap_intervals(
     values, value_index = np.unique(ranks, return_inverse=True)
     histogram = np.zeros((len(names), len(values)))
     np.add.at(histogram, (piece_index, value_index), 1)
-    draws = np.random.default_rng(seed).multinomial(
-        len(names), np.full(len(names), 1 / len(names)), size=resamples
-    )
-    counts = draws @ histogram
+    counts = piece_draws(len(names), seed, resamples) @ histogram
     totals = counts.sum(axis=1)
     estimates = {f"r@{k}": counts @ (values <= k) / totals for k in CUTOFFS}
     estimates["mrr"] = counts @ (1 / values) / totals
     estimates["mr"] = _weighted_medians(values, counts, totals)
-    tails = [(1 - level) / 2, (1 + level) / 2]
-    return {
-        key: (float(low), float(high))
-        for key, (low, high) in (
-            (key, np.quantile(estimate, tails)) for key, estimate in estimates.items()
-        )
-    }
+    return {key: interval(estimate) for key, estimate in estimates.items()}
 
 
-def _weighted_medians(values, counts, totals):
-    """Median of each row of a table of how often each sorted value occurs, `[rows]`."""
+def _weighted_medians(values: np.ndarray, counts: np.ndarray, totals: np.ndarray) -> np.ndarray:
+    """Returns the median of each row of a table of how often each sorted value occurs, `[rows]`."""
     cumulative = np.cumsum(counts, axis=1)
     middle = [(totals - 1) // 2, totals // 2]
     index = [np.count_nonzero(cumulative <= place[:, None], axis=1) for place in middle]
     return (values[index[0]] + values[index[1]]) / 2
 
 
-def _similarities(queries, candidates):
-    """Cosine similarities of a block of queries at a time, and where the partners are in it."""
+def _similarities(
+    queries: np.ndarray, candidates: np.ndarray
+) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]]:
+    """Yields the cosine similarities of a block of queries, and where the partners are in it."""
     queries, candidates = _unit(queries), _unit(candidates)
     for start in range(0, len(queries), BLOCK_ROWS):
         similarities = queries[start : start + BLOCK_ROWS] @ candidates.T
@@ -149,7 +166,7 @@ def _similarities(queries, candidates):
         yield similarities, (rows, start + rows)
 
 
-def _unit(vectors):
+def _unit(vectors: np.ndarray) -> np.ndarray:
     vectors = vectors.astype(np.float32)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.maximum(lengths, np.finfo(np.float32).tiny)

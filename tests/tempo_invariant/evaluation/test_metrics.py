@@ -75,6 +75,16 @@ def test_bootstrap_agrees_with_resampling_pieces_one_by_one():
         np.testing.assert_allclose([low, high], expected, rtol=1e-9)
 
 
+def test_pieces_are_drawn_evenly_and_an_interval_holds_its_share():
+    draws = metrics.piece_draws(4, seed=1, resamples=5000)
+    assert (draws.sum(axis=1) == 4).all()
+    # A piece is drawn once on average, with the variance n p (1 - p) = 3/4 of a binomial.
+    np.testing.assert_allclose(draws.mean(axis=0), 1, atol=0.05)
+    np.testing.assert_allclose(draws.var(axis=0), 0.75, atol=0.05)
+    assert metrics.interval(np.arange(101.0)) == pytest.approx((2.5, 97.5))
+    assert metrics.interval(np.arange(101.0), 0.5) == pytest.approx((25, 75))
+
+
 def test_bootstrap_of_a_single_piece_has_no_width():
     intervals = metrics.bootstrap_intervals(np.array([1, 2, 3]), ["only"] * 3)
     assert intervals["mr"] == (2.0, 2.0)
