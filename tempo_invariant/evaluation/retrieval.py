@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tqdm
 
-from tempo_invariant.data import corpus, pipeline, schema
+from tempo_invariant.data import corpus, pipeline
 from tempo_invariant.evaluation import metrics
 from tempo_invariant.files import sha256
 from tempo_invariant.geometry import FRAMES_PER_SECOND
@@ -50,10 +50,11 @@ class Progress(keras.callbacks.Callback):
 
     def __init__(self, pairs: int, label: str):
         super().__init__()
+        self.pairs = pairs
         self.bar = tqdm.tqdm(total=pairs, desc=label, unit="pairs", leave=False)
 
     def on_predict_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        self.bar.update(min(BATCH_SIZE, self.bar.total - self.bar.n))
+        self.bar.update(min(BATCH_SIZE, self.pairs - self.bar.n))
 
     def on_predict_end(self, logs: dict | None = None) -> None:
         self.bar.close()
@@ -109,9 +110,7 @@ def evaluate(
     Raises:
         UserError: The run, its weights or the data are missing or damaged.
     """
-    experiment = runs.load_experiment(run)
-    data = Path(data or experiment.training.data)
-    schema.check_data(data)
+    experiment, data = runs.load_experiment_and_data(run, data)
     chosen = runs.weights_path(run, weights)
     model = runs.load_model(run, weights)
     dataset, pairs = pipeline.eval_dataset(
