@@ -41,7 +41,9 @@ def main() -> None:
     from tempo_invariant.retrieval.course import Costs
 
     costs = Costs(leap=values.leap_cost)
-    settings = followed.Settings(values.hop, values.step, values.gain_db, values.embed_audio, costs)
+    settings = followed.FollowingSettings(
+        values.hop, values.step, values.gain_db, values.embed_audio, costs
+    )
     print(
         followed.answer(
             lambda: embedders.open_embedder(**commands.model_choice()),

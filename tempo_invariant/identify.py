@@ -29,7 +29,9 @@ flags.DEFINE_integer("top", 5, "How many to name.", 1)
 flags.DEFINE_string("output", None, "Directory for answer.html and answer.json.")
 flags.DEFINE_integer("hop", 10, "Distance of windows in spectrogram frames of 1/20 s.", 1)
 flags.DEFINE_float("gain_db", 0.0, "By how much recordings are amplified.")
-flags.DEFINE_float("half_life", 30.0, "Live: seconds after which the past counts half; 0: whole.")
+flags.DEFINE_float(
+    "half_life", 30.0, "Live: seconds after which the past counts half; 0: whole.", 0.0
+)
 commands.define_model_flags()
 
 
@@ -47,16 +49,16 @@ def main() -> None:
     index = library.load(values.index, "recordings" if values.sheet else "sheets")
     embedder = embedders.open_embedder(**commands.model_choice())
     index.check_model(embedder)
-    question = identified.Question(
+    settings = identified.IdentificationSettings(
         values.ranking, values.top, values.hop, values.gain_db, values.half_life
     )
     if values.audio:
-        print(identified.answer_recording(index, embedder, values.audio, question, values.output))
+        print(identified.answer_recording(index, embedder, values.audio, settings, values.output))
     elif values.sheet:
-        print(identified.answer_sheet(index, embedder, values.sheet, question, values.output))
+        print(identified.answer_sheet(index, embedder, values.sheet, settings, values.output))
     else:
         blocks = reading.pcm_blocks(sys.stdin.buffer, gain_db=values.gain_db)
-        for line in identified.answer_live(index, embedder, blocks, question):
+        for line in identified.answer_live(index, embedder, blocks, settings):
             print(line, flush=True)
 
 

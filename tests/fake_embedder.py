@@ -6,6 +6,7 @@ from tempo_invariant.audio.windows import window_samples
 from tempo_invariant.geometry import PAPER, SAMPLE_RATE
 from tempo_invariant.retrieval.embedders import AudioEmbeddings
 from tempo_invariant.scores import mung
+from tempo_invariant.scores.places import Box
 from tfrecords_tools.msmd import layout
 
 FRAMES = 20
@@ -76,17 +77,14 @@ def write_score(
         top = 100 + 300 * index
         greys = np.interp(np.linspace(0, len(part) - 1, width), np.arange(len(part)), part)
         page[top - 50 : top + 130, left : left + width] = np.round(greys)
-        found.append(mung.System(index, top, left, width, 80))
+        found.append(mung.System(index, Box(top, left, top + 80, left + width)))
         for column in range(0, width, 35) if seconds else ():
             time = seconds * (index + column / width) / systems
             onset = mung.Onset(round(20 * time), time, len(heads))
             heads.append(
                 mung.NoteHead(
                     id=100 + len(heads),
-                    top=top,
-                    left=left + column - 4,
-                    width=8,
-                    height=6,
+                    box=Box(top, left + column - 4, top + 6, left + column + 4),
                     pitch=60,
                     system=index,
                     onsets={layout.performance_name(name, 1.0, "sine"): onset},

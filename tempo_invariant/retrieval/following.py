@@ -15,6 +15,7 @@ from tempo_invariant.retrieval.course import Costs, Strip, align
 from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.scores import documents
 from tempo_invariant.scores.documents import SheetDocument
+from tempo_invariant.scores.places import Box, Place
 
 HOP_FRAMES = 2
 STEP_PIXELS = 10
@@ -26,35 +27,21 @@ around a frame is, on average, about the music half a frame before."""
 
 
 @dataclasses.dataclass(frozen=True)
-class System:
-    """A system: page and number on it, from 1; box (top, left, bottom, right) in page pixels."""
-
-    page: int
-    number: int
-    box: tuple[int, int, int, int]
-
-    @property
-    def row(self) -> float:
-        """Vertical centre in page pixels."""
-        return (self.box[0] + self.box[2]) / 2
-
-
-@dataclasses.dataclass(frozen=True)
 class Following:
     """Where a recording is in its score.
 
     Attributes:
-        duration_seconds: of the recording.
-        systems: of the score, in reading order.
-        strip: the systems joined left to right, in page pixels.
-        seconds: float64 [moments], ascending.
-        columns: float64 [moments], where on the strip.
-        leaps: bool [moments], where the recording goes back or leaves something out.
-        similarities: float32 [moments], of sound and snippet.
+        duration_seconds: Duration of the recording.
+        systems: Left ends of the systems of the score, in reading order.
+        strip: Systems of the score joined left to right, in page pixels.
+        seconds: Times, ascending, float64 [moments].
+        columns: Columns of the strip at these times, float64 [moments].
+        leaps: Moments at which the recording goes back or leaves something out, bool [moments].
+        similarities: Similarities of sound and snippet, float32 [moments].
     """
 
     duration_seconds: float
-    systems: tuple[System, ...]
+    systems: tuple[Place, ...]
     strip: Strip
     seconds: np.ndarray
     columns: np.ndarray
@@ -62,7 +49,7 @@ class Following:
     similarities: np.ndarray
 
     def at(self, seconds: np.ndarray) -> np.ndarray:
-        """Columns of the strip at other times; between two systems the earlier is held."""
+        """Returns columns of the strip at other times; between two systems the earlier is held."""
         place = np.interp(seconds, self.seconds, np.arange(len(self.seconds)))
         before = place.astype(int)
         after = np.minimum(before + 1, len(self.seconds) - 1)
@@ -71,6 +58,22 @@ class Following:
         share = np.where(jumps, 0.0, place - before)
         return self.columns[before] * (1 - share) + self.columns[after] * share
 
+    @property
+    def full_seconds(self) -> np.ndarray:
+        """The full seconds of the recording, from 0."""
+        return np.arange(int(self.duration_seconds) + 1)
+
+    def places(self, seconds: np.ndarray) -> list[Place]:
+        """Returns the places in the score at some times, to a tenth of a pixel."""
+        columns = self.at(seconds)
+        numbers = self.strip.system(columns)
+        offsets = columns - self.strip.starts[numbers]
+        found = []
+        for number, offset in zip(numbers, offsets, strict=True):
+            system = self.systems[number]
+            found.append(dataclasses.replace(system, x=round(float(system.x + offset), 1)))
+        return found
+
 
 def read_score(
     score: str | Path, document: str | None = None, step: int = STEP_PIXELS
@@ -78,38 +81,33 @@ def read_score(
     """Reads one score.
 
     Args:
-        score: the directory of a piece of MSMD, an index of scores that has kept its pages, or
-            what `sheet_sources.find_scores` takes.
-        document: name of the score, where there are several.
-        step: distance of snippets in page pixels.
+        score: Directory of a piece of MSMD, an index of scores that has kept its pages, or what
+            `documents.find_scores` takes.
+        document: Name of the score, where there are several.
+        step: Distance of neighbouring snippets in page pixels.
 
     Raises:
-        UserError: there is no score, or there are several and none is named.
+        UserError: There is no score, or there are several and none is named.
     """
     path = Path(score)
     if (path / library.INFO_NAME).is_file():
         return _from_index(path, document, step)
     if (path / "scores").is_dir():
         path, document = path.parent, path.name
-    sources = documents.find_scores(path, step, documents=[document] if document else ())
-    found = None
-    for source in sources:
-        if found is not None:
-            raise UserError(f"--score={score}: holds several scores: name one with --document")
-        found = source.read()
-        if document:
-            break
-    assert found is not None  # find_scores raises if there is none
-    return found
+    readers = documents.find_scores(path, step, documents=[document] if document else ())
+    reader = next(readers)
+    if document is None and next(readers, None) is not None:
+        raise UserError(f"{score}: holds several scores: name one as the document")
+    return reader.read()
 
 
 def _from_index(path: Path, document: str | None, step: int) -> SheetDocument:
     index = library.load(path, "sheets")
     if document is None and len(index.documents) > 1:
-        raise UserError(f"--score={path}: holds several scores: name one with --document")
+        raise UserError(f"{path}: holds several scores: name one as the document")
     name = index.documents[0] if document is None else document
     if name not in index.documents:
-        raise UserError(f"--score={path}: holds no score {name!r}")
+        raise UserError(f"{path}: holds no score {name!r}")
     number = index.documents.index(name)
     rows = index.places[index.rows(number)]
     pages, boxes = [], []
@@ -117,37 +115,30 @@ def _from_index(path: Path, document: str | None, step: int) -> SheetDocument:
         file = index.page_path(number, page)
         if not file.is_file():
             raise UserError(f"{file}: no such page image; make the index anew, with its pages")
-        with Image.open(file) as image:
+        with Image.open(file, formats=["PNG"]) as image:
             pages.append(np.asarray(image.convert("L")))
         on_page = np.unique(rows[rows["page"] == page][["system", "box"]])
-        boxes.append([_box(row["box"]) for row in on_page])
+        boxes.append([Box(*row["box"].tolist()) for row in on_page])
     return documents.cut_pages(name, pages, boxes, step)
 
 
-def _box(corners: Iterable[float]):
-    from tempo_invariant.scores.places import Box
-
-    return Box(*(float(side) for side in corners))
-
-
-def lay_out(places: np.ndarray) -> tuple[tuple[System, ...], Strip]:
+def lay_out(places: np.ndarray) -> tuple[tuple[Place, ...], Strip]:
     """Joins the systems of a score.
 
     Args:
-        places: `places.SHEET` [snippets], in reading order.
+        places: Places of the snippets in reading order, `places.SHEET` [snippets].
 
     Returns:
-        The systems, and the strip with the snippets on it.
+        The left ends of the systems, and the strip with the snippets on it.
     """
-    systems: list[System] = []
+    systems: list[Place] = []
     starts, columns = [0.0], []
-    for place in places:
-        page, number = int(place["page"]), int(place["system"])
-        if not systems or (systems[-1].page, systems[-1].number) != (page, number):
-            top, left, bottom, right = (int(side) for side in place["box"])
-            systems.append(System(page, number, (top, left, bottom, right)))
-            starts.append(starts[-1] + max(1, right - left))
-        columns.append(starts[-2] + float(place["x"]) - systems[-1].box[1])
+    for place in map(Place.from_row, places):
+        left_end = dataclasses.replace(place, x=place.box.left)
+        if not systems or systems[-1] != left_end:
+            systems.append(left_end)
+            starts.append(starts[-1] + max(1, place.box.width))
+        columns.append(starts[-2] + place.x - left_end.x)
     return tuple(systems), Strip(np.array(columns), np.array(starts))
 
 
@@ -162,15 +153,15 @@ def follow(
     """Aligns a recording with its score.
 
     Args:
-        embedder: the model.
-        document: the score, cut up finely.
-        blocks: float32 [samples] each, see `audio_stream.read_blocks`.
-        hop_frames: distance of windows in spectrogram frames.
-        name: of the recording, for messages.
-        costs: see `following_path.Costs`.
+        embedder: Model that embeds sound and snippets.
+        document: Score, cut up finely.
+        blocks: Blocks of the recording, float32 [samples] each, see `audio.reading.read_blocks`.
+        hop_frames: Distance of neighbouring windows in spectrogram frames.
+        name: Name of the recording, for messages.
+        costs: Costs of what the alignment avoids; see `course.Costs`.
 
     Raises:
-        UserError: nothing can be heard in the recording.
+        UserError: Nothing can be heard in the recording.
     """
     sheet = embedder.embed_sheet(document.snippets)
     return follow_embedded(embedder, document, sheet, blocks, hop_frames, name, costs)
@@ -185,7 +176,7 @@ def follow_embedded(
     name: str = "the recording",
     costs: Costs | None = None,
 ) -> Following:
-    """`follow`, where the score's snippets are embedded already: float32 [snippets, size]."""
+    """Aligns as `follow`, with snippets that are embedded already: `sheet` [snippets, size]."""
     heard = identification.hear(embedder, blocks, hop_frames, name, on_onsets=False)
     audio = evenly(heard, hop_frames)
     systems, strip = lay_out(document.places)
@@ -203,7 +194,7 @@ def follow_embedded(
 
 
 def evenly(heard: identification.Heard, hop_frames: int) -> np.ndarray:
-    """Embeddings of all windows, float32 [windows, size]; those of silence are 0."""
+    """Returns embeddings of all windows, float32 [windows, size]; those of silence are 0."""
     frames = frame_count(round(heard.duration_seconds * SAMPLE_RATE))
     audio = np.zeros((-(-frames // hop_frames), heard.embedding.shape[1]), np.float32)
     audio[np.round(heard.seconds * FRAMES_PER_SECOND / hop_frames).astype(int)] = heard.embedding
@@ -211,23 +202,24 @@ def evenly(heard: identification.Heard, hop_frames: int) -> np.ndarray:
 
 
 def place_fields(following: Following, seconds: np.ndarray) -> dict[str, list]:
-    """Places at some times as lists of numbers that JSON can hold: page, system, x and y."""
-    columns = following.at(seconds)
-    numbers = following.strip.system(columns)
-    systems = [following.systems[number] for number in numbers]
-    lefts = np.array([system.box[1] for system in systems])
-    x = columns - following.strip.starts[numbers] + lefts
+    """Returns the places at some times as lists that JSON can hold: page, system, x and y."""
+    places = following.places(seconds)
     return {
         "seconds": [round(float(second), 3) for second in seconds],
-        "page": [system.page for system in systems],
-        "system": [system.number for system in systems],
-        "x": [round(float(column), 1) for column in x],
-        "y": [system.row for system in systems],
+        "page": [place.page for place in places],
+        "system": [place.system for place in places],
+        "x": [place.x for place in places],
+        "y": [place.box.centre_row for place in places],
     }
 
 
 def report(following: Following, document: SheetDocument, audio: str | Path) -> dict[str, Any]:
-    """The alignment as JSON can hold it.
+    """Returns the alignment as JSON can hold it.
+
+    Args:
+        following: Alignment of the recording with the score.
+        document: Score with its pages.
+        audio: Path of the recording.
 
     Returns:
         "places": one row for every full second; "course": lists for every window, with the
@@ -235,7 +227,7 @@ def report(following: Following, document: SheetDocument, audio: str | Path) -> 
         score. All in pixels of the pages that the player shows: those of scans and PDF files
         have been made straight and brought to the size that the model knows.
     """
-    whole = place_fields(following, np.arange(int(following.duration_seconds) + 1))
+    whole = place_fields(following, following.full_seconds)
     rows = zip(*whole.values(), strict=True)
     course = place_fields(following, following.seconds)
     return {
@@ -247,7 +239,7 @@ def report(following: Following, document: SheetDocument, audio: str | Path) -> 
             for number, image in document.pages.items()
         ],
         "systems": [
-            {"page": system.page, "system": system.number, "box": list(system.box)}
+            {"page": system.page, "system": system.system, "box": list(system.box)}
             for system in following.systems
         ],
         "leaps": [round(float(second), 3) for second in following.seconds[following.leaps]],

@@ -14,9 +14,9 @@ from tempo_invariant.geometry import FRAMES_PER_SECOND, SAMPLE_RATE
 from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.library import SnippetIndex
 from tempo_invariant.retrieval.ranking import Candidate, Ranker
-from tempo_invariant.retrieval.sequence import Path as ScorePath
-from tempo_invariant.retrieval.sequence import PathLimits, best_path
+from tempo_invariant.retrieval.sequence import PathLimits, ScorePath, best_path
 from tempo_invariant.scores.documents import SheetDocument
+from tempo_invariant.scores.places import Place
 
 LIVE_HISTORY = 240
 """Embeddings that are kept while listening: two minutes."""
@@ -34,10 +34,10 @@ class Heard:
     """A recording as the model hears it; silent windows are left out.
 
     Attributes:
-        seconds: float64 [windows], middles of the windows.
-        embedding: float32 [windows, size].
-        attention: float32 [windows, frames].
-        duration_seconds: of the recording.
+        seconds: Middles of the windows, float64 [windows].
+        embedding: Embeddings of the windows, float32 [windows, size].
+        attention: Attention to the frames of each window, float32 [windows, frames].
+        duration_seconds: Duration of the recording.
     """
 
     seconds: np.ndarray
@@ -47,15 +47,15 @@ class Heard:
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
+class Identification:
     """What a query found.
 
     Attributes:
-        candidates: the ranking, best first.
-        similarities: float32 [steps, positions], of the query with the best document.
-        path: through these.
-        steps: where the query's steps are: seconds of a recording, or `places.SHEET` rows.
-        places: [positions], the places of the best document.
+        candidates: Ranking of the documents, best first.
+        similarities: Similarities of the query with the best document, float32 [steps, positions].
+        path: Path through the similarities.
+        steps: Places of the query's steps: seconds of a recording, or `places.SHEET` rows.
+        places: Places of the best document's positions, [positions].
     """
 
     candidates: list[Candidate]
@@ -70,22 +70,22 @@ class LiveAnswer:
     """The answer so far.
 
     Attributes:
-        seconds: how much was heard.
-        candidates: the ranking, best first; empty as long as there was only silence.
-        place: `places.SHEET` row where the best one is, half a window ago.
+        seconds: How much was heard.
+        candidates: Ranking of the scores, best first; empty as long as there was only silence.
+        place: Place in the best score, half a window ago.
     """
 
     seconds: float
     candidates: list[Candidate]
-    place: Any
+    place: Place | None
 
 
 def recording_limits(hop_frames: int, step_pixels: int) -> PathLimits:
-    """What the path of a recording through a score may do.
+    """Returns what the path of a recording through a score may do.
 
     Args:
-        hop_frames: distance of the recording's windows in spectrogram frames.
-        step_pixels: distance of the score's snippets in page pixels.
+        hop_frames: Distance of the recording's windows in spectrogram frames.
+        step_pixels: Distance of the score's snippets in page pixels.
     """
     hop_seconds = hop_frames / FRAMES_PER_SECOND
     return PathLimits(
@@ -96,7 +96,7 @@ def recording_limits(hop_frames: int, step_pixels: int) -> PathLimits:
 
 
 def page_limits(hop_frames: int, step_pixels: int) -> PathLimits:
-    """What the path of a score through a recording may do: the same seen from the other side."""
+    """Returns what the path of a score through a recording may do: the same from its side."""
     limits = recording_limits(hop_frames, step_pixels)
     return dataclasses.replace(limits, slowest=limits.fastest, fastest=limits.slowest)
 
@@ -122,14 +122,14 @@ def hear(
     """Embeds a recording, some seconds at a time.
 
     Args:
-        embedder: the model.
-        blocks: float32 [samples] each, see `audio_stream.read_blocks`.
-        hop_frames: distance of windows in spectrogram frames.
-        name: of the recording, for messages.
-        on_onsets: see `audio_stream.WindowCutter`.
+        embedder: Model that embeds the windows.
+        blocks: Blocks of the recording, float32 [samples] each, see `audio.reading.read_blocks`.
+        hop_frames: Distance of neighbouring windows in spectrogram frames.
+        name: Name of the recording, for messages.
+        on_onsets: Whether windows go to the nearest onsets; see `audio.windows.WindowCutter`.
 
     Raises:
-        UserError: nothing can be heard in it.
+        UserError: Nothing can be heard in it.
     """
     parts, samples = [], 0
 
@@ -154,16 +154,16 @@ def rank(
     ranking: str = "sequence",
     limits: PathLimits | None = None,
     top: int | None = 5,
-) -> Answer:
+) -> Identification:
     """Ranks the documents of an index and follows the query through the best one.
 
     Args:
-        index: of scores for a recording, of recordings for a page.
-        embeddings: float32 [steps, size], at least one.
-        steps: [steps], where they come from.
-        ranking: "sequence" or "votes".
-        limits: of the path.
-        top: how many documents; None: all.
+        index: Index of scores for a recording, of recordings for a page.
+        embeddings: Embeddings of the query, float32 [steps, size], at least one.
+        steps: Places that they come from, [steps].
+        ranking: Kind of ranking, "sequence" or "votes".
+        limits: Limits of the path.
+        top: Number of documents to rank; None ranks all.
     """
     ranker = Ranker(index, ranking, limits)
     ranker.update(embeddings)
@@ -171,25 +171,25 @@ def rank(
     rows = index.rows(candidates[0].document)
     similarities = embeddings @ index.vectors[rows].T
     path = best_path(similarities, limits)
-    return Answer(candidates, similarities, path, steps, index.places[rows])
+    return Identification(candidates, similarities, path, steps, index.places[rows])
 
 
-def place_by_second(answer: Answer, duration_seconds: float) -> list[tuple[int, Any]]:
-    """Where in the score the recording is at every full second.
+def place_by_second(answer: Identification, duration_seconds: float) -> list[tuple[int, Place]]:
+    """Tells where in the score the recording is at every full second.
 
     Args:
-        answer: to a recording.
-        duration_seconds: of the recording.
+        answer: Identification of a recording.
+        duration_seconds: Duration of the recording.
 
     Returns:
-        Seconds with the place of the window that is nearest to them.
+        Seconds, each with the place of the window that is nearest to them.
     """
     whole = np.arange(int(duration_seconds) + 1)
     middles = (answer.steps[1:] + answer.steps[:-1]) / 2
     nearest = np.searchsorted(middles, whole)
     positions = answer.path.positions[nearest]
     return [
-        (int(second), answer.places[position])
+        (int(second), Place.from_row(answer.places[position]))
         for second, position in zip(whole, positions, strict=True)
     ]
 
@@ -201,7 +201,7 @@ def identify_sheet(
     ranking: str = "sequence",
     limits: PathLimits | None = None,
     top: int | None = 5,
-) -> Answer:
+) -> Identification:
     """Ranks the recordings of an index for the pages of a score; see `rank`."""
     embeddings = embedder.embed_sheet(document.snippets)
     return rank(index, embeddings, document.places, ranking, limits, top)
@@ -220,12 +220,12 @@ def listen(
     The answer is about the music half a window ago: only then the window around it is complete.
 
     Args:
-        index: of scores.
-        embedder: the model.
-        blocks: float32 [samples], no longer than a second each.
-        hop_frames: distance of windows in spectrogram frames.
-        make_ranker: makes what collects and ranks.
-        top: how many scores.
+        index: Index of scores.
+        embedder: Model that embeds the windows.
+        blocks: Blocks of sound, float32 [samples], no longer than a second each.
+        hop_frames: Distance of neighbouring windows in spectrogram frames.
+        make_ranker: Function that makes what collects and ranks.
+        top: Number of scores to name.
     """
     cutter, ranker = WindowCutter(embedder.frames, hop_frames), make_ranker()
     heard = answered = 0
@@ -233,7 +233,7 @@ def listen(
     def answer() -> LiveAnswer:
         candidates = ranker.candidates(top) if heard else []
         position = candidates[0].position if candidates else None
-        place = None if position is None else index.places[position]
+        place = None if position is None else Place.from_row(index.places[position])
         return LiveAnswer(cutter.samples_seen / SAMPLE_RATE, candidates, place)
 
     for block in blocks:
@@ -250,20 +250,19 @@ def listen(
 
 
 def step_memory(half_life_seconds: float, hop_frames: int) -> float:
-    """The factor a step by which the past counts half as much after so many seconds.
+    """Returns the factor of each step by which the past counts half after `half_life_seconds`.
 
-    Returns:
-        1, which forgets nothing, for a half-life of 0.
+    For a half-life of 0 it is 1, which forgets nothing.
     """
     if half_life_seconds < 0:
-        raise UserError(f"--half_life={half_life_seconds:g}: must not be negative")
+        raise UserError(f"half_life_seconds must not be negative, received {half_life_seconds:g}")
     if not half_life_seconds:
         return 1.0
     return float(0.5 ** (hop_frames / FRAMES_PER_SECOND / half_life_seconds))
 
 
-def report(answer: Answer, query: str | Path, index: SnippetIndex) -> dict[str, Any]:
-    """The ranking as JSON can hold it."""
+def report(answer: Identification, query: str | Path, index: SnippetIndex) -> dict[str, Any]:
+    """Returns the ranking as JSON can hold it."""
     return {
         "query": str(query),
         "index": str(index.path),
@@ -281,11 +280,6 @@ def report(answer: Answer, query: str | Path, index: SnippetIndex) -> dict[str, 
     }
 
 
-def place_fields(place: Any) -> dict[str, Any]:
-    """A `places.SHEET` row as JSON can hold it."""
-    return {
-        "page": int(place["page"]),
-        "system": int(place["system"]),
-        "x": round(float(place["x"]), 1),
-        "box": [int(side) for side in place["box"]],
-    }
+def place_fields(place: Place) -> dict[str, Any]:
+    """Returns a place as JSON can hold it."""
+    return dataclasses.asdict(place) | {"x": round(place.x, 1)}

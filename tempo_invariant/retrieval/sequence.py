@@ -51,7 +51,7 @@ class PathLimits:
 
 
 @dataclasses.dataclass(frozen=True)
-class Path:
+class ScorePath:
     """The best path through one document.
 
     Attributes:
@@ -156,7 +156,7 @@ class SequenceTracker:
         return np.array([int(np.argmax(row[self.limits.fastest :])) for row in rows])
 
 
-def best_path(similarities: np.ndarray, limits: PathLimits | None = None) -> Path:
+def best_path(similarities: np.ndarray, limits: PathLimits | None = None) -> ScorePath:
     """Finds the best path through one document.
 
     Args:
@@ -200,7 +200,10 @@ def _enter(best: np.ndarray, limits: PathLimits, first: bool) -> tuple[np.ndarra
     return entry, moves
 
 
-def _trace(stays, moves, leapt_from, position: int, score: float) -> Path:
+def _trace(
+    stays: np.ndarray, moves: np.ndarray, leapt_from: np.ndarray, position: int, score: float
+) -> ScorePath:
+    """Follows the moves back from the position of the last step."""
     steps = len(stays)
     positions, leaps = np.empty(steps, np.int64), np.zeros(steps, bool)
     step = steps - 1
@@ -211,7 +214,7 @@ def _trace(stays, moves, leapt_from, position: int, score: float) -> Path:
         leaps[entered] = move == LEAP
         position = int(leapt_from[entered]) if move == LEAP else position - move
         step = entered - 1
-    return Path(positions, leaps, score)
+    return ScorePath(positions, leaps, score)
 
 
 def count_votes(

@@ -11,7 +11,8 @@ import numpy as np
 from tempo_invariant.data import schema
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import PAPER, REDUCTION, STRIP_HEIGHT
-from tempo_invariant.scores import places
+from tempo_invariant.scores.places import SHEET, Box, Place
+from tempo_invariant.scores.sources import LilyPondSource, open_scores
 
 STEP_PIXELS = 25
 """Distance of neighbouring snippets: an eighth of their width."""
@@ -24,10 +25,10 @@ class SheetDocument:
     """A score, cut up.
 
     Attributes:
-        name: of the score.
-        pages: uint8 [rows, columns] by page number, from 1.
-        snippets: uint8 [count, 160, 200], in reading order.
-        places: `places.SHEET` [count].
+        name: Name of the score.
+        pages: Pages uint8 [rows, columns] by number, from 1.
+        snippets: Snippets uint8 [count, 160, 200], in reading order.
+        places: Places of the snippets, `places.SHEET` [count].
     """
 
     name: str
@@ -37,8 +38,8 @@ class SheetDocument:
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
-    """A score that can be read: its name, and how."""
+class ScoreReader:
+    """A score that can be read: its name, and the function that reads it."""
 
     name: str
     read: Callable[[], SheetDocument]
@@ -49,7 +50,7 @@ def find_scores(
     step: int = STEP_PIXELS,
     split: str | None = None,
     documents: Sequence[str] = (),
-) -> Iterator[Source]:
+) -> Iterator[ScoreReader]:
     """Finds the scores in a file or directory; what it is, its content tells.
 
     An MSMD directory; a directory of records (`dataset_info.json`); LilyPond files: one, a
@@ -57,16 +58,16 @@ def find_scores(
     in which every file is a score, and every folder of images a score of several pages.
 
     Args:
-        scores: the file or directory.
-        step: distance of snippets in page pixels.
-        split: of records, the only one to read.
-        documents: names of the only scores to read, if any.
+        scores: Path of the file or directory, or "sample".
+        step: Distance of neighbouring snippets in page pixels.
+        split: Name of the only split of records to read; None reads all.
+        documents: Names of the only scores to read; if there are none, all are read.
 
     Raises:
-        UserError: there is no score, or not one of the names.
+        UserError: There is no score, or none of one of the names.
     """
     if step < 1:
-        raise UserError(f"--step={step}: must be at least one pixel")
+        raise UserError(f"step must be at least one pixel, received {step}")
     path = Path(scores)
     if (path / schema.INFO_NAME).is_file():
         found = _records(path, step, split)
@@ -83,47 +84,44 @@ def find_scores(
             yield source
     if wanted - seen or not seen:
         missing = f"no score {min(wanted - seen)!r}" if wanted - seen else "no score"
-        raise UserError(f"--scores={scores}: holds {missing}")
+        raise UserError(f"{scores}: holds {missing}")
 
 
 def cut_pages(
     name: str,
     pages: Sequence[np.ndarray],
-    boxes: Sequence[Sequence],
+    boxes: Sequence[Sequence[Box]],
     step: int,
 ) -> SheetDocument:
     """Cuts snippets out of pages whose systems are known.
 
     Args:
-        name: of the score.
-        pages: uint8 [rows, columns] each.
-        boxes: of every page the boxes of its systems, with top, left, bottom and right.
-        step: distance of snippets in page pixels.
+        name: Name of the score.
+        pages: Pages, uint8 [rows, columns] each.
+        boxes: Boxes of the systems of every page, in reading order.
+        step: Distance of neighbouring snippets in page pixels.
 
     Raises:
-        UserError: there is no system on any page.
+        UserError: There is no system on any page.
     """
     from tempo_invariant.scores.snippets import snippets
 
     cuts, rows = [], []
     for number, (page, systems) in enumerate(zip(pages, boxes, strict=True), 1):
-        images, found = snippets(page, systems, step)
+        images, found = snippets(page, systems, step, number)
         cuts.append(images)
-        for place in found:
-            box = systems[place.system]
-            corners = [round(side) for side in (box.top, box.left, box.bottom, box.right)]
-            rows.append((0, number, place.system + 1, place.column, corners))
+        rows += [place.row() for place in found]
     if not rows:
         raise UserError(f"{name}: no system on any page")
     images_by_page = {number: page for number, page in enumerate(pages, 1)}
-    return SheetDocument(name, images_by_page, np.concatenate(cuts), np.array(rows, places.SHEET))
+    return SheetDocument(name, images_by_page, np.concatenate(cuts), np.array(rows, SHEET))
 
 
 def read_pages(name: str, paths: Sequence[Path], step: int = STEP_PIXELS) -> SheetDocument:
     """Reads PDF files or images as one score; its systems are found in the pictures.
 
     Raises:
-        UserError: a file cannot be read, or there is no system on any page.
+        UserError: A file cannot be read, or there is no system on any page.
     """
     from tempo_invariant.scores import snippets as score_pages
     from tempo_invariant.scores.systems import find_systems
@@ -132,39 +130,32 @@ def read_pages(name: str, paths: Sequence[Path], step: int = STEP_PIXELS) -> She
     return cut_pages(name, pages, [find_systems(page) for page in pages], step)
 
 
-def _msmd(directory: Path, step: int) -> Iterator[Source]:
+def _msmd(directory: Path, step: int) -> Iterator[ScoreReader]:
     from tempo_invariant.scores import msmd
-    from tempo_invariant.scores.places import Box
 
     def read(piece: str) -> SheetDocument:
         score = msmd.read_score(directory / piece)
         pages = [score.image(score.inks[0], page.number) for page in score.pages]
-        boxes = [
-            [Box(s.top, s.left, s.top + s.height, s.left + s.width) for s in page.systems]
-            for page in score.pages
-        ]
+        boxes = [[system.box for system in page.systems] for page in score.pages]
         return cut_pages(piece, pages, boxes, step)
 
     for piece in msmd.list_pieces(directory):
-        yield Source(piece, partial(read, piece))
+        yield ScoreReader(piece, partial(read, piece))
 
 
-def _lilypond(scores: str, step: int) -> Iterator[Source]:
-    from tempo_invariant.scores import sources
-
+def _lilypond(scores: str, step: int) -> Iterator[ScoreReader]:
     path = Path(scores)
     if path.suffix == ".ly":
-        found = sources.Source(path.stem, path, path.parent)
-        yield Source(path.stem, partial(_engrave, found, step))
+        found = LilyPondSource(path.stem, path, path.parent)
+        yield ScoreReader(path.stem, partial(_engrave, found, step))
         return
-    with sources.open_scores(scores) as listed:
+    with open_scores(scores) as listed:
         for source in listed:
-            yield Source(source.piece, partial(_engrave, source, step))
+            yield ScoreReader(source.piece, partial(_engrave, source, step))
 
 
-def _engrave(source, step: int) -> SheetDocument:
+def _engrave(source: LilyPondSource, step: int) -> SheetDocument:
     from tempo_invariant.scores.engraving import engrave
-    from tempo_invariant.scores.places import Box
     from tempo_invariant.scores.svg import rasterise
 
     with tempfile.TemporaryDirectory(prefix="engrave-") as workspace:
@@ -173,19 +164,16 @@ def _engrave(source, step: int) -> SheetDocument:
         rasterise(svg, page)["bold"]
         for svg, page in zip(engraving.svgs, engraving.pages, strict=True)
     ]
-    boxes = []
-    for page in engraving.pages:
-        corners = sorted(page.systems.values(), key=lambda box: box[1])
-        boxes.append([Box(top, left, bottom, right) for left, top, right, bottom in corners])
+    boxes = [sorted(page.systems.values(), key=lambda box: box.top) for page in engraving.pages]
     return cut_pages(source.piece, pages, boxes, step)
 
 
-def _images(path: Path, step: int) -> Iterator[Source]:
+def _images(path: Path, step: int) -> Iterator[ScoreReader]:
     scores = {path.stem: [path]} if path.is_file() else _page_scores(path)
     if not path.exists():
-        raise UserError(f"--scores={path}: no such file")
+        raise UserError(f"{path}: no such file")
     for name, files in scores.items():
-        yield Source(name, partial(read_pages, name, files, step))
+        yield ScoreReader(name, partial(read_pages, name, files, step))
 
 
 def _is_page_directory(path: Path) -> bool:
@@ -196,7 +184,7 @@ def _is_page_directory(path: Path) -> bool:
 
 
 def _page_scores(directory: Path) -> dict[str, list[Path]]:
-    """Files of every score in a directory of PDF files and images."""
+    """Returns the files of every score in a directory of PDF files and images."""
     scores = {}
     for path in sorted(directory.iterdir()):
         if path.is_dir():
@@ -213,14 +201,14 @@ def _is_page(path: Path) -> bool:
     return named and path.is_file()
 
 
-def _records(directory: Path, step: int, split: str | None) -> Iterator[Source]:
+def _records(directory: Path, step: int, split: str | None) -> Iterator[ScoreReader]:
     infos = schema.read_info(directory)
     seen = set()
     for name in [split] if split else [name for name in infos if infos[name].records]:
         for record in schema.read_records(directory, name):
             if record.piece not in seen:
                 seen.add(record.piece)
-                yield Source(record.piece, partial(from_record, record, step))
+                yield ScoreReader(record.piece, partial(from_record, record, step))
 
 
 def from_record(record: schema.Record, step: int = STEP_PIXELS) -> SheetDocument:
@@ -230,33 +218,32 @@ def from_record(record: schema.Record, step: int = STEP_PIXELS) -> SheetDocument
     begins is taken to be half-way between their note heads.
 
     Args:
-        record: as `schema.read_records` gives it.
-        step: distance of snippets in page pixels.
+        record: Record, as `schema.read_records` gives it.
+        step: Distance of neighbouring snippets in page pixels.
     """
     from tempo_invariant.scores.strips import cut_snippet
 
     # Every pixel four times: the encoder's 2 x 2 mean gives back exactly what is stored.
     strip = record.strips[0].T.repeat(REDUCTION, axis=0).repeat(REDUCTION, axis=1)
     order = np.argsort(record.columns, kind="stable")
-    columns, owners = (
-        record.columns[order],
-        list(zip(record.pages[order], record.systems[order], strict=True)),
-    )
+    columns = record.columns[order]
+    # Systems of records count from 0.
+    owners = np.stack([record.pages, record.systems + 1], axis=1)[order].tolist()
     edges = [0, *(i for i in range(1, len(owners)) if owners[i] != owners[i - 1])]
     bounds = [0, *(round(float(columns[i - 1 : i + 1].mean())) for i in edges[1:]), strip.shape[1]]
     rows, cuts = [], []
     systems: dict[int, list[np.ndarray]] = {}
     for left, right, first in zip(bounds[:-1], bounds[1:], edges, strict=True):
-        page, system = int(owners[first][0]), int(owners[first][1]) + 1
+        page, system = owners[first]
         stacked = systems.setdefault(page, [])
         top = STRIP_HEIGHT * len(stacked)
         stacked.append(strip[:, left:right])
+        box = Box(top, 0, top + STRIP_HEIGHT, right - left)
         for centre in range(min(left + step // 2, right - 1), right, step):
-            box = (top, 0, top + STRIP_HEIGHT, right - left)
-            rows.append((0, page, system, centre - left, box))
+            rows.append(Place(page, system, centre - left, box).row())
             cuts.append(cut_snippet(strip, centre))
     pages = {page: _stack(stacked) for page, stacked in systems.items()}
-    return SheetDocument(record.piece, pages, np.stack(cuts), np.array(rows, places.SHEET))
+    return SheetDocument(record.piece, pages, np.stack(cuts), np.array(rows, SHEET))
 
 
 def _stack(strips: Sequence[np.ndarray]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The published MSMD directory layout: reader and writer.
+"""The published MSMD directory layout, and its reader.
 
 One directory a piece:
 
@@ -27,11 +27,7 @@ import numpy as np
 from PIL import Image
 
 from tempo_invariant.errors import UserError, one_line
-from tempo_invariant.scores.mung import NoteHead as NoteHead
-from tempo_invariant.scores.mung import Onset as Onset
-from tempo_invariant.scores.mung import Page as Page
-from tempo_invariant.scores.mung import System as System
-from tempo_invariant.scores.mung import read_page
+from tempo_invariant.scores.mung import Page, read_page
 
 FIRST_INK = "bold"
 """Name of the ink in `img/`: the published pages are bold."""
@@ -63,7 +59,7 @@ def list_pieces(msmd_dir: str | Path) -> list[str]:
     """Returns the sorted names of the pieces in an MSMD directory.
 
     Raises:
-        UserError: there is no such directory, or no piece in it.
+        UserError: There is no such directory, or no piece in it.
     """
     msmd_dir = Path(msmd_dir)
     if not msmd_dir.is_dir():
@@ -97,7 +93,7 @@ def read_score(piece_dir: str | Path) -> Score:
     """Reads what is on the pages of a piece.
 
     Raises:
-        UserError: a file is missing or malformed; the message names it.
+        UserError: A file is missing or malformed; the message names it.
     """
     piece_dir = Path(piece_dir)
     directories = sorted(path.parent for path in piece_dir.glob("scores/*/mung"))
@@ -115,7 +111,7 @@ def read_image(path: Path) -> np.ndarray:
     """Reads an image as grey uint8 [rows, columns], without its transparency.
 
     Raises:
-        UserError: the file is missing or no image.
+        UserError: The file is missing or no image.
     """
     with _open_image(path) as image:
         return np.asarray(image.convert("L"))
@@ -124,7 +120,7 @@ def read_image(path: Path) -> np.ndarray:
 @contextlib.contextmanager
 def _open_image(path: Path) -> Iterator[Image.Image]:
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=["PNG"]) as image:
             yield image
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such page image") from error

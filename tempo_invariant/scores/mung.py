@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.geometry import FRAMES_PER_SECOND
+from tempo_invariant.scores.places import Box
 
 NOTE_HEAD_CLASS = "notehead-full"
 SYSTEM_CLASS = "staff"
@@ -31,17 +32,20 @@ class Onset:
 
 @dataclass(frozen=True)
 class NoteHead:
-    """A note head on a page: box in page pixels, MIDI pitch, and when performances play it.
+    """A note head on a page.
 
-    `system` is the id of its system on the page (-1: none), `moment` its musical time in quarter
-    notes where known, `onsets` is keyed by performance name.
+    Attributes:
+        id: Number of the object on its page.
+        box: Box in page pixels.
+        pitch: MIDI pitch.
+        system: Id of the head's system on the page; -1 if it has none.
+        tied: Whether the head continues a tie.
+        moment: Musical time in quarter notes, where it is known.
+        onsets: Onset in each performance that plays the head, by the performance's name.
     """
 
     id: int
-    top: float
-    left: float
-    width: float
-    height: float
+    box: Box
     pitch: int
     system: int
     tied: bool = False
@@ -51,28 +55,20 @@ class NoteHead:
     @property
     def row(self) -> float:
         """Row of the centre in page pixels."""
-        return self.top + self.height / 2
+        return self.box.centre_row
 
     @property
     def column(self) -> float:
         """Column of the centre in page pixels."""
-        return self.left + self.width / 2
+        return self.box.centre_column
 
 
 @dataclass(frozen=True)
 class System:
-    """A system (all its staves) on a page, in page pixels."""
+    """A system (all its staves): number of the object on its page, and box in page pixels."""
 
     id: int
-    top: float
-    left: float
-    width: float
-    height: float
-
-    @property
-    def centre_row(self) -> float:
-        """Row of the vertical centre in page pixels."""
-        return self.top + self.height / 2
+    box: Box
 
 
 @dataclass(frozen=True)
@@ -119,15 +115,16 @@ def _data_items(head: NoteHead) -> Iterable[tuple[str, int | float]]:
 
 
 def _add_object(
-    parent: ElementTree.Element, piece: str, page: Page, box: NoteHead | System, name: str
+    parent: ElementTree.Element, piece: str, page: Page, drawn: NoteHead | System, name: str
 ) -> ElementTree.Element:
     """Adds a CropObject with whole pixels, which readers of MuNG expect, and an empty mask."""
+    box = drawn.box
     width, height = max(1, round(box.width)), max(1, round(box.height))
     top = round(box.top + (box.height - height) / 2)
     left = round(box.left + (box.width - width) / 2)
-    identifier = f"msmd___{piece}_ly-P{page.number - 1:02d}___{box.id}"
+    identifier = f"msmd___{piece}_ly-P{page.number - 1:02d}___{drawn.id}"
     element = ElementTree.SubElement(parent, "CropObject", {"xml:id": identifier})
-    texts = {"Id": box.id, "ClassName": name, "Top": top, "Left": left, "Width": width}
+    texts = {"Id": drawn.id, "ClassName": name, "Top": top, "Left": left, "Width": width}
     texts |= {"Height": height, "Mask": f"0:0 1:{width * height}"}
     for key, value in texts.items():
         ElementTree.SubElement(element, key).text = str(value)
@@ -138,31 +135,37 @@ def read_page(path: Path) -> Page:
     """Reads the MuNG file of a page, `01.xml`.
 
     Raises:
-        UserError: the file is missing or malformed.
+        UserError: The file is missing or malformed.
     """
     heads, systems = [], []
     try:
         for element in ElementTree.parse(path).iter("CropObject"):
             name = element.findtext("ClassName", "")
-            box = [float(element.findtext(key, "")) for key in ("Top", "Left", "Width", "Height")]
-            if not all(map(math.isfinite, box)):
-                raise ValueError(f"box {box} of CropObject {element.findtext('Id')}")
+            box = _read_box(element)
             identifier = int(element.findtext("Id", ""))
             if name == SYSTEM_CLASS:
-                systems.append(System(identifier, box[0], box[1], box[2], box[3]))
+                systems.append(System(identifier, box))
             elif name.startswith("notehead"):
                 heads.append((identifier, box, element))
         number = int(path.stem)
-        systems.sort(key=lambda system: (system.top, system.left))
+        systems.sort(key=lambda system: system.box[:2])
         known = {system.id for system in systems}
         read = (_read_head(identifier, box, known, element) for identifier, box, element in heads)
         return Page(number, tuple(systems), tuple(head for head in read if head))
     except (ElementTree.ParseError, OSError, ValueError) as error:
-        raise UserError(f"{path}: not a MuNG page ({error})") from error
+        raise UserError(f"{path}: not a MuNG page ({one_line(error)})") from error
+
+
+def _read_box(element: ElementTree.Element) -> Box:
+    sizes = [float(element.findtext(key, "")) for key in ("Top", "Left", "Height", "Width")]
+    if not all(map(math.isfinite, sizes)):
+        raise ValueError(f"box {sizes} of CropObject {element.findtext('Id')}")
+    top, left, height, width = sizes
+    return Box(top, left, top + height, left + width)
 
 
 def _read_head(
-    identifier: int, box: list[float], systems: set[int], element: ElementTree.Element
+    identifier: int, box: Box, systems: set[int], element: ElementTree.Element
 ) -> NoteHead | None:
     """Returns a note head, or None for one without pitch, which nothing can play."""
     data = {item.get("key", ""): item.text or "" for item in element.iter("DataItem")}
@@ -177,10 +180,7 @@ def _read_head(
     links = [int(link) for link in (element.findtext("Outlinks") or "").split()]
     return NoteHead(
         id=identifier,
-        top=box[0],
-        left=box[1],
-        width=box[2],
-        height=box[3],
+        box=box,
         pitch=int(data["midi_pitch_code"]),
         system=next((link for link in links if link in systems), -1),
         tied=data.get("tied", "0") not in ("0", "False"),

@@ -1,6 +1,8 @@
-"""Where a vector of an index comes from: the types of its rows."""
+"""Boxes and places on the pages of a score, and the rows of an index that hold them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,8 +13,7 @@ SHEET = np.dtype(
 the system's box (top, left, bottom, right) on the page."""
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(NamedTuple):
     """A rectangle in pixels of a page: of a system, from its top line to its bottom line."""
 
     top: float
@@ -21,22 +22,55 @@ class Box:
     right: float
 
     @property
+    def height(self) -> float:
+        """Number of rows."""
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> float:
+        """Number of columns."""
+        return self.right - self.left
+
+    @property
     def centre_row(self) -> float:
         """Row of the vertical centre."""
-        return (self.top + self.bottom) / 2
+        return self.top + self.height / 2
+
+    @property
+    def centre_column(self) -> float:
+        """Column of the horizontal centre."""
+        return self.left + self.width / 2
+
+
+def around(boxes: Iterable[Box]) -> Box:
+    """Returns the smallest box around one or more boxes."""
+    tops, lefts, bottoms, rights = zip(*boxes, strict=True)
+    return Box(min(tops), min(lefts), max(bottoms), max(rights))
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a snippet was cut.
+    """A place in a score.
 
     Attributes:
-        system: index of its system on the page, from 0.
-        box: what the snippet shows of this system, in pixels of the page: its rows, and its
-            columns as far as the system reaches.
-        column: the column of the page that the snippet is centred on.
+        page: Number of the page, from 1.
+        system: Number of the system on the page, from 1.
+        x: Column of the page.
+        box: Box of the system on the page.
     """
 
+    page: int
     system: int
+    x: float
     box: Box
-    column: float
+
+    @classmethod
+    def from_row(cls, row: Any) -> "Place":
+        """Returns the place that a row of type `SHEET` holds."""
+        box = Box(*(int(side) for side in row["box"]))
+        return cls(int(row["page"]), int(row["system"]), float(row["x"]), box)
+
+    def row(self, document: int = 0) -> tuple:
+        """Returns the row of type `SHEET`, with the box in whole pixels."""
+        box = [round(side) for side in self.box]
+        return (document, self.page, self.system, self.x, box)

@@ -13,8 +13,7 @@ import numpy as np
 
 from tempo_invariant.geometry import PAPER, SNIPPET_HEIGHT, SNIPPET_WIDTH
 from tempo_invariant.scores import pages
-from tempo_invariant.scores.places import Box as Box
-from tempo_invariant.scores.places import Place
+from tempo_invariant.scores.places import Box, Place
 from tempo_invariant.scores.systems import find_systems as find_systems
 from tempo_invariant.scores.systems import normalise
 
@@ -26,19 +25,19 @@ def read_pages(path: str | Path) -> list[np.ndarray]:
     the model was trained with; a page without staves is made 835 pixels wide.
 
     Args:
-        path: PDF, PNG, JPEG, TIFF (all its pages), or what else Pillow reads.
+        path: Path of a PDF file, or of an image in a format of `pages.FORMATS`.
 
     Returns:
         Grey pages uint8 [rows, columns]. Boxes and places are in pixels of these.
 
     Raises:
-        UserError: the file is missing, broken, encrypted, too large, or holds no page.
+        UserError: The file is missing, broken, encrypted, too large, or holds no page.
     """
     return [normalise(page).image for page in pages.read(path)]
 
 
 def snippets(
-    page: np.ndarray, boxes: Sequence[Box], step: int = 25
+    page: np.ndarray, boxes: Sequence[Box], step: int = 25, number: int = 1
 ) -> tuple[np.ndarray, list[Place]]:
     """Cuts overlapping snippets out of the systems of a page, in reading order.
 
@@ -46,37 +45,32 @@ def snippets(
     snippet shows a part of its neighbour, too. What lies past the page is paper.
 
     Args:
-        page: grey uint8 [rows, columns], as from `read_pages`.
-        boxes: its systems, as from `find_systems`.
-        step: columns between the centres of neighbouring snippets; 25 is an eighth of a snippet.
+        page: Grey page uint8 [rows, columns], as from `read_pages`.
+        boxes: Boxes of its systems, as from `find_systems`.
+        step: Columns between the centres of neighbouring snippets; 25 is an eighth of a snippet.
+        number: Number of the page, for the places.
 
     Returns:
-        uint8 [snippets, 160, 200], and the place of each.
+        uint8 [snippets, 160, 200], and the place of the centre of each.
     """
     if step < 1:
         raise ValueError(f"step = {step}, not positive")
+    margin = np.full((SNIPPET_HEIGHT, SNIPPET_WIDTH // 2), PAPER, np.uint8)
     padded = np.pad(page, SNIPPET_HEIGHT, constant_values=PAPER)
-    cuts: list[np.ndarray] = []
-    centres: list[tuple[int, int]] = []  # column on the joined strip, column on the page
+    cuts = [margin]
+    starts: list[int] = []  # columns of the joined strip
     places: list[Place] = []
-    offset = SNIPPET_WIDTH // 2
-    for index, box in enumerate(boxes):
+    offset = 0
+    for system, box in enumerate(boxes, 1):
         left, right = max(0, round(box.left)), min(page.shape[1], round(box.right))
         top = min(max(int(box.centre_row), 0), page.shape[0] - 1) - SNIPPET_HEIGHT // 2
         rows = slice(top + SNIPPET_HEIGHT, top + 2 * SNIPPET_HEIGHT)
         cuts.append(padded[rows, left + SNIPPET_HEIGHT : right + SNIPPET_HEIGHT])
         for centre in range(min(left + step // 2, right - 1), right, step):
-            centres.append((offset + centre - left, centre))
-            shown = (
-                max(left, centre - SNIPPET_WIDTH // 2),
-                min(right, centre + SNIPPET_WIDTH // 2),
-            )
-            place = Box(float(top), float(shown[0]), float(top + SNIPPET_HEIGHT), float(shown[1]))
-            places.append(Place(index, place, float(centre)))
+            starts.append(offset + centre - left)
+            places.append(Place(number, system, float(centre), box))
         offset += right - left
     if not places:
         return np.empty((0, SNIPPET_HEIGHT, SNIPPET_WIDTH), np.uint8), []
-    margin = np.full((SNIPPET_HEIGHT, SNIPPET_WIDTH // 2), PAPER, np.uint8)
-    strip = np.concatenate([margin, *cuts, margin], axis=1)
-    starts = [column - SNIPPET_WIDTH // 2 for column, _ in centres]
+    strip = np.concatenate([*cuts, margin], axis=1)
     return np.stack([strip[:, start : start + SNIPPET_WIDTH] for start in starts]), places

@@ -25,8 +25,8 @@ _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
 @dataclass(frozen=True)
-class Source:
-    """A piece to build: its name, its LilyPond file, and the tree that its includes are in."""
+class LilyPondSource:
+    """A piece in LilyPond: its name, its file, and the tree that the files it includes are in."""
 
     piece: str
     path: Path
@@ -34,16 +34,18 @@ class Source:
 
 
 @contextlib.contextmanager
-def open_scores(scores: str, pieces: str | None = None) -> Iterator[list[Source]]:
+def open_scores(scores: str, pieces: str | None = None) -> Iterator[list[LilyPondSource]]:
     """Yields the pieces of a collection; an archive is unpacked for as long as the block lasts.
 
     Args:
-        scores: "sample", a directory or a tar archive. With a table of pieces it is a tree that
-            the table's paths lie in, else a folder in which each `*.ly` file is a piece.
-        pieces: a table `piece<TAB>lilypond_file`; by default `PIECES.tsv` at the top of the tree.
+        scores: The word "sample", or the path of a directory or a tar archive. With a table of
+            pieces it is a tree that the table's paths lie in, else a folder in which each `*.ly`
+            file is a piece.
+        pieces: Path of a table `piece<TAB>lilypond_file`; by default that of `PIECES.tsv` at the
+            top of the tree.
 
     Raises:
-        UserError: there is no such collection, it is empty, or the archive or table is bad.
+        UserError: There is no such collection, it is empty, or the archive or table is bad.
     """
     if scores == SAMPLE:
         yield list_sources(Path(__file__).parent / "sample_scores", pieces)
@@ -57,7 +59,7 @@ def open_scores(scores: str, pieces: str | None = None) -> Iterator[list[Source]
         raise UserError(f"{scores}: neither a directory nor a tar archive")
 
 
-def list_sources(root: Path, pieces: str | None = None) -> list[Source]:
+def list_sources(root: Path, pieces: str | None = None) -> list[LilyPondSource]:
     """Lists the pieces below `root`, in the order of the table or by name."""
     table = Path(pieces) if pieces else root / PIECES_FILE
     if pieces or table.is_file():
@@ -69,11 +71,13 @@ def list_sources(root: Path, pieces: str | None = None) -> list[Source]:
     return sources
 
 
-def select(sources: Sequence[Source], names: Sequence[str], limit: int | None) -> list[Source]:
+def select(
+    sources: Sequence[LilyPondSource], names: Sequence[str], limit: int | None
+) -> list[LilyPondSource]:
     """Returns the sources named, in the order of the names, and no more than `limit` of them.
 
     Raises:
-        UserError: a name is not among the pieces.
+        UserError: A name is not among the pieces.
     """
     by_name = {source.piece: source for source in sources}
     unknown = [name for name in names if name not in by_name]
@@ -83,22 +87,22 @@ def select(sources: Sequence[Source], names: Sequence[str], limit: int | None) -
     return chosen[:limit]
 
 
-def _list_folder(root: Path) -> list[Source]:
+def _list_folder(root: Path) -> list[LilyPondSource]:
     """Returns a source for each `*.ly` file; hidden ones are other programs' copies."""
     paths = [path for path in sorted(root.glob("*.ly")) if not path.name.startswith(".")]
     for path in paths:
         if not is_safe_name(path.stem):
             raise UserError(f"{root}: the file name {path.name!r} cannot name a piece")
-    return [Source(path.stem, path, root) for path in paths]
+    return [LilyPondSource(path.stem, path, root) for path in paths]
 
 
-def _read_table(table: Path, root: Path) -> list[Source]:
+def _read_table(table: Path, root: Path) -> list[LilyPondSource]:
     try:
         with table.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{table}: cannot be read ({error})") from error
-    sources: list[Source] = []
+        raise UserError(f"{table}: cannot be read ({one_line(error)})") from error
+    sources: list[LilyPondSource] = []
     seen: set[str] = set()
     for line, row in enumerate(rows, 1):
         if not row or not "".join(row).strip() or (line == 1 and row[0] == "piece"):
@@ -113,7 +117,7 @@ def _read_table(table: Path, root: Path) -> list[Source]:
         if not row[1].isprintable() or not path.resolve().is_relative_to(root.resolve()):
             raise UserError(f"{table}:{line}: {row[1]!r} leads out of {root}")
         seen.add(name)
-        sources.append(Source(name, path, root))
+        sources.append(LilyPondSource(name, path, root))
     return sources
 
 
@@ -127,7 +131,7 @@ def _unpack(archive: Path, directory: Path) -> None:
     """Unpacks files and folders; links, which could lead out, are left out and reported.
 
     Raises:
-        UserError: the archive can't be read, or a member is a device or leads out of it.
+        UserError: The archive can't be read, or a member is a device or leads out of it.
     """
     links = []
     try:

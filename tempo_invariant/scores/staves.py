@@ -5,12 +5,12 @@ lines at the same distance, the staff space.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
 from tempo_invariant.scores.page_image import BLOCK, blocks
+from tempo_invariant.scores.places import Box
 
 MIN_STAFF_SPACES = 10.0
 """A staff is at least this long, in staff spaces."""
@@ -53,25 +53,18 @@ _START = 2
 """Marks in `_align` where a path begins."""
 
 
-@dataclass(frozen=True)
-class Staff:
-    """Five lines on a straightened page: outer rows of the outer lines, and columns of the ends."""
-
-    top: float
-    left: float
-    bottom: float
-    right: float
-
-
-def find_staves(dark: np.ndarray, space: float) -> list[Staff]:
+def find_staves(dark: np.ndarray, space: float) -> list[Box]:
     """Finds the staves of a straight page, from top to bottom.
 
     Args:
-        dark: ink as from `ink`, [rows, columns].
-        space: staff space in pixels.
+        dark: Ink as `page_image.ink` measures it, [rows, columns].
+        space: Staff space in pixels.
+
+    Returns:
+        The boxes of the staves: outer rows of the outer lines, and columns of their ends.
     """
     match = _comb(blocks(dark, BLOCK), space)
-    staves: list[Staff] = []
+    staves: list[Box] = []
     for first, path in _paths(match, space):
         staff = _trace(dark, path, first, space)
         if staff is not None and not any(_touch(staff, other, space) for other in staves):
@@ -79,7 +72,7 @@ def find_staves(dark: np.ndarray, space: float) -> list[Staff]:
     return sorted(_merge(staves, space), key=lambda staff: staff.top)
 
 
-def _touch(one: Staff, other: Staff, space: float) -> bool:
+def _touch(one: Box, other: Box, space: float) -> bool:
     """Tells whether one staff is too near to another: ledger lines above it, say."""
     rows = max(one.top, other.top) - min(one.bottom, other.bottom)
     columns = min(one.right, other.right) - max(one.left, other.left)
@@ -178,7 +171,7 @@ def _align(gain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return total, step
 
 
-def _trace(dark: np.ndarray, path: np.ndarray, first: int, space: float) -> Staff | None:
+def _trace(dark: np.ndarray, path: np.ndarray, first: int, space: float) -> Box | None:
     """Measures where exactly the staff lies that a path follows; None if it is no staff."""
     blocks_on = first + np.arange(len(path))
     slope, row = np.polyfit((blocks_on + 0.5) * BLOCK, path, 1) if len(path) > 1 else (0, path[0])
@@ -214,7 +207,7 @@ def _trace(dark: np.ndarray, path: np.ndarray, first: int, space: float) -> Staf
     while end < len(inside) and bar[end]:
         end += 1
     centre = row + slope * inside[(begin + end) // 2] + shifts[best] + 0.5
-    return Staff(centre - 2.05 * space, low + begin, centre + 2.05 * space, low + end)
+    return Box(centre - 2.05 * space, low + begin, centre + 2.05 * space, low + end)
 
 
 def _is_staff(lines: np.ndarray, gaps: np.ndarray, least_coverage: float) -> bool:
@@ -257,15 +250,15 @@ def _sample(dark: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarr
     return value * ((rows >= 0) & (rows <= last))
 
 
-def _merge(staves: Sequence[Staff], space: float) -> list[Staff]:
+def _merge(staves: Sequence[Box], space: float) -> list[Box]:
     """Joins pieces of one staff: at one height, and not far apart."""
-    merged: list[Staff] = []
+    merged: list[Box] = []
     for staff in sorted(staves, key=lambda staff: staff.left):
         for index, other in enumerate(merged):
             level = abs(other.top - staff.top) < space and abs(other.bottom - staff.bottom) < space
             if level and staff.left - other.right < _MAX_GAP_SPACES * space:
                 top, bottom = (other.top + staff.top) / 2, (other.bottom + staff.bottom) / 2
-                merged[index] = Staff(top, other.left, bottom, max(other.right, staff.right))
+                merged[index] = Box(top, other.left, bottom, max(other.right, staff.right))
                 break
         else:
             merged.append(staff)

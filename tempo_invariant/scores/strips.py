@@ -13,7 +13,7 @@ from tempo_invariant.scores.mung import NoteHead
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a note head lies on the strip; `system` counts from 0 on page `page` (from 1)."""
+    """Where a note head lies on the strip; pages, and systems on a page, count from 1."""
 
     head: NoteHead
     page: int
@@ -36,17 +36,16 @@ def strip(score: Score, ink: str) -> tuple[np.ndarray, list[Placement]]:
         image = score.image(ink, page.number)
         margin = np.full((STRIP_HEIGHT, image.shape[1]), PAPER, np.uint8)
         padded = np.concatenate([margin, image, margin])
-        for index, system in enumerate(page.systems):
-            top = int(system.centre_row) - STRIP_HEIGHT // 2
-            left = max(0, round(system.left))
+        for number, system in enumerate(page.systems, 1):
+            top = int(system.box.centre_row) - STRIP_HEIGHT // 2
+            left = max(0, round(system.box.left))
             row = min(max(0, top + STRIP_HEIGHT), padded.shape[0] - STRIP_HEIGHT)
-            right = min(image.shape[1], round(system.left + system.width))
+            right = min(image.shape[1], round(system.box.right))
             cuts.append(padded[row : row + STRIP_HEIGHT, left:right])
-            placements += [
-                Placement(head, page.number, index, head.row - top, head.column - left + offset)
-                for head in page.note_heads
-                if head.system == system.id
-            ]
+            for head in page.note_heads:
+                if head.system == system.id:
+                    at = (head.row - top, head.column - left + offset)
+                    placements.append(Placement(head, page.number, number, *at))
             offset += cuts[-1].shape[1]
     if not offset:
         raise UserError(f"{score.directory}: no system on any page")

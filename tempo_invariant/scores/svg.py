@@ -20,9 +20,7 @@ from PIL import Image
 
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import PAGE_WIDTH
-
-Box = tuple[float, float, float, float]
-"""left, top, right, bottom."""
+from tempo_invariant.scores.places import Box, around
 
 
 @dataclass(frozen=True)
@@ -30,14 +28,14 @@ class DrawnHead:
     """A note head as engraved.
 
     Attributes:
-        score: index of the `\\score` block, from 0.
-        system: number of the system in the whole output.
-        moment: musical time of the beat in whole notes from the start of the score.
-        grace: time before the beat, negative for grace notes, in whole notes.
-        length: written length in whole notes.
+        score: Index of the `\\score` block, from 0.
+        system: Number of the system in the whole output.
+        moment: Musical time of the beat in whole notes from the start of the score.
+        grace: Time before the beat in whole notes, negative for grace notes.
+        length: Written length in whole notes.
         pitch: MIDI pitch.
-        tied: whether a tie ends on it.
-        box: page pixels; None for a head that is not visible.
+        tied: Whether a tie ends on the head.
+        box: Box in page pixels; None for a head that is not visible.
     """
 
     score: int
@@ -96,19 +94,19 @@ class _Transform:
 
     def box(self, box: Box) -> Box:
         """Returns the box around the transformed corners."""
-        xs = sorted(x * self.scale_x + self.shift_x for x in (box[0], box[2]))
-        ys = sorted(y * self.scale_y + self.shift_y for y in (box[1], box[3]))
-        return xs[0], ys[0], xs[1], ys[1]
+        left, right = sorted(x * self.scale_x + self.shift_x for x in (box.left, box.right))
+        top, bottom = sorted(y * self.scale_y + self.shift_y for y in (box.top, box.bottom))
+        return Box(top, left, bottom, right)
 
 
 def parse_page(svg: str) -> DrawnPage:
     """Reads note heads and systems of one page.
 
     Args:
-        svg: text of a page written by LilyPond with `lilypond/tags.ily`.
+        svg: Text of a page written by LilyPond with `lilypond/tags.ily`.
 
     Raises:
-        UserError: the text is no SVG page of LilyPond's.
+        UserError: The text is no SVG page of LilyPond's.
     """
     try:
         root = ElementTree.fromstring(svg)
@@ -120,12 +118,13 @@ def parse_page(svg: str) -> DrawnPage:
     heads: list[DrawnHead] = []
     systems: dict[int, Box] = {}
     for element, transform in _tagged(root, outer):
-        box = _union(_boxes(element, transform))
+        boxes = list(_boxes(element, transform))
+        box = around(boxes) if boxes else None
         if element.get("data-kind") == "head":
             heads.append(_head(element, box))
         elif box is not None:
             number = int(element.get("data-system", "0"))
-            systems[number] = _union(iter([box, systems.get(number, box)])) or box
+            systems[number] = around([box, systems.get(number, box)])
     return DrawnPage(tuple(heads), systems, PAGE_WIDTH, round(height * scale))
 
 
@@ -172,28 +171,20 @@ def _boxes(element: ElementTree.Element, outer: _Transform) -> Iterator[Box]:
                 yield transform.box(box)
         elif shape == "line":
             x1, y1, x2, y2 = numbers("x1", "y1", "x2", "y2")
-            yield transform.box((min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)))
+            yield transform.box(Box(min(y1, y2), min(x1, x2), max(y1, y2), max(x1, x2)))
         elif shape == "rect":
             x, y, width, height = numbers("x", "y", "width", "height")
-            yield transform.box((x, y, x + width, y + height))
+            yield transform.box(Box(y, x, y + height, x + width))
         elif shape in ("circle", "ellipse"):
             x, y, r, rx, ry = numbers("cx", "cy", "r", "rx", "ry")
-            yield transform.box((x - (rx or r), y - (ry or r), x + (rx or r), y + (ry or r)))
+            rx, ry = rx or r, ry or r
+            yield transform.box(Box(y - ry, x - rx, y + ry, x + rx))
         elif shape in ("polygon", "polyline"):
-            points = np.array([float(v) for v in re.findall(r"-?[\d.]+", child.get("points", ""))])
-            if points.size:
+            points = [float(v) for v in re.findall(r"-?[\d.]+", child.get("points", ""))]
+            if points:
                 xs, ys = points[0::2], points[1::2]
-                yield transform.box((xs.min(), ys.min(), xs.max(), ys.max()))
+                yield transform.box(Box(min(ys), min(xs), max(ys), max(xs)))
         yield from _boxes(child, transform)
-
-
-def _union(boxes: Iterator[Box]) -> Box | None:
-    array = np.array(list(boxes))
-    if not array.size:
-        return None
-    left, top = array[:, :2].min(axis=0)
-    right, bottom = array[:, 2:].max(axis=0)
-    return float(left), float(top), float(right), float(bottom)
 
 
 _ARGUMENTS = {"M": 2, "L": 2, "H": 1, "V": 1, "C": 6, "S": 4, "Q": 4, "T": 2, "Z": 0}
@@ -235,9 +226,8 @@ def path_box(d: str) -> Box | None:
             points.append((x, y))
     if not points:
         return None
-    array = np.array(points)
-    (left, top), (right, bottom) = array.min(axis=0), array.max(axis=0)
-    return float(left), float(top), float(right), float(bottom)
+    xs, ys = zip(*points, strict=True)
+    return Box(min(ys), min(xs), max(ys), max(xs))
 
 
 def _cubic_extremes(start: tuple[float, float], rest: list[float]) -> list[tuple[float, float]]:
@@ -280,7 +270,7 @@ def rasterise(svg: str, page: DrawnPage) -> dict[str, np.ndarray]:
         )
     except ValueError as error:
         raise UserError(f"a page cannot be drawn: {error}") from error
-    pixels = np.asarray(Image.open(io.BytesIO(bytes(png))).convert("RGBA"))
+    pixels = np.asarray(Image.open(io.BytesIO(bytes(png)), formats=["PNG"]).convert("RGBA"))
     colour = pixels[..., :3].mean(axis=-1)
     alpha = pixels[..., 3] / 255.0
     thin = np.rint(colour * alpha + 255 * (1 - alpha)).astype(np.uint8)

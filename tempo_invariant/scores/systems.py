@@ -16,8 +16,8 @@ from scipy import ndimage
 
 from tempo_invariant.geometry import PAGE_WIDTH, PAPER
 from tempo_invariant.scores.page_image import ink, skew_degrees, staff_spaces, turn_back, turned
-from tempo_invariant.scores.places import Box
-from tempo_invariant.scores.staves import LINE_INK, MIN_STAFF_SPACES, Staff, find_staves
+from tempo_invariant.scores.places import Box, around
+from tempo_invariant.scores.staves import LINE_INK, MIN_STAFF_SPACES, find_staves
 
 SPACES = (5.3, 7.2)
 USUAL_SPACE = 7.0
@@ -46,7 +46,7 @@ class _Measured:
     scale: float
     degrees: float
     space: float | None
-    staves: Sequence[Staff]
+    staves: Sequence[Box]
 
 
 def _measure(page: np.ndarray) -> _Measured:
@@ -65,13 +65,13 @@ def _measure(page: np.ndarray) -> _Measured:
     return _Measured(straight, scale, degrees, space, staves)
 
 
-def _most_staves(straight: np.ndarray) -> tuple[float | None, list[Staff]]:
+def _most_staves(straight: np.ndarray) -> tuple[float | None, list[Box]]:
     """Returns the staff space with which the longest staves are found, and these."""
-    best: tuple[float | None, list[Staff]] = (None, [])
+    best: tuple[float | None, list[Box]] = (None, [])
     longest = 0.0
     for space in staff_spaces(straight):
         staves = find_staves(straight, space)
-        length = sum(staff.right - staff.left for staff in staves)
+        length = sum(staff.width for staff in staves)
         if length > longest:
             best, longest = (space, staves), length
         if len(best[1]) > 2:  # no doubt
@@ -128,7 +128,7 @@ def normalise(page: np.ndarray) -> NormalPage:
     return NormalPage(image, scale, measured.degrees, space, page.shape)
 
 
-def group_staves(dark: np.ndarray, staves: Sequence[Staff], space: float) -> list[list[Staff]]:
+def group_staves(dark: np.ndarray, staves: Sequence[Box], space: float) -> list[list[Box]]:
     """Groups the staves that vertical lines join: each group is a system.
 
     Args:
@@ -136,7 +136,7 @@ def group_staves(dark: np.ndarray, staves: Sequence[Staff], space: float) -> lis
         staves: its staves, from top to bottom.
         space: staff space in pixels.
     """
-    groups: list[list[Staff]] = []
+    groups: list[list[Box]] = []
     for staff in staves:
         for group in reversed(groups):
             if _joined(dark, group[-1], staff, space):
@@ -147,7 +147,7 @@ def group_staves(dark: np.ndarray, staves: Sequence[Staff], space: float) -> lis
     return groups
 
 
-def _joined(dark: np.ndarray, upper: Staff, lower: Staff, space: float) -> bool:
+def _joined(dark: np.ndarray, upper: Box, lower: Box, space: float) -> bool:
     """Tells whether vertical lines run from the top of one staff to the bottom of another.
 
     One at the left end is enough; elsewhere two are needed, since two stems of different systems
@@ -181,8 +181,7 @@ def find_systems(page: np.ndarray) -> list[Box]:
         return []
     boxes = []
     for group in group_staves(measured.dark, measured.staves, measured.space):
-        top, left = min(staff.top for staff in group), min(staff.left for staff in group)
-        bottom, right = max(staff.bottom for staff in group), max(staff.right for staff in group)
+        top, left, bottom, right = around(group)
         corners = np.array([(row, column) for row in (top, bottom) for column in (left, right)])
         away = turned(corners - np.array(measured.dark.shape) / 2, measured.degrees)
         corners = away / measured.scale + np.array(page.shape) / 2

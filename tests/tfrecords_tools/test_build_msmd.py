@@ -13,7 +13,7 @@ import pytest
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import onset_frame
 from tempo_invariant.scores import msmd
-from tempo_invariant.scores.sources import Source, list_sources, open_scores, select
+from tempo_invariant.scores.sources import LilyPondSource, list_sources, open_scores, select
 from tfrecords_tools.msmd import layout
 from tfrecords_tools.msmd.pieces import RECORD, BuildOptions, Sound, build_piece
 from tfrecords_tools.music.performing import default_soundfont
@@ -191,7 +191,7 @@ def test_a_table_names_the_pieces_of_a_tree(tmp_path):
     table = tmp_path / "PIECES.tsv"
     table.write_text("piece\tlilypond_file\nB__b\tftp/a/b.ly\nA__a\tftp/a/a.ly\n")
     sources = list_sources(tmp_path)
-    assert sources[0] == Source("B__b", tmp_path / "ftp/a/b.ly", tmp_path)
+    assert sources[0] == LilyPondSource("B__b", tmp_path / "ftp/a/b.ly", tmp_path)
     assert [source.piece for source in select(sources, ["A__a"], None)] == ["A__a"]
     assert [source.piece for source in select(sources, [], 1)] == ["B__b"]
     for row in ("../x\tftp/a/b.ly", ".x\tftp/a/b.ly", "x\t../../b.ly", "x", "x\ta.ly\nx\tb.ly"):

@@ -30,9 +30,9 @@ def check_pages(score: Score, placements: Sequence[Placement], performance: str)
     """Counts the violations of order and geometry in a piece.
 
     Args:
-        score: pages of the piece.
-        placements: its note heads on the strip.
-        performance: whose onsets tell the musical time where the heads don't.
+        score: Score of the piece.
+        placements: Note heads of the piece on the strip.
+        performance: Name of the performance whose onsets tell the musical time where heads don't.
 
     Returns:
         How many violations there are of each kind in `KINDS`, those without any left out.
@@ -47,18 +47,18 @@ def check_pages(score: Score, placements: Sequence[Placement], performance: str)
 def _violations_of_page(page: Page, height: int, width: int) -> Counter[str]:
     found: Counter[str] = Counter()
     for above, below in pairwise(page.systems):
-        found["overlap"] += below.top < above.top + above.height - _PIXELS
+        found["overlap"] += below.box.top < above.box.bottom - _PIXELS
     systems = {system.id: system for system in page.systems}
     for head in page.note_heads:
-        bottom, right = head.top + head.height, head.left + head.width
-        found["page"] += min(head.top, head.left, height - bottom, width - right) < -_PIXELS
+        top, left, bottom, right = head.box
+        found["page"] += min(top, left, height - bottom, width - right) < -_PIXELS
         system = systems.get(head.system)
         if system is None:
             found["no_system"] += 1
             continue
-        first = int(system.centre_row) - STRIP_HEIGHT // 2
-        found["strip"] += min(head.top - first, first + STRIP_HEIGHT - bottom) < -_PIXELS
-        inside = system.left <= head.column <= system.left + system.width
+        first = int(system.box.centre_row) - STRIP_HEIGHT // 2
+        found["strip"] += min(top - first, first + STRIP_HEIGHT - bottom) < -_PIXELS
+        inside = system.box.left <= head.column <= system.box.right
         found["width"] += not inside
     return +found
 

@@ -6,8 +6,9 @@ whose MIDI says something else than its page (repeats played out, hands missing,
 played from its heads, each once.
 """
 
+import itertools
 import math
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -31,23 +32,41 @@ _GAP_TICKS = 384
 
 
 @dataclass(frozen=True)
+class AlignedHead:
+    """A drawn note head with what is known of its time.
+
+    Attributes:
+        drawn: Head as it is engraved.
+        moment: Time in quarter notes from the start of the piece.
+        event: Index of the head's note in `Alignment.music.notes`; None for a head that is not
+            struck (it continues a tie, it is hidden, or the MIDI leaves it out).
+    """
+
+    drawn: DrawnHead
+    moment: float
+    event: int | None
+
+
+@dataclass(frozen=True)
 class Alignment:
     """What is played and by which head it is written.
 
     Attributes:
-        music: all scores of the piece, one after the other.
-        events: for each head, the index of its note in `music.notes`; None for one that is not
-            struck (it continues a tie, or the MIDI leaves it out).
-        moments: for each head, its time in quarter notes from the start of the piece.
-        from_midi: how many of the scores are played from LilyPond's MIDI.
-        scores: number of scores.
+        music: All scores of the piece, one after the other.
+        pages: Heads of every page, hidden ones too, in the order in which they are drawn.
+        from_midi: Number of scores that are played from LilyPond's MIDI.
+        scores: Number of scores.
     """
 
     music: Music
-    events: tuple[int | None, ...]
-    moments: tuple[float, ...]
+    pages: tuple[tuple[AlignedHead, ...], ...]
     from_midi: int
     scores: int
+
+    @property
+    def heads(self) -> Iterator[AlignedHead]:
+        """The heads of all pages."""
+        return itertools.chain.from_iterable(self.pages)
 
 
 def head_tick(head: DrawnHead) -> int:
@@ -56,54 +75,52 @@ def head_tick(head: DrawnHead) -> int:
 
 
 def align(
-    heads: Sequence[DrawnHead],
+    pages: Sequence[Sequence[DrawnHead]],
     midis: Sequence[Path],
     tempi: Sequence[tuple[int, Fraction, Fraction]] = (),
 ) -> Alignment:
     """Joins the heads of a piece with the notes of its MIDI files, score by score.
 
     Args:
-        heads: all drawn heads; hidden ones (without a box) are never joined.
-        midis: the MIDI files, in the order of the scores.
-        tempi: tempo marks as read from the page, for scores that are played from their heads:
+        pages: Drawn heads of every page; hidden ones (without a box) are never joined.
+        midis: Paths of the MIDI files, in the order of the scores.
+        tempi: Tempo marks as read from the page, for scores that are played from their heads:
             score, time in whole notes, whole notes a minute.
 
     Raises:
-        UserError: there is nothing to play.
+        UserError: There is nothing to play.
     """
+    heads = [head for page in pages for head in page]
     played = [_read_midi(path) for path in midis]
+    aligned: dict[int, AlignedHead] = {}
     notes: list[Note] = []
     marks: list[TempoMark] = []
-    events: list[int | None] = [None] * len(heads)
-    moments = [0.0] * len(heads)
-    offset, from_midi = 0, 0
-    scores = sorted({head.score for head in heads})
     used: set[int] = set()
+    offset = 0
+    scores = sorted({head.score for head in heads})
     for position, score in enumerate(scores):
         indices = [i for i, head in enumerate(heads) if head.score == score]
-        ticks = _ticks([heads[i] for i in indices])
-        keys = dict(zip(indices, ticks, strict=True))
-        chosen = _choose_midi(heads, keys, played, used, position)
+        ticks = dict(zip(indices, _ticks([heads[i] for i in indices]), strict=True))
+        chosen = _choose_midi(heads, ticks, played, used, position)
         if chosen is None:
-            music = _play_heads(heads, keys, _marks_of_score(score, tempi, played, position))
+            music = _play_heads(heads, ticks, _marks_of_score(score, tempi, played, position))
         else:
             used.add(chosen)
-            from_midi += 1
             music = played[chosen]
-        index_of = {(note.tick, note.pitch): i for i, note in enumerate(music.notes, len(notes))}
-        for i, tick in keys.items():
-            moments[i] = (tick + offset) / (TICKS_PER_WHOLE / 4)
-            if heads[i].box is not None:
-                key = _find(index_of, tick, heads[i].pitch)
-                events[i] = None if key is None else index_of[key]
-        notes += [Note(note.tick + offset, note.pitch, note.length) for note in music.notes]
-        marks += [TempoMark(mark.tick + offset, mark.microseconds) for mark in music.tempo]
+        event_of = {(note.tick, note.pitch): i for i, note in enumerate(music.notes, len(notes))}
+        for i, tick in ticks.items():
+            key = _find(event_of, tick, heads[i].pitch) if heads[i].box else None
+            moment = (tick + offset) / (TICKS_PER_WHOLE / 4)
+            aligned[i] = AlignedHead(heads[i], moment, None if key is None else event_of[key])
+        notes += [note._replace(tick=note.tick + offset) for note in music.notes]
+        marks += [mark._replace(tick=mark.tick + offset) for mark in music.tempo]
         end = max((note.tick + note.length for note in notes), default=0)
         offset = -(-end // _GAP_TICKS) * _GAP_TICKS + _GAP_TICKS
     if not notes:
         raise UserError("the score has no notes")
-    music = Music(tuple(notes), tuple(marks))
-    return Alignment(music, tuple(events), tuple(moments), from_midi, len(scores))
+    ordered = iter(aligned[i] for i in range(len(heads)))
+    by_page = tuple(tuple(itertools.islice(ordered, len(page))) for page in pages)
+    return Alignment(Music(tuple(notes), tuple(marks)), by_page, len(used), len(scores))
 
 
 def _ticks(heads: Sequence[DrawnHead]) -> list[int]:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.files import DISK_FULL, is_disk_full, write_json
-from tempo_invariant.scores.sources import Source
+from tempo_invariant.scores.sources import LilyPondSource
 from tfrecords_tools.msmd.pieces import BuildOptions, PieceRecord, build_piece
 from tfrecords_tools.running.beam import Runner, run_calls
 from tfrecords_tools.running.leftovers import building_in, exit_with_parent
@@ -26,7 +26,7 @@ LOW_SHARE = 0.95
 
 
 @dataclass(frozen=True)
-class Report:
+class BuildReport:
     """What a build made: numbers of the built pieces, and why the others failed."""
 
     built: tuple[PieceRecord, ...]
@@ -90,12 +90,12 @@ class Report:
 
 
 def build(
-    sources: Sequence[Source],
+    sources: Sequence[LilyPondSource],
     output: str | Path,
     options: BuildOptions,
     jobs: int | None = None,
     runner: Runner | None = None,
-) -> Report:
+) -> BuildReport:
     """Builds pieces in parallel; one that fails is reported and the rest goes on.
 
     Args:
@@ -122,7 +122,7 @@ def build(
         else:
             _run_in_processes(sources, output, options, jobs, built, failed)
         order = [source.piece for source in sources]
-        report = Report(
+        report = BuildReport(
             tuple(built[piece] for piece in order if piece in built),
             {piece: failed[piece] for piece in order if piece in failed},
             time.monotonic() - started,
@@ -132,7 +132,7 @@ def build(
 
 
 def _run_on_beam(
-    sources: Sequence[Source],
+    sources: Sequence[LilyPondSource],
     output: Path,
     options: BuildOptions,
     runner: Runner,
@@ -148,7 +148,7 @@ def _run_on_beam(
             _fail(source, result, failed)
 
 
-def _attempt(source: Source, output: Path, options: BuildOptions) -> PieceRecord | str:
+def _attempt(source: LilyPondSource, output: Path, options: BuildOptions) -> PieceRecord | str:
     """Builds a piece, or returns why it can't be built."""
     try:
         return build_piece(source, output, options)
@@ -159,7 +159,7 @@ def _attempt(source: Source, output: Path, options: BuildOptions) -> PieceRecord
 
 
 def _run_in_processes(
-    sources: Sequence[Source],
+    sources: Sequence[LilyPondSource],
     output: Path,
     options: BuildOptions,
     jobs: int | None,
@@ -177,14 +177,14 @@ def _run_in_processes(
 
 
 def _run(
-    sources: Sequence[Source],
+    sources: Sequence[LilyPondSource],
     output: Path,
     options: BuildOptions,
     jobs: int,
     built: dict[str, PieceRecord],
     failed: dict[str, str],
     progress: tqdm,
-) -> list[Source]:
+) -> list[LilyPondSource]:
     """Builds pieces into `built` and `failed`; returns those lost with a process that died."""
     died = []
     context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
@@ -207,7 +207,7 @@ def _run(
 
 
 def _collect(
-    source: Source,
+    source: LilyPondSource,
     future: Future,
     built: dict[str, PieceRecord],
     failed: dict[str, str],
@@ -219,7 +219,7 @@ def _collect(
     _fail(source, _reason(error), failed)
 
 
-def _fail(source: Source, reason: str, failed: dict[str, str]) -> None:
+def _fail(source: LilyPondSource, reason: str, failed: dict[str, str]) -> None:
     failed[source.piece] = reason
     tqdm.write(f"{source.piece}: {reason}", file=sys.stderr)
 

@@ -79,9 +79,8 @@ def write_score(
     for page in pages:
         centres = [(head.row, head.column) for head in page.note_heads]
         corners = [
-            [(s.top, s.left), (s.top, s.left + s.width)]
-            + [(s.top + s.height, s.left + s.width), (s.top + s.height, s.left)]
-            for s in page.systems
+            [(top, left), (top, right), (bottom, right), (bottom, left)]
+            for top, left, bottom, right in (system.box for system in page.systems)
         ]
         _save(score_dir / f"coords/notes_{page.number:02d}.npy", np.reshape(centres, (-1, 2)))
         _save(score_dir / f"coords/systems_{page.number:02d}.npy", np.reshape(corners, (-1, 4, 2)))

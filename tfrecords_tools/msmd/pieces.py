@@ -6,14 +6,13 @@ performances that they don't have yet. Beside the published layout a piece holds
 music as notated, and `build.json`, the numbers of the report.
 """
 
-import dataclasses
 import json
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +21,12 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.files import write_json
 from tempo_invariant.scores import msmd, mung
 from tempo_invariant.scores.engraving import TIMEOUT_SECONDS, Engraving, engrave
-from tempo_invariant.scores.sources import Source
+from tempo_invariant.scores.sources import LilyPondSource
 from tempo_invariant.scores.svg import rasterise
 from tfrecords_tools.msmd import layout
 from tfrecords_tools.msmd.alignment import Alignment, align
 from tfrecords_tools.music.notes import Music, midi_bytes, notes_of_midi
-from tfrecords_tools.music.performing import perform, soundfont_name
+from tfrecords_tools.music.performing import Features, perform, soundfont_name
 
 INKS = ("bold", "thin")
 RECORD = "build.json"
@@ -112,7 +111,7 @@ class PieceRecord:
         return self.notes_aligned / max(1, self.notes)
 
 
-def build_piece(source: Source, output: Path, options: BuildOptions) -> PieceRecord:
+def build_piece(source: LilyPondSource, output: Path, options: BuildOptions) -> PieceRecord:
     """Builds a piece, or what an earlier build of it lacks.
 
     Args:
@@ -147,18 +146,17 @@ def read_record(piece_dir: Path) -> PieceRecord | None:
 
 
 def _write_record(piece_dir: Path, record: PieceRecord) -> None:
-    fields = dataclasses.asdict(record)
+    fields = asdict(record)
     del fields["build_seconds"]
     write_json(piece_dir / RECORD, fields)
 
 
-def _build_new(source: Source, output: Path, options: BuildOptions) -> PieceRecord:
+def _build_new(source: LilyPondSource, output: Path, options: BuildOptions) -> PieceRecord:
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="engrave-") as workspace:
         engraving = engrave(source.path, Path(workspace), source.root, options.timeout_seconds)
-        drawn = [head for page in engraving.pages for head in page.heads]
+        drawn = [page.heads for page in engraving.pages]
         alignment = align(drawn, engraving.midis, engraving.tempi)
-    pages = _pages(engraving, alignment)
     images: dict[str, list[np.ndarray]] = {ink: [] for ink in options.inks}
     for svg, page in zip(engraving.svgs, engraving.pages, strict=True):
         drawing = rasterise(svg, page)
@@ -167,9 +165,8 @@ def _build_new(source: Source, output: Path, options: BuildOptions) -> PieceReco
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=output) as directory:
         piece_dir = Path(directory) / source.piece
-        events = [event for page in _events(engraving, alignment) for event in page]
         wanted = options.performances(source.piece)
-        pages = _perform(piece_dir, pages, events, alignment.music, wanted)
+        pages = _pages(engraving, alignment, _perform(piece_dir, alignment.music, wanted))
         layout.write_score(piece_dir, pages, images, source.path)
         (piece_dir / f"{source.piece}.midi").write_bytes(midi_bytes(alignment.music))
         record = _record(source.piece, engraving, alignment, pages, tuple(wanted))
@@ -178,7 +175,7 @@ def _build_new(source: Source, output: Path, options: BuildOptions) -> PieceReco
         if final.exists():  # without a record or a performance: half of something else
             shutil.rmtree(final)
         os.rename(piece_dir, final)
-    return dataclasses.replace(record, build_seconds=round(time.monotonic() - started, 2))
+    return replace(record, build_seconds=round(time.monotonic() - started, 2))
 
 
 def _add_performances(
@@ -186,68 +183,25 @@ def _add_performances(
 ) -> PieceRecord:
     started = time.monotonic()
     music = notes_of_midi((piece_dir / f"{piece_dir.name}.midi").read_bytes())
-    pages = msmd.read_score(piece_dir).pages
-    events = [
-        next((onset.event for onset in head.onsets.values()), None)
-        for page in pages
-        for head in page.note_heads
-    ]
-    pages = tuple(_perform(piece_dir, pages, events, music, wanted))
+    played = _perform(piece_dir, music, wanted)
+    pages = []
+    for page in msmd.read_score(piece_dir).pages:
+        heads = []
+        for head in page.note_heads:
+            event = next((onset.event for onset in head.onsets.values()), None)
+            heads.append(replace(head, onsets={**head.onsets, **_onsets(event, played)}))
+        pages.append(replace(page, note_heads=tuple(heads)))
     layout.write_alignment(piece_dir, pages)
     names = tuple(sorted({*record.performances, *wanted}))
-    record = dataclasses.replace(record, performances=names)
+    record = replace(record, performances=names)
     _write_record(piece_dir, record)
-    return dataclasses.replace(record, build_seconds=round(time.monotonic() - started, 2))
-
-
-def _pages(engraving: Engraving, alignment: Alignment) -> list[mung.Page]:
-    """Returns the visible heads and the systems of every page, without onsets."""
-    moments = iter(alignment.moments)
-    pages = []
-    for number, drawn in enumerate(engraving.pages, 1):
-        heads_moments = [(head, next(moments)) for head in drawn.heads]
-        visible = [(head, moment) for head, moment in heads_moments if head.box]
-        boxes = sorted(drawn.systems.items(), key=lambda item: item[1][1])
-        system_id = {key: len(visible) + i for i, (key, _) in enumerate(boxes)}
-        systems = tuple(
-            mung.System(system_id[key], box[1], box[0], box[2] - box[0], box[3] - box[1])
-            for key, box in boxes
-        )
-        heads = []
-        for identifier, (head, moment) in enumerate(visible):
-            left, top, right, bottom = head.box or (0.0, 0.0, 0.0, 0.0)
-            heads.append(
-                mung.NoteHead(
-                    id=identifier,
-                    top=top,
-                    left=left,
-                    width=right - left,
-                    height=bottom - top,
-                    pitch=head.pitch,
-                    system=system_id.get(head.system, -1),
-                    tied=head.tied,
-                    moment=moment,
-                )
-            )
-        pages.append(mung.Page(number, systems, tuple(heads)))
-    return pages
-
-
-def _events(engraving: Engraving, alignment: Alignment) -> list[list[int | None]]:
-    """Returns the events of the visible heads of every page, in the order of `_pages`."""
-    events = iter(alignment.events)
-    every = [[(head, next(events)) for head in page.heads] for page in engraving.pages]
-    return [[event for head, event in page if head.box] for page in every]
+    return replace(record, build_seconds=round(time.monotonic() - started, 2))
 
 
 def _perform(
-    piece_dir: Path,
-    pages: Sequence[mung.Page],
-    events: Sequence[int | None],
-    music: Music,
-    wanted: dict[str, tuple[Sound, float]],
-) -> list[mung.Page]:
-    """Writes performances and returns the pages with their onsets added to the heads.
+    piece_dir: Path, music: Music, wanted: dict[str, tuple[Sound, float]]
+) -> dict[str, Features]:
+    """Writes performances and returns their features by name.
 
     The name of a performance is the seed of its expression, so all differ and none changes.
     """
@@ -265,20 +219,43 @@ def _perform(
             features.matrix,
         )
         played[name] = features
-    remaining = iter(events)
-    result = []
-    for page in pages:
-        heads = []
-        for head in page.note_heads:
-            event = next(remaining)
-            onsets = dict(head.onsets)
-            if event is not None:
-                for name, features in played.items():
-                    frame, seconds = int(features.onsets[event]), float(features.notes[event, 0])
-                    onsets[name] = mung.Onset(frame, seconds, event)
-            heads.append(dataclasses.replace(head, onsets=onsets))
-        result.append(dataclasses.replace(page, note_heads=tuple(heads)))
-    return result
+    return played
+
+
+def _onsets(event: int | None, played: dict[str, Features]) -> dict[str, mung.Onset]:
+    """Returns when each performance plays a note of the music; an empty mapping for None."""
+    if event is None:
+        return {}
+    return {
+        name: mung.Onset(int(features.onsets[event]), float(features.notes[event, 0]), event)
+        for name, features in played.items()
+    }
+
+
+def _pages(
+    engraving: Engraving, alignment: Alignment, played: dict[str, Features]
+) -> list[mung.Page]:
+    """Returns the visible heads and the systems of every page, with the onsets of performances."""
+    pages = []
+    for number, (page, aligned) in enumerate(zip(engraving.pages, alignment.pages, strict=True), 1):
+        visible = [(head, head.drawn.box) for head in aligned if head.drawn.box]
+        boxes = sorted(page.systems.items(), key=lambda item: item[1].top)
+        system_id = {key: len(visible) + i for i, (key, _) in enumerate(boxes)}
+        heads = tuple(
+            mung.NoteHead(
+                id=identifier,
+                box=box,
+                pitch=head.drawn.pitch,
+                system=system_id.get(head.drawn.system, -1),
+                tied=head.drawn.tied,
+                moment=head.moment,
+                onsets=_onsets(head.event, played),
+            )
+            for identifier, (head, box) in enumerate(visible)
+        )
+        systems = tuple(mung.System(system_id[key], box) for key, box in boxes)
+        pages.append(mung.Page(number, systems, heads))
+    return pages
 
 
 def _record(
@@ -299,7 +276,7 @@ def _record(
         tied=sum(head.tied for head in heads),
         heads_aligned=sum(bool(head.onsets) and not head.tied for head in heads),
         notes=len(music.notes),
-        notes_aligned=len({event for event in alignment.events if event is not None}),
+        notes_aligned=len({head.event for head in alignment.heads} - {None}),
         pairs=len({head.onsets[nearest].frame for head in heads if nearest in head.onsets}),
         seconds=round(float(music.seconds([n.tick + n.length for n in music.notes]).max()), 3),
         scores=alignment.scores,

@@ -18,14 +18,14 @@ def piece_records(
     """Makes the records of a piece.
 
     Args:
-        piece_dir: directory of the piece.
-        wanted: tells by its name whether a performance is wanted.
+        piece_dir: Directory of the piece.
+        wanted: Function that tells by its name whether a performance is wanted.
 
     Returns:
         One record per wanted performance, by name, and a line for each one that is broken.
 
     Raises:
-        UserError: the score is broken, or no performance is left.
+        UserError: The score is broken, or no performance is left.
     """
     piece_dir = Path(piece_dir)
     score = read_score(piece_dir)
@@ -75,5 +75,5 @@ def _record(
         onset_frames=np.array(list(aligned), np.int64),
         columns=np.array([placement.column for placement in middle], np.float32),
         pages=np.array([placement.page for placement in middle], np.int64),
-        systems=np.array([placement.system for placement in middle], np.int64),
+        systems=np.array([placement.system - 1 for placement in middle], np.int64),
     )

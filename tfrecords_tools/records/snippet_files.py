@@ -73,7 +73,7 @@ def piece_snippets(piece_dir: str | Path, every: int = 1, ink: str | None = None
     for group in moments(placements)[::every]:
         middle = group[(len(group) - 1) // 2]
         cut = cut_snippet(image, middle.column)
-        place = (middle.page, middle.system + 1, middle.head.column)
+        place = (middle.page, middle.system, middle.head.column)
         snippets.append(Snippet(Path(piece_dir).name, *place, cut))
     return snippets
 

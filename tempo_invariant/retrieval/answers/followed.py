@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from tempo_invariant.audio import reading
@@ -17,18 +18,19 @@ from tempo_invariant.retrieval.answers.html import duration
 from tempo_invariant.retrieval.answers.visits import find_visits
 from tempo_invariant.retrieval.course import Costs
 from tempo_invariant.retrieval.embedders import Embedder
+from tempo_invariant.scores.documents import SheetDocument
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
-    """How to follow.
+class FollowingSettings:
+    """Settings of an alignment and of the page that shows it.
 
     Attributes:
-        hop_frames: distance of windows in spectrogram frames.
-        step_pixels: distance of snippets in page pixels.
-        gain_db: by how much the recording is amplified.
-        embed_audio: whether the page holds the recording; else a copy is put beside it.
-        costs: what the alignment avoids.
+        hop_frames: Distance of neighbouring windows in spectrogram frames.
+        step_pixels: Distance of neighbouring snippets in page pixels.
+        gain_db: Amplification of the recording in decibels.
+        embed_audio: Whether the page holds the recording; else a copy is put beside it.
+        costs: Costs of what the alignment avoids.
     """
 
     hop_frames: int = following.HOP_FRAMES
@@ -44,27 +46,29 @@ def answer(
     document: str | None,
     audio: str | Path,
     output: str | Path,
-    settings: Settings | None = None,
+    settings: FollowingSettings | None = None,
 ) -> str:
     """Aligns a recording with its score.
 
     Args:
-        open_model: opens the model, which takes long: what can be wrong otherwise is seen first.
-        score: see `following.read_score`, and for `document`.
-        audio: the recording.
-        output: directory for the files.
-        settings: how to follow.
+        open_model: Function that opens the model, which takes long: what else can be wrong is
+            seen before.
+        score: Path of the score, see `following.read_score`.
+        document: Name of the score, where there are several.
+        audio: Path of the recording.
+        output: Directory for the files.
+        settings: Settings of the alignment and of the page.
 
     Returns:
         When which system is played, and where the files are, as text.
 
     Raises:
-        UserError: score or recording cannot be read, or the recording is silent.
+        UserError: Score or recording cannot be read, or the recording is silent.
     """
-    settings = settings or Settings()
+    settings = settings or FollowingSettings()
     audio, output = Path(audio), Path(output)
     if not audio.is_file():
-        raise UserError(f"--audio={audio}: no such file")
+        raise UserError(f"{audio}: no such file")
     sheet = following.read_score(score, document, settings.step_pixels)
     embedder = open_model()
     started = time.perf_counter()
@@ -72,9 +76,20 @@ def answer(
     found = following.follow(
         embedder, sheet, blocks, settings.hop_frames, str(audio), settings.costs
     )
-    seconds = time.perf_counter() - started
+    title = f"{audio}, {duration(found.duration_seconds)}, through {sheet.name}"
+    lines = [f"{title}; {time.perf_counter() - started:.1f} s"]
+    places = zip(found.full_seconds.tolist(), found.places(found.full_seconds), strict=True)
+    lines += [visit.line for visit in find_visits(places)]
     report = following.report(found, sheet, audio) | {"model": embedder.name}
-    if settings.embed_audio:
+    _write(output, report, sheet, audio, settings.embed_audio)
+    return "\n".join([*lines, f"{output / 'follow.html'}"])
+
+
+def _write(
+    output: Path, report: dict[str, Any], sheet: SheetDocument, audio: Path, embed_audio: bool
+) -> None:
+    """Writes the page and its numbers, and the recording beside them unless the page holds it."""
+    if embed_audio:
         sound = player.sound_url(audio, reading.read_blocks(audio))
     else:
         sound = quote(_copy(audio, output).name)
@@ -82,17 +97,6 @@ def answer(
         path.write_text(json.dumps(report) + "\n")
     with atomic_write(output / "follow.html") as path:
         path.write_text(player.page(report, sheet.pages, sound), encoding="utf-8")
-    title = f"{audio}, {duration(found.duration_seconds)}, through {sheet.name}"
-    lines = [f"{title}; {seconds:.1f} s"]
-    boxes = {(row["page"], row["system"]): row["box"] for row in report["systems"]}
-    places = [
-        (int(row["seconds"]), row | {"box": boxes[row["page"], row["system"]]})
-        for row in report["places"]
-    ]
-    for visit in find_visits(places):
-        where = f"page {visit.page}, system {visit.system}"
-        lines.append(f"{visit.label}  {where}, x {visit.columns[0]:.0f}–{visit.columns[-1]:.0f}")
-    return "\n".join([*lines, f"{output / 'follow.html'}"])
 
 
 def _copy(audio: Path, output: Path) -> Path:

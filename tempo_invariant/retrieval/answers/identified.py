@@ -1,9 +1,10 @@
-"""Questions to an index, answered as text, JSON and an HTML page."""
+"""Answers to what is asked of an index, as text, as JSON and as an HTML page."""
 
 import dataclasses
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,24 +14,26 @@ from tempo_invariant.retrieval import identification
 from tempo_invariant.retrieval.answers import html
 from tempo_invariant.retrieval.answers.visits import Visit, find_visits
 from tempo_invariant.retrieval.embedders import Embedder
-from tempo_invariant.retrieval.identification import Answer, Heard, LiveAnswer
+from tempo_invariant.retrieval.identification import Heard, Identification, LiveAnswer
 from tempo_invariant.retrieval.library import SnippetIndex
 from tempo_invariant.retrieval.ranking import Candidate, Ranker
 from tempo_invariant.scores import documents
+from tempo_invariant.scores.documents import SheetDocument
+from tempo_invariant.scores.places import Place
 
 _NAME_WIDTH = 60
 
 
 @dataclasses.dataclass(frozen=True)
-class Question:
-    """How to answer.
+class IdentificationSettings:
+    """Settings of an answer.
 
     Attributes:
-        ranking: "sequence" or "votes".
-        top: how many documents to name.
-        hop_frames: distance of windows in spectrogram frames.
-        gain_db: by how much recordings are amplified.
-        half_life_seconds: of the past, for live answers; 0 forgets nothing.
+        ranking: Kind of ranking, "sequence" or "votes".
+        top: Number of documents to name.
+        hop_frames: Distance of neighbouring windows in spectrogram frames.
+        gain_db: Amplification of recordings in decibels.
+        half_life_seconds: Half-life of the past for live answers; 0 forgets nothing.
     """
 
     ranking: str = "sequence"
@@ -44,33 +47,30 @@ def answer_recording(
     index: SnippetIndex,
     embedder: Embedder,
     path: str | Path,
-    question: Question,
+    settings: IdentificationSettings,
     output: str | Path | None = None,
 ) -> str:
     """Names the score that a recording plays, and where it is in it.
 
     Args:
-        index: of scores, made with the same model.
-        embedder: the model.
-        path: an audio file.
-        question: how to answer.
-        output: directory for answer.html and answer.json, if wanted.
+        index: Index of scores, made with the same model.
+        embedder: Model that embeds the recording.
+        path: Path of an audio file.
+        settings: Settings of the answer.
+        output: Directory for answer.html and answer.json, if they are wanted.
 
     Returns:
         The ranking and the places as text.
 
     Raises:
-        UserError: the recording cannot be read, or is silent.
+        UserError: The recording cannot be read, or is silent.
     """
-    heard, answer, timing = _hear_and_rank(index, embedder, path, question)
+    heard, answer, timing = _hear_and_rank(index, embedder, path, settings)
     places = identification.place_by_second(answer, heard.duration_seconds)
     title = f"{path}, {html.duration(heard.duration_seconds)}"
     lines = [f"{title}, among {len(index.documents):,d} scores; {timing}"]
-    lines.append(ranking_text(answer.candidates))
     visits = find_visits(places)
-    for visit in visits:
-        where = f"page {visit.page}, system {visit.system}"
-        lines.append(f"{visit.label}  {where}, x {visit.columns[0]:.0f}–{visit.columns[-1]:.0f}")
+    lines += [ranking_text(answer.candidates), *(visit.line for visit in visits)]
     if output:
         report = identification.report(answer, path, index) | {
             "seconds": round(heard.duration_seconds, 3),
@@ -78,22 +78,22 @@ def answer_recording(
                 {"seconds": second} | identification.place_fields(place) for second, place in places
             ],
         }
-        content = _recording_page(index, answer, heard, Path(path), visits, question)
+        content = _recording_page(index, answer, heard, Path(path), visits, settings)
         lines.append(f"{html.write(output, content, report)}")
     return "\n".join(lines)
 
 
 def _hear_and_rank(
-    index: SnippetIndex, embedder: Embedder, path: str | Path, question: Question
-) -> tuple[Heard, Answer, str]:
+    index: SnippetIndex, embedder: Embedder, path: str | Path, settings: IdentificationSettings
+) -> tuple[Heard, Identification, str]:
     """Returns what was heard, the answer, and how long both took, in words."""
     started = time.perf_counter()
-    blocks = reading.read_blocks(path, question.gain_db)
-    heard = identification.hear(embedder, blocks, question.hop_frames, str(path))
+    blocks = reading.read_blocks(path, settings.gain_db)
+    heard = identification.hear(embedder, blocks, settings.hop_frames, str(path))
     embedded = time.perf_counter()
-    limits = identification.recording_limits(question.hop_frames, index.step_pixels)
+    limits = identification.recording_limits(settings.hop_frames, index.step_pixels)
     answer = identification.rank(
-        index, heard.embedding, heard.seconds, question.ranking, limits, question.top
+        index, heard.embedding, heard.seconds, settings.ranking, limits, settings.top
     )
     ranked = time.perf_counter()
     timing = f"embedded in {embedded - started:.1f} s, ranked in {ranked - embedded:.1f} s"
@@ -102,16 +102,16 @@ def _hear_and_rank(
 
 def _recording_page(
     index: SnippetIndex,
-    answer: Answer,
+    answer: Identification,
     heard: Heard,
     path: Path,
     visits: Sequence[Visit],
-    question: Question,
+    settings: IdentificationSettings,
 ) -> str:
     from tempo_invariant.retrieval.answers import pictures
 
     best = answer.candidates[0]
-    blocks = reading.read_blocks(path, question.gain_db)
+    blocks = reading.read_blocks(path, settings.gain_db)
     spectrogram = pictures.whole_spectrogram(blocks)
     attention = pictures.attention_by_frame(heard.seconds, heard.attention, spectrogram.shape[1])
     sound = pictures.sound_figure(
@@ -136,7 +136,7 @@ def _recording_page(
     ]
     introduction = (
         f"{path.name} ({html.duration(heard.duration_seconds)}) among "
-        f"{len(index.documents):,d} scores, ranked by {question.ranking}."
+        f"{len(index.documents):,d} scores, ranked by {settings.ranking}."
     )
     return html.document(best.name, introduction, sections)
 
@@ -145,37 +145,30 @@ def answer_sheet(
     index: SnippetIndex,
     embedder: Embedder,
     path: str | Path,
-    question: Question,
+    settings: IdentificationSettings,
     output: str | Path | None = None,
 ) -> str:
     """Names the recordings that play a page.
 
     Args:
-        index: of recordings, made with the same model.
-        embedder: the model.
-        path: a page image or a PDF file.
-        question: how to answer.
-        output: directory for answer.html and answer.json, if wanted.
+        index: Index of recordings, made with the same model.
+        embedder: Model that embeds the page.
+        path: Path of a page image or a PDF file.
+        settings: Settings of the answer.
+        output: Directory for answer.html and answer.json, if they are wanted.
 
     Returns:
         The ranking, and when each system is played, as text.
 
     Raises:
-        UserError: the page cannot be read, or has no systems.
+        UserError: The page cannot be read, or has no systems.
     """
     document = documents.read_pages(Path(path).stem, [Path(path)], index.step_pixels)
     limits = identification.page_limits(index.hop_frames, index.step_pixels)
     answer = identification.identify_sheet(
-        index, embedder, document, question.ranking, limits, question.top
+        index, embedder, document, settings.ranking, limits, settings.top
     )
-    seconds = answer.places["seconds"][answer.path.positions]
-    systems = [(int(row["page"]), int(row["system"])) for row in document.places]
-    played = []
-    for page, system in dict.fromkeys(systems):
-        own = seconds[[place == (page, system) for place in systems]]
-        played.append(
-            {"page": page, "system": system, "first": float(own.min()), "last": float(own.max())}
-        )
+    played = _played_systems(answer)
     lines = [f"{path}: {len(index.documents)} recordings", ranking_text(answer.candidates)]
     lines += [
         f"page {row['page']}, system {row['system']}  {row['first']:.1f}–{row['last']:.1f} s"
@@ -183,29 +176,44 @@ def answer_sheet(
     ]
     if output:
         report = identification.report(answer, path, index) | {"played": played}
-        content = _sheet_page(answer, document, played, len(index.documents), question)
+        content = _sheet_page(answer, document, played, len(index.documents), settings)
         lines.append(f"{html.write(output, content, report)}")
     return "\n".join(lines)
 
 
+def _played_systems(answer: Identification) -> list[dict[str, Any]]:
+    """Returns for every system of the pages the first and the last second at which it is played."""
+    seconds = answer.places["seconds"][answer.path.positions]
+    systems = [(place.page, place.system) for place in map(Place.from_row, answer.steps)]
+    played = []
+    for page, system in dict.fromkeys(systems):
+        own = seconds[[place == (page, system) for place in systems]]
+        played.append(
+            {"page": page, "system": system, "first": float(own.min()), "last": float(own.max())}
+        )
+    return played
+
+
 def _sheet_page(
-    answer: Answer, document, played: Sequence[dict], count: int, question: Question
+    answer: Identification,
+    document: SheetDocument,
+    played: Sequence[dict[str, Any]],
+    count: int,
+    settings: IdentificationSettings,
 ) -> str:
     from tempo_invariant.retrieval.answers import pictures
 
     best = answer.candidates[0]
+    places = map(Place.from_row, document.places)
+    boxes = {(place.page, place.system): place.box for place in places}
     figures = []
     for number, image in document.pages.items():
         visits = []
         for row in played:
             if row["page"] == number:
-                here = (document.places["page"] == number) & (
-                    document.places["system"] == row["system"]
-                )
-                box = tuple(int(side) for side in document.places["box"][here][0])
-                visits.append(
-                    Visit(number, row["system"], box, int(row["first"]), int(row["last"]), ())
-                )
+                where = (number, row["system"])
+                span = (int(row["first"]), int(row["last"]))
+                visits.append(Visit(*where, boxes[where], *span, columns=()))
         png = pictures.image_png(pictures.draw_page(image, visits))
         figures.append(html.figure(png, f"Page {number}: when its systems are played"))
     matrix = pictures.matrix_figure(answer, "snippet of the page", "seconds in the recording")
@@ -215,7 +223,7 @@ def _sheet_page(
         ("The page", "".join(figures)),
         ("Alignment", html.figure(pictures.figure_png(matrix), caption)),
     ]
-    introduction = f"{document.name} among {count:,d} recordings, ranked by {question.ranking}."
+    introduction = f"{document.name} among {count:,d} recordings, ranked by {settings.ranking}."
     return html.document(best.name, introduction, sections)
 
 
@@ -223,48 +231,46 @@ def answer_live(
     index: SnippetIndex,
     embedder: Embedder,
     blocks: Iterable[np.ndarray],
-    question: Question,
+    settings: IdentificationSettings,
 ) -> Iterator[str]:
     """Yields a line after every second of what is heard, and one at its end.
 
     Args:
-        index: of scores, made with the same model.
-        embedder: the model.
-        blocks: float32 [samples], see `audio_stream.pcm_blocks`.
-        question: how to answer.
+        index: Index of scores, made with the same model.
+        embedder: Model that embeds the sound.
+        blocks: Blocks of sound, float32 [samples], see `audio.reading.pcm_blocks`.
+        settings: Settings of the answer.
     """
-    memory = identification.step_memory(question.half_life_seconds, question.hop_frames)
-    limits = identification.recording_limits(question.hop_frames, index.step_pixels)
+    memory = identification.step_memory(settings.half_life_seconds, settings.hop_frames)
+    limits = identification.recording_limits(settings.hop_frames, index.step_pixels)
 
     def make_ranker() -> Ranker:
         history = identification.LIVE_HISTORY
-        return Ranker(index, question.ranking, limits, memory, history)
+        return Ranker(index, settings.ranking, limits, memory, history)
 
     for answer in identification.listen(
-        index, embedder, blocks, question.hop_frames, make_ranker, question.top
+        index, embedder, blocks, settings.hop_frames, make_ranker, settings.top
     ):
         yield live_text(answer, embedder.frames)
 
 
 def live_text(answer: LiveAnswer, frames: int) -> str:
-    """A line: how much was heard, the best score, its page, system and x, and the others."""
+    """Returns a line: the time heard, the best score, its page, system and x, and the others."""
     time = f"{answer.seconds:7.1f} s"
     if not answer.candidates:
         return f"{time}  (nothing heard yet)"
     best, *others = answer.candidates
     text = f"{time}  {_shorten(best.name)} {_number(best)}"
     if answer.place is not None:
-        place = identification.place_fields(answer.place)
-        delay = frames / 2 / FRAMES_PER_SECOND
-        text += f"  page {place['page']}, system {place['system']}, x {place['x']:.0f}"
-        text += f" ({delay:.1f} s ago)"
+        place, delay = answer.place, frames / 2 / FRAMES_PER_SECOND
+        text += f"  page {place.page}, system {place.system}, x {place.x:.0f} ({delay:.1f} s ago)"
     if others:
         text += "  then " + ", ".join(_shorten(other.name) for other in others[:2])
     return text
 
 
 def ranking_text(candidates: Sequence[Candidate]) -> str:
-    """The ranking as a table: rank, score, votes, name."""
+    """Returns the ranking as a table: rank, score, votes, name."""
     lines = [f"{'#':>3}  {'score':>6}  {'votes':>6}  name"]
     lines += [
         f"{number:3d}  {_number(candidate):>6}  {candidate.votes:6.0f}  {candidate.name}"

@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tempo_invariant import geometry
 from tempo_invariant.retrieval.answers.visits import Visit
-from tempo_invariant.retrieval.identification import Answer
+from tempo_invariant.retrieval.identification import Identification
+from tempo_invariant.scores.places import Box
 
 MARK = (214, 90, 0)
 _TINT = (255, 236, 214)
@@ -52,8 +53,9 @@ def draw_page(image: np.ndarray, visits: Sequence[Visit]) -> Image.Image:
     return page
 
 
-def _frame(box: Sequence[int], shape: tuple[int, ...], margin: int = 14) -> tuple[int, ...]:
-    top, left, bottom, right = box
+def _frame(box: Box, shape: tuple[int, ...], margin: int = 14) -> tuple[int, ...]:
+    """Returns the whole rows and columns of a box with a margin, as far as the page reaches."""
+    top, left, bottom, right = map(round, box)
     return (
         max(0, top - margin),
         max(0, left - margin),
@@ -62,7 +64,7 @@ def _frame(box: Sequence[int], shape: tuple[int, ...], margin: int = 14) -> tupl
     )
 
 
-def matrix_figure(answer: Answer, step_label: str, position_label: str) -> Figure:
+def matrix_figure(answer: Identification, step_label: str, position_label: str) -> Figure:
     """Draws the similarities of the query with the best document, and the path through them.
 
     Args:
@@ -202,5 +204,5 @@ def image_png(image: Image.Image) -> bytes:
 
 def page_png(path: Path, visits: Sequence[Visit]) -> bytes:
     """The page image at `path` with marked systems, as a PNG file."""
-    with Image.open(path) as image:
+    with Image.open(path, formats=["PNG"]) as image:
         return image_png(draw_page(np.asarray(image.convert("L")), visits))

@@ -2,7 +2,9 @@
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any
+from itertools import groupby
+
+from tempo_invariant.scores.places import Box, Place
 
 
 @dataclasses.dataclass(frozen=True)
@@ -10,15 +12,17 @@ class Visit:
     """A stretch of time in one system.
 
     Attributes:
-        page, system: from 1.
-        box: (top, left, bottom, right) on the page.
-        first, last: full seconds of the recording.
-        columns: page column at every second from `first` to `last`.
+        page: Number of the page, from 1.
+        system: Number of the system on the page, from 1.
+        box: Box of the system on the page.
+        first: First full second of the recording.
+        last: Last full second of the recording.
+        columns: Column of the page at every second from `first` to `last`.
     """
 
     page: int
     system: int
-    box: tuple[int, ...]
+    box: Box
     first: int
     last: int
     columns: tuple[float, ...]
@@ -28,29 +32,25 @@ class Visit:
         """From when to when."""
         return f"{clock(self.first)}–{clock(self.last)}"
 
+    @property
+    def line(self) -> str:
+        """When, and where, as a line of text."""
+        where = f"page {self.page}, system {self.system}"
+        return f"{self.label}  {where}, x {self.columns[0]:.0f}–{self.columns[-1]:.0f}"
+
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds, 83 as 1:23."""
+    """Returns minutes and seconds, 83 as 1:23."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
-def find_visits(places: Iterable[tuple[int, Any]]) -> list[Visit]:
+def find_visits(places: Iterable[tuple[int, Place]]) -> list[Visit]:
     """Joins the places of successive seconds that are in one system; see `place_by_second`."""
-    groups: list[list[tuple[int, Any]]] = []
-    for second, place in places:
-        before = groups[-1][-1][1] if groups else None
-        same = before is not None and all(before[key] == place[key] for key in ("page", "system"))
-        if not same:
-            groups.append([])
-        groups[-1].append((second, place))
-    return [
-        Visit(
-            int(group[0][1]["page"]),
-            int(group[0][1]["system"]),
-            tuple(int(side) for side in group[0][1]["box"]),
-            group[0][0],
-            group[-1][0],
-            tuple(float(place["x"]) for _, place in group),
-        )
-        for group in groups
-    ]
+    visits = []
+    for (page, system, box), group in groupby(
+        places, key=lambda item: (item[1].page, item[1].system, item[1].box)
+    ):
+        seconds, inside = zip(*group, strict=True)
+        columns = tuple(place.x for place in inside)
+        visits.append(Visit(page, system, box, seconds[0], seconds[-1], columns))
+    return visits

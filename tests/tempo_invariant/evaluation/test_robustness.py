@@ -18,6 +18,7 @@ from tempo_invariant.evaluation import (
 )
 from tempo_invariant.evaluation.conditions import CLEAN, Playing, conditions, select
 from tempo_invariant.scores import mung
+from tempo_invariant.scores.places import Box
 from tests.tiny_records import write_run
 from tfrecords_tools.msmd import layout
 from tfrecords_tools.music.notes import Music, Note, TempoMark, merge, midi_bytes
@@ -67,10 +68,7 @@ def _write_piece(root, name, seed, chords):
         heads.append(
             mung.NoteHead(
                 id=event,
-                top=top,
-                left=left,
-                width=9,
-                height=8,
+                box=Box(top, left, top + 8, left + 9),
                 pitch=note.pitch,
                 system=1000 + system,
                 tied=event == 7,
@@ -78,7 +76,9 @@ def _write_piece(root, name, seed, chords):
                 onsets={} if event == 11 else onsets,
             )
         )
-    systems = tuple(mung.System(1000 + i, 100 + 300 * i, 40, 760, 80) for i in range(2))
+    systems = tuple(
+        mung.System(1000 + i, Box(100 + 300 * i, 40, 180 + 300 * i, 800)) for i in range(2)
+    )
     source = root / f"{name}.ly"
     source.parent.mkdir(parents=True, exist_ok=True)
     source.write_text("{ c' }")

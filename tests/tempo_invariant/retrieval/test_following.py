@@ -16,7 +16,7 @@ from tempo_invariant.audio import reading
 from tempo_invariant.errors import UserError
 from tempo_invariant.retrieval import following, indexing
 from tempo_invariant.retrieval.answers import player
-from tempo_invariant.retrieval.answers.followed import Settings, answer
+from tempo_invariant.retrieval.answers.followed import FollowingSettings, answer
 from tests import fake_embedder
 from tests.fake_embedder import FakeEmbedder, melody
 
@@ -108,7 +108,7 @@ def test_of_several_scores_one_must_be_named(tmp_path):
         fake_embedder.write_score(tmp_path, name, RISING)
     indexing.index_scores(FakeEmbedder(), tmp_path / "msmd", tmp_path / "index")
     for path in (tmp_path / "msmd", tmp_path / "index"):
-        with pytest.raises(UserError, match="several scores: name one with --document"):
+        with pytest.raises(UserError, match="several scores: name one as the document"):
             following.read_score(path)
         assert following.read_score(path, "two").name == "two"
         with pytest.raises(UserError, match="no score 'three'"):
@@ -205,7 +205,7 @@ def test_names_cannot_end_the_script(followed):
 def test_the_recording_can_lie_beside_the_page(score, tmp_path):
     recording = tmp_path / "take 1#.flac"
     soundfile.write(recording, melody(RISING, 12), 44100)
-    settings = Settings(embed_audio=False)
+    settings = FollowingSettings(embed_audio=False)
     answer(FakeEmbedder, score, None, recording, tmp_path / "out", settings)
     assert _read(tmp_path / "out" / "follow.html").of("audio")[0]["src"] == "take%201%23.flac"
     assert (tmp_path / "out" / recording.name).read_bytes() == recording.read_bytes()

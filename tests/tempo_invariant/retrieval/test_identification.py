@@ -16,7 +16,7 @@ from tempo_invariant.audio.windows import cut_windows
 from tempo_invariant.errors import UserError
 from tempo_invariant.retrieval import identification, indexing
 from tempo_invariant.retrieval.answers import identified
-from tempo_invariant.retrieval.answers.identified import Question
+from tempo_invariant.retrieval.answers.identified import IdentificationSettings
 from tempo_invariant.retrieval.answers.pictures import attention_by_frame
 from tempo_invariant.retrieval.ranking import Ranker
 from tempo_invariant.scores import documents
@@ -30,6 +30,7 @@ SCORES = {
     "rising": RISING,
     "zigzag": np.concatenate([RISING[40:80], RISING[:40], RISING[80:]]),
 }
+SETTINGS = IdentificationSettings()
 POSITIONS = 84
 """Snippets of a score: 3 systems of 700 pixels, one every 25."""
 
@@ -58,8 +59,8 @@ def test_the_score_and_the_place_are_found_at_any_tempo(index, seconds):
     for second, place in places.items():
         position = second / seconds * 3
         if min(position % 1, -position % 1) > 0.1:  # clear of the ends of systems
-            assert (place["page"], place["system"]) == (1, 1 + int(position))
-            assert place["x"] == pytest.approx(60 + 700 * (position % 1), abs=75)
+            assert (place.page, place.system) == (1, 1 + int(position))
+            assert place.x == pytest.approx(60 + 700 * (position % 1), abs=75)
 
 
 def test_limits_are_speeds_whatever_the_distances():
@@ -79,7 +80,7 @@ def test_other_distances_of_windows_do_as_well(index, hop_frames):
     answer = identification.rank(index, heard.embedding, heard.seconds, limits=limits)
     assert answer.candidates[0].name == "rising"
     places = dict(identification.place_by_second(answer, 25))
-    assert [places[second]["system"] for second in (4, 12, 21)] == [1, 2, 3]
+    assert [places[second].system for second in (4, 12, 21)] == [1, 2, 3]
 
 
 def test_only_the_order_tells_pieces_of_the_same_notes_apart(index):
@@ -105,7 +106,7 @@ def test_a_repeat_is_followed_back(index):
     assert answer.candidates[0].name == "rising"
     assert answer.path.leaps.sum() == 1
     places = dict(identification.place_by_second(answer, 35))
-    assert [places[second]["system"] for second in (2, 11, 16, 25, 31)] == [1, 2, 1, 2, 3]
+    assert [places[second].system for second in (2, 11, 16, 25, 31)] == [1, 2, 1, 2, 3]
 
 
 def _steps(heard):
@@ -207,7 +208,7 @@ def test_recordings_that_cannot_be_used_are_refused_in_one_line(index, tmp_path)
         ("nowhere.wav", "no such audio file"),
     ):
         with pytest.raises(UserError, match=message) as error:
-            identified.answer_recording(index, FakeEmbedder(), tmp_path / name, Question())
+            identified.answer_recording(index, FakeEmbedder(), tmp_path / name, SETTINGS)
         assert "\n" not in str(error.value)
 
 
@@ -224,7 +225,7 @@ def test_listening_gives_the_answer_of_the_whole_recording(index):
     assert {answer.candidates[0].name for answer in answers[:7]} <= {"rising", "zigzag"}
     for answer in answers[7:20]:
         heard_until = (answer.seconds - FRAMES / 2 / 20) / 20 * 3
-        found = answer.place["system"] - 1 + (answer.place["x"] - 60) / 700
+        found = answer.place.system - 1 + (answer.place.x - 60) / 700
         assert found == pytest.approx(heard_until, abs=0.2)
     heard = _heard(pcm.astype(np.float32) / 32768)
     whole = identification.rank(index, *_steps(heard)).candidates
@@ -237,11 +238,11 @@ def test_listening_forgets_the_piece_before(index):
     named = {}
     for half_life in (0, 4):
         lines = identified.answer_live(
-            index, FakeEmbedder(), blocks, Question(half_life_seconds=half_life)
+            index, FakeEmbedder(), blocks, IdentificationSettings(half_life_seconds=half_life)
         )
         named[half_life] = list(lines)[-1].split()[2]
     assert named == {0: "rising", 4: "other"}
-    silence = identified.answer_live(index, FakeEmbedder(), [np.zeros(22050)], Question())
+    silence = identified.answer_live(index, FakeEmbedder(), [np.zeros(22050)], SETTINGS)
     assert all(line.endswith("(nothing heard yet)") for line in silence)
 
 
@@ -284,7 +285,7 @@ def test_the_answer_is_one_page_that_needs_nothing_else(index, tmp_path):
     soundfile.write(tmp_path / "a<b>.wav", melody(RISING, 20), 22050)
     output = tmp_path / "answer"
     text = identified.answer_recording(
-        index, FakeEmbedder(), tmp_path / "a<b>.wav", Question(top=2), output
+        index, FakeEmbedder(), tmp_path / "a<b>.wav", IdentificationSettings(top=2), output
     )
     assert text.splitlines()[2].split() == ["1", *text.splitlines()[2].split()[1:3], "rising"]
     page = (output / "answer.html").read_text()
@@ -321,7 +322,7 @@ def test_the_other_way_a_page_finds_its_recording(tmp_path, monkeypatch):
     document = next(documents.find_scores(tmp_path / "msmd")).read()
     monkeypatch.setattr(documents, "read_pages", lambda *arguments: document)
     identified.answer_sheet(
-        index, FakeEmbedder(), tmp_path / "page.png", Question(), tmp_path / "answer"
+        index, FakeEmbedder(), tmp_path / "page.png", IdentificationSettings(), tmp_path / "answer"
     )
     report = json.loads((tmp_path / "answer" / "answer.json").read_text())
     assert report["ranking"][0]["name"] == "falling"

@@ -9,6 +9,7 @@ import pytest
 from tempo_invariant.errors import UserError
 from tempo_invariant.scores import engraving as engraver
 from tempo_invariant.scores.engraving import engrave
+from tempo_invariant.scores.places import Box
 from tempo_invariant.scores.svg import parse_page, path_box, rasterise
 from tfrecords_tools.music.notes import notes_of_midi
 
@@ -78,16 +79,16 @@ def test_heads_lie_in_their_systems_and_on_ink(engraving):
     images = rasterise(engraving.svgs[0], page)
     assert page.width == 835 and page.height == 1181
     assert len(page.systems) == 2
-    (_, first), (_, second) = sorted(page.systems.items(), key=lambda item: item[1][1])
-    assert first[3] < second[1]
+    first, second = sorted(page.systems.values(), key=lambda box: box.top)
+    assert first.bottom < second.top
     for head in page.heads:
         system = page.systems[head.system]
         assert system == (second if head.moment >= 2 else first)
         if head.box is None:
             continue
-        left, top, right, bottom = head.box
-        assert system[0] < left < right < system[2]
-        assert 5 < right - left < 15 and 4 < bottom - top < 10
+        top, left, bottom, right = head.box
+        assert system.left < left < right < system.right
+        assert 5 < head.box.width < 15 and 4 < head.box.height < 10
         inside = images["bold"][round(top) : round(bottom), round(left) : round(right)]
         assert (inside < 128).mean() > 0.4
 
@@ -114,9 +115,9 @@ def test_box_of_a_path_is_that_of_its_points():
         bernstein = [(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3]
         curves = [sum(b * q for b, q in zip(bernstein, p[i : i + 4], strict=True)) for i in (0, 3)]
         points = np.concatenate(curves)
-        expected = (*points.min(axis=0), *points.max(axis=0))
+        expected = (*points.min(axis=0)[::-1], *points.max(axis=0)[::-1])
         np.testing.assert_allclose(path_box(d), expected, atol=1e-3)
-    assert path_box("M1 2h3v-5H0z") == (0.0, -3.0, 4.0, 2.0)
+    assert path_box("M1 2h3v-5H0z") == Box(top=-3.0, left=0.0, bottom=2.0, right=4.0)
 
 
 def test_transforms_nest():
@@ -125,7 +126,7 @@ def test_transforms_nest():
         '<g data-kind="staff" data-system="3"><g transform="translate(5,1) scale(2, -3)">'
         '<line x1="0" y1="0" x2="10" y2="1"/></g></g></g></svg>'
     )
-    np.testing.assert_allclose(page.systems[3], np.array([15, 18, 35, 21]) * 8.35)
+    np.testing.assert_allclose(page.systems[3], np.array([18, 15, 21, 35]) * 8.35)
     assert (page.width, page.height) == (835, 1670)
     with pytest.raises(UserError, match="not an SVG page"):
         parse_page("<svg>")

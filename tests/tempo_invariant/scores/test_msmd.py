@@ -7,6 +7,7 @@ from PIL import Image
 from tempo_invariant.errors import UserError
 from tempo_invariant.scores import msmd, strips
 from tempo_invariant.scores.mung import NoteHead, Onset, Page, System
+from tempo_invariant.scores.places import Box
 from tests.handmade import HEADS_PER_SYSTEM, PIECE, SYSTEMS, head_box, make_piece
 from tfrecords_tools.msmd import layout
 
@@ -20,8 +21,8 @@ def test_reads_a_published_directory(tmp_path):
     assert score.inks == ("bold",)
     assert [page.number for page in score.pages] == [1, 2]
     second = score.pages[1]
-    assert [system.top for system in second.systems] == [150, 400]
-    assert second.systems[1].centre_row == 440.5
+    assert [system.box.top for system in second.systems] == [150, 400]
+    assert second.systems[1].box.centre_row == 440.5
     head = second.note_heads[HEADS_PER_SYSTEM]  # first of the second system
     assert (head.id, head.pitch, head.system, head.tied) == (110, 60, 1011, False)
     assert (head.row, head.column) == (410 + 3.5, 80 + 4.5)
@@ -51,7 +52,7 @@ def test_strip_joins_systems_and_places_heads(tmp_path):
     for index, placement in enumerate(placements):
         system, number = divmod(index % (2 * HEADS_PER_SYSTEM), HEADS_PER_SYSTEM)
         assert placement.page == 1 + index // (2 * HEADS_PER_SYSTEM)
-        assert placement.system == system
+        assert placement.system == 1 + system
         colour = strip[int(placement.row), int(placement.column)]
         assert colour == 10 * (1 + number) + system or number >= 4  # 4 and 5 overlap sideways
         before = sum(widths) * (placement.page - 1) + sum(widths[:system])
@@ -59,7 +60,7 @@ def test_strip_joins_systems_and_places_heads(tmp_path):
 
 
 def test_systems_near_the_edge_of_a_page_are_padded_with_paper(tmp_path):
-    page = Page(1, (System(7, 10, 0, 300, 60),), (NoteHead(0, 20, 100, 9, 7, 60, 7),))
+    page = Page(1, (System(7, Box(10, 0, 70, 300)),), (NoteHead(0, Box(20, 100, 27, 109), 60, 7),))
     source = tmp_path / "x.ly"
     source.write_text("{}")
     image = np.zeros((120, 835), np.uint8)

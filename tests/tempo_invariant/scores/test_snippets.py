@@ -12,10 +12,10 @@ from tests.drawn_pages import SHAPE, piano_page
 def test_snippets_are_cut_as_in_training():
     page = np.random.default_rng(0).integers(0, 256, SHAPE).astype(np.uint8)
     boxes = [Box(60.4, 100.0, 161.2, 400.0), Box(1100.0, 50.0, 1170.0, 300.0)]
-    images, places = snippets.snippets(page, boxes, step=100)
+    images, places = snippets.snippets(page, boxes, step=100, number=3)
     assert images.shape == (5, 160, 200) and images.dtype == np.uint8
     # Centres from half a step after the left end; rows from 80 above the centre, cut to a whole.
-    columns = [place.column for place in places]
+    columns = [place.x for place in places]
     assert columns == [150, 250, 350, 100, 200]
     np.testing.assert_array_equal(images[1], page[30:190, 150:350])
     # Before the first system is paper, after it the second one; below the page is paper.
@@ -24,8 +24,8 @@ def test_snippets_are_cut_as_in_training():
     np.testing.assert_array_equal(images[2][:, :150], page[30:190, 250:400])
     np.testing.assert_array_equal(images[2][:126, 150:], page[1055:, 50:100])
     assert (images[2][126:, 150:] == 255).all()
-    assert [place.system for place in places] == [0, 0, 0, 1, 1]
-    assert places[2].box == Box(30, 250, 190, 400)
+    assert [(place.page, place.system) for place in places] == [(3, 1)] * 3 + [(3, 2)] * 2
+    assert [place.box for place in places] == [boxes[0]] * 3 + [boxes[1]] * 2
 
 
 def test_no_system_no_snippet():
@@ -41,13 +41,14 @@ def test_file_to_snippets(tmp_path):
     [read] = snippets.read_pages(tmp_path / "page.png")
     np.testing.assert_array_equal(read, page)
     images, places = snippets.snippets(read, systems.find_systems(read))
-    assert sorted({place.system for place in places}) == [0, 1, 2]
-    for place in places:
-        top, bottom = corners[place.system][[0, 2], 0]
-        assert abs((place.box.top + place.box.bottom) / 2 - (top + bottom) / 2) < 2
-    inner = [i for i, place in enumerate(places) if place.box.right - place.box.left == 200]
-    for i in inner:
-        box = places[i].box
-        rows, columns = slice(int(box.top), int(box.bottom)), slice(int(box.left), int(box.right))
-        np.testing.assert_array_equal(images[i], page[rows, columns])
-    assert len(inner) >= 3 * 10
+    assert sorted({place.system for place in places}) == [1, 2, 3]
+    inner = 0
+    for image, place in zip(images, places, strict=True):
+        top, bottom = corners[place.system - 1][[0, 2], 0]
+        assert abs(place.box.centre_row - (top + bottom) / 2) < 2
+        if place.box.left + 100 <= place.x <= place.box.right - 100:
+            first, left = int(place.box.centre_row) - 80, int(place.x) - 100
+            shown = page[first : first + 160, left : left + 200]
+            np.testing.assert_array_equal(image, shown)
+            inner += 1
+    assert inner >= 3 * 10

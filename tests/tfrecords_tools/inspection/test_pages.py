@@ -9,15 +9,16 @@ from PIL import Image
 from tempo_invariant.scores import msmd, strips
 from tempo_invariant.scores.msmd import Score
 from tempo_invariant.scores.mung import NoteHead, Onset, Page, System
+from tempo_invariant.scores.places import Box
 from tests.handmade import PIECE, make_piece
 from tfrecords_tools.inspection.pages import KINDS, check_pages
 
-SYSTEMS = (System(1, 100, 50, 700, 80), System(2, 400, 50, 700, 80))
+SYSTEMS = (System(1, Box(100, 50, 180, 750)), System(2, Box(400, 50, 480, 750)))
 GOOD = (
-    NoteHead(10, 130, 100, 9, 7, 60, 1, moment=0.0),
-    NoteHead(11, 140, 103, 9, 7, 55, 1, moment=0.0),  # of the same chord, three pixels right
-    NoteHead(12, 130, 200, 9, 7, 62, 1, moment=1.0),
-    NoteHead(13, 430, 90, 9, 7, 64, 2, moment=2.0),
+    NoteHead(10, Box(130, 100, 137, 109), 60, 1, moment=0.0),
+    NoteHead(11, Box(140, 103, 147, 112), 55, 1, moment=0.0),  # same chord, 3 px right
+    NoteHead(12, Box(130, 200, 137, 209), 62, 1, moment=1.0),
+    NoteHead(13, Box(430, 90, 437, 99), 64, 2, moment=2.0),
 )
 
 
@@ -40,13 +41,14 @@ def test_nothing_is_wrong_with_good_pages(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "head"),
     [
-        ("no_system", NoteHead(20, 130, 300, 9, 7, 60, -1, moment=1.5)),
-        ("page", NoteHead(20, 130, 830, 9, 7, 60, -1, moment=1.5)),
-        ("strip", NoteHead(20, 30, 300, 9, 7, 60, 1, moment=1.5)),  # the strip is rows 40 to 240
-        ("strip", NoteHead(20, 235, 300, 9, 7, 60, 1, moment=1.5)),  # ends at 242
-        ("width", NoteHead(20, 130, 20, 9, 7, 60, 1, moment=0.0)),
-        ("column", NoteHead(20, 130, 150, 9, 7, 60, 1, moment=1.5)),
-        ("order", NoteHead(20, 130, 300, 9, 7, 60, 1, moment=2.5)),
+        ("no_system", NoteHead(20, Box(130, 300, 137, 309), 60, -1, moment=1.5)),
+        ("page", NoteHead(20, Box(130, 830, 137, 839), 60, -1, moment=1.5)),
+        # The strip is rows 40 to 240.
+        ("strip", NoteHead(20, Box(30, 300, 37, 309), 60, 1, moment=1.5)),
+        ("strip", NoteHead(20, Box(235, 300, 242, 309), 60, 1, moment=1.5)),  # ends at 242
+        ("width", NoteHead(20, Box(130, 20, 137, 29), 60, 1, moment=0.0)),
+        ("column", NoteHead(20, Box(130, 150, 137, 159), 60, 1, moment=1.5)),
+        ("order", NoteHead(20, Box(130, 300, 137, 309), 60, 1, moment=2.5)),
     ],
 )
 def test_each_kind_is_found(tmp_path, kind, head):
@@ -58,14 +60,14 @@ def test_each_kind_is_found(tmp_path, kind, head):
 
 def test_systems_overlap_by_more_than_a_pixel(tmp_path):
     for top, overlaps in ((180, 0), (179, 0), (178, 1), (120, 1)):
-        systems = (SYSTEMS[0], System(2, top, 50, 700, 80))
+        systems = (SYSTEMS[0], System(2, Box(top, 50, top + 80, 750)))
         assert check(tmp_path, [], systems)["overlap"] == overlaps
 
 
 def test_onsets_tell_the_time_where_there_is_no_moment(tmp_path):
     def head(number, column, seconds):
         onsets = {} if seconds is None else {"P": Onset(round(seconds * 20), seconds, number)}
-        return NoteHead(number, 130, column, 9, 7, 60, 1, onsets=onsets)
+        return NoteHead(number, Box(130, column, 137, column + 9), 60, 1, onsets=onsets)
 
     rising = [head(0, 100, 0.5), head(1, 150, None), head(2, 200, 1.0)]
     assert check(tmp_path, rising, performance="P") == Counter()

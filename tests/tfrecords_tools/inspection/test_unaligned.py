@@ -3,6 +3,7 @@
 import numpy as np
 
 from tempo_invariant.scores.mung import NoteHead, Onset
+from tempo_invariant.scores.places import Box
 from tempo_invariant.scores.strips import Placement
 from tfrecords_tools.inspection.unaligned import reasons, shown_events
 from tfrecords_tools.msmd.layout import Performance
@@ -19,7 +20,7 @@ def performance(extra=()):
 
 def head(pitch, moment, event=None, system=0, tied=False, column=None):
     onsets = {} if event is None else {"P": Onset(int(moment * 20), float(moment), event)}
-    written = NoteHead(0, 0, 0, 9, 7, pitch, system, tied, moment, onsets)
+    written = NoteHead(0, Box(0, 0, 7, 9), pitch, system, tied, moment, onsets)
     return Placement(written, 1, system, 0.0, 100 * moment if column is None else column)
 
 
@@ -59,7 +60,7 @@ def test_each_reason():
 
 def test_columns_tell_the_time_where_moments_are_missing():
     heads = aligned()
-    timeless = NoteHead(0, 0, 0, 9, 7, 40, 0)
+    timeless = NoteHead(0, Box(0, 0, 7, 9), 40, 0)
     heads.append(Placement(timeless, 1, 0, 0.0, 350.0))  # half way between the heads of 3 and 4 s
     found = reasons(performance([(3.51, 40, 0.1)]), heads)
     assert all("less than 30 ms" in reason for reason in found) and len(found) == 2

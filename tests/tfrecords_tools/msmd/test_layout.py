@@ -6,6 +6,7 @@ import pytest
 from tempo_invariant.errors import UserError
 from tempo_invariant.scores import msmd
 from tempo_invariant.scores.mung import NoteHead, Onset, Page, System
+from tempo_invariant.scores.places import Box
 from tests.handmade import PIECE, make_piece
 from tfrecords_tools.msmd import layout
 
@@ -28,10 +29,10 @@ def test_reads_performances(tmp_path):
 def test_writes_what_it_reads(tmp_path):
     onsets = {"P_tempo-1500_F": Onset(31, 1.525, 2)}
     heads = (
-        NoteHead(1, 118, 598, 9, 7, 68, 50, moment=1.5, onsets=onsets),
-        NoteHead(2, 120, 10, 9, 7, 60, -1, tied=True),
+        NoteHead(1, Box(118, 598, 125, 607), 68, 50, moment=1.5, onsets=onsets),
+        NoteHead(2, Box(120, 10, 127, 19), 60, -1, tied=True),
     )
-    pages = [Page(1, (System(50, 100, 40, 700, 80),), heads), Page(2, (), ())]
+    pages = [Page(1, (System(50, Box(100, 40, 180, 740)),), heads), Page(2, (), ())]
     images = {
         ink: [np.full((40, 50), grey, np.uint8)] * 2 for ink, grey in (("bold", 3), ("thin", 9))
     }

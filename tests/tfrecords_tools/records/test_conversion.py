@@ -12,6 +12,7 @@ import yaml
 from tempo_invariant.data import schema
 from tempo_invariant.errors import UserError
 from tempo_invariant.scores import mung, strips
+from tempo_invariant.scores.places import Box
 from tests.handmade import PIECE, SYSTEMS, head_box, make_piece
 from tfrecords_tools.msmd import layout
 from tfrecords_tools.records import conversion
@@ -110,8 +111,8 @@ def test_expressive_performances_go_with_their_soundfont():
 def test_a_spread_chord_is_one_pair_at_its_first_note():
     def placed(frame: int, column: float, moment: float | None) -> strips.Placement:
         onset = {"P": mung.Onset(frame, frame / 20, 0)}
-        head = mung.NoteHead(0, 0, 0, 9, 7, 60, 0, moment=moment, onsets=onset)
-        return strips.Placement(head, 1, 0, 100.0, column)
+        head = mung.NoteHead(0, Box(0, 0, 7, 9), 60, 0, moment=moment, onsets=onset)
+        return strips.Placement(head, 1, 1, 100.0, column)
 
     zeros = np.zeros(0)
     performance = layout.Performance("P", 1.0, "A", zeros, zeros, np.zeros((92, 50), np.float32))
