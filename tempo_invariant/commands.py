@@ -1,5 +1,6 @@
 """How every command starts and ends: flags, one-line errors, exit codes."""
 
+import dataclasses
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -10,6 +11,8 @@ from absl import app, flags, logging
 
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.files import DISK_FULL, is_disk_full
+
+flags.disclaim_key_flags()  # what is defined here is a flag of the command that asks for it
 
 
 def run(main: Callable[[], None], usage: str) -> None:
@@ -86,20 +89,129 @@ def read_names(values: Sequence[str]) -> list[str]:
     return names
 
 
-def define_run_flags() -> None:
-    """Defines --run and --pretrained, of which a command needs exactly one, and --weights."""
+def define_fields(settings: type) -> None:
+    """Defines a flag for each declared field of a dataclass, see `tempo_invariant.fields`."""
+    for field in dataclasses.fields(settings):
+        if not field.metadata:
+            continue
+        name, meaning = field.name, field.metadata["meaning"]
+        default: Any = field.default
+        bounds = field.metadata["bounds"]
+        lower = 0 if field.metadata["off"] else bounds.get("lower", bounds.get("above"))
+        upper = bounds.get("upper", bounds.get("below"))
+        if field.metadata["choices"]:
+            flags.DEFINE_enum(name, default, list(field.metadata["choices"]), meaning)
+        elif isinstance(default, bool):
+            flags.DEFINE_bool(name, default, meaning)
+        elif isinstance(default, int):
+            flags.DEFINE_integer(name, default, meaning, lower, upper)
+        elif isinstance(default, float):
+            flags.DEFINE_float(name, default, meaning, lower, upper)
+        elif isinstance(default, tuple):
+            flags.DEFINE_list(name, [str(number) for number in default], meaning)
+            flags.register_validator(name, _are_numbers, "must be numbers")
+        else:
+            flags.DEFINE_string(name, default, meaning)
+
+
+def _are_numbers(values: Sequence[str]) -> bool:
+    return all(value.isdigit() for value in values)
+
+
+def read_fields(settings: type) -> dict[str, Any]:
+    """Returns the values of the flags that `define_fields` has defined, by the names of fields."""
+    values = {}
+    for field in dataclasses.fields(settings):
+        if field.metadata:
+            value: Any = flags.FLAGS[field.name].value
+            numbers = isinstance(field.default, tuple)
+            values[field.name] = tuple(map(int, value)) if numbers else value
+    return values
+
+
+def read_numbers(name: str, kind: Callable[[str], Any] = float) -> list[Any]:
+    """Returns the numbers that a list flag holds.
+
+    Args:
+        name: Name of the flag.
+        kind: Function that makes a number of each text.
+
+    Raises:
+        UserError: One of them is none, or the list is empty.
+    """
+    values: Any = flags.FLAGS[name].value
+    try:
+        numbers = [kind(value) for value in values]
+    except ValueError:
+        numbers = []
+    if not numbers:
+        raise UserError(f"--{name}={','.join(values)}: must be numbers")
+    return numbers
+
+
+def define_query_flags() -> None:
+    """Defines the flags that say which pieces are played and how, or which query set is read."""
+    flags.DEFINE_string("queries", None, "Query set to measure, in place of playing pieces.")
+    flags.DEFINE_string("msmd", None, "MSMD directory that build_msmd made, with the pieces.")
+    flags.DEFINE_string(
+        "scores", None, "Scores of the pieces of --queries, as index takes them; default: --msmd."
+    )
+    flags.DEFINE_list("pieces", [], "Pieces, or @FILE with a name a line; all, if empty.")
+    flags.DEFINE_list("tempo", ["1.0"], "Speeds relative to the notated one.")
+    flags.DEFINE_list(
+        "expression", ["0"], "Seeds of expressive playing, each another pianist; 0 as notated."
+    )
+    flags.DEFINE_string("soundfont", None, "Soundfont (.sf2); TimGM6mb if not given.")
+    flags.DEFINE_float("gain_db", 0.0, "By how much recordings are amplified.")
+
+
+def query_choice(*more: str) -> dict[str, Any]:
+    """Returns the arguments of `tempo_invariant.evaluation.query_sets.opened` from the flags.
+
+    Args:
+        *more: Names of further flags that say how pieces are played.
+
+    Raises:
+        UserError: There are no pieces, no scores, or flags for what a query set says already.
+    """
+    values = flags.FLAGS
+    how = ("tempo", "expression", "soundfont", "gain_db", *more)
+    if not values.queries and (not values.msmd or values.scores):
+        raise UserError("give --msmd, or --queries with --scores or --msmd")
+    if values.queries and not (values.msmd or values.scores):
+        raise UserError("--queries: needs --scores or --msmd, the scores of its pieces")
+    if values.queries and any(values[name].present for name in how):
+        given = next(name for name in how if values[name].present)
+        raise UserError(f"--{given}: does not go with --queries, which says what is played")
+    texts = (values[name].serialize() for name in ("msmd", "pieces", *how))
+    return {
+        "directory": values.queries,
+        "pieces": read_names(values.pieces),
+        "arguments": [text for text in texts if text],
+    }
+
+
+def define_run_flags(required: bool = True) -> None:
+    """Defines --run and --pretrained, of which a command needs exactly one, and --weights.
+
+    Args:
+        required: Whether one of them has to be given with every use of the command.
+    """
     _define_choices(_RUN_CHOICES)
-    flags.mark_flags_as_mutual_exclusive(list(_RUN_CHOICES), required=True)
+    flags.mark_flags_as_mutual_exclusive(list(_RUN_CHOICES), required=required)
 
 
 def run_choice() -> dict[str, str | None]:
     """Returns the arguments of `tempo_invariant.model.pretrained.resolve` from the flags.
 
     Raises:
-        UserError: --weights is given with a model that ships.
+        UserError: None of the flags is given, or --weights is with a model that ships.
     """
+    values = flags.FLAGS
+    if not values.run and not values.pretrained:
+        raise UserError("give one of --run and --pretrained")
     _check_weights()
-    return {"run": flags.FLAGS.run, "name": flags.FLAGS.pretrained}
+    return {"run": values.run, "name": values.pretrained}
 
 
 def define_model_flags() -> None:

@@ -3,7 +3,6 @@
 from absl import flags
 
 from tempo_invariant import commands
-from tempo_invariant.errors import UserError
 
 USAGE = """Draws validation MRR, R@1 and loss of runs over the pairs that they were trained on.
 
@@ -23,8 +22,6 @@ def main() -> None:
     values = flags.FLAGS
     from tempo_invariant.training import curves
 
-    if values.names and len(values.names) != len(values.runs):
-        raise UserError(f"--names: {len(values.names)} names for {len(values.runs)} runs")
     histories = curves.read(values.runs, values.names)
     curves.draw(histories, values.output)
     print(curves.summary(histories))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tempo_invariant.config import Experiment, ModelConfig, TrainingConfig
+from tempo_invariant.config import Experiment
 from tempo_invariant.data import schema
 
 PIECES = {"train": 4, "valid": 2, "test": 2}
@@ -38,7 +38,6 @@ def tiny_experiment(
 ) -> Experiment:
     """A model of one block, other fields as in `model`, and epochs of four steps."""
     tiny = {"frames": 24, "attention": attention, "filters": (4,), "embedding_size": 4}
-    config = ModelConfig(**(tiny | (model or {})))
     settings = {
         "data": str(data_dir),
         "batch_size": 20,
@@ -47,7 +46,7 @@ def tiny_experiment(
         "validation_pairs": 50,
         "augmentation": {"ink": False},
     }
-    return Experiment(config, TrainingConfig(**(settings | training)))
+    return Experiment.from_fields(tiny | (model or {}), settings | training)
 
 
 def _record(name: str) -> schema.Record:
@@ -81,10 +80,10 @@ def write_run(path: Path, data_dir: Path, **model) -> Path:
 
     from tempo_invariant.model import runs
     from tempo_invariant.model.network import build_model
+    from tempo_invariant.training.loop import open_run
 
-    experiment = tiny_experiment(data_dir)
-    config = ModelConfig(**(experiment.model.to_dict() | model))
-    run = runs.open_run(path, Experiment(config, experiment.training))
+    experiment = tiny_experiment(data_dir, model=model)
+    run = open_run(path, experiment)
     keras.utils.set_random_seed(1)
-    runs.save_weights(build_model(config), run.best)
+    runs.save_weights(build_model(experiment.model), run.best)
     return path

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from tempo_invariant.audio import bands
 from tempo_invariant.audio.spectrogram import filterbank
-from tempo_invariant.config import CLEAREST_DB, SpectrogramAugmentation
+from tempo_invariant.config import CLEAREST_DB, Augmentation
 from tempo_invariant.geometry import (
     BANDS,
     FMAX_HZ,
@@ -31,7 +31,6 @@ EQUALIZER_KNOTS = 6
 CUT_DB = 24.0
 """What is beyond a cut falls by this an octave, as small loudspeakers and telephones do it."""
 
-
 STEEPEST_DB = -6.0
 """Noise falls by 0 (white) to this many dB an octave (brown)."""
 
@@ -44,18 +43,19 @@ _NOISE_POOL = 4
 
 def vary(
     spectrogram: tf.Tensor,
-    augmentation: SpectrogramAugmentation,
+    augmentation: Augmentation,
     seed: tf.Tensor,
     gain: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Varies a share of the excerpts of a batch, each in its own way: the first ones.
 
     Args:
-        spectrogram: log10(1 + magnitude), float32 `[batch, frames, bands]`; batch is known.
-        augmentation: what to do, and how far.
-        seed: two integers; the same ones give the same variation.
-        gain: factors of the magnitudes of all excerpts, `[batch]`; None leaves them. Here because
-            both then need only one way from logarithms to magnitudes and back.
+        spectrogram: Spectrograms, log10(1 + magnitude), float32 `[batch, frames, bands]`; batch
+            is known.
+        augmentation: Ways in which spectrograms are varied, and how far.
+        seed: Two integers; the same ones give the same variation.
+        gain: Factors of the magnitudes of all excerpts, `[batch]`; None leaves them. They are
+            applied here because both then need only one way from logarithms to magnitudes and back.
 
     Returns:
         float32 `[batch, frames, bands]`.
@@ -93,7 +93,7 @@ def vary(
 
 @tf.function(jit_compile=True)
 def _varied(
-    spectrogram: tf.Tensor, draws: dict[str, tuple], augmentation: SpectrogramAugmentation
+    spectrogram: tf.Tensor, draws: dict[str, tuple], augmentation: Augmentation
 ) -> tf.Tensor:
     """Does to a spectrogram `[batch, frames, bands]` what was drawn for it."""
     ten = math.log(10.0)
@@ -126,8 +126,8 @@ def amplify(spectrogram: tf.Tensor, gain: tf.Tensor) -> tf.Tensor:
     half the cost.
 
     Args:
-        spectrogram: `[batch, frames, bands]`.
-        gain: factors, `[batch]`.
+        spectrogram: Spectrograms, `[batch, frames, bands]`.
+        gain: Factors of the magnitudes, `[batch]`.
 
     Returns:
         `[batch, frames, bands]`.
@@ -141,8 +141,8 @@ def shift_tuning(magnitudes: tf.Tensor, cents: tf.Tensor) -> tf.Tensor:
     """Moves the content of the bands up (positive) or down, by linear interpolation.
 
     Args:
-        magnitudes: `[batch, frames, bands]`.
-        cents: `[batch]`; a band is 75 cents wide, and the lowest ones wider.
+        magnitudes: Magnitudes of the bands, `[batch, frames, bands]`.
+        cents: Distance in cents, `[batch]`; a band is 75 cents wide, and the lowest ones wider.
 
     Returns:
         `[batch, frames, bands]`.
@@ -168,10 +168,10 @@ def reverberate(
     What sounded before the excerpt adds nothing.
 
     Args:
-        power: squared magnitudes, `[batch, frames, bands]`.
-        seconds: time within which the tail falls by 60 dB, `[batch]`.
-        wet_db: energy of the tail relative to the direct sound, `[batch]`.
-        longest: of `seconds`; the tail is followed for at least 40 dB.
+        power: Squared magnitudes, `[batch, frames, bands]`.
+        seconds: Time in seconds within which the tail falls by 60 dB, `[batch]`.
+        wet_db: Energy of the tail in dB relative to the direct sound, `[batch]`.
+        longest: Longest time of `seconds`; the tail is followed for at least 40 dB.
 
     Returns:
         `[batch, frames, bands]`.
@@ -192,8 +192,8 @@ def equalize(power: tf.Tensor, gains_db: tf.Tensor) -> tf.Tensor:
     """Applies a smooth curve of gains over the bands.
 
     Args:
-        power: squared magnitudes, `[batch, frames, bands]`.
-        gains_db: gains at even spacing over the bands, `[batch, knots]`; the curve is between
+        power: Squared magnitudes, `[batch, frames, bands]`.
+        gains_db: Gains in dB at even spacing over the bands, `[batch, knots]`; the curve is between
             neighbouring ones everywhere.
 
     Returns:
@@ -210,10 +210,11 @@ def cut(power: tf.Tensor, farthest: tuple[float, float], draws: tf.Tensor) -> tf
     """Attenuates by `CUT_DB` an octave what is below one frequency and what is above another.
 
     Args:
-        power: squared magnitudes, `[batch, frames, bands]`.
-        farthest: Hz up to which the lower cut rises, and down to which the higher one falls.
-        draws: uniform from 0 to 1, `[batch, 2]`: how far both go, from the ends of the bands and
-            in equal ratios.
+        power: Squared magnitudes, `[batch, frames, bands]`.
+        farthest: Frequencies in Hz up to which the lower cut rises, and down to which the higher
+            one falls.
+        draws: Uniform random numbers from 0 to 1, `[batch, 2]`: how far both go, from the ends of
+            the bands and in equal ratios.
 
     Returns:
         `[batch, frames, bands]`.
@@ -233,9 +234,9 @@ def steady_noise(batch: int, frames: int, seed: tf.Tensor) -> tf.Tensor:
     The noise of all excerpts is cut from one stretch that is four times as long as one of them.
 
     Args:
-        batch: number of excerpts.
-        frames: length of one.
-        seed: two integers.
+        batch: Number of excerpts.
+        frames: Number of frames of an excerpt.
+        seed: Two integers.
 
     Returns:
         Squared magnitudes, `[batch, frames, bands]`.
@@ -256,11 +257,11 @@ def add_noise(
     """Adds a stationary noise floor.
 
     Args:
-        power: squared magnitudes, `[batch, frames, bands]`.
-        noise: white noise of the same shape, from `steady_noise`.
-        snr_db: mean power of the excerpt relative to that of the noise, `[batch]`; in the
+        power: Squared magnitudes, `[batch, frames, bands]`.
+        noise: White noise of the same shape, from `steady_noise`.
+        snr_db: Mean power of the excerpt in dB relative to that of the noise, `[batch]`; in the
             spectrogram, not in the waveform. Silence gets no noise.
-        slope_db: power of the noise, in dB an octave, `[batch]`; 0 is white.
+        slope_db: Slope of the noise's power in dB an octave, `[batch]`; 0 is white.
 
     Returns:
         `[batch, frames, bands]`.
@@ -277,9 +278,10 @@ def mask(power: tf.Tensor, sizes: tuple[int, int], draws: tf.Tensor) -> tf.Tenso
     """Silences some frames in a row and some bands in a row.
 
     Args:
-        power: squared magnitudes, `[batch, frames, bands]`.
-        sizes: at most so many frames, and bands.
-        draws: uniform from 0 to 1, `[batch, 4]`: how many frames and bands, where they are.
+        power: Squared magnitudes, `[batch, frames, bands]`.
+        sizes: Largest number of frames, and of bands.
+        draws: Uniform random numbers from 0 to 1, `[batch, 4]`: how many frames and bands, and
+            where they are.
 
     Returns:
         `[batch, frames, bands]`.

@@ -26,9 +26,9 @@ class HeldRows:
     """Arrays [length, width] in memory, one after the other.
 
     Attributes:
-        tensor: [rows, width], all of them; the last row is blank.
-        start: int32 [arrays], first row of an array.
-        length: int32 [arrays], its rows.
+        tensor: Rows of all arrays, `[rows, width]`; the last row is blank.
+        start: First row of each array, int32 `[arrays]`.
+        length: Number of rows of each array, int32 `[arrays]`.
     """
 
     tensor: tf.Tensor
@@ -39,12 +39,12 @@ class HeldRows:
         """Returns what a batch is cut from.
 
         Args:
-            array: int32 [batch], which arrays.
-            first: int32 [batch], first row that is needed of each, which may be a negative one.
-            count: rows from there that are needed.
+            array: Numbers of the arrays, int32 `[batch]`.
+            first: First row that is needed of each, int32 `[batch]`; it may be a negative one.
+            count: Number of rows that are needed from there.
 
         Returns:
-            Rows [rows, width], the last one blank; and, of each of the arrays, the row at which
+            Rows `[rows, width]`, the last one blank; and, of each of the arrays, the row at which
             its first one is or would be, and its length.
         """
         return self.tensor, tf.gather(self.start, array), tf.gather(self.length, array)
@@ -52,19 +52,23 @@ class HeldRows:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A split; strips once per piece and ink, spectrograms once per record.
+    """A split: strips once per piece and ink, spectrograms once per record.
 
     Attributes:
-        pieces: names; `soundfonts` and `performances` are those of the records.
-        inks: int32 [pieces], number of inks of each piece.
-        first_ink: int32 [pieces], number of the strip in a piece's first ink; the others follow.
-        strips: uint8 arrays [columns, 100] at half resolution.
-        spectrograms: float16 arrays [frames, 92], one a record.
-        record_piece: int32 [records].
-        record_tempo: float32 [records].
-        pair_record, pair_frame: int32 [pairs], the onset frame counted from the record's start.
-        pair_column: float32 [pairs], page pixels on the full strip.
-        pair_page, pair_system: int32 [pairs].
+        pieces: Names of the pieces.
+        performances: Names of the performances, one a record.
+        soundfonts: Names of the soundfonts, one a record.
+        inks: Number of inks of each piece, int32 `[pieces]`.
+        first_ink: Number of the strip in a piece's first ink, int32 `[pieces]`; the others follow.
+        strips: Strips at half resolution, uint8 arrays `[columns, 100]`.
+        spectrograms: Spectrograms, one a record, float16 arrays `[frames, 92]`.
+        record_piece: Number of each record's piece, int32 `[records]`.
+        record_tempo: Tempo of each record relative to the notated one, float32 `[records]`.
+        pair_record: Number of each pair's record, int32 `[pairs]`.
+        pair_frame: Onset frame of each pair, from the record's start, int32 `[pairs]`.
+        pair_column: Column of each note head in page pixels of the full strip, float32 `[pairs]`.
+        pair_page: Page of each note head, counted from 1, int32 `[pairs]`.
+        pair_system: System of each note head on its page, counted from 0, int32 `[pairs]`.
     """
 
     pieces: tuple[str, ...]
@@ -91,7 +95,7 @@ class Corpus:
 class _Rows:
     """Collects arrays: where they are in the shards and, up to a size, what they hold."""
 
-    def __init__(self, width: int, dtype: tf.DType, blank: int):
+    def __init__(self, width: int, dtype: tf.DType, blank: int) -> None:
         self.width, self.dtype, self.blank = width, dtype, blank
         self.tensors: list[tf.Tensor] = []
         self.shards: list[int] = []
@@ -99,7 +103,7 @@ class _Rows:
         self.lengths: list[int] = []
 
     def add(self, tensor: tf.Tensor, shard: int, offset: int) -> int:
-        """Adds an array [length, width] that begins at a byte of a shard; returns its bytes."""
+        """Adds an array `[length, width]` that begins at a byte of a shard; returns its bytes."""
         self.tensors.append(tensor)
         self.shards.append(shard)
         self.offsets.append(offset)
@@ -129,10 +133,15 @@ class _Rows:
 
 
 def load_corpus(data_dir: str | Path, split: str, memory_mib: float = MEMORY_MIB) -> Corpus:
-    """Reads a split into memory or, if it is larger than `memory_mib`, finds what is where.
+    """Reads a split into memory or, if it is larger than that, finds what is where.
+
+    Args:
+        data_dir: Directory of the records.
+        split: Name of the split.
+        memory_mib: Largest size in MiB of what is held in memory.
 
     Raises:
-        UserError: the split is not there, or a file is truncated or damaged.
+        UserError: The split is not there, or a file is truncated or damaged.
     """
     strips, spectrograms = _Rows(STRIP_ROWS, tf.uint8, PAPER), _Rows(BANDS, tf.float16, 0)
     inks: dict[str, tuple[int, int]] = {}

@@ -53,13 +53,14 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class Source:
+class RowSource:
     """Rows to cut from: a whole split, or what was read of it for one batch.
 
     Attributes:
-        rows: [rows, 100 or 92], columns of strips or frames; the last row is blank.
-        start: int32 [batch], row at which the first column or frame of a strip or record would be.
-        length: int32 [batch], columns or frames that it has.
+        rows: Columns of strips, or frames, `[rows, 100 or 92]`; the last row is blank.
+        start: Row at which the first column or frame of each strip or record would be, int32
+            `[batch]`.
+        length: Number of columns or frames of each, int32 `[batch]`.
     """
 
     rows: tf.Tensor
@@ -79,8 +80,18 @@ def constant(array: np.ndarray) -> tf.Tensor:
         return tf.convert_to_tensor(array)
 
 
-def make_cutter(corpus: Corpus, frames: int, augmentation: Augmentation) -> Callable:
-    """Returns the function (pair indices [batch], draw) -> batch; without a draw nothing varies."""
+Cutter = Callable[[tf.Tensor, Draw | None], dict[str, tf.Tensor]]
+"""From indices of pairs `[batch]` and what is drawn for them to a batch."""
+
+
+def make_cutter(corpus: Corpus, frames: int, augmentation: Augmentation) -> Cutter:
+    """Returns the function that cuts the batches of a split; without a draw nothing varies.
+
+    Args:
+        corpus: Split to cut from.
+        frames: Number of frames of an excerpt.
+        augmentation: Ways in which pairs are varied.
+    """
     record_of_pair = constant(corpus.pair_record)
     onset_of_pair = constant(corpus.pair_frame)
     centre_of_pair = constant(np.floor(corpus.pair_column / REDUCTION + 0.5).astype(np.int32))
@@ -102,8 +113,8 @@ def make_cutter(corpus: Corpus, frames: int, augmentation: Augmentation) -> Call
         if draw is not None and augmentation.onset_frames:
             reach = augmentation.onset_frames
             onset += draw.integers(-reach, reach + 1)
-        strips = Source(*corpus.strips.source(strip, centre - before, 2 * before))
-        spectrograms = Source(*corpus.spectrograms.source(record, onset - around, 2 * around))
+        strips = RowSource(*corpus.strips.source(strip, centre - before, 2 * before))
+        spectrograms = RowSource(*corpus.spectrograms.source(record, onset - around, 2 * around))
         sheet = cut_sheet(strips, centre, augmentation, draw)
         audio = cut_audio(spectrograms, onset, frames, augmentation, draw)
         size = None if draw is None else draw.batch_size
@@ -116,7 +127,7 @@ def make_cutter(corpus: Corpus, frames: int, augmentation: Augmentation) -> Call
 
 
 def cut_sheet(
-    strips: Source, centre: tf.Tensor, augmentation: Augmentation, draw: Draw | None
+    strips: RowSource, centre: tf.Tensor, augmentation: Augmentation, draw: Draw | None
 ) -> tf.Tensor:
     """Cuts uint8 [batch, 80, 100] around half-resolution columns [batch] of strips.
 
@@ -154,7 +165,7 @@ def _scaled_positions(size: int, centre: float, step: tf.Tensor) -> tf.Tensor:
 
 
 def cut_audio(
-    spectrograms: Source,
+    spectrograms: RowSource,
     onset: tf.Tensor,
     frames: int,
     augmentation: Augmentation,

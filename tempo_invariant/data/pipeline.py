@@ -12,10 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from tempo_invariant.config import NO_AUGMENTATION as NO_AUGMENTATION
-from tempo_invariant.config import Augmentation as Augmentation
-from tempo_invariant.data.corpus import Corpus as Corpus
-from tempo_invariant.data.corpus import load_corpus as load_corpus
+from tempo_invariant.config import NO_AUGMENTATION, Augmentation
+from tempo_invariant.data.corpus import Corpus
 from tempo_invariant.data.cutting import Draw, constant, make_cutter
 from tempo_invariant.errors import UserError
 
@@ -26,7 +24,16 @@ half of the gaps are below 10, and one in seven is 1."""
 
 @dataclass(frozen=True)
 class PairTable:
-    """What the pairs of an evaluation are, one row a pair in the order of the dataset."""
+    """What the pairs of an evaluation are, one row a pair in the order of the dataset.
+
+    Attributes:
+        piece: Name of the piece.
+        performance: Name of the performance.
+        onset_frame: Onset frame in the performance.
+        column: Column of the note head in page pixels of the full strip.
+        page: Page of the note head, counted from 1.
+        system: System of the note head on its page, counted from 0.
+    """
 
     piece: np.ndarray
     performance: np.ndarray
@@ -51,16 +58,17 @@ def train_dataset(
     """Makes the endless training set; it starts with the batch of step `start_step`.
 
     Args:
-        corpus: the split.
-        batch_size: pairs a batch.
-        frames: frames of an excerpt.
-        augmentation: how pairs are varied.
-        seed: of the pairs and their variation.
-        start_step: number of the first batch.
-        passage_pairs: see `pair_chooser`.
+        corpus: Split to draw from.
+        batch_size: Number of pairs in a batch.
+        frames: Number of frames of an excerpt.
+        augmentation: Ways in which pairs are varied.
+        seed: Seed for the pairs and their variation.
+        start_step: Number of the first batch.
+        passage_pairs: Number of pairs in a passage, see `pair_chooser`.
 
     Returns:
-        Dataset of {"sheet": uint8 [batch, 80, 100], "audio": float32 [batch, 92, frames]}.
+        Dataset of dictionaries: "sheet", uint8 `[batch, 80, 100]`, and "audio", float32
+        `[batch, 92, frames]`.
     """
     choose = pair_chooser(corpus, augmentation, passage_pairs)
     cut = make_cutter(corpus, frames, augmentation)
@@ -83,10 +91,11 @@ def pair_chooser(
     ones that tell a place from the one beside it, and farther ones of similar music.
 
     Args:
-        corpus: the split.
-        augmentation: whose switches say which performances take part.
-        passage_pairs: so many pairs in a row are of one performance, up to `WIDEST_GAP` onsets
-            from one to the next (from its end on to its beginning); 1: each is drawn by itself.
+        corpus: Split to draw from.
+        augmentation: Augmentation whose switches say which performances take part.
+        passage_pairs: Number of pairs in a row that are of one performance, up to `WIDEST_GAP`
+            onsets from one to the next (from its end on to its beginning); 1: each is drawn by
+            itself.
     """
     pairs = np.flatnonzero(wanted_records(corpus, augmentation)[corpus.pair_record])
     allowed = constant(pairs.astype(np.int32))
@@ -121,18 +130,18 @@ def eval_dataset(
     """Makes the fixed pairs of an evaluation, in the first ink: one performance of each piece.
 
     Args:
-        corpus: the split.
-        batch_size: pairs a batch; the last one holds what is left.
-        frames: frames of an excerpt.
-        limit: at most so many pairs, at even spacing over the split.
-        soundfont: which to take of a piece's performances; the first by name, if not given.
-        tempo: the performance whose tempo is nearest to this one is taken.
+        corpus: Split to take the pairs from.
+        batch_size: Number of pairs in a batch; the last one holds what is left.
+        frames: Number of frames of an excerpt.
+        limit: Largest number of pairs, at even spacing over the split; None takes all.
+        soundfont: Soundfont of the performances; None: the first by name of each piece.
+        tempo: Tempo to which that of the performance of each piece is nearest.
 
     Returns:
-        Dataset of dicts as in `train_dataset`, and the table of its pairs.
+        Dataset of dictionaries as in `train_dataset`, and the table of its pairs.
 
     Raises:
-        UserError: a piece has no performance with this soundfont.
+        UserError: A piece has no performance with this soundfont.
     """
     chosen = _evaluation_records(corpus, soundfont, tempo)
     pairs = np.flatnonzero(np.isin(corpus.pair_record, chosen))
@@ -168,7 +177,7 @@ def _evaluation_records(corpus: Corpus, soundfont: str | None, tempo: float) -> 
 
 
 def wanted_records(corpus: Corpus, augmentation: Augmentation) -> np.ndarray:
-    """Returns bool [records], per piece those that tempo and soundfont switches leave."""
+    """Returns bool `[records]`: those that the tempo and soundfont switches leave of each piece."""
     wanted = np.ones(len(corpus.performances), bool)
     fonts = np.array(corpus.soundfonts)
     for piece in range(len(corpus.pieces)):

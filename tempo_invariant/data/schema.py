@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tempo_invariant import geometry
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.files import write_json
 
 SCHEMA_VERSION = 1
@@ -40,17 +40,17 @@ class Record:
     """A score and one performance of it, aligned; a pair is a note head and its onset frame.
 
     Attributes:
-        piece: name of the piece.
-        performance: name of the performance.
-        soundfont: what it was played with.
-        tempo: speed relative to the notated one.
-        inks: names of the renderings of the score.
-        strips: uint8 [inks, columns / 2, 100], the strips at half resolution, x first.
-        spectrogram: float16 [frames, 92].
-        onset_frames: int64 [pairs], distinct and ascending.
-        columns: float32 [pairs], centres of the note heads in page pixels of the full strip.
-        pages: int64 [pairs], pages counted from 1.
-        systems: int64 [pairs], systems on the page counted from 0.
+        piece: Name of the piece.
+        performance: Name of the performance.
+        soundfont: Name of the soundfont that plays.
+        tempo: Speed relative to the notated one.
+        inks: Names of the renderings of the score.
+        strips: Strips at half resolution, x first, uint8 `[inks, columns / 2, 100]`.
+        spectrogram: Spectrogram of the performance, float16 `[frames, 92]`.
+        onset_frames: Onset frames of the pairs, distinct and ascending, int64 `[pairs]`.
+        columns: Centres of the note heads in page pixels of the full strip, float32 `[pairs]`.
+        pages: Pages of the note heads, counted from 1, int64 `[pairs]`.
+        systems: Systems of the note heads on their page, counted from 0, int64 `[pairs]`.
     """
 
     piece: str
@@ -144,7 +144,7 @@ def shard_name(split: str, index: int, count: int) -> str:
 
 @dataclass
 class SplitInfo:
-    """What a split holds; `shards` are dicts of name, bytes and records."""
+    """Says what a split holds; `shards` are dictionaries of name, bytes and records."""
 
     pieces: int = 0
     records: int = 0
@@ -155,30 +155,40 @@ class SplitInfo:
 
 
 def write_info(data_dir: str | Path, splits: dict[str, SplitInfo], **more: Any) -> None:
-    """Writes dataset_info.json; `more` are further entries that JSON can hold."""
+    """Writes `dataset_info.json`; `more` are further entries that JSON can hold."""
     content = {"schema_version": SCHEMA_VERSION, "geometry": GEOMETRY}
     content["splits"] = {split: dataclasses.asdict(info) for split, info in splits.items()}
     write_json(Path(data_dir) / INFO_NAME, content | more)
+
+
+def check_data(data_dir: str | os.PathLike) -> None:
+    """Makes sure that there are records, before anything slow begins.
+
+    Raises:
+        UserError: There are none; the message says how to make them.
+    """
+    if not (Path(data_dir) / INFO_NAME).exists():
+        raise UserError(
+            f"no records in {data_dir}; make them with: python -m tfrecords_tools.convert "
+            f"--msmd=DIR --output={data_dir} (DIR: MSMD, or what python -m "
+            "tfrecords_tools.build_msmd makes of LilyPond scores)"
+        )
 
 
 def read_info(data_dir: str | Path) -> dict[str, SplitInfo]:
     """Reads what a directory of records holds.
 
     Raises:
-        UserError: there are no records, or of another schema or geometry.
+        UserError: There are no records, or they have another schema or geometry.
     """
+    check_data(data_dir)
     path = Path(data_dir) / INFO_NAME
     try:
         content = json.loads(path.read_text())
         version, shape, splits = (content[k] for k in ("schema_version", "geometry", "splits"))
         infos = {split: SplitInfo(**info) for split, info in splits.items()}
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{path}: no such file; make records with "
-            f"`python -m tfrecords_tools.convert --msmd=DIR --output={data_dir}`"
-        ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: not a description of records ({error})") from error
+        raise UserError(f"{path}: not a description of records ({one_line(error)})") from error
     if version != SCHEMA_VERSION:
         raise UserError(f"{path}: schema version {version}, not {SCHEMA_VERSION}; convert again")
     if shape != GEOMETRY:
@@ -190,7 +200,7 @@ def shard_paths(data_dir: str | Path, split: str) -> list[Path]:
     """Returns the files of a split after comparing their sizes with dataset_info.json.
 
     Raises:
-        UserError: there is no such split, or a file is missing or truncated.
+        UserError: There is no such split, or a file is missing or truncated.
     """
     infos = read_info(data_dir)
     if split not in infos or not infos[split].records:
@@ -216,7 +226,7 @@ def read_serialized(data_dir: str | Path, split: str) -> Iterator[tuple[int, int
         serialized example in a scalar string tensor.
 
     Raises:
-        UserError: as `shard_paths`, or a file is damaged.
+        UserError: A file is damaged, or one of the errors of `shard_paths`.
     """
     import tensorflow as tf
 
@@ -227,14 +237,14 @@ def read_serialized(data_dir: str | Path, split: str) -> Iterator[tuple[int, int
                 yield shard, position, serialized
                 position += int(tf.strings.length(serialized)) + _RECORD_OVERHEAD_BYTES
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-            raise UserError(f"{path}: damaged ({error.message.splitlines()[0]})") from error
+            raise UserError(f"{path}: damaged ({one_line(error.message)})") from error
 
 
 def read_tensors(data_dir: str | Path, split: str) -> Iterator[dict[str, Any]]:
     """Yields the records of a split as tensors, see `parse`, in the order of writing.
 
     Raises:
-        UserError: as `shard_paths`, or a file is damaged.
+        UserError: A file is damaged, or one of the errors of `shard_paths`.
     """
     for _, _, serialized in read_serialized(data_dir, split):
         yield parse(serialized)
@@ -243,17 +253,3 @@ def read_tensors(data_dir: str | Path, split: str) -> Iterator[dict[str, Any]]:
 def read_records(data_dir: str | Path, split: str) -> Iterator[Record]:
     """Yields the records of a split in the order of writing; errors as in `read_tensors`."""
     yield from map(to_record, read_tensors(data_dir, split))
-
-
-def check_data(path: str | os.PathLike) -> None:
-    """Makes sure that there are records, before anything slow begins.
-
-    Raises:
-        UserError: when there are none; says how to make them.
-    """
-    if not (Path(path) / "dataset_info.json").exists():
-        raise UserError(
-            f"no records in {path}; make them with: python -m tfrecords_tools.convert "
-            f"--msmd=DIR --output={path} (DIR: MSMD, or what python -m tfrecords_tools.build_msmd "
-            "makes of LilyPond scores)"
-        )

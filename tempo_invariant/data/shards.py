@@ -26,10 +26,10 @@ class ShardReader:
     """Shards that are kept open, and so stay as they are when others take their place.
 
     Raises:
-        UserError: a shard cannot be opened.
+        UserError: A shard cannot be opened.
     """
 
-    def __init__(self, paths: Sequence[Path]):
+    def __init__(self, paths: Sequence[Path]) -> None:
         self._files: list[int] = []
         try:
             for path in paths:
@@ -37,10 +37,10 @@ class ShardReader:
         except OSError as error:
             raise UserError(
                 f"{path}: cannot be opened ({error.strerror}); where there are too many files, "
-                "convert with a larger --shard_megabytes"
+                "convert into larger shards"
             ) from error
 
-    def __del__(self):
+    def __del__(self) -> None:
         for file in self._files:
             os.close(file)
 
@@ -48,7 +48,7 @@ class ShardReader:
         """Fills a buffer with what begins at byte `offset` of a shard.
 
         Raises:
-            OSError: the shard ends before.
+            OSError: The shard ends before the buffer is full.
         """
         if os.preadv(self._files[shard], [buffer.data], offset) != buffer.nbytes:
             raise OSError(f"shard {shard} ends before byte {offset + buffer.nbytes}")
@@ -59,13 +59,13 @@ class StoredRows:
     """Arrays [length, width] in shards; `data.corpus.HeldRows` holds such arrays in memory.
 
     Attributes:
-        reader: the shards.
-        shard: int [arrays], which of them holds an array.
-        offset: int64 [arrays], byte at which it begins.
-        length: int32 [arrays], its rows.
-        width: values in a row.
-        dtype: of the values.
-        blank: what rows outside of an array hold.
+        reader: Shards that hold the arrays.
+        shard: Number of the shard that holds each array, int `[arrays]`.
+        offset: Byte of the shard at which each array begins, int64 `[arrays]`.
+        length: Number of rows of each array, int32 `[arrays]`.
+        width: Number of values in a row.
+        dtype: Type of the values.
+        blank: Value of the rows outside of an array.
     """
 
     reader: ShardReader
@@ -94,16 +94,17 @@ class StoredRows:
         """Reads rows first to first + count - 1 of arrays, one window after the other.
 
         Args:
-            array: int [batch], which arrays.
-            first: int [batch]; a window may stick out of its array at both ends.
-            count: rows of a window.
+            array: Numbers of the arrays, int `[batch]`.
+            first: First row of each window, int `[batch]`; a window may stick out of its array at
+                both ends.
+            count: Number of rows of a window.
 
         Returns:
-            [batch * count + 1, width]; the last row is blank, those outside of an array hold
+            Rows `[batch * count + 1, width]`; the last one is blank, those outside of an array hold
             anything.
 
         Raises:
-            OSError: a shard has been truncated.
+            OSError: A shard has been truncated.
         """
         _calls.enter()
         rows = np.empty([len(array) * count + 1, self.width], self.dtype.as_numpy_dtype)
@@ -133,7 +134,7 @@ class _Calls:
     then on calls fail, so that the buffers are soon full (of errors) and no more calls come.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._ending = threading.Event()
         self._last = 0.0
         atexit.register(self._end)

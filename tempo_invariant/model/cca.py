@@ -7,18 +7,23 @@ square roots, one singular value decomposition instead of two eigenvalue decompo
 gradient that stays right where singular values coincide (see `canonical_projections`).
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from tempo_invariant.model import layers, replicas
+from tempo_invariant.model.layers import Tensor
 
 GRADIENT_DAMPING = 1e-3
 """Sums of two canonical correlations below this are damped in the gradient."""
 
 
-def canonical_projections(first, second, cross):
-    """Projections onto the canonical variates, from covariance matrices.
+def canonical_projections(
+    first: Tensor, second: Tensor, cross: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns projections onto the canonical variates, from covariance matrices.
 
     With whitening matrices `W = L^-T` of the Cholesky factors and `T = W1' S12 W2 = E diag(s) F'`,
     the projections are `U = W1 E` and `V = W2 F`, the same as with symmetric square roots.
@@ -29,9 +34,9 @@ def canonical_projections(first, second, cross):
     whose gradient is exact, with none of the `1 / (s_i - s_j)` that breaks at equal values.
 
     Args:
-        first: covariance of the first view with its regularisation, `[size, size]`.
-        second: that of the second view, `[size, size]`.
-        cross: cross-covariance, `[size, size]`.
+        first: Covariance of the first view with its regularisation, `[size, size]`.
+        second: Covariance of the second view, likewise, `[size, size]`.
+        cross: Cross-covariance of the views, `[size, size]`.
 
     Returns:
         `(u, v, correlations)`: `[size, size]`, `[size, size]` and `[size]`, descending.
@@ -51,27 +56,28 @@ def canonical_projections(first, second, cross):
     return u, v, correlations
 
 
-def _whitening(covariance):
-    """W with W' S W = I: the transposed inverse of the Cholesky factor."""
+def _whitening(covariance: Tensor) -> Tensor:
+    """Returns W with W' S W = I: the transposed inverse of the Cholesky factor."""
     factor = ops.linalg.cholesky(covariance)
     identity = ops.eye(covariance.shape[0], dtype=factor.dtype)
     return ops.transpose(ops.linalg.solve_triangular(factor, identity, lower=True))
 
 
-def _working_dtype():
-    """float64, or float32 on a JAX that was started without 64-bit types."""
+def _working_dtype() -> str:
+    """Returns float64, or float32 on a JAX that was started without 64-bit types."""
     if keras.backend.backend() == "jax":
         import jax
 
-        return "float64" if jax.config.jax_enable_x64 else "float32"
+        settings: Any = jax.config
+        return "float64" if settings.jax_enable_x64 else "float32"
     return "float64"
 
 
-def joint_moments(features):
-    """Mean and covariance over the global batch.
+def joint_moments(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns mean and covariance over the global batch.
 
     Args:
-        features: both views side by side, `[local batch, size]`.
+        features: Features of both views side by side, `[local batch, size]`.
 
     Returns:
         `(mean, covariance)`: `[size]` and `[size, size]`, the latter divided by n - 1.
@@ -98,13 +104,13 @@ class CanonicalProjection(layers.Projection):
     ones), hence the moving statistics; they are bias-corrected, so the first batch stands alone.
 
     Args:
-        alpha: weight of the newest batch in the moving statistics; 1.0 uses it alone.
-        regularization: r, added to the diagonal of both covariance matrices.
+        alpha: Weight of the newest batch in the moving statistics; 1.0 uses it alone.
+        regularization: Term r that is added to the diagonals of both covariance matrices.
 
     Call arguments and output shape: see `Projection`; the size is that of the features.
     """
 
-    def __init__(self, alpha=0.1, regularization=1e-3, **kwargs):
+    def __init__(self, alpha: float = 0.1, regularization: float = 1e-3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not 0 < alpha <= 1:
             raise ValueError(f"alpha must be in (0, 1], got {alpha}")
@@ -115,10 +121,10 @@ class CanonicalProjection(layers.Projection):
         # XLA on TensorFlow compiles the decompositions into slow code; JAX has no choice.
         self.supports_jit = keras.backend.backend() != "tensorflow"
 
-    def build_weights(self, features):
+    def build_weights(self, features: int) -> None:
         self.features = features
 
-        def state(name, *shape, initializer="zeros"):
+        def state(name: str, *shape: int, initializer: str = "zeros") -> keras.Variable:
             return self.add_weight(
                 name=name,
                 shape=shape,
@@ -137,12 +143,12 @@ class CanonicalProjection(layers.Projection):
         self.correlation = state("correlation", features)
         self.updates = state("updates")
 
-    def project(self, features, index):
+    def project(self, features: Tensor, index: int) -> Tensor:
         first = index * self.features
         mean = self.mean[first : first + self.features]
         return ops.matmul(features - mean, self.projections[index])
 
-    def join(self, sheet, audio, training):
+    def join(self, sheet: Tensor, audio: Tensor, training: bool) -> tuple[Tensor, Tensor]:
         if not training:
             return super().join(sheet, audio, training)
         features = ops.cast(ops.concatenate([sheet, audio], axis=-1), _working_dtype())
@@ -155,8 +161,8 @@ class CanonicalProjection(layers.Projection):
             ops.cast(ops.matmul(centred[:, self.features :], v), self.compute_dtype),
         )
 
-    def _updated_moments(self, features):
-        """Moving mean and covariance with this batch in them; counts the batch."""
+    def _updated_moments(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns moving mean and covariance with this batch in them; counts the batch."""
         dtype = features.dtype
         mean, covariance = joint_moments(features)
         finite = ops.isfinite(ops.sum(covariance))
@@ -168,37 +174,43 @@ class CanonicalProjection(layers.Projection):
         self._assign(self.updates, ops.where(finite, updates + 1, updates))
         return ops.where(finite, mean, old_mean), ops.where(finite, covariance, old_covariance)
 
-    def _decompose(self, covariance):
+    def _decompose(self, covariance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         k = self.features
         ridge = self.regularization * ops.eye(k, dtype=covariance.dtype)
         return canonical_projections(
             covariance[:k, :k] + ridge, covariance[k:, k:] + ridge, covariance[:k, k:]
         )
 
-    def _store(self, mean, covariance, projections, correlations):
+    def _store(
+        self,
+        mean: Tensor,
+        covariance: Tensor,
+        projections: tuple[Tensor, Tensor],
+        correlations: Tensor,
+    ) -> None:
         self._assign(self.mean, mean)
         self._assign(self.covariance, covariance)
         self._assign(self.correlation, correlations)
         for variable, value in zip(self.projections, projections, strict=True):
             self._assign(variable, value)
 
-    def _assign(self, variable, value):
+    def _assign(self, variable: keras.Variable, value: Tensor) -> None:
         variable.assign(ops.cast(value, variable.dtype))
 
-    def refit(self, sheet, audio, weighted=False):
+    def refit(self, sheet: np.ndarray, audio: np.ndarray, weighted: bool = False) -> np.ndarray:
         """Sets means and projections to those of a large sample of features.
 
         Args:
-            sheet: the sheet encoder's outputs before the projection, `[pairs, features]`.
-            audio: the audio encoder's outputs for the same pairs, `[pairs, features]`.
-            weighted: whether to scale each canonical variate by its correlation. CCA gives all
+            sheet: Outputs of the sheet encoder before the projection, `[pairs, features]`.
+            audio: Outputs of the audio encoder for the same pairs, `[pairs, features]`.
+            weighted: Whether to scale each canonical variate by its correlation. CCA gives all
                 the same variance, and those that hardly correlate are noise to a cosine.
 
         Returns:
             The canonical correlations of the sample, `[features]`, descending, NumPy.
 
         Raises:
-            ValueError: the shapes do not fit, there are too few pairs, or a value is not finite.
+            ValueError: The shapes do not fit, there are too few pairs, or a value is not finite.
         """
         expected = (len(sheet), self.features)
         if np.shape(sheet) != expected or np.shape(audio) != expected:
@@ -218,17 +230,17 @@ class CanonicalProjection(layers.Projection):
         self._store(features.mean(axis=0), covariance, (u * scale, v * scale), correlations)
         return self.correlations()
 
-    def linear_weights(self):
-        """Weights of a `layers.LinearProjection` that does the same, NumPy."""
+    def linear_weights(self) -> list[np.ndarray]:
+        """Returns the weights of a `layers.LinearProjection` that does the same, NumPy."""
         kernels = [ops.convert_to_numpy(projection) for projection in self.projections]
         means = np.split(ops.convert_to_numpy(self.mean), 2)
         return [*kernels, *(-mean @ kernel for mean, kernel in zip(means, kernels, strict=True))]
 
-    def correlations(self):
-        """Canonical correlations of the stored statistics, `[features]`, descending, NumPy."""
+    def correlations(self) -> np.ndarray:
+        """Returns the canonical correlations of the stored statistics, `[features]`, descending."""
         return ops.convert_to_numpy(self.correlation)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "alpha": self.alpha,
             "regularization": self.regularization,

@@ -1,10 +1,17 @@
 """Layers of the two-tower model besides Keras' own; the CCA layer is in `cca`."""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
+
+Tensor = Any
+"""A tensor of Keras' backend, or a symbolic one."""
+
+Shape = Any
+"""A shape, or a list of them."""
 
 PACKAGE = "tempo_invariant"
 VIEWS = ("sheet", "audio")
@@ -14,34 +21,34 @@ SMALLEST_SQUARED_LENGTH = 1e-3
 """Shorter vectors are not stretched to unit length: bounds the gradient at a collapsed tower."""
 
 
-def unit_length(vectors):
+def unit_length(vectors: Tensor) -> Tensor:
     """Divides vectors by their Euclidean length.
 
     Vectors whose squared length is below `SMALLEST_SQUARED_LENGTH` are divided by the square root
     of that instead, so that zero stays zero and the gradient stays finite.
 
     Args:
-        vectors: `[..., size]`.
+        vectors: Vectors `[..., size]`.
 
     Returns:
-        `[..., size]`.
+        Vectors `[..., size]`.
     """
     squared = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
     return vectors * ops.rsqrt(ops.maximum(squared, SMALLEST_SQUARED_LENGTH))
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-def elu(values):
-    """ELU, of 16-bit values computed in float32.
+def elu(values: Tensor) -> Tensor:
+    """Computes ELU, of 16-bit values computed in float32.
 
     TensorFlow's kernel for bfloat16 on processors takes eight times as long as that for float32,
     and five times as long as the convolution before it.
 
     Args:
-        values: any shape, floating.
+        values: Floating-point numbers, of any shape.
 
     Returns:
-        The same shape and type.
+        Values of the same shape and type.
     """
     if keras.backend.standardize_dtype(values.dtype) not in ("bfloat16", "float16"):
         return ops.elu(values)
@@ -55,18 +62,18 @@ class FrameAttention(keras.layers.Layer):
     Section 2.1 of the paper; the factor T makes uniform attention the identity.
 
     Call arguments:
-        inputs: list of the spectrogram `[batch, bands, frames]` and the weights
+        inputs: List of the spectrogram `[batch, bands, frames]` and the weights
             `[batch, frames]`, which are not negative and sum to one.
 
     Output shape:
         `[batch, bands, frames]`.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         spectrogram, weights = inputs
         return spectrogram * ops.expand_dims(weights * spectrogram.shape[-1], axis=1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         spectrogram, weights = input_shape
         if spectrogram[-1] != weights[-1]:
             raise ValueError(
@@ -85,13 +92,13 @@ class LevelNormalization(keras.layers.Layer):
     counts as `SILENCE`: what is nearly silent stays so.
 
     Args:
-        level: that of the output. Performances at velocity 64 have 0.9 to 2.9, in the median 1.5
+        level: Level of the output. Performances at velocity 64 have 0.9 to 2.9, in the median 1.5
             (120 of MSMD); there log10(1 + x) is nearly linear for all but the loudest partials.
             10 puts them into its bend: what is 20 dB softer than the loudest partial has 37 % of
             its value instead of 20 %, and a filter of the sound adds more than it multiplies.
 
     Call arguments:
-        inputs: log10(1 + magnitude), `[batch, bands, frames]`.
+        inputs: Spectrogram, log10(1 + magnitude), `[batch, bands, frames]`.
 
     Output shape:
         That of the input.
@@ -99,13 +106,13 @@ class LevelNormalization(keras.layers.Layer):
 
     SILENCE = 1e-3
 
-    def __init__(self, level=10.0, **kwargs):
+    def __init__(self, level: float = 10.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not level > 0:
             raise ValueError(f"level must be > 0, got {level}")
         self.level = level
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         magnitudes = _magnitudes(inputs)
         squares = ops.square(magnitudes)
         energy = ops.sum(squares, axis=(1, 2), keepdims=True)
@@ -113,10 +120,10 @@ class LevelNormalization(keras.layers.Layer):
         level = level / ops.maximum(energy, np.finfo(np.float32).tiny)
         return _logarithms(magnitudes * (self.level / ops.maximum(level, self.SILENCE)))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"level": self.level}
 
 
@@ -129,11 +136,11 @@ class ChannelEnergyNormalization(keras.layers.Layer):
     m the exponential average of x over 0.4 s, which begins at the mean of the excerpt.
 
     Args:
-        floor: magnitude far below which a band is not raised.
-        frames_per_second: rate of the frames.
+        floor: Magnitude far below which a band is not raised.
+        frames_per_second: Rate of the frames.
 
     Call arguments:
-        inputs: log10(1 + magnitude), `[batch, bands, frames]`.
+        inputs: Spectrogram, log10(1 + magnitude), `[batch, bands, frames]`.
 
     Output shape:
         That of the input.
@@ -141,48 +148,48 @@ class ChannelEnergyNormalization(keras.layers.Layer):
 
     GAIN, BIAS, POWER, SECONDS = 0.98, 2.0, 0.5, 0.4
 
-    def __init__(self, floor=0.1, frames_per_second=20, **kwargs):
+    def __init__(self, floor: float = 0.1, frames_per_second: int = 20, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not floor > 0:
             raise ValueError(f"floor must be > 0, got {floor}")
         self.floor = floor
         self.frames_per_second = frames_per_second
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         magnitudes = _magnitudes(inputs)
         smoother = ops.convert_to_tensor(self._smoother(inputs.shape[-1]), magnitudes.dtype)
         past = ops.matmul(magnitudes, smoother)
         relative = magnitudes * ops.exp(-self.GAIN * ops.log(self.floor + past))
         return ops.power(relative + self.BIAS, self.POWER) - self.BIAS**self.POWER
 
-    def _smoother(self, frames):
-        """The average as a matrix `[frames, frames]`, from frames to their averaged past."""
+    def _smoother(self, frames: int) -> np.ndarray:
+        """Returns the average as a matrix `[frames, frames]`, from frames to their past."""
         squared = (self.SECONDS * self.frames_per_second) ** 2
         weight = (math.sqrt(1 + 4 * squared) - 1) / (2 * squared)
         age = np.arange(frames)[None, :] - np.arange(frames)[:, None]
         recent = np.where(age >= 0, weight * (1 - weight) ** np.maximum(age, 0), 0)
         return recent + (1 - weight) ** (np.arange(frames) + 1) / frames
 
-    def multiply_adds(self):
-        """Multiply-adds for one excerpt."""
+    def multiply_adds(self) -> int:
+        """Counts the multiply-adds for one excerpt."""
         _, bands, frames = self.output.shape
         return bands * frames**2
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "floor": self.floor,
             "frames_per_second": self.frames_per_second,
         }
 
 
-def _magnitudes(spectrogram):
+def _magnitudes(spectrogram: Tensor) -> Tensor:
     return ops.expm1(spectrogram * math.log(10))
 
 
-def _logarithms(magnitudes):
+def _logarithms(magnitudes: Tensor) -> Tensor:
     return ops.log1p(magnitudes) / math.log(10)
 
 
@@ -195,11 +202,11 @@ class Temperature(keras.layers.Layer):
     the logarithm is learned, and the scale 1 / temperature stays between 1 and 100.
 
     Args:
-        initial: temperature at the start.
+        initial: Temperature at the start.
 
     Call arguments:
-        inputs: unit-length embeddings `[..., size]`.
-        training: whether to scale.
+        inputs: Unit-length embeddings `[..., size]`.
+        training: Whether to scale.
 
     Output shape:
         That of the input.
@@ -207,13 +214,13 @@ class Temperature(keras.layers.Layer):
 
     LARGEST_SCALE = 100.0
 
-    def __init__(self, initial=0.07, **kwargs):
+    def __init__(self, initial: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not 1 / self.LARGEST_SCALE <= initial <= 1:
             raise ValueError(f"initial must be from {1 / self.LARGEST_SCALE:g} to 1, got {initial}")
         self.initial = initial
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.log_scale = self.add_weight(
             name="log_scale",
             shape=(),
@@ -223,20 +230,20 @@ class Temperature(keras.layers.Layer):
         )
         self.built = True
 
-    def _clip(self, log_scale):
+    def _clip(self, log_scale: Tensor) -> Tensor:
         return ops.clip(log_scale, 0.0, math.log(self.LARGEST_SCALE))
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         return inputs * ops.exp(self.log_scale / 2) if training else inputs
 
-    def temperature(self):
-        """The temperature, a float."""
+    def temperature(self) -> float:
+        """Returns the temperature."""
         return math.exp(-float(ops.convert_to_numpy(self.log_scale)))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"initial": self.initial}
 
 
@@ -247,16 +254,16 @@ class Projection(keras.layers.Layer):
     where training does more than projecting both views.
 
     Call arguments:
-        inputs: list of the sheet and audio features, each `[batch, features]`; or the features of
+        inputs: List of the sheet and audio features, each `[batch, features]`; or the features of
             one view alone, named by `view`.
         view: "sheet" or "audio" for a single view; None for both.
-        training: whether statistics over the batch are used and updated.
+        training: Whether statistics over the batch are used and updated.
 
     Output shape:
         `[batch, 2, size]` for both views (sheet first), `[batch, size]` for one; unit length.
     """
 
-    def call(self, inputs, view=None, training=False):
+    def call(self, inputs: Tensor, view: str | None = None, training: bool = False) -> Tensor:
         if view is None:
             projected = self.join(inputs[0], inputs[1], training)
             return ops.stack([unit_length(vectors) for vectors in projected], axis=1)
@@ -264,15 +271,15 @@ class Projection(keras.layers.Layer):
             raise ValueError(f"{self.name}: view must be one of {VIEWS}, got {view!r}")
         return unit_length(self.project(inputs, VIEWS.index(view)))
 
-    def join(self, sheet, audio, training):
+    def join(self, sheet: Tensor, audio: Tensor, training: bool) -> tuple[Tensor, Tensor]:
         """Projects both views; returns two tensors `[batch, size]`."""
         return self.project(sheet, 0), self.project(audio, 1)
 
-    def project(self, features, index):
+    def project(self, features: Tensor, index: int) -> Tensor:
         """Projects one view, `[batch, features]` to `[batch, size]`."""
         raise TypeError(f"{type(self).__name__} does not define project")
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         shapes = input_shape if isinstance(input_shape[0], list | tuple) else [input_shape]
         sizes = {shape[-1] for shape in shapes}
         if len(sizes) != 1 or None in sizes:
@@ -280,18 +287,18 @@ class Projection(keras.layers.Layer):
         self.build_weights(sizes.pop())
         self.built = True
 
-    def build_weights(self, features):
+    def build_weights(self, features: int) -> None:
         """Adds the layer's weights for `features` inputs in each view."""
 
-    def output_size(self, features):
-        """Dimensions of the shared space."""
+    def output_size(self, features: int) -> int:
+        """Returns the dimensions of the shared space."""
         return features
 
-    def multiply_adds(self):
-        """Multiply-adds for one pair at inference."""
+    def multiply_adds(self) -> int:
+        """Counts the multiply-adds for one pair at inference."""
         return sum(features.shape[-1] * self.output.shape[-1] for features in self.input)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         if isinstance(input_shape[0], list | tuple):
             batch, features = input_shape[0]
             return (batch, len(VIEWS), self.output_size(features))
@@ -304,16 +311,16 @@ class LinearProjection(Projection):
     """Learned affine map of each view into the shared space: the alternative to CCA.
 
     Args:
-        size: dimensions of the shared space.
-        l2: weight of the squared-norm penalty on both kernels.
+        size: Dimensions of the shared space.
+        l2: Weight of the squared-norm penalty on both kernels.
     """
 
-    def __init__(self, size, l2=0.0, **kwargs):
+    def __init__(self, size: int, l2: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.size = size
         self.l2 = l2
 
-    def build_weights(self, features):
+    def build_weights(self, features: int) -> None:
         self.kernels = [
             self.add_weight(
                 name=f"{view}_kernel",
@@ -328,11 +335,11 @@ class LinearProjection(Projection):
             for view in VIEWS
         ]
 
-    def project(self, features, index):
+    def project(self, features: Tensor, index: int) -> Tensor:
         return ops.matmul(features, self.kernels[index]) + self.biases[index]
 
-    def output_size(self, features):
+    def output_size(self, features: int) -> int:
         return self.size
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"size": self.size, "l2": self.l2}

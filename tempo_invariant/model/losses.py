@@ -1,24 +1,27 @@
 """Losses that compare every pair with the global batch: pairwise ranking, softmax."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from tempo_invariant.model import layers, replicas
+from tempo_invariant.model.layers import Tensor
 
 
-def pairwise_ranking_loss(queries, candidates, margin=0.7):
-    """Mean hinge of every query against the candidates that are not its partner.
+def pairwise_ranking_loss(queries: Tensor, candidates: Tensor, margin: float = 0.7) -> Tensor:
+    """Returns the mean hinge of every query against the candidates that are not its partner.
 
     Kiros et al. 2014 in one direction: for query i and global batch size n, the mean over j != i of
     `max(0, margin - s_ii + s_ij)` with cosine similarities s. Negatives come from all replicas.
 
     Args:
-        queries: unit-length embeddings, `[local batch, size]`.
-        candidates: unit-length embeddings of the partners, row by row, `[local batch, size]`.
-        margin: by how much a partner shall be more similar than any other candidate.
+        queries: Unit-length embeddings, `[local batch, size]`.
+        candidates: Unit-length embeddings of the partners, row by row, `[local batch, size]`.
+        margin: Similarity by which a partner shall exceed any other candidate.
 
     Returns:
-        `[local batch]`, one mean per query.
+        One mean per query, `[local batch]`.
     """
     everyone, offset = replicas.global_rows(candidates)
     count = ops.shape(everyone)[0]
@@ -40,41 +43,47 @@ class PairwiseRankingLoss(keras.losses.Loss):
     loss of the global batch, given equal shares.
 
     Args:
-        margin: see `pairwise_ranking_loss`.
-        symmetric: adds the other direction, audio to sheet.
+        margin: Similarity by which a partner shall exceed any other candidate.
+        symmetric: Whether the other direction, audio to sheet, is added.
 
     Call arguments:
-        y_true: ignored; anything with one entry per pair.
-        y_pred: unit-length embeddings `[batch, 2, size]`, sheet first.
+        y_true: Ignored; anything with one entry per pair.
+        y_pred: Unit-length embeddings `[batch, 2, size]`, sheet first.
     """
 
-    def __init__(self, margin=0.7, symmetric=False, name="pairwise_ranking", **kwargs):
+    def __init__(
+        self,
+        margin: float = 0.7,
+        symmetric: bool = False,
+        name: str = "pairwise_ranking",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name=name, **kwargs)
         self.margin = margin
         self.symmetric = symmetric
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         sheet, audio = y_pred[:, 0], y_pred[:, 1]
         loss = pairwise_ranking_loss(sheet, audio, self.margin)
         if self.symmetric:
             loss = loss + pairwise_ranking_loss(audio, sheet, self.margin)
         return loss
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"margin": self.margin, "symmetric": self.symmetric}
 
 
-def softmax_cross_entropy(queries, candidates):
-    """Cross-entropy of every query's partner among the candidates of the global batch.
+def softmax_cross_entropy(queries: Tensor, candidates: Tensor) -> Tensor:
+    """Returns the cross-entropy of every query's partner among the candidates of the global batch.
 
     For query i, `log sum_j exp(s_ij) - s_ii` with logits s, the inner products.
 
     Args:
-        queries: embeddings scaled so that inner products are logits, `[local batch, size]`.
-        candidates: those of the partners, row by row, `[local batch, size]`.
+        queries: Embeddings scaled so that inner products are logits, `[local batch, size]`.
+        candidates: Embeddings of the partners, row by row, `[local batch, size]`.
 
     Returns:
-        `[local batch]`, one value per query.
+        One value per query, `[local batch]`.
     """
     everyone, _ = replicas.global_rows(candidates)
     logits = ops.matmul(queries, ops.transpose(everyone))
@@ -88,13 +97,13 @@ class SoftmaxLoss(keras.losses.Loss):
     The temperature is learned in the model, by `layers.Temperature`.
 
     Call arguments:
-        y_true: ignored; anything with one entry per pair.
-        y_pred: embeddings `[batch, 2, size]` whose inner products are logits, sheet first.
+        y_true: Ignored; anything with one entry per pair.
+        y_pred: Embeddings `[batch, 2, size]` whose inner products are logits, sheet first.
     """
 
-    def __init__(self, name="softmax", **kwargs):
+    def __init__(self, name: str = "softmax", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         sheet, audio = y_pred[:, 0], y_pred[:, 1]
         return (softmax_cross_entropy(sheet, audio) + softmax_cross_entropy(audio, sheet)) / 2

@@ -5,6 +5,8 @@ Section 2 of the paper; sizes and order of layers as in the authors' published c
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -14,10 +16,10 @@ from tempo_invariant.config import ModelConfig
 from tempo_invariant.model import cca, layers, normalization
 
 MOMENTUM = 0.9
-"""Of batch normalisation as in the authors' framework; statistics follow within ten batches."""
+"""Momentum of batch normalisation as in the authors' framework: it follows in ten batches."""
 
 EPSILON = 1e-4
-"""Of batch normalisation as in the authors' framework."""
+"""Constant of batch normalisation as in the authors' framework."""
 
 STEM = 5
 """Kernel size of the convolution that halves an image, which has one channel, in strided blocks."""
@@ -39,13 +41,14 @@ def build_model(
     there is one.
 
     Args:
-        config: the architecture.
-        synchronized: whether batch normalisation uses the batch of all replicas; needs the
+        config: Architecture of the model.
+        synchronized: Whether batch normalisation uses the batch of all replicas; needs the
             TensorFlow backend.
-        momentum: of the moving statistics of batch normalisation; matters in training alone.
+        momentum: Momentum of the moving statistics of batch normalisation; matters in training
+            alone.
 
     Raises:
-        ValueError: `synchronized` on another backend.
+        ValueError: `synchronized` is asked for on another backend.
     """
     if synchronized and keras.backend.backend() != "tensorflow":
         raise ValueError("synchronized batch normalisation needs the TensorFlow backend")
@@ -66,14 +69,16 @@ def build_model(
 
 
 def sheet_encoder(model: keras.Model) -> keras.Model:
-    """Snippets `[batch, 80, 100]` to embeddings `[batch, embedding_size]`; shares the weights."""
+    """Returns the model from snippets `[batch, 80, 100]` to embeddings; shares the weights."""
     features = model.get_layer("sheet_features").output
     embedding = model.get_layer("projection")(features, view="sheet")
     return keras.Model(model.input["sheet"], embedding, name="sheet_encoder")
 
 
 def audio_encoder(model: keras.Model) -> keras.Model:
-    """Spectrograms `[batch, 92, frames]` to embeddings and attention; shares the weights.
+    """Returns the model from spectrograms to embeddings and attention; shares the weights.
+
+    Its input is `[batch, 92, frames]`.
 
     The output is a dictionary: "embedding" `[batch, embedding_size]` and "attention"
     `[batch, frames]`, which sums to one and is uniform in a model without attention.
@@ -85,18 +90,19 @@ def audio_encoder(model: keras.Model) -> keras.Model:
 
 
 def sheet_features(model: keras.Model) -> keras.Model:
-    """Snippets to the sheet encoder's output before the projection, `[batch, embedding_size]`."""
+    """Returns the model from snippets to the sheet encoder's output before the projection."""
     features = model.get_layer("sheet_features").output
     return keras.Model(model.input["sheet"], features, name="sheet_features_model")
 
 
 def audio_features(model: keras.Model) -> keras.Model:
-    """Spectrograms to the audio encoder's output before the projection."""
+    """Returns the model from spectrograms to the audio encoder's output before the projection."""
     features = model.get_layer("audio_features").output
     return keras.Model(model.input["audio"], features, name="audio_features_model")
 
 
-def _attention_weights(model):
+def _attention_weights(model: keras.Model) -> keras.KerasTensor:
+    """Returns the weights of the attention, or uniform ones, `[batch, frames]`."""
     audio = model.input["audio"]
     if any(layer.name == "attention" for layer in model.layers):
         return model.get_layer("attention").output
@@ -111,7 +117,7 @@ def multiply_adds(model: keras.Model) -> int:
     activation, pooling) is not.
 
     Args:
-        model: as `build_model` makes it.
+        model: Model as `build_model` makes it.
     """
     return sum(map(_multiply_adds, model.layers))
 
@@ -126,7 +132,7 @@ def size_line(parameters: int, multiply_adds: int) -> str:
     return f"{parameters:,d} parameters, {multiply_adds / 1e6:,.1f} M multiply-adds a pair"
 
 
-def _multiply_adds(layer):
+def _multiply_adds(layer: keras.Layer) -> int:
     if hasattr(layer, "multiply_adds"):
         return layer.multiply_adds()
     kernels = [weight for weight in layer.trainable_weights if weight.name.endswith("kernel")]
@@ -134,8 +140,8 @@ def _multiply_adds(layer):
     return sum(math.prod(layer.output.shape[1:-1]) * math.prod(k.shape) for k in kernels)
 
 
-def _level(spectrogram, config):
-    """The spectrogram at the level that `audio_normalization` gives it, `[batch, 92, frames]`."""
+def _level(spectrogram: keras.KerasTensor, config: ModelConfig) -> keras.KerasTensor:
+    """Returns the spectrogram at the level of `audio_normalization`, `[batch, 92, frames]`."""
     dtype = keras.config.floatx()  # not that of a mixed-precision policy
     if config.audio_normalization == "none":
         return spectrogram
@@ -148,8 +154,8 @@ def _level(spectrogram, config):
     return energy(level(spectrogram))
 
 
-def _attend(spectrogram, parts):
-    """Spectrogram times T times the attention pathway's weights, `[batch, 92, frames]`."""
+def _attend(spectrogram: keras.KerasTensor, parts: "_Parts") -> keras.KerasTensor:
+    """Returns the spectrogram times T times the attention's weights, `[batch, 92, frames]`."""
     config = parts.config
     maps = parts.blocks(spectrogram, "attention", config.attention_filters or config.filters)
     maps = parts.convolution(config.frames, 1, "attention_channels", use_bias=True)(maps)
@@ -158,8 +164,8 @@ def _attend(spectrogram, parts):
     return layers.FrameAttention(name="attended")([spectrogram, weights])
 
 
-def _encoder(image, name, parts):
-    """Blocks, then `embedding_size` features, shifted by nothing but the projection."""
+def _encoder(image: keras.KerasTensor, name: str, parts: "_Parts") -> keras.KerasTensor:
+    """Returns `embedding_size` features of blocks, shifted by nothing but the projection."""
     config = parts.config
     maps = parts.blocks(image, name, config.filters)
     maps = parts.convolution(config.embedding_size, 1, f"{name}_channels")(maps)
@@ -177,16 +183,20 @@ class _Parts:
     """Makes the parts of which encoders and attention consist, all of one kind.
 
     Args:
-        config, synchronized, momentum: see `build_model`.
+        config: Architecture of the model.
+        synchronized: Whether batch normalisation uses the batch of all replicas.
+        momentum: Momentum of its moving statistics.
     """
 
-    def __init__(self, config, synchronized, momentum):
+    def __init__(self, config: ModelConfig, synchronized: bool, momentum: float) -> None:
         self.config = config
         self.synchronized = synchronized
         self.momentum = momentum
 
-    def blocks(self, image, name, filters):
-        """One block for each number of filters; each halves both axes of `[batch, rows, columns]`.
+    def blocks(
+        self, image: keras.KerasTensor, name: str, filters: Sequence[int]
+    ) -> keras.KerasTensor:
+        """Adds a block for each number of filters; each halves rows and columns.
 
         Published: convolutions, then a pooling. Strided: the first convolution strides, which
         leaves a quarter of the work for those after it, and each of those is added to its input.
@@ -205,8 +215,10 @@ class _Parts:
                 maps = keras.layers.MaxPooling2D(2, name=f"{name}_pool{block}")(maps)
         return maps
 
-    def unit(self, maps, filters, label, strides=1):
-        """Convolution, ELU and batch normalisation, in the order of the configuration."""
+    def unit(
+        self, maps: keras.KerasTensor, filters: int, label: str, strides: int = 1
+    ) -> keras.KerasTensor:
+        """Adds convolution, ELU and batch normalisation, in the order of the configuration."""
         size = STEM if strides > 1 and maps.shape[-1] == 1 else 3
         separable = self.config.blocks == "separable" and maps.shape[-1] > 1
         first = self.config.activation_before_norm
@@ -224,8 +236,16 @@ class _Parts:
             return maps
         return keras.layers.Activation(layers.elu, name=f"{label}_elu")(maps)
 
-    def convolution(self, filters, size, name, separable=False, use_bias=False, **kwargs):
-        """A convolution with its initial weights and penalty."""
+    def convolution(
+        self,
+        filters: int,
+        size: int,
+        name: str,
+        separable: bool = False,
+        use_bias: bool = False,
+        **kwargs: Any,
+    ) -> keras.Layer:
+        """Makes a convolution with its initial weights and penalty."""
         regularizer = _regularizer(self.config)
         kwargs |= {"padding": "same", "use_bias": use_bias, "name": name}
         if not separable:
@@ -247,8 +267,8 @@ class _Parts:
             **kwargs,
         )
 
-    def normalization(self, name, center=True):
-        """Batch normalisation."""
+    def normalization(self, name: str, center: bool = True) -> keras.Layer:
+        """Makes a batch normalisation."""
         return normalization.FusedBatchNormalization(
             name=name,
             synchronized=self.synchronized,
@@ -258,7 +278,7 @@ class _Parts:
         )
 
 
-def _projection(config):
+def _projection(config: ModelConfig) -> layers.Projection:
     dtype = keras.config.floatx()  # not that of a mixed-precision policy
     if config.projection == "linear":
         return layers.LinearProjection(
@@ -272,5 +292,5 @@ def _projection(config):
     )
 
 
-def _regularizer(config):
+def _regularizer(config: ModelConfig) -> keras.Regularizer | None:
     return keras.regularizers.L2(config.l2) if config.l2 else None

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from tempo_invariant.model import layers, replicas
+from tempo_invariant.model.layers import Tensor
 
 SIMD_CHANNELS = 16
 """The fused kernel for bfloat16 is four times slower for channels that are no multiple of this."""
@@ -19,15 +20,15 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     values: channels that are nearly constant (most of a page is white) lose their digits else.
 
     Args:
-        **kwargs: those of `keras.layers.BatchNormalization`; axis and scale stay at their
+        **kwargs: Arguments of `keras.layers.BatchNormalization`; axis and scale stay at their
             defaults, and masks are not taken.
 
     Call arguments:
-        inputs: `[batch, rows, columns, channels]`.
-        training: whether to use and move the statistics.
+        inputs: Images `[batch, rows, columns, channels]`.
+        training: Whether to use and move the statistics.
     """
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if not training or not self.trainable or keras.backend.backend() != "tensorflow":
             return super().call(inputs, training=training)
         offset = self.beta if self.center else ops.zeros_like(self.gamma)
@@ -41,7 +42,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         self.moving_variance.assign(self._moved(self.moving_variance, variance))
         return outputs
 
-    def _fused(self, inputs, offset):
+    def _fused(self, inputs: Tensor, offset: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         import tensorflow as tf
 
         dtype = inputs.dtype
@@ -58,7 +59,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         count = _places(inputs, variance.dtype)
         return ops.cast(outputs, dtype), mean, variance * (count - 1) / count
 
-    def _over_replicas(self, inputs, offset):
+    def _over_replicas(self, inputs: Tensor, offset: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         images = ops.cast(inputs, self.variable_dtype)
         sums = ops.sum(images, axis=(0, 1, 2))
         count = ops.reshape(_places(images, images.dtype), [1])
@@ -71,10 +72,10 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         )
         return ops.cast(outputs, self.compute_dtype), mean, variance
 
-    def _moved(self, average, value):
+    def _moved(self, average: Tensor, value: Tensor) -> Tensor:
         return average * self.momentum + value * (1 - self.momentum)
 
 
-def _places(images, dtype):
-    """Number of values in each channel, as a number of that type."""
+def _places(images: Tensor, dtype: str) -> Tensor:
+    """Returns the number of values in each channel, as a number of that type."""
     return ops.cast(ops.prod(ops.shape(images)[:-1]), dtype)

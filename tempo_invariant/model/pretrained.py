@@ -22,7 +22,7 @@ MARKDOWN = "MODEL_CARD.md"
 
 
 def names() -> list[str]:
-    """Names of the models that are there, in alphabetical order."""
+    """Returns the names of the models that are there, in alphabetical order."""
     return sorted(path.parent.name for path in DIRECTORY.glob(f"[!.]*/{CARD}"))
 
 
@@ -30,7 +30,7 @@ def find(name: str) -> Path:
     """Returns the directory of a model, which is used like a run directory.
 
     Raises:
-        UserError: there is no such model; names those that there are.
+        UserError: There is no such model; the message names those that there are.
     """
     present = names()
     if name not in present:
@@ -53,11 +53,11 @@ def resolve(run: str | None, name: str | None) -> str:
 
 
 def total_bytes() -> int:
-    """Size of the files of all models together."""
+    """Returns the size in bytes of the files of all models together."""
     return sum(path.stat().st_size for path in DIRECTORY.glob("[!.]*/*"))
 
 
 def label(run: str) -> str:
-    """What a report calls a run: its directory, or the name of a model that ships."""
+    """Returns what a report calls a run: its directory, or the name of a model that ships."""
     path = Path(run)
     return f"pretrained {path.name}" if path.parent == DIRECTORY else str(run)

@@ -8,12 +8,16 @@ Both functions are differentiable, and the gradient is that of one replica with 
 as long as every replica's loss is divided by the number of replicas, as Keras does.
 """
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from tempo_invariant.model.layers import Tensor
 
-def _context():
-    """The TensorFlow replica context when there are several replicas, else None."""
+
+def _context() -> Any:
+    """Returns the TensorFlow replica context when there are several replicas, else None."""
     if keras.backend.backend() != "tensorflow":
         return None
     import tensorflow as tf
@@ -22,17 +26,17 @@ def _context():
     return context if context is not None and context.num_replicas_in_sync > 1 else None
 
 
-def count():
-    """Number of replicas that share the batch of the running step, 1 outside any strategy."""
+def count() -> int:
+    """Returns the number of replicas that share a step's batch, 1 outside any strategy."""
     context = _context()
     return 1 if context is None else context.num_replicas_in_sync
 
 
-def global_sum(values):
-    """Sum of a tensor over replicas, or of each tensor of a list.
+def global_sum(values: Any) -> Any:
+    """Returns the sum of a tensor over replicas, or of each tensor of a list.
 
     Args:
-        values: tensors of the same shapes on every replica.
+        values: Tensor, or list of tensors, of the same shapes on every replica.
 
     Returns:
         Tensors of those shapes, equal on every replica.
@@ -41,14 +45,14 @@ def global_sum(values):
     return values if context is None else context.all_reduce("SUM", values)
 
 
-def global_rows(rows):
-    """Rows of every replica, in the order of the replicas.
+def global_rows(rows: Tensor) -> tuple[Tensor, Tensor | int]:
+    """Returns the rows of every replica, in the order of the replicas.
 
     Args:
-        rows: `[local batch, size]`.
+        rows: Rows of this replica, `[local batch, size]`.
 
     Returns:
-        `([global batch, size], offset)`: all the rows, and where this replica's begin.
+        All the rows, `[global batch, size]`, and the number of this replica's first one.
     """
     context = _context()
     if context is None:

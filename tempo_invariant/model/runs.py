@@ -1,4 +1,4 @@
-"""What an experiment is, and the directory that its training leaves behind.
+"""The directory that a training leaves behind: its paths, and what is loaded from it.
 
 ```
 runs/NAME/
@@ -17,11 +17,15 @@ import dataclasses
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tempo_invariant.config import Experiment
+from tempo_invariant.data.schema import check_data
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.files import atomic_write
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,35 +63,11 @@ class RunDirectory:
         return self.path / "logs"
 
 
-def open_run(path: str | os.PathLike, experiment: Experiment, write: bool = True) -> RunDirectory:
-    """Makes the directory of a run, or opens it to continue the same experiment.
-
-    Args:
-        path: the run directory.
-        experiment: what is about to be trained.
-        write: False in every worker but the chief.
-
-    Raises:
-        UserError: when the directory holds another experiment.
-    """
-    run = RunDirectory(Path(path))
-    if run.experiment.exists():
-        differences = load_experiment(path).differences(experiment)
-        if differences:
-            raise UserError(
-                f"{path} holds another experiment ({'; '.join(differences)}): choose a new --output"
-            )
-    if write:
-        with atomic_write(run.experiment) as temporary:
-            temporary.write_text(experiment.to_json())
-    return run
-
-
 def load_experiment(path: str | os.PathLike) -> Experiment:
     """Reads the experiment of a run.
 
     Raises:
-        UserError: when `path` is not the directory of a run.
+        UserError: `path` is not the directory of a run.
     """
     run = RunDirectory(Path(path))
     try:
@@ -101,15 +81,36 @@ def load_experiment(path: str | os.PathLike) -> Experiment:
         raise UserError(f"{run.experiment}: {error}") from error
 
 
+def load_experiment_and_data(
+    path: str | os.PathLike, data: str | os.PathLike | None = None
+) -> tuple[Experiment, Path]:
+    """Reads the experiment of a run, and makes sure that there are records for it.
+
+    Args:
+        path: Run directory.
+        data: Directory of records; None: those that the run was trained on.
+
+    Returns:
+        The experiment and the directory of the records.
+
+    Raises:
+        UserError: `path` is not the directory of a run, or there are no records.
+    """
+    experiment = load_experiment(path)
+    found = Path(data or experiment.training.data)
+    check_data(found)
+    return experiment, found
+
+
 def weights_path(path: str | os.PathLike, weights: str | None = None) -> Path:
     """Chooses the weights of a run: the refined ones if there are any, else the best.
 
     Args:
-        path: the run directory.
+        path: Run directory.
         weights: "best", "refined" or the path of a `.weights.h5` file, to override that.
 
     Raises:
-        UserError: when the file does not exist.
+        UserError: The file does not exist.
     """
     run = RunDirectory(Path(path))
     named = {"best": run.best, "refined": run.refined}
@@ -122,18 +123,18 @@ def weights_path(path: str | os.PathLike, weights: str | None = None) -> Path:
     return chosen
 
 
-def load_model(path: str | os.PathLike, weights: str | None = None):
+def load_model(path: str | os.PathLike, weights: str | None = None) -> "keras.Model":
     """Builds the model of a run and loads its weights.
 
     Args:
-        path: the run directory.
-        weights: see `weights_path`.
+        path: Run directory.
+        weights: Choice of the weights, see `weights_path`.
 
     Returns:
-        A `keras.Model`, as `tempo_invariant.model.network.build_model` makes it.
+        A model as `tempo_invariant.model.network.build_model` makes it.
 
     Raises:
-        UserError: when the directory or the weights are missing or do not fit.
+        UserError: The directory or the weights are missing or do not fit.
     """
     from tempo_invariant.model.network import build_model
 
@@ -144,20 +145,19 @@ def load_model(path: str | os.PathLike, weights: str | None = None):
     return model
 
 
-def load_weights(model, path: str | os.PathLike) -> None:
+def load_weights(model: "keras.Model", path: str | os.PathLike) -> None:
     """Loads a `.weights.h5` file into a model, optimizer state included where both have it.
 
     Raises:
-        UserError: when the file is damaged or belongs to another model.
+        UserError: The file is damaged or belongs to another model.
     """
     try:
         model.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
-        reason = one_line(error)
-        raise UserError(f"cannot load {path} into this model: {reason}") from error
+        raise UserError(f"cannot load {path} into this model: {one_line(error)}") from error
 
 
-def save_weights(model, path: str | os.PathLike) -> None:
+def save_weights(model: "keras.Model", path: str | os.PathLike) -> None:
     """Writes a `.weights.h5` file in one step, optimizer state included if the model has one."""
     with atomic_write(path) as temporary:
         model.save_weights(temporary, overwrite=True)

@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import keras
@@ -42,19 +42,20 @@ _WARMUP_BATCHES = (1, 8)
 _CHECK_ROWS = 3
 
 Outputs = dict[str, np.ndarray]
+Signature = Callable[..., dict[str, tf.Tensor]]
 
 
 def window_spectrogram(pcm: tf.Tensor, frames: int) -> tf.Tensor:
     """Computes the middle of a spectrogram, `frames` frames around frame n // 2 of n.
 
-    Equals `audio.spectrogram` cut or padded with zeros, and computes no more than is returned.
+    Equals `whole_spectrogram`, cut or padded with zeros, and computes no more than is returned.
 
     Args:
-        pcm: float32 [batch, samples] at 22,050 Hz.
-        frames: length of the window.
+        pcm: Audio at 22,050 Hz, float32 `[batch, samples]`.
+        frames: Number of frames of the window.
 
     Returns:
-        float32 [batch, 92, frames].
+        Spectrograms, float32 `[batch, 92, frames]`.
     """
     samples = tf.shape(pcm, tf.int64)[1]
     available = geometry.frame_count(samples)
@@ -73,13 +74,13 @@ def decode_wav(wav: tf.Tensor) -> tf.Tensor:
     """Decodes one WAV file and mixes it down.
 
     Args:
-        wav: scalar string, the bytes of a file.
+        wav: Bytes of a file, a scalar string.
 
     Returns:
-        float32 [samples], full scale +-1.
+        Audio of full scale +-1, float32 `[samples]`.
 
     Raises:
-        tf.errors.InvalidArgumentError: not a WAV file of 16-bit samples at 22,050 Hz.
+        tf.errors.InvalidArgumentError: It is not a WAV file of 16-bit samples at 22,050 Hz.
     """
     channels, rate = tf.audio.decode_wav(wav)
     message = f"wav must be sampled at {geometry.SAMPLE_RATE} Hz, its rate is"
@@ -89,29 +90,45 @@ def decode_wav(wav: tf.Tensor) -> tf.Tensor:
 
 
 def halve(image: tf.Tensor) -> tf.Tensor:
-    """Halves both sides of uint8 [batch, rows, columns]: means of 2 x 2 pixels, rounded."""
+    """Halves both sides of uint8 `[batch, rows, columns]`: means of 2 x 2 pixels, rounded."""
     pixels = tf.cast(image, tf.float32)[..., None]
     means = tf.nn.avg_pool2d(pixels, geometry.REDUCTION, geometry.REDUCTION, "VALID")[..., 0]
     return tf.cast(tf.floor(means + 0.5), tf.uint8)
 
 
 def _not_empty(batch: tf.Tensor) -> tf.Tensor:
-    """The batch itself; without rows it is refused, which oneDNN's kernels fail on obscurely."""
+    """Returns the batch; one without rows is refused, which oneDNN's kernels fail on obscurely."""
     has_rows = tf.debugging.Assert(tf.shape(batch)[0] > 0, ["the batch is empty"])
     with tf.control_dependencies([has_rows]):
         return tf.identity(batch)
 
 
-def make_signatures(model: keras.Model) -> dict[str, Callable[..., dict[str, tf.Tensor]]]:
+def make_signatures(model: keras.Model) -> dict[str, Signature]:
     """Makes the functions that are exported, in core TensorFlow ops.
 
     Args:
-        model: as `tempo_invariant.model.network.build_model` makes it.
+        model: Model as `tempo_invariant.model.network.build_model` makes it.
 
     Returns:
         Functions of tensors by the name of their signature; the module's docstring describes them.
     """
-    audio_tower, sheet_tower = audio_encoder(model), sheet_encoder(model)
+    embed_audio, embed_audio_file = _audio_signatures(audio_encoder(model))
+    sheet_tower = sheet_encoder(model)
+    image_shape = [None, geometry.SNIPPET_HEIGHT, geometry.SNIPPET_WIDTH]
+
+    @tf.function(input_signature=[tf.TensorSpec(image_shape, tf.uint8, name="image")])
+    def embed_sheet(image: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"embedding": sheet_tower(halve(_not_empty(image)), training=False)}
+
+    return {
+        "embed_audio": embed_audio,
+        "embed_audio_file": embed_audio_file,
+        "embed_sheet": embed_sheet,
+    }
+
+
+def _audio_signatures(audio_tower: keras.Model) -> tuple[Signature, Signature]:
+    """Makes the functions that embed samples and files."""
     frames = audio_tower.input.shape[-1]
 
     def embed_spectrogram(spectrogram: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -123,14 +140,14 @@ def make_signatures(model: keras.Model) -> dict[str, Callable[..., dict[str, tf.
         }
 
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, name="pcm")])
-    def embed_audio(pcm):
+    def embed_audio(pcm: tf.Tensor) -> dict[str, tf.Tensor]:
         in_scale = tf.reduce_all(tf.abs(pcm) <= LOUDEST)
         message = "pcm must be finite and of full scale +-1"
         with tf.control_dependencies([tf.debugging.Assert(in_scale, [message])]):
             return embed_spectrogram(window_spectrogram(pcm, frames))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="wav")])
-    def embed_audio_file(wav):
+    def embed_audio_file(wav: tf.Tensor) -> dict[str, tf.Tensor]:
         spectrogram = tf.map_fn(
             lambda item: window_spectrogram(decode_wav(item)[None], frames)[0],
             wav,
@@ -138,17 +155,7 @@ def make_signatures(model: keras.Model) -> dict[str, Callable[..., dict[str, tf.
         )
         return embed_spectrogram(spectrogram)
 
-    image_shape = [None, geometry.SNIPPET_HEIGHT, geometry.SNIPPET_WIDTH]
-
-    @tf.function(input_signature=[tf.TensorSpec(image_shape, tf.uint8, name="image")])
-    def embed_sheet(image):
-        return {"embedding": sheet_tower(halve(_not_empty(image)), training=False)}
-
-    return {
-        "embed_audio": embed_audio,
-        "embed_audio_file": embed_audio_file,
-        "embed_sheet": embed_sheet,
-    }
+    return embed_audio, embed_audio_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,8 +163,8 @@ class Export:
     """What was written.
 
     Attributes:
-        path: the version directory.
-        largest_difference: between outputs before and after reloading.
+        path: Directory of the version.
+        largest_difference: Largest difference between outputs before and after reloading.
     """
 
     path: Path
@@ -174,23 +181,23 @@ def export(
     """Writes a version of a model, checks it in another process, and only then gives it its name.
 
     Args:
-        model: as `tempo_invariant.model.network.build_model` makes it, with trained weights.
-        experiment_json: kept in `assets.extra/experiment.json`.
-        output: directory of the versions.
-        version: a positive number; None is the next one.
-        model_name: name under which it will be served, for the warm-up requests; None is the
-            name of `output`.
+        model: Model as `tempo_invariant.model.network.build_model` makes it, with trained weights.
+        experiment_json: Text to be kept in `assets.extra/experiment.json`.
+        output: Directory of the versions.
+        version: Number of the version, from 1; None is the next one.
+        model_name: Name under which it will be served, for the warm-up requests; None is the name
+            of `output`.
 
     Returns:
         Where it was written, and how well it agrees.
 
     Raises:
-        UserError: the version exists, or the reloaded model is not the same.
+        UserError: The version exists, or the reloaded model is not the same.
     """
     output = Path(output)
     target = output / str(next_version(output) if version is None else version)
     if target.exists():
-        raise UserError(f"--version={version} exists already: {target}")
+        raise UserError(f"version {target.name} exists already: {target}")
     output.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=output))
     try:
@@ -224,14 +231,14 @@ def check(directory: Path, model: keras.Model) -> float:
     """Compares a SavedModel with its model, in a process that can import neither Keras nor this.
 
     Args:
-        directory: the SavedModel.
-        model: what it was made of.
+        directory: Directory of the SavedModel.
+        model: Model that it was made of.
 
     Returns:
         The largest difference of any output.
 
     Raises:
-        UserError: it cannot be loaded there, or an output differs by more than `TOLERANCE`.
+        UserError: It cannot be loaded there, or an output differs by more than `TOLERANCE`.
     """
     inputs = example_inputs(audio_encoder(model).input.shape[-1], _CHECK_ROWS)
     with tempfile.TemporaryDirectory() as scratch:
@@ -268,9 +275,9 @@ def example_inputs(frames: int, rows: int, seed: int = 0) -> dict[str, dict[str,
     """Returns inputs for every signature: noise a little longer than a window, random pixels.
 
     Args:
-        frames: the model's window.
-        rows: batch size.
-        seed: of the random numbers.
+        frames: Number of frames of the model's window.
+        rows: Batch size.
+        seed: Seed for the random numbers.
 
     Returns:
         Arrays by signature and input name; a file is an object array of bytes.
@@ -295,7 +302,7 @@ def expected_outputs(
     tower = audio_encoder(model)
     frames = tower.input.shape[-1]
 
-    def embed(recordings) -> Outputs:
+    def embed(recordings: Iterable[np.ndarray]) -> Outputs:
         spectrogram = np.stack([_middle(whole_spectrogram(pcm), frames) for pcm in recordings])
         outputs = {name: value.numpy() for name, value in tower(spectrogram).items()}
         return outputs | {"spectrogram": spectrogram}

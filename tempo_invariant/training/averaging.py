@@ -5,10 +5,13 @@ deeper: the mean is better than either, and sturdier, as in WiSE-FT (Wortsman et
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tempo_invariant.data import pipeline, schema
+import keras
+
+from tempo_invariant.data import pipeline
 from tempo_invariant.data.corpus import load_corpus
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation.retrieval import BATCH_SIZE, validation_metrics
@@ -17,7 +20,7 @@ from tempo_invariant.model import runs
 from tempo_invariant.training.initial_weights import copy_weights
 
 SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
-"""Of the run in the average."""
+"""Shares of the run in the averages that are tried."""
 
 
 def average(
@@ -31,38 +34,28 @@ def average(
     pairs is kept. Layers that the other run lacks count with their own weights.
 
     Args:
-        run: the run directory.
-        other: another; None: that whose weights the training began with.
-        data: directory of records; None: those that the run was trained on.
+        run: Run directory.
+        other: Another run directory; None: that whose weights the training began with.
+        data: Directory of records; None: those that the run was trained on.
 
     Returns:
         `run`, `other`, the validation metrics (audio to sheet) by `shares`, the share that is
         `kept`, and `weights_sha256` of what was written: None where that is 1.
 
     Raises:
-        UserError: a run or the data are missing, damaged or of another model, there is no other
+        UserError: A run or the data are missing, damaged or of another model, there is no other
             run, or the projection is a CCA, whose statistics are of one training.
     """
-    experiment = runs.load_experiment(run)
+    experiment, data = runs.load_experiment_and_data(run, data)
     other = other or experiment.training.initial_run
     if not other:
-        raise UserError(f"{run} began with random weights: name another run by --other")
+        raise UserError(f"{run} began with random weights: name another run as other")
     if experiment.model.projection == "cca":
         raise UserError(f"{run} has a CCA, which is of its own encoders alone: nothing to average")
-    data = Path(data or experiment.training.data)
-    schema.check_data(data)
+    model = runs.load_model(run, "best")
+    mix = _mixer(model, runs.load_model(other))
     corpus = load_corpus(data, "valid")
     valid, table = pipeline.eval_dataset(corpus, BATCH_SIZE, experiment.model.frames)
-    model = runs.load_model(run, "best")
-    own = model.get_weights()
-    copy_weights(model, runs.load_model(other))
-    others = model.get_weights()
-
-    def mix(share):
-        model.set_weights(
-            [share * one + (1 - share) * two for one, two in zip(own, others, strict=True)]
-        )
-
     found = {}
     for share in SHARES:
         mix(share)
@@ -85,8 +78,25 @@ def average(
     return report
 
 
+def _mixer(model: keras.Model, other: keras.Model) -> Callable[[float], None]:
+    """Returns a function that gives a model a share of its own weights and the rest of another's.
+
+    Layers that the other model lacks keep the model's own weights.
+    """
+    own = model.get_weights()
+    copy_weights(model, other)
+    others = model.get_weights()
+
+    def mix(share: float) -> None:
+        model.set_weights(
+            [share * one + (1 - share) * two for one, two in zip(own, others, strict=True)]
+        )
+
+    return mix
+
+
 def summary(report: dict[str, Any]) -> str:
-    """Lines for the screen."""
+    """Returns the lines for the screen."""
     lines = [f"{report['run']} averaged with {report['other']}"]
     for share, found in report["shares"].items():
         lines.append(f"share {share:4s}  MRR {found['mrr']:.3f}  R@1 {100 * found['r@1']:.1f}")

@@ -10,31 +10,29 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+import tensorflow as tf
 import tqdm
 
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.evaluation.metrics import CUTOFFS, retrieval_metrics
 from tempo_invariant.files import atomic_write, write_json
 from tempo_invariant.model import runs
 from tempo_invariant.model.network import audio_encoder
-from tempo_invariant.model.runs import read_history as read_history
 
 MONITORED = "val_mrr"
 """The logged value by which epochs are compared; higher is better."""
 
-DIVERGED = "training diverged: the loss is no longer a finite number; try a lower --learning_rate"
+DIVERGED = "training diverged: the loss is no longer a finite number; try a lower learning_rate"
 
 
-def evaluation_weights(model: keras.Model) -> list:
-    """The weights by which a model in training is judged, in the order of `get_weights`.
+def evaluation_weights(model: keras.Model) -> list[np.ndarray]:
+    """Returns the weights by which a model in training is judged, in the order of `get_weights`.
 
     They are averages over the steps where the optimizer keeps such (`use_ema`), else the newest.
 
     Args:
-        model: compiled, its optimizer built on all its trainable weights.
-
-    Returns:
-        NumPy arrays.
+        model: Compiled model, its optimizer built on all its trainable weights.
     """
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     if not optimizer.use_ema:
@@ -57,11 +55,14 @@ class Patience:
     goes back and never stops.
 
     Attributes:
-        best: best value so far.
-        best_epoch: epoch (counted from 1) that had it; 0 before the first.
-        waited: epochs since then, or since the round began.
-        round: rounds begun.
-        action: what the last `update` asked for.
+        first: Number of epochs to wait before the first round; None: no end.
+        later: Number of epochs to wait in a round.
+        rounds: Number of rounds.
+        best: Best value so far.
+        best_epoch: Epoch, counted from 1, that had it; 0 before the first.
+        waited: Number of epochs since then, or since the round began.
+        round: Number of rounds begun.
+        action: Action that the last `update` asked for.
     """
 
     first: int | None = 60
@@ -97,7 +98,7 @@ class Patience:
         return self.action
 
     def state(self) -> dict[str, Any]:
-        """What has to survive an interruption."""
+        """Returns what has to survive an interruption."""
         names = ("best", "best_epoch", "waited", "round", "action")
         return {name: getattr(self, name) for name in names}
 
@@ -114,23 +115,23 @@ class Validation(keras.callbacks.Callback):
     the weights of the moment, so that every replica count gives the same value.
 
     Args:
-        copy: an untrained model of the same configuration.
-        dataset: finite batches of pairs, always the same.
-        patience: is told the MRR.
-        synchronize: maps the value of this worker to one that all workers agree on.
+        copy: Untrained model of the same configuration.
+        dataset: Finite dataset of batches of pairs, always the same.
+        patience: Patience that is told the MRR.
+        synchronize: Function from the value of this worker to one that all workers agree on.
 
     Attributes:
-        embeddings: of the last validation, `[pairs, 2, size]`.
-        attention: of the last validation, `[pairs, frames]`.
+        embeddings: Embeddings of the last validation, `[pairs, 2, size]`.
+        attention: Attention weights of the last validation, `[pairs, frames]`.
     """
 
     def __init__(
         self,
         copy: keras.Model,
-        dataset,
+        dataset: tf.data.Dataset,
         patience: Patience,
         synchronize: Callable[[float], float] = float,
-    ):
+    ) -> None:
         super().__init__()
         self.copy = copy
         self.dataset = dataset
@@ -138,9 +139,10 @@ class Validation(keras.callbacks.Callback):
         self.synchronize = synchronize
         outputs = {"embedding": copy.output, "attention": audio_encoder(copy).output["attention"]}
         self.probe = keras.Model(copy.input, outputs)
-        self.embeddings = self.attention = None
+        self.embeddings: Any = None
+        self.attention: Any = None
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if not math.isfinite(logs["loss"]):
             raise UserError(DIVERGED)
         self.copy.set_weights(evaluation_weights(self.model))
@@ -168,13 +170,13 @@ class Checkpoints(keras.callbacks.Callback):
     Must be the last callback: what others write before it belongs to the epoch that it commits.
 
     Args:
-        run: where to write.
-        patience: has been told this epoch's value.
-        copy: a model that is given the best weights, to save them without optimizer state.
-        write: False in every worker but the chief.
+        run: Run directory to write to.
+        patience: Patience that has been told this epoch's value.
+        copy: Model that is given the best weights, to save them without optimizer state.
+        write: Whether this process writes; False in every worker but the chief.
 
     Attributes:
-        epochs: number of epochs done.
+        epochs: Number of epochs done.
     """
 
     def __init__(
@@ -183,7 +185,7 @@ class Checkpoints(keras.callbacks.Callback):
         patience: Patience,
         copy: keras.Model,
         write: bool = True,
-    ):
+    ) -> None:
         super().__init__()
         self.run = run
         self.patience = patience
@@ -209,7 +211,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.epochs = state["epoch"]
         return self.epochs
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         action = self.patience.action
         if action == "restart":
             # A checkpoint holds the optimizer's moments too: the round begins from where the
@@ -242,23 +244,23 @@ class Checkpoints(keras.callbacks.Callback):
         try:
             return json.loads(self.state_path.read_text())
         except ValueError as error:
-            raise UserError(f"{self.state_path} is damaged: {error}") from error
+            raise UserError(f"{self.state_path} is damaged: {one_line(error)}") from error
 
 
-class Report(keras.callbacks.Callback):
+class EpochReport(keras.callbacks.Callback):
     """Shows progress in pairs a second, prints a line an epoch, appends to `history.jsonl`.
 
     Args:
-        history: the file; lines of epochs that are about to be repeated are dropped from it.
-        batch_size: pairs a step.
-        steps: steps an epoch.
-        patience: tells which epochs were the best so far.
-        write: False in every worker but the chief.
+        history: File of the history; lines of epochs that will be repeated are dropped from it.
+        batch_size: Number of pairs in a step.
+        steps: Number of steps in an epoch.
+        patience: Patience that tells which epochs were the best so far.
+        write: Whether this process writes; False in every worker but the chief.
     """
 
     def __init__(
         self, history: Path, batch_size: int, steps: int, patience: Patience, write: bool = True
-    ):
+    ) -> None:
         super().__init__()
         self.history = history
         self.batch_size = batch_size
@@ -269,11 +271,11 @@ class Report(keras.callbacks.Callback):
     def restore(self, epochs: int) -> None:
         """Keeps the lines of the first `epochs` epochs of an interrupted run."""
         if self.history.exists() and self.write:
-            kept = [json.dumps(line) for line in read_history(self.history)[:epochs]]
+            kept = [json.dumps(line) for line in runs.read_history(self.history)[:epochs]]
             with atomic_write(self.history) as temporary:
                 temporary.write_text("".join(line + "\n" for line in kept))
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.begun = time.monotonic()
         self.bar = tqdm.tqdm(
             total=self.steps * self.batch_size,
@@ -285,13 +287,13 @@ class Report(keras.callbacks.Callback):
             file=sys.stderr,
         )
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if batch + 1 == self.steps:
             self.trained = time.monotonic()
         if self.bar.update(self.batch_size):
             self.bar.set_postfix(loss=f"{float(logs['loss']):.4f}", refresh=False)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         pairs = self.steps * self.batch_size
         logs["pairs_per_second"] = pairs / (self.trained - self.begun)
         logs["seconds"] = time.monotonic() - self.begun

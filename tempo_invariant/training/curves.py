@@ -17,7 +17,7 @@ PANELS = (
     ("val_r@1", "validation R@1, %", 100.0),
     ("loss", "training loss", 1.0),
 )
-"""Key in the history, what it is called, and by what it is multiplied."""
+"""Key in the history, name on the panel, and factor of the values."""
 
 History = list[dict[str, Any]]
 
@@ -26,15 +26,18 @@ def read(runs: Sequence[str | os.PathLike], names: Sequence[str] = ()) -> dict[s
     """Reads the histories of runs.
 
     Args:
-        runs: run directories.
-        names: what to call them; empty: the names of the directories.
+        runs: Run directories.
+        names: Names to call them by; empty: those of the directories.
 
     Returns:
         A line an epoch, by name in the order of `runs`.
 
     Raises:
-        UserError: a run has no epoch yet or is none, or two of a name are given.
+        UserError: A run has no epoch yet or is none, two have one name, or there are more or fewer
+            names than runs.
     """
+    if names and len(names) != len(runs):
+        raise UserError(f"names must be one for each of {len(runs)} runs, received {len(names)}")
     histories: dict[str, History] = {}
     for index, path in enumerate(map(Path, runs)):
         name = names[index] if names else path.resolve().name
@@ -43,13 +46,13 @@ def read(runs: Sequence[str | os.PathLike], names: Sequence[str] = ()) -> dict[s
         if not history:
             raise UserError(f"{path}: no epoch in {run.history.name}, or not a run")
         if name in histories:
-            raise UserError(f"two runs are called {name!r}: tell them apart by --names")
+            raise UserError(f"two runs are called {name!r}: tell them apart by names")
         histories[name] = history
     return histories
 
 
 def best(history: History) -> dict[str, Any]:
-    """The line of the first epoch with the highest validation MRR, whose weights are kept."""
+    """Returns the line of the first epoch with the highest validation MRR, which is kept."""
     return max(history, key=lambda line: line["val_mrr"])
 
 
@@ -81,7 +84,7 @@ def figure(histories: Mapping[str, History]) -> Figure:
 
 
 def thousands(pairs: float, _position: int | None = None) -> str:
-    """A number of pairs as the label of an axis: 0, 500k, 1.5M."""
+    """Returns a number of pairs as the label of an axis: 0, 500k, 1.5M."""
     if pairs >= 1e6:
         return f"{pairs / 1e6:g}M"
     return f"{pairs / 1e3:g}k" if pairs else "0"
@@ -94,7 +97,7 @@ def draw(histories: Mapping[str, History], output: str | os.PathLike) -> None:
 
 
 def summary(histories: Mapping[str, History]) -> str:
-    """A line a run: its best epoch and how long it was trained."""
+    """Returns a line a run: its best epoch and how long it was trained."""
     lines = []
     for name, history in histories.items():
         peak, last = best(history), history[-1]

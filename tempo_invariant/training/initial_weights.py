@@ -1,5 +1,7 @@
 """Weights to begin with: those of another model, which may lack parts or hear shorter excerpts."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 
@@ -20,14 +22,14 @@ def copy_weights(model: keras.Model, source: keras.Model) -> list[str]:
     layers of which nothing can be made for this model, stay as they are.
 
     Args:
-        model: as `tempo_invariant.model.network.build_model` makes it.
-        source: the same, with the same channels.
+        model: Model as `tempo_invariant.model.network.build_model` makes it.
+        source: Model of the same kind, with the same channels.
 
     Returns:
         The names of the layers with weights that stay as they are.
 
     Raises:
-        UserError: any other layer differs in shape.
+        UserError: Any other layer differs in shape.
     """
     others = {layer.name: layer for layer in source.layers}
     untouched = []
@@ -44,7 +46,10 @@ def copy_weights(model: keras.Model, source: keras.Model) -> list[str]:
     return untouched
 
 
-def _weights(layer, other, model, source):
+def _weights(
+    layer: keras.Layer, other: keras.Layer, model: keras.Model, source: keras.Model
+) -> list[np.ndarray]:
+    """Returns the weights of one layer, made of those of the layer of its name in the source."""
     if isinstance(layer, LinearProjection) and isinstance(other, CanonicalProjection):
         return other.linear_weights()
     weights = other.get_weights()
@@ -58,10 +63,15 @@ def _weights(layer, other, model, source):
     return weights
 
 
-def _in_the_middle(kernel, old, new):
-    """A kernel over flat maps [rows, columns, channels], for wider ones with the old in the middle.
+def _in_the_middle(kernel: np.ndarray, old: Sequence[int], new: Sequence[int]) -> np.ndarray:
+    """Returns a kernel over flat maps for wider ones, with the old maps in the middle.
 
     Half a column, which an odd difference leaves on either side, is shared by two neighbours.
+
+    Args:
+        kernel: Kernel `[rows * columns * channels, outputs]`.
+        old: Shape of the old maps, rows, columns, channels.
+        new: Shape of the new maps, with more columns.
     """
     wider = new[1] - old[1]
     result = np.zeros([*new, kernel.shape[-1]], kernel.dtype)

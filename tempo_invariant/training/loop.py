@@ -1,20 +1,20 @@
-"""Trains the model on records: strategy, optimizer, input, callbacks, and resuming."""
+"""Trains the model on records: model, input, callbacks, and resuming."""
 
 import contextlib
-import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from tempo_invariant import config
 from tempo_invariant.config import Experiment, TrainingConfig
 from tempo_invariant.data import pipeline
 from tempo_invariant.data.corpus import Corpus, load_corpus
 from tempo_invariant.errors import UserError
-from tempo_invariant.model import replicas, runs
+from tempo_invariant.files import atomic_write
+from tempo_invariant.model import runs
 from tempo_invariant.model.losses import PairwiseRankingLoss, SoftmaxLoss
 from tempo_invariant.model.network import (
     MOMENTUM,
@@ -23,16 +23,29 @@ from tempo_invariant.model.network import (
     parameters,
     size_line,
 )
-from tempo_invariant.model.runs import open_run
-from tempo_invariant.training.callbacks import DIVERGED, Checkpoints, Patience, Report, Validation
+from tempo_invariant.model.runs import RunDirectory
+from tempo_invariant.training.callbacks import (
+    DIVERGED,
+    Checkpoints,
+    EpochReport,
+    Patience,
+    Validation,
+)
+from tempo_invariant.training.distribution import (
+    is_chief,
+    make_strategy,
+    mixed_policy,
+    replica_count,
+    synchronizer,
+)
 from tempo_invariant.training.initial_weights import copy_weights
-from tempo_invariant.training.optimizers import Muon
+from tempo_invariant.training.optimizers import make_optimizer
 from tempo_invariant.training.tensorboard import Summaries
 
-STRATEGIES = ("default", "mirrored", "multi_worker")
 
-
-def train(experiment: Experiment, output: str | os.PathLike, strategy: str = "mirrored") -> dict:
+def train(
+    experiment: Experiment, output: str | os.PathLike, strategy: str = "mirrored"
+) -> dict[str, Any]:
     """Trains an experiment, or goes on with it where it was interrupted.
 
     A run that is started again after it was killed at any moment repeats the epoch that was
@@ -40,38 +53,26 @@ def train(experiment: Experiment, output: str | os.PathLike, strategy: str = "mi
     functions of the seed and the step.
 
     Args:
-        experiment: model and training configuration.
-        output: run directory; see `tempo_invariant.model.runs`.
-        strategy: see `make_strategy`.
+        experiment: Model and training configuration.
+        output: Run directory, see `tempo_invariant.model.runs`.
+        strategy: Name of the distribution strategy, see `make_strategy`.
 
     Returns:
         `epochs` done, `best_epoch` and its `best_mrr`.
 
     Raises:
-        UserError: data or the initial run are missing, the directory holds another experiment, the
+        UserError: Data or the initial run are missing, the directory holds another experiment, the
             number of replicas does not divide the batch, or the loss is no longer finite.
     """
     training = experiment.training
     distribution = make_strategy(strategy)
-    shares = distribution.num_replicas_in_sync if distribution else 1
+    shares = replica_count(distribution)
     if training.batch_size % shares:
         raise UserError(f"batch_size {training.batch_size} cannot be split over {shares} replicas")
-    corpora = [load_corpus(Path(training.data), split) for split in ("train", "valid")]
+    corpora = {split: load_corpus(Path(training.data), split) for split in ("train", "valid")}
     chief = is_chief(distribution)
     run = open_run(output, experiment, write=chief)
-
-    keras.config.set_dtype_policy(mixed_policy() if training.mixed_precision else "float32")
-    initial = runs.load_model(training.initial_run) if training.initial_run else None
-    keras.utils.set_random_seed(training.seed)
-    with distribution.scope() if distribution else contextlib.nullcontext():
-        # Statistics of the batches are averaged over as many steps as the weights.
-        momentum = max(MOMENTUM, training.ema_momentum)
-        model = build_model(experiment.model, synchronized=shares > 1, momentum=momentum)
-        if initial is not None:
-            untouched = copy_weights(model, initial)
-            if chief and untouched:
-                print(f"not in the initial run, hence random: {', '.join(untouched)}", flush=True)
-        compile_model(model, training)
+    model = first_model(experiment, distribution)
     # Outside the strategy: validates, and saves weights without optimizer state.
     copy = build_model(experiment.model)
 
@@ -81,27 +82,14 @@ def train(experiment: Experiment, output: str | os.PathLike, strategy: str = "mi
     if chief:
         print(f"model: {size_line(parameters(copy), multiply_adds(copy))}", flush=True)
     if done < training.epochs and patience.action != "stop":
-        valid, pairs = pipeline.eval_dataset(
-            corpora[1],
-            training.batch_size,
-            experiment.model.frames,
-            limit=training.validation_pairs,
-        )
-        validation = Validation(copy, valid, patience, synchronizer(distribution))
-        report = Report(
-            run.history, training.batch_size, training.steps_per_epoch, patience, write=chief
-        )
-        report.restore(done)
-        callbacks: list[keras.callbacks.Callback] = [validation]
-        if chief:
-            callbacks.append(Summaries(run.logs, validation, pairs, training.epoch_pairs))
+        reports = _reports(experiment, corpora["valid"], checkpoints, distribution)
         with divergence_as_user_error():
             model.fit(
-                training_dataset(experiment, corpora[0], done),
+                training_dataset(experiment, corpora["train"], done),
                 steps_per_epoch=training.steps_per_epoch,
                 initial_epoch=done,
                 epochs=training.epochs,
-                callbacks=[*callbacks, report, checkpoints],
+                callbacks=[*reports, checkpoints],
                 shuffle=False,
                 verbose=0,
             )
@@ -109,58 +97,80 @@ def train(experiment: Experiment, output: str | os.PathLike, strategy: str = "mi
     return {"epochs": done, "best_epoch": patience.best_epoch, "best_mrr": patience.best}
 
 
-def make_strategy(name: str) -> tf.distribute.Strategy | None:
-    """Makes the strategy by which TensorFlow distributes training.
+def open_run(path: str | os.PathLike, experiment: Experiment, write: bool = True) -> RunDirectory:
+    """Makes the directory of a run, or opens it to continue the same experiment.
 
     Args:
-        name: "mirrored" (all GPUs of this machine, else its CPU), "default" (one device) or
-            "multi_worker" (the cluster described in the environment's `TF_CONFIG`; the run
-            directory must be on a file system that all workers share).
-
-    Returns:
-        A strategy, or None for one device, as on every other backend of Keras.
+        path: Run directory.
+        experiment: Experiment that is about to be trained.
+        write: Whether this process writes; False in every worker but the chief.
 
     Raises:
-        UserError: several workers on a backend other than TensorFlow.
+        UserError: The directory holds another experiment.
     """
-    if name not in STRATEGIES:
-        raise ValueError(f"strategy must be one of {STRATEGIES}, received {name!r}")
-    backend = keras.backend.backend()
-    tf.get_logger().setLevel("WARNING")
-    if name == "multi_worker":
-        if backend != "tensorflow":
-            raise UserError(f"strategy multi_worker needs the tensorflow backend, not {backend}")
-        return tf.distribute.MultiWorkerMirroredStrategy()
-    if name == "default" or backend != "tensorflow":
-        return None
-    return tf.distribute.MirroredStrategy()
+    run = RunDirectory(Path(path))
+    if run.experiment.exists():
+        differences = runs.load_experiment(path).differences(experiment)
+        if differences:
+            raise UserError(
+                f"{path} holds another experiment ({'; '.join(differences)}): choose a new output"
+            )
+    if write:
+        with atomic_write(run.experiment) as temporary:
+            temporary.write_text(experiment.to_json())
+    return run
 
 
-def is_chief(distribution: tf.distribute.Strategy | None) -> bool:
-    """Whether this process writes checkpoints and logs."""
-    resolver = distribution.cluster_resolver if distribution else None
-    return (
-        resolver is None
-        or not resolver.task_type
-        or (resolver.task_type in ("chief", "worker") and resolver.task_id == 0)
+def first_model(experiment: Experiment, distribution: tf.distribute.Strategy | None) -> keras.Model:
+    """Builds and compiles the model that training begins with, its weights random or copied.
+
+    Args:
+        experiment: Model and training configuration.
+        distribution: Strategy over whose devices the model is spread; None: one device.
+
+    Raises:
+        UserError: The initial run is missing or of another model.
+    """
+    training = experiment.training
+    keras.config.set_dtype_policy(mixed_policy() if training.mixed_precision else "float32")
+    initial = runs.load_model(training.initial_run) if training.initial_run else None
+    keras.utils.set_random_seed(training.seed)
+    with distribution.scope() if distribution else contextlib.nullcontext():
+        # Statistics of the batches are averaged over as many steps as the weights.
+        momentum = max(MOMENTUM, training.ema_momentum)
+        synchronized = replica_count(distribution) > 1
+        model = build_model(experiment.model, synchronized=synchronized, momentum=momentum)
+        if initial is not None:
+            untouched = copy_weights(model, initial)
+            if is_chief(distribution) and untouched:
+                print(f"not in the initial run, hence random: {', '.join(untouched)}", flush=True)
+        compile_model(model, training)
+    return model
+
+
+def _reports(
+    experiment: Experiment,
+    corpus: Corpus,
+    checkpoints: Checkpoints,
+    distribution: tf.distribute.Strategy | None,
+) -> list[keras.callbacks.Callback]:
+    """Returns what validates every epoch and writes it down, up to the checkpoint."""
+    training, run, patience = experiment.training, checkpoints.run, checkpoints.patience
+    valid, pairs = pipeline.eval_dataset(
+        corpus, training.batch_size, experiment.model.frames, limit=training.validation_pairs
     )
-
-
-def synchronizer(distribution: tf.distribute.Strategy | None):
-    """A function from this worker's value to the mean over workers.
-
-    Workers validate the same pairs with the same weights, but not to the last bit; a decision
-    about when to stop must not differ between them.
-    """
-    if not isinstance(distribution, tf.distribute.MultiWorkerMirroredStrategy):
-        return float
-
-    return lambda value: float(distribution.reduce("MEAN", tf.constant(value), axis=None))
-
-
-def mixed_policy() -> str:
-    """Half precision with loss scaling on GPUs, bfloat16 elsewhere."""
-    return "mixed_float16" if tf.config.list_physical_devices("GPU") else "mixed_bfloat16"
+    validation = Validation(checkpoints.copy, valid, patience, synchronizer(distribution))
+    line = EpochReport(
+        run.history,
+        training.batch_size,
+        training.steps_per_epoch,
+        patience,
+        write=checkpoints.write,
+    )
+    line.restore(checkpoints.epochs)
+    if not checkpoints.write:
+        return [validation, line]
+    return [validation, Summaries(run.logs, validation, pairs, training.epoch_pairs), line]
 
 
 def compile_model(model: keras.Model, training: TrainingConfig) -> None:
@@ -189,74 +199,21 @@ def _fit_for_workers(model: keras.Model) -> None:
     model.train_step = lambda data: {name: value[None] for name, value in step(data).items()}
 
 
-class _Clipping(keras.optimizers.Optimizer):
-    """Mixed into an optimizer: shortens the gradient of the global batch to `longest`.
-
-    `global_clipnorm` of Keras looks at the gradient of each replica alone, before their sum.
-    """
-
-    longest = math.inf
-
-    def apply(self, grads, trainable_variables=None):
-        """Applies gradients as Keras does; those of this replica's share of the loss."""
-        whole = replicas.global_sum([gradient for gradient in grads if gradient is not None])
-        length = keras.ops.sqrt(sum(keras.ops.sum(keras.ops.square(one)) for one in whole))
-        factor = self.longest / keras.ops.maximum(length, self.longest)
-        grads = [None if gradient is None else gradient * factor for gradient in grads]
-        super().apply(grads, trainable_variables)
-
-
-# Keras makes the name of an operation of the name of a class: no underscore in front.
-class ClippedAdam(_Clipping, keras.optimizers.Adam):
-    """Adam with the gradient of the global batch clipped."""
-
-
-class ClippedAdamW(_Clipping, keras.optimizers.AdamW):
-    """AdamW with the gradient of the global batch clipped."""
-
-
-def make_optimizer(training: TrainingConfig) -> keras.optimizers.Optimizer:
-    """Adam, AdamW or Muon, at a constant rate or with warm-up and cosine decay to zero."""
-    rate: Any = training.learning_rate
-    if training.schedule == "cosine":
-        steps = training.epochs * training.steps_per_epoch
-        warmup = min(training.warmup_pairs // training.batch_size, steps - 1)
-        rate = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=0.0 if warmup else rate,
-            decay_steps=steps - warmup,
-            warmup_target=rate if warmup else None,
-            warmup_steps=warmup,
-        )
-    options: dict[str, Any] = {}
-    if training.ema_momentum:
-        options |= {"use_ema": True, "ema_momentum": training.ema_momentum}
-    if training.optimizer == "adam":
-        optimizer = (ClippedAdam if training.clip_norm else keras.optimizers.Adam)(rate, **options)
-    else:
-        adamw = ClippedAdamW if training.clip_norm else keras.optimizers.AdamW
-        kind = Muon if training.optimizer == "muon" else adamw
-        optimizer = kind(rate, weight_decay=training.weight_decay, **options)
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "log_scale"])
-    if training.clip_norm:
-        optimizer.longest = training.clip_norm
-    return optimizer
-
-
 def make_patience(training: TrainingConfig) -> Patience:
-    """The published rounds; the cosine schedule has a fixed length and goes through with it."""
+    """Returns the published rounds; the cosine schedule goes through with its fixed length."""
     if training.schedule == "cosine":
         return Patience(first=None)
     return Patience(training.patience, training.round_patience, training.rounds)
 
 
 def training_dataset(experiment: Experiment, corpus: Corpus, epochs_done: int) -> tf.data.Dataset:
-    """Endless batches for `fit`, beginning with those of the first epoch not done."""
+    """Makes endless batches for `fit`, beginning with those of the first epoch not done."""
     training = experiment.training
     dataset = pipeline.train_dataset(
         corpus,
         training.batch_size,
         experiment.model.frames,
-        config.Augmentation(**training.augmentation),
+        training.augmentation,
         training.seed,
         start_step=epochs_done * training.steps_per_epoch,
         passage_pairs=training.passage_pairs,
@@ -269,7 +226,7 @@ def training_dataset(experiment: Experiment, corpus: Corpus, epochs_done: int) -
 
 
 @contextlib.contextmanager
-def divergence_as_user_error():
+def divergence_as_user_error() -> Iterator[None]:
     """Turns TensorFlow's complaint about numbers that are not finite into one line."""
     try:
         yield

@@ -13,7 +13,8 @@ from typing import Any
 
 from tempo_invariant.config import Experiment, TrainingConfig
 from tempo_invariant.data import schema
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.evaluation.retrieval import COLUMNS, cell
 from tempo_invariant.files import sha256
 from tempo_invariant.geometry import FRAMES_PER_SECOND, PAGE_WIDTH, SNIPPET_HEIGHT, SNIPPET_WIDTH
 from tempo_invariant.model import runs
@@ -23,27 +24,29 @@ _LEFT_OUT = ("run", "data", "piece_results")
 """Entries of a report that name files of the machine that wrote it, or are long."""
 
 
-def neutral(experiment: Experiment) -> dict[str, Any]:
-    """The fields of an experiment, without the places of its records and of its initial run."""
-    fields = json.loads(experiment.to_json())
-    fields["training"]["initial_run"] = Path(experiment.training.initial_run).name
-    fields["training"]["data"] = TrainingConfig().data
-    return fields
+def neutral(experiment: Experiment) -> Experiment:
+    """Returns an experiment without the places of its records and of its initial run."""
+    training = dataclasses.replace(
+        experiment.training,
+        initial_run=Path(experiment.training.initial_run).name,
+        data=TrainingConfig().data,
+    )
+    return dataclasses.replace(experiment, training=training)
 
 
 def evaluations(run: RunDirectory, weights: Path) -> tuple[list[dict[str, Any]], list[str]]:
     """Reads the reports of `python -m tempo_invariant.evaluate` about some weights of a run.
 
     Args:
-        run: holds `evaluation-*.json`.
-        weights: the file that they have to be about.
+        run: Run directory, which holds `evaluation-*.json`.
+        weights: Weights file that the reports have to be about.
 
     Returns:
         The reports without places of files and single pieces, the test split and the largest first;
         and the names of those that are about other weights.
 
     Raises:
-        UserError: a report cannot be read.
+        UserError: A report cannot be read.
     """
     wanted = sha256(weights)
     found, others = [], []
@@ -52,7 +55,7 @@ def evaluations(run: RunDirectory, weights: Path) -> tuple[list[dict[str, Any]],
             report = json.loads(path.read_text())
             about = report.get("weights_sha256")
         except (ValueError, AttributeError) as error:
-            raise UserError(f"{path}: not a report of an evaluation ({error})") from error
+            raise UserError(f"{path}: not a report of an evaluation ({one_line(error)})") from error
         if about == wanted:
             found.append({key: value for key, value in report.items() if key not in _LEFT_OUT})
         else:
@@ -70,7 +73,7 @@ def evaluations(run: RunDirectory, weights: Path) -> tuple[list[dict[str, Any]],
 
 
 def training_summary(run: RunDirectory, experiment: Experiment) -> dict[str, Any]:
-    """How far the training of a run went, from its history.
+    """Says how far the training of a run went, from its history.
 
     Returns:
         `pairs` and `epochs` trained, `best_epoch` and its validation `best_mrr`, and whether the
@@ -90,10 +93,10 @@ def training_summary(run: RunDirectory, experiment: Experiment) -> dict[str, Any
 
 
 def averaging_summary(run: RunDirectory, weights: Path) -> dict[str, Any]:
-    """What weights are an average of, as `tempo_invariant.average` left it: `other` and `share`.
+    """Says what weights are an average of, as `tempo_invariant.average` left it.
 
     Returns:
-        Nothing where these weights are no average.
+        `other` and `share`; nothing where these weights are no average.
     """
     if not run.averaging.exists():
         return {}
@@ -114,23 +117,23 @@ def _came_to_its_end(run: RunDirectory, experiment: Experiment, epochs: int) -> 
 
 
 def data_summary(data: str | Path, weights: Path) -> dict[str, dict[str, Any]]:
-    """What the records hold that a model was trained on.
+    """Says what the records hold that a model was trained on.
 
     Args:
-        data: directory of records.
-        weights: of the model; records that were written after them are others.
+        data: Directory of records.
+        weights: Weights file of the model; records that were written after it are others.
 
     Returns:
         For each split `pieces`, `pairs` and `hours`, and the `soundfonts` and `tempi` of its
         performances.
 
     Raises:
-        UserError: there are no records, they are damaged, or newer than the weights.
+        UserError: There are no records, they are damaged, or newer than the weights.
     """
     infos = schema.read_info(data)
     info = Path(data) / schema.INFO_NAME
     if info.stat().st_mtime > weights.stat().st_mtime:
-        raise UserError(f"--data={data}: written after {weights}, which has not learned from it")
+        raise UserError(f"{data}: written after {weights}, which has not learned from it")
     summary = {}
     for split, found in infos.items():
         soundfonts, tempi = set(), set()
@@ -148,7 +151,7 @@ def data_summary(data: str | Path, weights: Path) -> dict[str, dict[str, Any]]:
 
 
 def markdown(card: dict[str, Any]) -> str:
-    """The model card as Markdown, from the entries that `model_packaging.package` writes."""
+    """Returns the model card as Markdown, from the entries that `packaging.package` writes."""
     experiment = Experiment.from_fields(**card["experiment"])
     parts = [
         f"# {card['name']}\n\n{_introduction(card, experiment)}",
@@ -233,10 +236,8 @@ def _training(card: dict[str, Any], experiment: Experiment) -> str:
 
 
 def _variations(experiment: Experiment) -> dict[str, Any]:
-    """The fields of the augmentation that vary anything."""
-    from tempo_invariant.config import Augmentation
-
-    augmentation = Augmentation(**experiment.training.augmentation)
+    """Returns the fields of the augmentation that vary anything."""
+    augmentation = experiment.training.augmentation
     fields = {name: value for name, value in dataclasses.asdict(augmentation).items() if value}
     if augmentation.stretch == 1:
         del fields["stretch"]
@@ -252,8 +253,6 @@ def _value(value: Any) -> str:
 
 
 def _results(card: dict[str, Any]) -> str:
-    from tempo_invariant.evaluation.retrieval import COLUMNS, cell
-
     if not card["evaluations"]:
         return "These weights have not been evaluated."
     head = ["split", "sound", "tempo", "pairs", "pieces", "query", *COLUMNS.values()]
@@ -317,7 +316,7 @@ _LICENCE = (
 
 
 def summary(card: dict[str, Any], others: Sequence[str]) -> str:
-    """Lines for the screen: what the card holds, and which reports it does not."""
+    """Returns the lines for the screen: what the card holds, and which reports it does not."""
     lines = [
         f"{card['name']}: {card['bytes'] / 1e6:.2f} MB; evaluations in its card: "
         f"{len(card['evaluations'])}"

@@ -1,9 +1,14 @@
-"""Muon for convolutions: steps in which every direction of a kernel counts alike."""
+"""Optimizers besides Keras' own: Muon for convolutions, and Adam with a clipped global gradient."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
+
+from tempo_invariant.config import TrainingConfig
+from tempo_invariant.model import replicas
 
 
 class Muon(keras.optimizers.Muon):
@@ -15,22 +20,88 @@ class Muon(keras.optimizers.Muon):
     (the projection), are left to Adam, as there.
 
     Args:
-        learning_rate: a rate or a schedule.
-        weight_decay: decoupled decay, for Adam's variables too.
-        options: of `keras.optimizers.Optimizer`.
+        learning_rate: Learning rate, or a schedule of it.
+        weight_decay: Decoupled weight decay, for Adam's variables too.
+        **options: Further arguments of `keras.optimizers.Muon`.
     """
 
-    def __init__(self, learning_rate=0.001, weight_decay=0.0, **options):
+    def __init__(
+        self, learning_rate: Any = 0.001, weight_decay: float = 0.0, **options: Any
+    ) -> None:
         options = {"adam_weight_decay": weight_decay} | options
         super().__init__(learning_rate, weight_decay=weight_decay, **options)
 
-    def _should_use_adamw(self, variable):
+    def _should_use_adamw(self, variable: keras.Variable) -> bool:
         return len(variable.shape) < 2 or "projection" in variable.path
 
-    def _muon_update_step(self, gradient, variable, lr, m):
+    def _muon_update_step(self, gradient: Any, variable: keras.Variable, lr: Any, m: Any) -> None:
         self.assign(m, self.momentum * m + gradient)
         ahead = gradient + self.momentum * m
         matrix = ops.reshape(ahead, (-1, variable.shape[-1]))
         step = self.zeropower_via_newtonschulz5(matrix, self.ns_steps)
         size = lr * self.rms_rate * math.sqrt(max(matrix.shape))
         self.assign_sub(variable, size * ops.reshape(step, variable.shape))
+
+
+class _Clipping(keras.optimizers.Optimizer):
+    """Mixed into an optimizer: shortens the gradient of the global batch to `longest`.
+
+    `global_clipnorm` of Keras looks at the gradient of each replica alone, before their sum.
+    """
+
+    longest = math.inf
+
+    def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
+        """Applies gradients as Keras does; those of this replica's share of the loss."""
+        whole = replicas.global_sum([gradient for gradient in grads if gradient is not None])
+        length = ops.sqrt(sum(ops.sum(ops.square(one)) for one in whole))
+        factor = self.longest / ops.maximum(length, self.longest)
+        grads = [None if gradient is None else gradient * factor for gradient in grads]
+        super().apply(grads, trainable_variables)
+
+
+# Keras makes the name of an operation of the name of a class: no underscore in front.
+class ClippedAdam(_Clipping, keras.optimizers.Adam):
+    """Adam with the gradient of the global batch clipped."""
+
+
+class ClippedAdamW(_Clipping, keras.optimizers.AdamW):
+    """AdamW with the gradient of the global batch clipped."""
+
+
+def make_optimizer(training: TrainingConfig) -> keras.optimizers.Optimizer:
+    """Makes Adam, AdamW or Muon, as a training asks for.
+
+    Args:
+        training: Training whose optimizer, schedule, decay, clipping and averaging count.
+    """
+    rate = _learning_rate(training)
+    options: dict[str, Any] = {}
+    if training.ema_momentum:
+        options |= {"use_ema": True, "ema_momentum": training.ema_momentum}
+    if training.optimizer == "adam":
+        optimizer = (ClippedAdam if training.clip_norm else keras.optimizers.Adam)(rate, **options)
+    else:
+        adamw = ClippedAdamW if training.clip_norm else keras.optimizers.AdamW
+        kind = Muon if training.optimizer == "muon" else adamw
+        optimizer = kind(rate, weight_decay=training.weight_decay, **options)
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "log_scale"])
+    if training.clip_norm:
+        optimizer.longest = training.clip_norm
+    return optimizer
+
+
+def _learning_rate(
+    training: TrainingConfig,
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    """Returns a constant rate, or a warm-up and a cosine decay to zero."""
+    if training.schedule != "cosine":
+        return training.learning_rate
+    steps = training.epochs * training.steps_per_epoch
+    warmup = min(training.warmup_pairs // training.batch_size, steps - 1)
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if warmup else training.learning_rate,
+        decay_steps=steps - warmup,
+        warmup_target=training.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )

@@ -1,6 +1,6 @@
-"""Makes a model that ships of a training run; what it consists of is in `pretrained`."""
+"""Makes a model that ships of a training run; see `tempo_invariant.model.pretrained`."""
 
-import json
+import dataclasses
 import os
 import re
 import shutil
@@ -13,7 +13,7 @@ import numpy as np
 
 from tempo_invariant import geometry
 from tempo_invariant.errors import UserError
-from tempo_invariant.files import sha256
+from tempo_invariant.files import sha256, write_json
 from tempo_invariant.model import pretrained, runs
 from tempo_invariant.model.network import multiply_adds, parameters
 from tempo_invariant.model.runs import RunDirectory
@@ -35,55 +35,43 @@ def package(
     """Writes the directory of a model from a run, checks it, and only then gives it its name.
 
     Args:
-        run: the run directory.
-        name: of the model, small letters, digits and underscores.
-        weights: see `run_directory.weights_path`.
-        data: the records that it was trained on, to be described in its card; None: left out.
+        run: Run directory.
+        name: Name of the model: small letters, digits and underscores.
+        weights: Choice of the weights, see `tempo_invariant.model.runs.weights_path`.
+        data: Directory of the records that the run was trained on, for the card to describe; None
+            leaves them out.
 
     Returns:
         The directory, the content of its `card.json`, and the names of the run's evaluations that
         are about other weights.
 
     Raises:
-        UserError: the name is taken or unfit, run or data are missing or damaged, or the written
+        UserError: The name is taken or unfit, run or data are missing or damaged, or the written
             model does not compute the same.
     """
     target = pretrained.DIRECTORY / name
     if not _NAME.fullmatch(name):
-        raise UserError(f"--name={name}: small letters, digits and underscores make a name")
+        raise UserError(f"name must be small letters, digits and underscores, received {name!r}")
     if target.exists():
-        raise UserError(f"--name={name}: {target} exists already; remove it to package it anew")
-    experiment = runs.load_experiment(run)
-    trained = RunDirectory(Path(run))
+        raise UserError(f"{target} exists already; remove it to package {name} anew")
     source = runs.weights_path(run, weights)
     described = model_card.data_summary(data, source) if data else {}
     model = runs.load_model(run, weights)
+    trained = RunDirectory(Path(run))
+    found, others = model_card.evaluations(trained, source)
     pretrained.DIRECTORY.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=pretrained.DIRECTORY))
     try:
-        made = RunDirectory(temporary)
-        fields = model_card.neutral(experiment)
-        made.experiment.write_text(json.dumps(fields, indent=2) + "\n")
-        written = made.refined if source.name == made.refined.name else made.best
-        runs.save_weights(model, written)  # an uncompiled model has no optimizer state
-        if trained.history.exists():
-            shutil.copyfile(trained.history, made.history)
-        found, others = model_card.evaluations(trained, source)
-        card = {
-            "name": name,
-            "source": source.name,
-            "source_sha256": sha256(source),
-            "weights_sha256": sha256(written),
-            "bytes": written.stat().st_size,
-            "parameters": parameters(model),
-            "multiply_adds": multiply_adds(model),
-            "largest_difference": check(model, temporary),
+        card = {"name": name} | _write_model(model, trained, source, RunDirectory(temporary))
+        experiment = runs.load_experiment(run)
+        card |= {
             "data": described,
             "averaging": model_card.averaging_summary(trained, source),
             "training": model_card.training_summary(trained, experiment),
             "evaluations": found,
         }
-        (temporary / pretrained.CARD).write_text(json.dumps(card, indent=2) + "\n")
+        write_json(temporary / pretrained.CARD, card)
+        fields = dataclasses.asdict(model_card.neutral(experiment))
         text = model_card.markdown(card | {"experiment": fields})
         (temporary / pretrained.MARKDOWN).write_text(text)
         temporary.chmod(0o755)
@@ -93,6 +81,27 @@ def package(
     return target, card, others
 
 
+def _write_model(
+    model: keras.Model, trained: RunDirectory, source: Path, made: RunDirectory
+) -> dict[str, Any]:
+    """Writes experiment, weights and history of a run, and returns what the card says of them."""
+    experiment = model_card.neutral(runs.load_experiment(trained.path))
+    made.experiment.write_text(experiment.to_json())
+    written = made.refined if source.name == made.refined.name else made.best
+    runs.save_weights(model, written)  # an uncompiled model has no optimizer state
+    if trained.history.exists():
+        shutil.copyfile(trained.history, made.history)
+    return {
+        "source": source.name,
+        "source_sha256": sha256(source),
+        "weights_sha256": sha256(written),
+        "bytes": written.stat().st_size,
+        "parameters": parameters(model),
+        "multiply_adds": multiply_adds(model),
+        "largest_difference": check(model, made.path),
+    }
+
+
 def check(model: keras.Model, directory: Path) -> float:
     """Compares a model with what is loaded from a directory, by embeddings of random pairs.
 
@@ -100,7 +109,7 @@ def check(model: keras.Model, directory: Path) -> float:
         The largest difference.
 
     Raises:
-        UserError: it is more than `TOLERANCE`, or not a number.
+        UserError: It is more than `TOLERANCE`, or not a number.
     """
     pairs = random_pairs(model.input["audio"].shape[-1])
     loaded = runs.load_model(directory)
@@ -116,7 +125,7 @@ def check(model: keras.Model, directory: Path) -> float:
 
 
 def random_pairs(frames: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Inputs of a model: pixels and spectrogram values without meaning."""
+    """Returns inputs of a model: pixels and spectrogram values without meaning."""
     generator = np.random.default_rng(seed)
     shape = (_CHECKED_PAIRS, geometry.SHEET_HEIGHT, geometry.SHEET_WIDTH)
     spectrograms = generator.uniform(0, 2, (_CHECKED_PAIRS, geometry.BANDS, frames))

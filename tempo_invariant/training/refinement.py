@@ -11,9 +11,10 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from tempo_invariant import config
-from tempo_invariant.data import pipeline, schema
+from tempo_invariant.config import Experiment
+from tempo_invariant.data import pipeline
 from tempo_invariant.data.corpus import load_corpus
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation.retrieval import BATCH_SIZE, Progress, validation_metrics
@@ -35,23 +36,21 @@ def refine(
     validation MRR is kept: encoders trained against moving statistics can be better off with those.
 
     Args:
-        run: the run directory.
-        data: directory of records; None: those that the run was trained on.
-        pairs: training pairs to fit to.
-        augment: whether they are drawn at random and augmented as in training, or taken at even
+        run: Run directory.
+        data: Directory of records; None: those that the run was trained on.
+        pairs: Number of training pairs to fit to.
+        augment: Whether they are drawn at random and augmented as in training, or taken at even
             spacing as they are.
-        weights: see `run_directory.weights_path`.
+        weights: Choice of the weights, see `tempo_invariant.model.runs.weights_path`.
 
     Returns:
         For each of `trained`, `refitted` and `weighted` canonical correlations and validation
         metrics (audio to sheet), and which of the three is `kept`.
 
     Raises:
-        UserError: run or data are missing or damaged, or the projection is not a CCA.
+        UserError: Run or data are missing or damaged, or the projection is not a CCA.
     """
-    experiment = runs.load_experiment(run)
-    data = Path(data or experiment.training.data)
-    schema.check_data(data)
+    experiment, data = runs.load_experiment_and_data(run, data)
     if experiment.model.projection != "cca":
         raise UserError(f"{run} has a {experiment.model.projection} projection: nothing to refit")
     model = runs.load_model(run, weights)
@@ -82,13 +81,15 @@ def refine(
     return report
 
 
-def features(model: keras.Model, dataset, pairs: int) -> tuple[np.ndarray, np.ndarray]:
-    """Both encoders' outputs before the projection.
+def features(
+    model: keras.Model, dataset: tf.data.Dataset, pairs: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns both encoders' outputs before the projection.
 
     Args:
-        model: as `tempo_invariant.model.network.build_model` makes it.
-        dataset: finite batches of pairs.
-        pairs: how many, for the progress bar.
+        model: Model as `tempo_invariant.model.network.build_model` makes it.
+        dataset: Finite dataset of batches of pairs.
+        pairs: Number of pairs, for the progress bar.
 
     Returns:
         Sheet and audio features, each `[pairs, size]`.
@@ -99,28 +100,33 @@ def features(model: keras.Model, dataset, pairs: int) -> tuple[np.ndarray, np.nd
     return tuple(encoders.predict(dataset, verbose=0, callbacks=[Progress(pairs, "features")]))
 
 
-def _training_pairs(experiment, data, pairs, augment):
-    """A finite dataset of training pairs and their number."""
+def _training_pairs(
+    experiment: Experiment, data: Path, pairs: int, augment: bool
+) -> tuple[tf.data.Dataset, int]:
+    """Returns a finite dataset of training pairs and their number."""
     corpus = load_corpus(data, "train")
     frames = experiment.model.frames
     if not augment:
         dataset, table = pipeline.eval_dataset(corpus, BATCH_SIZE, frames, limit=pairs)
         return dataset, len(table.piece)
     batches = -(-pairs // BATCH_SIZE)
-    augmentation = config.Augmentation(**experiment.training.augmentation)
     # Another seed than that of training: not the pairs that the moving statistics saw first.
     seed = experiment.training.seed + 1
-    dataset = pipeline.train_dataset(corpus, BATCH_SIZE, frames, augmentation, seed)
+    dataset = pipeline.train_dataset(
+        corpus, BATCH_SIZE, frames, experiment.training.augmentation, seed
+    )
     return dataset.take(batches), batches * BATCH_SIZE
 
 
-def _state(model, valid, pairs, correlations):
+def _state(
+    model: keras.Model, valid: tf.data.Dataset, pairs: int, correlations: np.ndarray
+) -> dict[str, Any]:
     found = validation_metrics(model, valid, pairs, "validation")
     return {"correlations": [round(float(value), 4) for value in correlations]} | found
 
 
 def summary(report: dict[str, Any]) -> str:
-    """Lines for the screen."""
+    """Returns the lines for the screen."""
     lines = [f"{report['run']}: projection refitted on {report['pairs']:,d} pairs"]
     for name in ("trained", "refitted", "weighted"):
         state = report[name]

@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from tensorboard.plugins import projector
 
 from tempo_invariant.audio import plotting
+from tempo_invariant.data.pipeline import PairTable
 from tempo_invariant.files import atomic_write
 from tempo_invariant.training.callbacks import Validation
 
@@ -26,20 +28,22 @@ class Summaries(keras.callbacks.Callback):
     attention for fixed validation pairs, and the projector's points.
 
     Args:
-        logs: directory for event files and for the projector's files.
-        validation: has validated this epoch.
-        pairs: table of the validation pairs, with their pieces and onset frames.
-        epoch_pairs: pairs an epoch.
+        logs: Directory for event files and for the projector's files.
+        validation: Validation that has been done before this callback is called.
+        pairs: Table of the validation pairs, with their pieces and onset frames.
+        epoch_pairs: Number of pairs in an epoch.
     """
 
-    def __init__(self, logs: Path, validation: Validation, pairs, epoch_pairs: int):
+    def __init__(
+        self, logs: Path, validation: Validation, pairs: PairTable, epoch_pairs: int
+    ) -> None:
         super().__init__()
         self.logs = logs
         self.validation = validation
         self.pairs = pairs
         self.epoch_pairs = epoch_pairs
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None) -> None:
         self.writer = tf.summary.create_file_writer(str(self.logs))
         batches = list(self.validation.dataset.as_numpy_iterator())
         sheets = np.concatenate([batch["sheet"] for batch in batches])
@@ -56,7 +60,7 @@ class Summaries(keras.callbacks.Callback):
             [int(self.pairs.onset_frame[index]) for index in self.projected],
         )
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         step = (epoch + 1) * self.epoch_pairs
         with self.writer.as_default(step=step):
             for name, value in logs.items():
@@ -68,10 +72,10 @@ class Summaries(keras.callbacks.Callback):
             embeddings = self.validation.embeddings[self.projected]
             write_embeddings(self.logs, embeddings)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Any = None) -> None:
         self.writer.close()
 
-    def _write_correlations(self):
+    def _write_correlations(self) -> None:
         layer = self.validation.copy.get_layer("projection")
         if hasattr(layer, "correlations"):
             correlations = layer.correlations()
@@ -79,7 +83,7 @@ class Summaries(keras.callbacks.Callback):
             tf.summary.scalar("canonical_correlations/mean", np.mean(correlations))
             tf.summary.histogram("canonical_correlations", correlations)
 
-    def _write_attention(self):
+    def _write_attention(self) -> None:
         attention = self.validation.attention
         entropies = entropy_bits(attention)
         tf.summary.scalar("attention/entropy_bits", np.mean(entropies))
@@ -93,13 +97,13 @@ class Summaries(keras.callbacks.Callback):
 
 
 def entropy_bits(attention: np.ndarray) -> np.ndarray:
-    """Entropy of attention weights in bits; log2(frames) when they are uniform.
+    """Returns the entropy of attention weights in bits; log2(frames) when they are uniform.
 
     Args:
-        attention: weights that sum to one along the last axis, `[..., frames]`.
+        attention: Weights that sum to one along the last axis, `[..., frames]`.
 
     Returns:
-        `[...]`.
+        Entropies, `[...]`.
     """
     weights = np.maximum(attention, np.finfo(np.float32).tiny)
     return -np.sum(attention * np.log2(weights), axis=-1)
@@ -118,11 +122,11 @@ def write_projector(
     that holds an event file too.
 
     Args:
-        logs: where the event files are.
-        sheets: `[pairs, rows, columns]`, uint8.
-        spectrograms: `[pairs, bands, frames]`.
-        pieces: the piece of every pair.
-        onset_frames: the frame of every pair in its performance.
+        logs: Directory of the event files.
+        sheets: Snippets, uint8 `[pairs, rows, columns]`.
+        spectrograms: Excerpts, `[pairs, bands, frames]`.
+        pieces: Piece of every pair.
+        onset_frames: Onset frame of every pair in its performance.
     """
     folder = logs / "projector"
     folder.mkdir(parents=True, exist_ok=True)
@@ -151,8 +155,8 @@ def write_embeddings(logs: Path, embeddings: np.ndarray) -> None:
     """Writes the projector's points.
 
     Args:
-        logs: where `write_projector` wrote.
-        embeddings: `[pairs, 2, size]`, sheet and audio.
+        logs: Directory that `write_projector` wrote to.
+        embeddings: Embeddings of sheet and audio, `[pairs, 2, size]`.
     """
     points = np.concatenate([embeddings[:, 0], embeddings[:, 1]])
     with atomic_write(logs / "projector" / "embeddings.tsv") as temporary:

@@ -1,9 +1,12 @@
+import dataclasses
 import json
 
 import pytest
 
-from tempo_invariant.config import Experiment, ModelConfig, TrainingConfig
+from tempo_invariant import fields
+from tempo_invariant.config import Augmentation, Experiment, ModelConfig, TrainingConfig
 from tempo_invariant.errors import UserError
+from tempo_invariant.model import pretrained
 
 
 def test_json_round_trip_keeps_every_field():
@@ -24,8 +27,18 @@ def test_json_round_trip_keeps_every_field():
         audio_level=3.0,
         temperature=0.1,
     )
-    assert ModelConfig.from_json(config.to_json()) == config
-    assert json.loads(config.to_json())["filters"] == [8, 16]
+    training = TrainingConfig(loss="softmax", augmentation=Augmentation(scale=0.1, tempo=False))
+    experiment = Experiment(config, training)
+    assert Experiment.from_json(experiment.to_json()) == experiment
+    written = json.loads(experiment.to_json())
+    assert written["model"]["filters"] == [8, 16]
+    assert written["training"]["augmentation"]["tempo"] is False
+
+
+@pytest.mark.parametrize("name", pretrained.names())
+def test_experiments_that_ship_are_written_as_they_are(name):
+    text = (pretrained.find(name) / "experiment.json").read_text()
+    assert Experiment.from_json(text).to_json() == text
 
 
 def test_defaults_are_the_published_baseline():
@@ -36,9 +49,15 @@ def test_defaults_are_the_published_baseline():
 
 
 def test_missing_fields_take_defaults_and_unknown_ones_are_named():
-    assert ModelConfig.from_dict({"attention": True}) == ModelConfig(attention=True)
-    with pytest.raises(ValueError, match="unknown field of ModelConfig: heads"):
-        ModelConfig.from_dict({"heads": 4})
+    experiment = Experiment.from_fields({"attention": True}, {"augmentation": {"ink": False}})
+    assert experiment.model == ModelConfig(attention=True)
+    assert experiment.training == TrainingConfig(augmentation=Augmentation(ink=False))
+    with pytest.raises(UserError, match="unknown field of ModelConfig: heads"):
+        Experiment.from_fields({"heads": 4}, {})
+    with pytest.raises(UserError, match="unknown field of Augmentation: echo"):
+        Experiment.from_fields({}, {"augmentation": {"echo": 4}})
+    with pytest.raises(UserError, match="not an experiment: 'training'"):
+        Experiment.from_json('{"model": {}}')
 
 
 @pytest.mark.parametrize(
@@ -58,15 +77,44 @@ def test_missing_fields_take_defaults_and_unknown_ones_are_named():
         ("audio_normalization", "loudness"),
         ("audio_level", 0.0),
         ("temperature", 0.001),
+        ("frames", True),
+        ("frames", 84.0),
+        ("attention", 1),
+        ("filters", (4, 0.5)),
+        ("l2", "1e-5"),
+        ("l2", float("nan")),
     ],
 )
 def test_impossible_values_are_refused_by_name(field, value):
-    with pytest.raises(ValueError, match=field):
+    with pytest.raises(UserError, match=f"{field} must be .*, received "):
         ModelConfig(**{field: value})
 
 
+def test_one_wording_for_every_kind_of_setting():
+    @dataclasses.dataclass(frozen=True)
+    class Settings:
+        free: int = fields.setting(1, "")
+        share: float = fields.setting(0.5, "", above=0, upper=1)
+        switched: float = fields.setting(0.0, "", off=True, lower=30, below=60)
+        kind: str = fields.setting("a", "", choices=("a", "b"))
+        sizes: tuple[int, ...] = fields.setting((4,), "", lower=1)
+
+    def refusal(**values):
+        with pytest.raises(UserError) as caught:
+            fields.check(Settings(**values))
+        return str(caught.value)
+
+    assert refusal(free=0.5) == "free must be an integer, received 0.5"
+    assert refusal(share=0.0) == "share must be a number > 0 and <= 1, received 0.0"
+    assert refusal(switched=60) == "switched must be 0 or a number >= 30 and < 60, received 60"
+    assert refusal(kind="c") == "kind must be one of a, b, received 'c'"
+    assert refusal(sizes=(4, 0)) == "sizes must be integers >= 1, received (4, 0)"
+    for settings in (Settings(share=1, switched=0), Settings(free=-7, switched=30, sizes=())):
+        fields.check(settings)
+
+
 def test_too_few_frames_for_the_blocks_of_the_attention():
-    with pytest.raises(ValueError, match="frames must be at least 128, got 84"):
+    with pytest.raises(UserError, match="frames must be at least 128 .*, received 84"):
         ModelConfig(attention=True, attention_filters=(4,) * 7)
 
 
@@ -82,7 +130,7 @@ OLD = """{"model": {"frames": 84, "attention": true, "embedding_size": 32, "proj
 def test_experiments_of_earlier_versions_are_the_published_model():
     experiment = Experiment.from_json(OLD)
     assert experiment.model == ModelConfig(attention=True)
-    published = TrainingConfig(augmentation={"scale": 0.05, "level_db": 12.0})
+    published = TrainingConfig(augmentation=Augmentation(scale=0.05, level_db=12.0))
     assert experiment.training == published
     assert (published.loss, published.clip_norm, published.ema_momentum) == ("ranking", 0, 0)
     assert published.passage_pairs == 1
@@ -95,13 +143,13 @@ def test_experiments_of_earlier_versions_are_the_published_model():
         ({}, {"loss": "softmax"}, "received loss softmax and temperature 0"),
         ({"temperature": 0.1}, {}, "received loss ranking and temperature 0.1"),
         ({}, {"ema_momentum": 0.9}, "need the linear projection"),
-        ({}, {"ema_momentum": 1.0}, "ema_momentum must be in .0, 1., received 1.0"),
-        ({}, {"clip_norm": -1.0}, "clip_norm must not be negative, received -1.0"),
+        ({}, {"ema_momentum": 1.0}, "ema_momentum must be a number >= 0 and < 1, received 1.0"),
+        ({}, {"clip_norm": -1.0}, "clip_norm must be a number >= 0, received -1.0"),
         ({}, {"clip_norm": 1.0, "optimizer": "muon"}, "clip_norm is not for muon"),
         ({}, {"passage_pairs": 3}, "passage_pairs must divide batch_size .100., received 3"),
-        ({}, {"passage_pairs": 0}, "passage_pairs must divide batch_size .100., received 0"),
-        ({}, {"loss": "hinge"}, "loss must be one of .*'hinge'"),
-        ({"units": 0}, {}, "units must be at least 1, got 0"),
+        ({}, {"passage_pairs": 0}, "passage_pairs must be an integer >= 1, received 0"),
+        ({}, {"loss": "hinge"}, "loss must be one of ranking, softmax, received 'hinge'"),
+        ({"units": 0}, {}, "units must be an integer >= 1, received 0"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(model, training, message):

@@ -1,5 +1,6 @@
 """The commands as a user types them: flag files, help, exit codes, one-line errors."""
 
+import json
 import os
 import subprocess
 import sys
@@ -29,12 +30,15 @@ def command(module, *arguments, **environment):
     )
 
 
-@pytest.mark.parametrize("module", ["train", "refine", "evaluate"])
-def test_help_does_not_wait_for_tensorflow(module):
+@pytest.mark.parametrize(
+    ("module", "flag"), [("train", "low_cut_hz"), ("refine", "pairs"), ("evaluate", "pretrained")]
+)
+def test_help_does_not_wait_for_tensorflow(module, flag):
     begun = time.process_time(), os.times().children_user
     result = command(module, "--help")
     assert result.returncode == 0
     assert f"python -m tempo_invariant.{module}" in result.stdout
+    assert f"\n  --{flag}: " in result.stdout
     # Importing TensorFlow alone takes several seconds of processor time.
     assert os.times().children_user - begun[1] < 1.5
 
@@ -57,6 +61,152 @@ def test_flag_files_are_the_papers_experiments(name, frames, attention, tmp_path
     published = {"batch_size": "100", "learning_rate": "0.002", "margin": "0.7", "l2": "1e-5"}
     published |= {"epoch_pairs": "10000", "patience": "60", "rounds": "5", "round_patience": "10"}
     assert published.items() <= flags.items()
+
+
+DEFAULTS = {
+    "model": {
+        "frames": 84,
+        "attention": False,
+        "embedding_size": 32,
+        "projection": "cca",
+        "cca_regularization": 0.001,
+        "cca_alpha": 0.1,
+        "filters": [24, 48, 96, 96],
+        "l2": 1e-5,
+        "blocks": "conv",
+        "units": 1,
+        "activation_before_norm": True,
+        "attention_filters": [],
+        "audio_normalization": "none",
+        "audio_level": 10.0,
+        "temperature": 0.0,
+    },
+    "training": {
+        "data": "data/records",
+        "batch_size": 100,
+        "passage_pairs": 1,
+        "epoch_pairs": 10000,
+        "total_pairs": 0,
+        "schedule": "published",
+        "patience": 60,
+        "rounds": 5,
+        "round_patience": 10,
+        "warmup_pairs": 5000,
+        "optimizer": "adam",
+        "learning_rate": 0.002,
+        "weight_decay": 0.0,
+        "clip_norm": 0.0,
+        "ema_momentum": 0.0,
+        "loss": "ranking",
+        "margin": 0.7,
+        "symmetric": False,
+        "validation_pairs": 1000,
+        "mixed_precision": False,
+        "initial_run": "",
+        "seed": 0,
+    },
+    "augmentation": {
+        "scale": 0.05,
+        "shift_pixels": 5,
+        "onset_frames": 1,
+        "tempo": True,
+        "soundfont": True,
+        "ink": True,
+        "stretch": 1.0,
+        "level_db": 0.0,
+        "tuning_cents": 0.0,
+        "reverberation_seconds": 0.0,
+        "equalization_db": 0.0,
+        "low_cut_hz": 0.0,
+        "high_cut_hz": 0.0,
+        "noise_snr_db": 0.0,
+        "mask_frames": 0,
+        "mask_bands": 0,
+        "varied_share": 0.5,
+    },
+}
+"""What the published experiment BL is; `experiment.json` has the same names in the same order."""
+
+LEARNED = {"projection": "linear", "temperature": 0.05}
+COSINE = {
+    "batch_size": 200,
+    "passage_pairs": 4,
+    "epoch_pairs": 50000,
+    "schedule": "cosine",
+    "warmup_pairs": 20000,
+    "optimizer": "muon",
+    "loss": "softmax",
+    "mixed_precision": True,
+}
+DAMAGED = {
+    "onset_frames": 0,
+    "reverberation_seconds": 1.2,
+    "equalization_db": 12.0,
+    "low_cut_hz": 300.0,
+    "high_cut_hz": 3000.0,
+    "noise_snr_db": 5.0,
+    "mask_bands": 8,
+}
+OURS = {
+    "frames": 168,
+    "attention": True,
+    "embedding_size": 64,
+    "filters": [16, 32, 96, 128],
+    "attention_filters": [16, 16, 16, 32],
+    "audio_normalization": "excerpt",
+    "audio_level": 3.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "model", "training", "augmentation"),
+    [
+        (["--flagfile=bl.flags"], {}, {}, {}),
+        (["--flagfile=bl_at.flags"], {"attention": True}, {}, {}),
+        (["--flagfile=bl_at_lc.flags"], {"attention": True, "frames": 168}, {}, {}),
+        (
+            ["--flagfile=bl_at.flags", "--flagfile=cosine.flags"],
+            {"attention": True} | LEARNED,
+            {"total_pairs": 2000000} | COSINE,
+            {"tempo": False, "stretch": 1.33, "level_db": 10.0, "tuning_cents": 20.0} | DAMAGED,
+        ),
+        (
+            ["--flagfile=best.flags"],
+            OURS | LEARNED,
+            {"total_pairs": 3000000} | COSINE,
+            {"stretch": 2.0, "tuning_cents": 40.0} | DAMAGED,
+        ),
+        (
+            [
+                "--output=x",
+                "--loss=softmax",
+                "--noactivation_before_norm",
+                "--filters=8",
+                "--seed=-3",
+            ],
+            {"filters": [8], "activation_before_norm": False, "temperature": 0.07},
+            {"loss": "softmax", "seed": -3},
+            {},
+        ),
+        (["--output=x", "--temperature=0.5"], {}, {}, {}),
+    ],
+)
+def test_flags_are_an_experiment(arguments, model, training, augmentation):
+    code = (
+        "import sys; from absl import flags; from tempo_invariant import train; "
+        "flags.FLAGS(sys.argv); print(train.read_experiment().to_json(), end='')"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    expected = {
+        "model": DEFAULTS["model"] | model,
+        "training": DEFAULTS["training"]
+        | training
+        | {"augmentation": DEFAULTS["augmentation"] | augmentation},
+    }
+    assert result.stdout == json.dumps(expected, indent=2) + "\n"
 
 
 def test_our_own_flag_file_is_a_whole_experiment(tmp_path):
@@ -82,6 +232,9 @@ def test_missing_data_say_how_to_make_them(tmp_path):
         (["--output=x", "--schedule=linear"], "schedule"),
         (["--output=x", "--batch_size=none"], "batch_size"),
         (["--output=x", "--filters=a"], "filters"),
+        (["--output=x", "--frames=0"], "frames"),
+        (["--output=x", "--varied_share=1.5"], "varied_share"),
+        (["--output=x", "--low_cut_hz=-1"], "low_cut_hz"),
     ],
 )
 def test_wrong_flags_exit_with_2(arguments, word):
@@ -109,12 +262,12 @@ def test_train_command_then_another_experiment(tmp_path):
     assert following == f"next: python -m tempo_invariant.refine --run={output}"
     # Nothing but the progress bar, which ends in carriage returns.
     assert all("pairs/s]" in line or not line.strip() for line in result.stderr.split("\r"))
-    assert runs.load_experiment(output).training.augmentation["ink"] is False
+    assert runs.load_experiment(output).training.augmentation.ink is False
     refused = command("train", *arguments, "--margin=0.5")
     assert refused.returncode == 1
     assert refused.stderr == (
         f"error: {output} holds another experiment (margin was 0.7 and is now 0.5): "
-        "choose a new --output\n"
+        "choose a new output\n"
     )
 
 

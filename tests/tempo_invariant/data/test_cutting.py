@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tempo_invariant.config import NO_AUGMENTATION, Augmentation
-from tempo_invariant.data.cutting import Source, cut_audio, cut_sheet
+from tempo_invariant.data.cutting import RowSource, cut_audio, cut_sheet
 
 LENGTH = 300
 
@@ -36,7 +36,7 @@ def source(rows, blank, batch, before=40):
     other = np.full([before, rows.shape[1]], 77, rows.dtype)
     last = np.full([1, rows.shape[1]], blank, rows.dtype)
     tensor = tf.constant(np.concatenate([other, rows, other, last]))
-    return Source(tensor, tf.fill([batch], before), tf.fill([batch], len(rows)))
+    return RowSource(tensor, tf.fill([batch], before), tf.fill([batch], len(rows)))
 
 
 def smooth(rows, columns, high):

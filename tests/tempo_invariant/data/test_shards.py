@@ -84,9 +84,10 @@ def test_records_are_found_in_every_shard(tmp_path):
 
 ENDING = """
 import sys
-from tempo_invariant import pipeline
-corpus = pipeline.load_corpus(sys.argv[1], "train", memory_mib=0)
-dataset = pipeline.train_dataset(corpus, 500, 80, pipeline.Augmentation(), seed=1)
+from tempo_invariant.config import Augmentation
+from tempo_invariant.data import corpus, pipeline
+rows = corpus.load_corpus(sys.argv[1], "train", memory_mib=0)
+dataset = pipeline.train_dataset(rows, 500, 80, Augmentation(), seed=1)
 kept = [iter(dataset)]
 kept.append(kept)
 next(kept[0])

@@ -162,10 +162,10 @@ def test_what_is_written_wrongly_is_not_kept(run, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "tiny"}, "--name=tiny: .* exists already"),
+        ({"name": "tiny"}, "tiny exists already; remove it"),
         ({"name": "../tiny"}, "small letters, digits"),
         ({"name": "new", "weights": "refined"}, "no weights at .*refined"),
-        ({"name": "new", "data": "nowhere"}, "nowhere/dataset_info.json: no such file"),
+        ({"name": "new", "data": "nowhere"}, "no records in nowhere; make them with"),
     ],
 )
 def test_what_cannot_be_packaged_is_said(shipped, run, arguments, message):
@@ -184,17 +184,21 @@ def test_records_newer_than_the_weights_are_not_described(run, data, tmp_path):
 
 def test_unknown_names_are_answered_with_those_there_are(shipped, tmp_path, monkeypatch):
     for name in ("other", "", "../tiny", "."):
-        with pytest.raises(UserError, match=r"no such model \(there are: tiny\)"):
+        with pytest.raises(
+            UserError, match=r"no model '.*' ships with this version \(there are: tiny\)"
+        ):
             pretrained.find(name)
     monkeypatch.setattr(pretrained, "DIRECTORY", tmp_path)
-    with pytest.raises(UserError, match="none ships with this version"):
+    with pytest.raises(
+        UserError, match=r"no model 'tiny' ships with this version \(there is none\)"
+    ):
         pretrained.find("tiny")
 
 
 def command(module: str, *arguments: str, directory: Path) -> subprocess.CompletedProcess:
     """Runs a command for which the models in `directory` are those that ship."""
     code = (
-        "import pathlib, runpy, sys; from tempo_invariant import pretrained; "
+        "import pathlib, runpy, sys; from tempo_invariant.model import pretrained; "
         "pretrained.DIRECTORY = pathlib.Path(sys.argv[1]); del sys.argv[1]; "
         f"runpy.run_module('tempo_invariant.{module}', run_name='__main__')"
     )

@@ -10,6 +10,7 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.model import runs, saved_model
 from tempo_invariant.model.network import build_model
 from tempo_invariant.retrieval.embedders import check_same_model, open_embedder, probe
+from tempo_invariant.training import loop
 from tests import tiny_saved_model
 
 CONFIG = ModelConfig(frames=42, attention=True, filters=(4, 4, 8, 8), embedding_size=8)
@@ -67,7 +68,7 @@ def test_exactly_one_model_has_to_be_named(exports, tmp_path):
 @pytest.mark.slow
 def test_a_run_is_the_same_model_as_its_export(tmp_path):
     model = build_model(CONFIG)
-    run = runs.open_run(tmp_path / "run", Experiment(CONFIG, TrainingConfig()))
+    run = loop.open_run(tmp_path / "run", Experiment(CONFIG, TrainingConfig()))
     runs.save_weights(model, run.best)
     exported = saved_model.export(model, "{}", tmp_path / "exports")
     embedder = open_embedder(run=str(tmp_path / "run"))

@@ -8,7 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tempo_invariant.model.runs import read_history
 from tempo_invariant.training import loop, tensorboard
-from tempo_invariant.training.callbacks import Patience, Report
+from tempo_invariant.training.callbacks import EpochReport, Patience
 from tests.tiny_records import tiny_experiment, write_records
 
 
@@ -56,7 +56,7 @@ def test_patience_without_a_limit_never_stops():
 def test_report_drops_repeated_and_broken_lines(tmp_path):
     path = tmp_path / "history.jsonl"
     path.write_text('{"epoch": 1}\n{"epoch": 2}\n{"epoch": 3}\n{"epo')
-    Report(path, batch_size=1, steps=1, patience=Patience()).restore(2)
+    EpochReport(path, batch_size=1, steps=1, patience=Patience()).restore(2)
     assert path.read_text() == '{"epoch": 1}\n{"epoch": 2}\n'
 
 

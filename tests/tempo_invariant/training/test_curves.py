@@ -99,4 +99,7 @@ def test_the_command_writes_a_picture(runs, tmp_path):
     assert done.returncode == 0 and done.stdout.startswith("rising: best MRR 0.500")
     assert picture.read_bytes().startswith(b"\x89PNG")
     done = command(f"--runs={runs[0]},{runs[1]}", "--names=one", f"--output={picture}")
-    assert done.returncode == 1 and done.stderr == "error: --names: 1 names for 2 runs\n"
+    assert (
+        done.returncode == 1
+        and done.stderr == "error: names must be one for each of 2 runs, received 1\n"
+    )

@@ -25,9 +25,9 @@ TRAIN = """
 import tests.conftest  # the same devices and kernels as in this process
 import sys
 from pathlib import Path
-from tempo_invariant import training
-from tempo_invariant.run_directory import Experiment
-print(training.train(Experiment.from_json(Path(sys.argv[1]).read_text()), sys.argv[2], "default"))
+from tempo_invariant.config import Experiment
+from tempo_invariant.training import loop
+print(loop.train(Experiment.from_json(Path(sys.argv[1]).read_text()), sys.argv[2], "default"))
 """
 ROOT = Path(__file__).parents[3]
 ROUNDS = {"patience": 1, "round_patience": 1, "rounds": 3}
