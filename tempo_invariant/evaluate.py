@@ -15,11 +15,11 @@ USAGE = """Ranks pairs of a split in both directions, with 95 % intervals over p
 
 commands.define_run_flags()
 flags.DEFINE_string("data", None, "Directory of records; default: what the run was trained on.")
-flags.DEFINE_enum("split", "test", ["train", "valid", "test"], "Which pieces.")
-flags.DEFINE_integer("candidates", 10_000, "Pairs to rank, at even spacing.", 1)
+flags.DEFINE_enum("split", "test", ["train", "valid", "test"], "Split whose pieces are taken.")
+flags.DEFINE_integer("candidates", 10_000, "Number of pairs to rank, at even spacing.", 1)
 flags.DEFINE_string("soundfont", None, "Soundfont of the performances; default: the first.")
 flags.DEFINE_float("tempo", 1.0, "Tempo of the performances; 1 is as notated.", 0)
-flags.DEFINE_integer("seed", 0, "Of the bootstrap.")
+flags.DEFINE_integer("seed", 0, "Seed for the bootstrap resampling.")
 flags.DEFINE_string(
     "output", None, "JSON file; default: RUN/evaluation-....json, of a shipped model ./NAME-...."
 )

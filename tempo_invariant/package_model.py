@@ -15,8 +15,10 @@ takes its results from those evaluations in the run directory that are about the
 
 flags.DEFINE_string("run", None, "Directory of the run.", required=True)
 flags.DEFINE_string("name", None, "Name of the model.", required=True)
-flags.DEFINE_string("weights", None, "best, refined or a file; default: refined if there.")
-flags.DEFINE_string("data", None, "Records that it was trained on, for the card to describe.")
+flags.DEFINE_string("weights", None, "Weights: best, refined or a file; default: refined if there.")
+flags.DEFINE_string(
+    "data", None, "Directory of the records that it was trained on, for the card to describe."
+)
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ USAGE = """Refits the CCA projection of a trained run on many training pairs at 
 
 flags.DEFINE_string("run", None, "Directory of the run.", required=True)
 flags.DEFINE_string("data", None, "Directory of records; default: what the run was trained on.")
-flags.DEFINE_integer("pairs", 25_000, "Training pairs to fit to.", 100)
-flags.DEFINE_bool("augment", True, "Draw and augment them as in training.")
+flags.DEFINE_integer("pairs", 25_000, "Number of training pairs to fit to.", 100)
+flags.DEFINE_bool("augment", True, "Draw and augment the pairs as in training.")
 flags.DEFINE_string("weights", "best", "Weights to begin with: best or a file.")
 
 

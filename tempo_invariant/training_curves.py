@@ -13,7 +13,7 @@ A dot marks the best epoch, whose weights a run keeps. Models that ship have the
 """
 
 flags.DEFINE_list("runs", None, "Directories of runs.", required=True)
-flags.DEFINE_list("names", [], "What to call them; default: the names of the directories.")
+flags.DEFINE_list("names", [], "Names of the runs; default: those of the directories.")
 flags.DEFINE_string("output", None, "Picture.", required=True)
 
 
