@@ -31,9 +31,9 @@ flags.DEFINE_integer("jobs", None, "Processes; one per core if not given.", lowe
 def main() -> None:
     """Runs the command."""
     from tfrecords_tools.inspection import counts, pictures, tables
-    from tfrecords_tools.records import conversion
+    from tfrecords_tools.records.splits import read_split
 
-    split = conversion.read_split(FLAGS.split) if FLAGS.split else None
+    split = read_split(FLAGS.split) if FLAGS.split else None
     report = counts.inspect_msmd(FLAGS.msmd, FLAGS.pieces, FLAGS.jobs)
     print(tables.table(report, FLAGS.worst))
     if split:

@@ -1,7 +1,5 @@
 """From an MSMD directory to TFRecord shards with `dataset_info.json`."""
 
-import contextlib
-import hashlib
 import multiprocessing
 import os
 import tempfile
@@ -11,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from tqdm import tqdm
 
 from tempo_invariant.data import schema
@@ -21,19 +18,19 @@ from tempo_invariant.geometry import FRAMES_PER_SECOND
 from tempo_invariant.scores.msmd import list_pieces
 from tfrecords_tools.msmd.layout import parse_performance_name, plain_soundfont
 from tfrecords_tools.records.pairs import piece_records
+from tfrecords_tools.records.splits import hash_split, read_split
 from tfrecords_tools.running.beam import Runner, run_calls
 from tfrecords_tools.running.leftovers import building_in, exit_with_parent
-
-HELD_OUT_SHARE = 0.1
-"""Share of the pieces in each of valid and test where no split file is given."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which performances go where; expressive ones go with their soundfont.
+    """Performances that go into each split; expressive ones go with their soundfont.
 
-    `test_soundfont` (if any) is all that the test split holds and never in another split;
-    `train_soundfonts` (if any) are all that train and valid hold.
+    Attributes:
+        train_soundfonts: Soundfonts of all that train and valid hold; any, if there are none.
+        test_soundfont: Soundfont of all that test holds, and of nothing in another split; any, if
+            it is empty.
     """
 
     train_soundfonts: tuple[str, ...] = ()
@@ -50,8 +47,15 @@ class Selection:
 
 
 @dataclass
-class Report:
-    """What a conversion did: counts by split, listed pieces that aren't there, problems."""
+class ConversionReport:
+    """Report of a conversion.
+
+    Attributes:
+        splits: Counts by split.
+        missing: Pieces that the split file lists and that aren't there.
+        unlisted: Pieces that are there and that the split file doesn't list.
+        problems: A line for each piece or performance that could not be converted.
+    """
 
     splits: dict[str, schema.SplitInfo] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
@@ -77,48 +81,6 @@ class Report:
 def _enumerate(names: Sequence[str]) -> str:
     shown = ", ".join(names[:3])
     return f"{len(names)} pieces ({shown}{', ...' if len(names) > 3 else ''})"
-
-
-def read_split(path: str | Path) -> dict[str, list[str]]:
-    """Reads a YAML file that lists pieces under train, valid and test.
-
-    Raises:
-        UserError: it is missing or something else, or lists a piece twice.
-    """
-    try:
-        content = yaml.safe_load(Path(path).read_text())
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: not readable ({' '.join(str(error).split())})") from error
-    if not isinstance(content, dict) or not set(content) <= set(schema.SPLITS) or not content:
-        raise UserError(f"{path}: not a split file (expected lists train, valid and test)")
-    split = {name: [str(piece) for piece in content.get(name) or ()] for name in schema.SPLITS}
-    pieces = [piece for name in split for piece in split[name]]
-    twice = sorted({piece for piece in pieces if pieces.count(piece) > 1})
-    if twice:
-        raise UserError(f"{path}: lists {twice[0]!r} twice")
-    return split
-
-
-def hash_split(pieces: Sequence[str]) -> dict[str, list[str]]:
-    """Splits pieces 80/10/10 into train, valid and test by the SHA-256 of their names.
-
-    A piece stays where it is when others are added. Only where a small collection would leave a
-    split empty does it take a piece from the largest one.
-    """
-    shares = {
-        piece: int.from_bytes(hashlib.sha256(piece.encode()).digest()[:8], "big") / 2**64
-        for piece in pieces
-    }
-    ordered = sorted(pieces, key=lambda piece: shares[piece])
-    split: dict[str, list[str]] = {"train": [], "valid": [], "test": []}
-    for piece in ordered:
-        held_out = {0: "test", 1: "valid"}.get(int(shares[piece] / HELD_OUT_SHARE), "train")
-        split[held_out].append(piece)
-    for name in ("train", "test", "valid"):
-        largest = max(split.values(), key=len)
-        if not split[name] and len(largest) > 1:
-            split[name].append(largest.pop(-1 if name == "train" else 0))
-    return {name: sorted(split[name]) for name in schema.SPLITS}
 
 
 @dataclass(frozen=True)
@@ -148,48 +110,62 @@ def convert(
     shard_megabytes: float = 64,
     workers: int | None = None,
     runner: Runner | None = None,
-) -> Report:
+) -> ConversionReport:
     """Converts an MSMD directory to shards; the same input gives the same bytes.
 
     The files appear in `output` when everything has been converted, `dataset_info.json` last.
 
     Args:
-        msmd_dir: holds one directory per piece, rebuilt or downloaded.
-        output: directory for the shards; shards that it holds already are replaced.
-        split_path: YAML file with lists train, valid and test; without it see `hash_split`.
-        selection: which performances go into which split.
-        shard_megabytes: a shard is closed when it has reached this size.
-        workers: processes; by default one per processor core.
-        runner: reads the pieces on Apache Beam instead; the shards are the same, and this process
-            writes them.
+        msmd_dir: Directory with a directory for each piece, rebuilt or downloaded.
+        output: Directory for the shards; shards that it holds already are replaced.
+        split_path: Path of a YAML file with lists train, valid and test; without one, see
+            `splits.hash_split`.
+        selection: Performances that go into each split.
+        shard_megabytes: Size in megabytes at which a shard is closed.
+        workers: Number of processes; by default one per processor core.
+        runner: Apache Beam runner that reads the pieces instead; the shards are the same, and
+            this process writes them.
 
     Raises:
-        UserError: directory or split file can't be used, or nothing at all was converted.
+        UserError: Directory or split file can't be used, or nothing at all was converted.
     """
     present = list_pieces(msmd_dir)
     split = read_split(split_path) if split_path else hash_split(present)
     listed = {piece for pieces in split.values() for piece in pieces}
-    report = Report(missing=sorted(listed - set(present)), unlisted=sorted(set(present) - listed))
+    report = ConversionReport(
+        missing=sorted(listed - set(present)), unlisted=sorted(set(present) - listed)
+    )
     tasks = [
         _Task(Path(msmd_dir) / piece, name, selection or Selection())
         for name in schema.SPLITS
-        for piece in sorted(split[name])
-        if piece in set(present)
+        for piece in sorted(set(split[name]) & set(present))
     ]
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(building_in(output))
-        stack.enter_context(telling_full_disk(output))
-        directory = tempfile.TemporaryDirectory(prefix=".partial-", dir=output)
-        temporary = Path(stack.enter_context(directory))
-        writers = {
-            name: _ShardWriter(temporary, name, shard_megabytes * 1e6) for name in schema.SPLITS
-        }
+    with building_in(output), telling_full_disk(output):
         if runner:
             results = run_calls([task.run for task in tasks], output, runner, "piece")
         else:
             results = _run(tasks, workers or os.cpu_count() or 1)
+        _write_shards(msmd_dir, output, tasks, results, shard_megabytes * 1e6, report)
+    source = Path(split_path).name if split_path else "hash of the piece name"
+    more = {"split": source, "missing": report.missing, "problems": report.problems}
+    schema.write_info(output, report.splits, **more)
+    return report
+
+
+def _write_shards(
+    msmd_dir: str | Path,
+    output: Path,
+    tasks: Sequence[_Task],
+    results: Iterator[tuple[list[schema.Record], list[str]]],
+    shard_bytes: float,
+    report: ConversionReport,
+) -> None:
+    """Writes the records of all tasks, and publishes the shards when they are whole."""
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=output) as directory:
+        temporary = Path(directory)
+        writers = {name: _ShardWriter(temporary, name, shard_bytes) for name in schema.SPLITS}
         progress = tqdm(zip(tasks, results, strict=True), total=len(tasks), unit="piece")
         for task, (records, problems) in progress:
             report.problems += problems
@@ -199,10 +175,6 @@ def convert(
             reason = report.problems[0] if report.problems else "no piece is in the split file"
             raise UserError(f"{msmd_dir}: nothing to convert ({reason})")
         _publish(temporary, output)
-    source = Path(split_path).name if split_path else "hash of the piece name"
-    more = {"split": source, "missing": report.missing, "problems": report.problems}
-    schema.write_info(output, report.splits, **more)
-    return report
 
 
 def _run(tasks: list[_Task], workers: int) -> Iterator[tuple[list[schema.Record], list[str]]]:

@@ -71,18 +71,6 @@ def test_same_input_same_bytes_with_any_number_of_workers(tmp_path):
     assert "train-00000-of-00002.tfrecord" not in checksums(tmp_path / "a")
 
 
-def test_hash_split_is_stable_and_leaves_no_split_empty():
-    names = [f"piece-{number}" for number in range(2000)]
-    split = conversion.hash_split(names)
-    assert sorted(sum(split.values(), [])) == sorted(names)
-    assert abs(len(split["test"]) - 200) < 45 and abs(len(split["valid"]) - 200) < 45
-    fewer = conversion.hash_split(names[::2])
-    assert all(set(fewer[name]) <= set(split[name]) for name in split)
-    for count in range(3, 20):
-        small = conversion.hash_split(names[:count])
-        assert all(small.values()) and len(sum(small.values(), [])) == count
-
-
 def test_test_soundfont_is_held_out(tmp_path):
     msmd = make_collection(tmp_path, 4)
     selection = conversion.Selection(test_soundfont="MuseScore_General")
