@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.files import atomic_write
 from tempo_invariant.scores import degradation, msmd
 from tempo_invariant.scores.places import Box
@@ -23,16 +23,16 @@ MOST_ROWS = 5.5
 
 
 @dataclass
-class Report:
-    """What was found on how many pages.
+class DetectionReport:
+    """Report of how well systems are detected.
 
     Attributes:
-        pages: pages looked at.
-        systems: systems on them, as engraved.
-        right: systems found where they are, one to one.
-        false: found boxes that are no system, or not where it is.
-        seconds: processor time a page, median.
-        failures: a line for each page where something is missing or false.
+        pages: Number of pages looked at.
+        systems: Number of systems on them, as engraved.
+        right: Number of systems found where they are, one to one.
+        false: Number of boxes found that are no system, or not where it is.
+        seconds: Median of the processor time for a page, in seconds.
+        failures: A line for each page where something is missing or false.
     """
 
     pages: int = 0
@@ -46,6 +46,26 @@ class Report:
     def missed(self) -> int:
         """Systems that were not found, or not where they are."""
         return self.systems - self.right
+
+    def add(
+        self,
+        name: str,
+        truth: Sequence[Box],
+        found: Sequence[Box],
+        scale: float,
+        how: degradation.Degradation | None,
+    ) -> bool:
+        """Adds a page, and tells whether all of it is right."""
+        right = len(match(truth, found, scale))
+        missed, false = len(truth) - right, len(found) - right
+        self.pages += 1
+        self.systems += len(truth)
+        self.right += right
+        self.false += false
+        if missed or false:
+            suffix = f" ({how})" if how else ""
+            self.failures.append(f"{name}: {missed} missed, {false} false{suffix}")
+        return not (missed or false)
 
     def table(self) -> str:
         """Returns the report as text."""
@@ -65,32 +85,32 @@ def measure(
     seed: int = 0,
     ink: str = msmd.FIRST_INK,
     pictures: str | Path | None = None,
-) -> Report:
+) -> DetectionReport:
     """Finds the systems of randomly chosen pages as they are read for an index, and compares.
 
     Args:
-        msmd_dir: directory in the published layout; its `coords` are the truth.
-        pages: how many pages, drawn without replacement; all if there are fewer.
-        degraded: rotate, shade, blur, ... each page first, see `degradation.draw`.
-        seed: chooses pages and degradations.
-        ink: rendering of the pages.
-        pictures: directory for pictures of the pages with errors: truth red, found blue.
+        msmd_dir: Directory in the published layout; its `coords` are the truth.
+        pages: Number of pages, drawn without replacement; all if there are fewer.
+        degraded: Whether to rotate, shade, blur, ... each page first, see `degradation.draw`.
+        seed: Seed for the choice of pages and of their degradations.
+        ink: Rendering of the pages.
+        pictures: Directory for pictures of the pages with errors: truth red, found blue.
 
     Raises:
-        UserError: the directory, or a page in it, cannot be read.
+        UserError: The directory, or a page in it, cannot be read.
     """
     every = [
         path
         for piece in msmd.list_pieces(msmd_dir)
         for path in sorted((Path(msmd_dir) / piece).glob("scores/*/coords/systems_*.npy"))
     ]
-    report, seconds = Report(), []
+    report, seconds = DetectionReport(), []
     chosen = np.random.default_rng(seed).permutation(len(every))[:pages]
     for number in tqdm(chosen, unit="page"):
         path = every[number]
         name = f"{path.parent.parent.name}-{path.stem.removeprefix('systems_')}"
         image, corners = _read(path, ink)
-        how = degradation.Degradation()
+        how = None
         if degraded:
             generator = np.random.default_rng([seed, number])
             how = degradation.draw(generator)
@@ -101,16 +121,8 @@ def measure(
         found = find_systems(normal.image)
         seconds.append(time.process_time() - start)
         truth = place(corners, normal)
-        pairs = match(truth, found, normal.scale)
-        report.pages += 1
-        report.systems += len(truth)
-        report.right += len(pairs)
-        report.false += len(found) - len(pairs)
-        if len(pairs) < max(len(truth), len(found)):
-            missing = f"{len(truth) - len(pairs)} missed, {len(found) - len(pairs)} false"
-            report.failures.append(f"{name}: {missing}" + (f" ({how})" if degraded else ""))
-            if pictures is not None:
-                _draw(Path(pictures) / f"{name}.png", normal.image, truth, found)
+        if not report.add(name, truth, found, normal.scale, how) and pictures is not None:
+            _draw(Path(pictures) / f"{name}.png", normal.image, truth, found)
     report.seconds = float(np.median(seconds)) if seconds else 0.0
     return report
 
@@ -123,7 +135,7 @@ def _read(path: Path, ink: str) -> tuple[np.ndarray, np.ndarray]:
     try:
         corners = np.load(path, allow_pickle=False).astype(np.float64).reshape(-1, 4, 2)
     except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path}: not an array of corners ({error})") from error
+        raise UserError(f"{path}: not an array of corners ({one_line(error)})") from error
     # Some systems are engraved past the paper's edge.
     corners[..., 1] = np.clip(corners[..., 1], 0, image.shape[1])
     return image, corners
@@ -135,9 +147,8 @@ def place(corners: np.ndarray, normal: NormalPage) -> list[Box]:
     A box that is not quite straight there has the mean height of its ends.
     """
     boxes = []
-    for (a, b, c, d), columns in (
-        (points[:, 0], points[:, 1]) for points in (normal.place(box) for box in corners)
-    ):
+    for points in map(normal.place, corners):
+        (a, b, c, d), columns = points[:, 0], points[:, 1]
         left, right = columns[[0, 3]].mean(), columns[[1, 2]].mean()
         boxes.append(Box((a + b) / 2, float(left), (c + d) / 2, float(right)))
     return boxes
@@ -147,16 +158,15 @@ def match(truth: Sequence[Box], found: Sequence[Box], scale: float = 1.0) -> lis
     """Pairs systems with the boxes found for them, one to one.
 
     Args:
-        truth: systems.
-        found: boxes that should be those systems.
-        scale: pixels of the boxes for one of a page 835 pixels wide, for `MOST_ROWS`.
+        truth: Boxes of the systems.
+        found: Boxes that should be those systems.
+        scale: Pixels of the boxes for one of a page 835 pixels wide, for `MOST_ROWS`.
 
     Returns:
         Index in `truth` and index in `found` of every right one.
     """
-    pairs = list(_candidates(truth, found, scale))
     matched: list[tuple[int, int]] = []
-    for _, i, j in sorted(pairs, reverse=True):
+    for _, i, j in sorted(_candidates(truth, found, scale), reverse=True):
         if all(i != other and j != taken for other, taken in matched):
             matched.append((i, j))
     return sorted(matched)
@@ -170,7 +180,7 @@ def _candidates(
             rows = min(a.bottom, b.bottom) - max(a.top, b.top)
             columns = min(a.right, b.right) - max(a.left, b.left)
             common = max(0.0, rows) * max(0.0, columns)
-            areas = [(box.bottom - box.top) * (box.right - box.left) for box in (a, b)]
+            areas = [box.height * box.width for box in (a, b)]
             overlap = common / (sum(areas) - common)
             off = max(abs(a.top - b.top), abs(a.bottom - b.bottom))
             if overlap >= LEAST_OVERLAP and off <= MOST_ROWS * scale:

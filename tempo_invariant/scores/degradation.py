@@ -12,17 +12,18 @@ from tempo_invariant.geometry import PAPER
 
 @dataclass(frozen=True)
 class Degradation:
-    """How a page suffers; the defaults change nothing.
+    """Damage to a page; the defaults change nothing.
 
     Attributes:
-        degrees: rotation about the page's centre; positive turns clockwise on the screen.
-        spread: how far the ink spreads (positive) or wears off (negative), in pixels.
-        blur: standard deviation in pixels.
-        shade: how much darker, of 1, the darkest corner is than the lightest.
-        shade_direction: towards which the page darkens, in radians.
-        grey: the level of the darkest ink, of 1.
-        noise: standard deviation in grey levels of 255.
-        jpeg_quality: of 100; None leaves the pixels as they are.
+        degrees: Rotation about the page's centre in degrees; positive turns clockwise on the
+            screen.
+        spread: Distance in pixels by which the ink spreads (positive) or wears off (negative).
+        blur: Standard deviation of the blur in pixels.
+        shade: Share of 1 by which the darkest corner is darker than the lightest.
+        shade_direction: Direction in which the page darkens, in radians.
+        grey: Level of the darkest ink, of 1.
+        noise: Standard deviation of the noise in grey levels of 255.
+        jpeg_quality: Quality of the JPEG compression, of 100; None leaves the pixels as they are.
     """
 
     degrees: float = 0.0
@@ -53,9 +54,9 @@ def degrade(page: np.ndarray, how: Degradation, generator: np.random.Generator) 
     """Degrades a page, in the order in which paper, light, lens, sensor and file act.
 
     Args:
-        page: grey uint8 [rows, columns].
-        how: what happens.
-        generator: source of the noise.
+        page: Grey page uint8 [rows, columns].
+        how: Damage that is done.
+        generator: Source of the noise.
 
     Returns:
         uint8 of the same shape. What lay at `page_point` lies at `rotated(page_point, ...)`.
@@ -84,7 +85,7 @@ def degrade(page: np.ndarray, how: Degradation, generator: np.random.Generator) 
         return grey
     buffer = io.BytesIO()
     Image.fromarray(grey).save(buffer, "JPEG", quality=how.jpeg_quality)
-    return np.asarray(Image.open(buffer))
+    return np.asarray(Image.open(buffer, formats=["JPEG"]))
 
 
 def rotated(points: np.ndarray, degrees: float, shape: tuple[int, ...]) -> np.ndarray:

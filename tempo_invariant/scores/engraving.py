@@ -42,11 +42,11 @@ class Engraving:
     """What LilyPond made of one source.
 
     Attributes:
-        svgs: text of every page.
-        pages: note heads and systems of every page.
-        midis: paths of the MIDI files, in the order of their scores.
-        tempi: rows of score index, time in whole notes, whole notes a minute, from tempo marks.
-        errors: errors that LilyPond reported although it wrote pages, one line each.
+        svgs: Text of every page.
+        pages: Note heads and systems of every page.
+        midis: Paths of the MIDI files, in the order of their scores.
+        tempi: Rows of score index, time in whole notes, whole notes a minute, from tempo marks.
+        errors: Errors that LilyPond reported although it wrote pages, one line each.
     """
 
     svgs: tuple[str, ...]
@@ -69,13 +69,13 @@ def engrave(
     contain Scheme): engrave only what you trust.
 
     Args:
-        source: the LilyPond file.
-        workspace: an empty directory for intermediate files, which `Engraving.midis` lie in.
-        root: top of the tree that included files may come from; by default the source's folder.
-        timeout_seconds: limit of LilyPond's processor time (ten times that by the clock).
+        source: Path of the LilyPond file.
+        workspace: Empty directory for intermediate files, which `Engraving.midis` lie in.
+        root: Top of the tree that included files may come from; by default the source's folder.
+        timeout_seconds: Limit of LilyPond's processor time (ten times that by the clock).
 
     Raises:
-        UserError: the source is missing, or no page with music came out of it; the message says
+        UserError: The source is missing, or no page with music came out of it; the message says
             why, with the first error that LilyPond reported.
     """
     if not source.is_file():
@@ -90,21 +90,27 @@ def engrave(
         if returncode >= 0:  # not ended by a signal
             break
     errors = tuple(_error_lines(log))
-    named = ((path, path.read_text(encoding="utf-8")) for path in output.glob("page*.svg"))
-    pages = [(parse_page(svg), svg, path) for path, svg in named]
-    pages.sort(key=lambda page: (page[0].first_score, _natural(page[2])))
-    if not any(page.systems for page, _, _ in pages):
-        reason = errors[0] if errors else f"LilyPond ended with {returncode} and wrote no music"
-        if pages and not errors:
+    pages = _read_pages(output)
+    if not any(page.systems for page, _ in pages):
+        reason = f"LilyPond ended with {returncode} and wrote no music"
+        if pages:
             reason = "has no music on its pages"
-        raise UserError(reason if errors else f"{source.name}: {reason}")
+        raise UserError(errors[0] if errors else f"{source.name}: {reason}")
     return Engraving(
-        svgs=tuple(svg for _, svg, _ in pages),
-        pages=tuple(page for page, _, _ in pages),
+        svgs=tuple(svg for _, svg in pages),
+        pages=tuple(page for page, _ in pages),
         midis=tuple(sorted(output.glob("page*.mid*"), key=_natural)),
         tempi=tuple(_read_tempi(output / "tempo.tsv")),
         errors=errors,
     )
+
+
+def _read_pages(output: Path) -> list[tuple[DrawnPage, str]]:
+    """Returns the pages and their SVG in reading order."""
+    named = ((path, path.read_text(encoding="utf-8")) for path in output.glob("page*.svg"))
+    pages = [(parse_page(svg), svg, path) for path, svg in named]
+    pages.sort(key=lambda page: (page[0].first_score, _natural(page[2])))
+    return [(page, svg) for page, svg, _ in pages]
 
 
 def _copy_with_includes(source: Path, target: Path, root: Path) -> Path:

@@ -22,20 +22,23 @@ MIN_SIDE = 50
 MAX_SHAPE = 8.0
 """Pages narrower than a bookmark, side to side, are no pages."""
 
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "PPM")
+"""Formats of images that are read; Pillow would open others, with decoders seldom looked after."""
+
 _PDF_MAGIC = b"%PDF-"
 
 
 def read(path: str | Path) -> list[np.ndarray]:
-    """Reads the pages of a PDF file or an image file (PNG, JPEG, TIFF with all its pages, ...).
+    """Reads the pages of a PDF file, or of an image file in one of `FORMATS`.
 
     Args:
-        path: the file; its content, not its name, tells what it is.
+        path: Path of the file; its content, not its name, tells what it is.
 
     Returns:
         Grey pages uint8 [rows, columns], at the resolution of the image, or `RENDER_WIDTH` wide.
 
     Raises:
-        UserError: the file is missing, broken, encrypted, too large, or holds no page.
+        UserError: The file is missing, broken, encrypted, too large, or holds no page.
     """
     path = Path(path)
     try:
@@ -68,7 +71,7 @@ def _read_pdf(path: Path) -> Iterator[np.ndarray]:
                 yield np.array(bitmap.to_pil().convert("L"))
     except pypdfium2.PdfiumError as error:
         reason = "is encrypted" if "password" in str(error).lower() else "is not a readable PDF"
-        raise UserError(f"{path}: {reason} ({' '.join(str(error).split())})") from error
+        raise UserError(f"{path}: {reason} ({one_line(error)})") from error
 
 
 def _read_image(path: Path) -> Iterator[np.ndarray]:
@@ -89,7 +92,7 @@ def _open(path: Path) -> Image.Image:
     """Opens an image without decoding it; our own limit of its size comes before that."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(path)
+        return Image.open(path, formats=FORMATS)
 
 
 def _grey(image: Image.Image) -> np.ndarray:

@@ -72,3 +72,15 @@ def test_what_is_refused(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(pages, "MAX_PAGES", 2)
     assert "3 pages" in refusal("many.pdf")
+
+
+def test_images_are_read_in_the_formats_promised_and_no_other(tmp_path):
+    page = Image.new("L", (120, 200), 255)
+    for kind in pages.FORMATS:
+        page.save(tmp_path / f"page.{kind}", kind)
+        [read] = pages.read(tmp_path / f"page.{kind}")
+        assert read.shape == (200, 120) and (read == 255).all()
+    for kind in ("TGA", "PCX"):
+        page.save(tmp_path / f"page.{kind}", kind)
+        with pytest.raises(UserError, match="not a readable page image"):
+            pages.read(tmp_path / f"page.{kind}")
