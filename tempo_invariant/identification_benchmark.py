@@ -1,6 +1,6 @@
 """Measures identification: `python -m tempo_invariant.identification_benchmark --msmd=...`."""
 
-import itertools
+from pathlib import Path
 
 from absl import flags
 
@@ -14,25 +14,23 @@ USAGE = """Plays pieces of an MSMD directory and counts how often the right scor
         --run=runs/bl_at --tempo=0.66,1.0,1.5 --seconds=0,10 --soundfont=FluidR3_GM.sf2
     python -m tempo_invariant.identification_benchmark --msmd=data/msmd --pieces=@test_pieces \\
         --run=runs/bl_at --degraded --expression=1
+    python -m tempo_invariant.identification_benchmark --queries=concerts --scores=scans \\
+        --run=runs/bl_at
 
 Both directions: the score of a recording among all scores, and the recording of a score among the
-recordings of all pieces; ranked by votes and by sequence.
+recordings of all pieces; ranked by votes and by sequence. A query set (--queries) holds what
+tfrecords_tools.query_set played, or real recordings.
 """
 
-flags.DEFINE_string("msmd", None, "MSMD directory that build_msmd made.", required=True)
-flags.DEFINE_list("pieces", [], "Pieces, or @FILE with a name a line; all, if empty.")
-flags.DEFINE_boolean("all_scores", False, "All scores of --msmd are in the index.")
-flags.DEFINE_list("tempo", ["1.0"], "Speeds relative to the notated one.")
+commands.define_query_flags()
+flags.DEFINE_boolean("all_scores", False, "All scores are in the index, not only the pieces'.")
 flags.DEFINE_list("seconds", ["0", "10"], "Lengths of what is played; 0: all.")
-flags.DEFINE_string("soundfont", None, "Soundfont (.sf2); TimGM6mb if not given.")
-flags.DEFINE_list(
-    "expression", ["0"], "Seeds of expressive playing, each another pianist; 0 plays as notated."
-)
 flags.DEFINE_boolean("degraded", False, "As a phone: a room, noise, quiet, MP3, out of tune.")
-flags.DEFINE_float("gain_db", 0.0, "By how much recordings are amplified.")
 flags.DEFINE_integer("hop", 10, "Distance of windows in spectrogram frames of 1/20 s.", 1)
-flags.DEFINE_integer("seed", 0, "Of the places of excerpts, and of rooms and noise.")
-flags.DEFINE_string("keep", None, "Directory for the indices, which are used again from there.")
+flags.DEFINE_integer("seed", 0, "Seed for the places of excerpts, and for rooms and noise.", 0)
+flags.DEFINE_string(
+    "keep", None, "Directory for indices and the query set, which are used again from there."
+)
 flags.DEFINE_string("output", None, "File for the results as JSON.")
 commands.define_model_flags()
 
@@ -40,43 +38,23 @@ commands.define_model_flags()
 def main() -> None:
     """Measures and prints a table."""
     values = flags.FLAGS
-    from tempo_invariant.errors import UserError
-    from tempo_invariant.evaluation import identification
+    from tempo_invariant.evaluation import identification, query_sets
     from tempo_invariant.scores import msmd
 
-    present = msmd.list_pieces(values.msmd)
-    pieces = commands.read_names(values.pieces) or present
-    unknown = sorted(set(pieces) - set(present))
-    if unknown:
-        raise UserError(f"{values.msmd}: holds no piece {unknown[0]!r}")
-    try:
-        lengths = [float(text) for text in values.seconds]
-        tempi = [float(text) for text in values.tempo]
-        seeds = [int(text) for text in values.expression]
-    except ValueError as error:
-        raise UserError(f"--seconds, --tempo and --expression take numbers ({error})") from error
-    conditions = [
-        identification.Condition(
-            soundfont=values.soundfont,
-            tempo=tempo,
-            seconds=seconds,
-            gain_db=values.gain_db,
-            hop_frames=values.hop,
-            seed=values.seed,
-            expression=expression,
-            degraded=values.degraded,
+    choice = commands.query_choice("seconds", "degraded", "seed")
+    if not values.queries:
+        msmd.choose_pieces(values.msmd, choice["pieces"])
+    model = commands.model_choice()
+    keep = Path(values.keep) if values.keep else None
+    with query_sets.opened(**choice, keep=keep and keep / "queries") as queries:
+        reports = identification.run(
+            embedders.open_embedder(**model),
+            values.scores or values.msmd,
+            queries,
+            values.all_scores,
+            values.hop,
+            keep,
         )
-        for seconds, expression, tempo in itertools.product(lengths, seeds, tempi)
-    ]
-    others = sorted(set(present) - set(pieces)) if values.all_scores else []
-    reports = identification.run(
-        embedders.open_embedder(**commands.model_choice()),
-        values.msmd,
-        pieces,
-        conditions,
-        others,
-        keep=values.keep,
-    )
     print(identification.table(reports))
     if values.output:
         write_json(values.output, reports)

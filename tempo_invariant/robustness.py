@@ -1,25 +1,36 @@
 """Measures robustness: `python -m tempo_invariant.robustness --run=runs/best --msmd=data/msmd`."""
 
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from tempo_invariant import commands
-from tempo_invariant.files import write_json
+from tempo_invariant.errors import UserError
+from tempo_invariant.files import atomic_write, write_json
 from tempo_invariant.model import pretrained
+from tempo_invariant.scores import msmd
+
+if TYPE_CHECKING:
+    from tempo_invariant.evaluation.query_sets import Query
 
 USAGE = """Ranks the same pairs at other tempi, in rooms, through noise, MP3, out of tune, ...
 
     python -m tempo_invariant.robustness --run=runs/best --msmd=data/msmd --pieces=@test_pieces \\
         --soundfont=MuseScore_General_Full.sf2 --soundfont=FluidR3_GM.sf2 \\
         --recordings=recordings --keep=embeddings --output=robustness-best.json
+    python -m tempo_invariant.robustness --reports=bl_at.json,best.json --output=figures
 
 Conditions: clean, tempo (0.5 to 2), expression, level (-20 to +20 dB), equalisation, room, noise,
-mp3, tuning, ink, soundfont, phone (all that a phone does at once); or one such as "tempo 0.5".
+mp3, tuning, ink, soundfont, phone (all that a phone does at once); or one such as "tempo 0.5". A
+query set (--queries) has its own. With --reports, the tables of several models are printed and
+their tempo curves are drawn into one figure.
 """
 
-commands.define_run_flags()
-flags.DEFINE_string("msmd", None, "MSMD directory that build_msmd made.", required=True)
+commands.define_run_flags(required=False)
+flags.DEFINE_string("queries", None, "Query set to measure, in place of playing pieces.")
+flags.DEFINE_string("msmd", None, "MSMD directory that build_msmd made, with the pieces.")
 flags.DEFINE_list("pieces", [], "Pieces, or @FILE with a name a line; all, if empty.")
 flags.DEFINE_multi_string(
     "soundfont",
@@ -28,43 +39,100 @@ flags.DEFINE_multi_string(
 )
 flags.DEFINE_integer("candidates", 10_000, "Pairs to rank, at even spacing.", 1)
 flags.DEFINE_list("conditions", [], "Names or groups; all, if empty. Clean is always there.")
-flags.DEFINE_integer("seed", 0, "Of rooms, noise and the bootstrap.", 0)
-flags.DEFINE_string("recordings", None, "Directory that keeps spectrograms, for any model.")
-flags.DEFINE_string("keep", None, "Directory that keeps embeddings, to go on from.")
-flags.DEFINE_string("output", None, "JSON file; default: RUN/robustness.json.")
+flags.DEFINE_integer("seed", 0, "Seed for rooms, noise and the bootstrap resampling.", 0)
+flags.DEFINE_string("recordings", None, "Directory that keeps the query set, for any model.")
+flags.DEFINE_string(
+    "keep", None, "Directory that keeps embeddings (and recordings), to go on from."
+)
+flags.DEFINE_list("reports", [], "JSON files of several models to compare, made before.")
+flags.DEFINE_list("labels", [], "Names of the models in the figure; default: those of the runs.")
+flags.DEFINE_string(
+    "output",
+    None,
+    "JSON file, RUN/robustness.json if not given; with --reports a directory for tempo_curve.png "
+    "and robustness.md.",
+)
 
 
 def main() -> None:
-    """Measures, prints the table and writes the JSON."""
-    from tempo_invariant.errors import UserError
-    from tempo_invariant.evaluation import robustness, robustness_tables
-    from tempo_invariant.scores import msmd
-    from tfrecords_tools.music.performing import default_soundfont
+    """Measures a model, or compares what was measured of several."""
+    if flags.FLAGS.reports:
+        _compare()
+    else:
+        _measure()
 
+
+def _measure() -> None:
+    """Measures, prints the table and writes the JSON."""
     values = flags.FLAGS
+    if not values.msmd:
+        raise UserError("--msmd: must be given")
+    if values.queries and (values.soundfont or values.recordings):
+        raise UserError("--soundfont and --recordings do not go with --queries")
     run = pretrained.resolve(**commands.run_choice())
     if not values.output and values.pretrained:
         raise UserError("--output: say where to write; a model that ships has no run directory")
-    present = msmd.list_pieces(values.msmd)
-    pieces = commands.read_names(values.pieces) or present
-    unknown = sorted(set(pieces) - set(present))
-    if unknown:
-        raise UserError(f"{values.msmd}: holds no piece {unknown[0]!r}")
-    plan = robustness.Plan(
-        msmd=Path(values.msmd),
-        pieces=pieces,
-        soundfonts=values.soundfont or [str(default_soundfont())],
-        candidates=values.candidates,
-        names=values.conditions,
-        seed=values.seed,
-        recordings=Path(values.recordings) if values.recordings else None,
-        keep=Path(values.keep) if values.keep else None,
-    )
-    report = robustness.measure(run, plan, values.weights)
+    pieces = msmd.choose_pieces(values.msmd, commands.read_names(values.pieces))
+
+    from tempo_invariant.evaluation import conditions, query_sets, robustness, robustness_tables
+
+    kept = values.recordings or (values.keep and Path(values.keep) / "queries")
+    with tempfile.TemporaryDirectory() as scratch:
+        asked = Path(scratch) / "conditions.json"
+        if not values.queries:
+            inks = robustness.shared_inks(values.msmd, pieces)
+            every = conditions.conditions(values.soundfont or [""], inks)
+            query_sets.write_conditions(asked, conditions.select(every, values.conditions))
+        texts = [values[name].serialize() for name in ("msmd", "pieces", "seed")]
+        choice = values.queries, pieces if values.pieces else [], [*texts, f"--conditions={asked}"]
+        with query_sets.opened(*choice, kept) as queries:
+            report = robustness.measure(
+                run,
+                values.msmd,
+                _selected(queries),
+                values.weights,
+                values.candidates,
+                values.seed,
+                values.keep,
+            )
     print(robustness_tables.table(report))
     output = values.output or Path(run) / "robustness.json"
     write_json(output, report)
     print(f"written to {output}")
+
+
+def _selected(queries: list["Query"]) -> list["Query"]:
+    """Returns the queries of the conditions that --conditions names."""
+    from tempo_invariant.evaluation import conditions, query_sets
+
+    found = query_sets.by_condition(queries)
+    wanted = conditions.select(list(found), flags.FLAGS.conditions)
+    return [query for condition in wanted for query in found[condition]]
+
+
+def _compare() -> None:
+    """Prints the tables of several models and writes them with the figure."""
+    from tempo_invariant.evaluation import robustness_tables
+
+    values = flags.FLAGS
+    reports = robustness_tables.read_reports(values.reports)
+    labels = values.labels or [Path(report["run"]).name for report in reports]
+    if len(labels) != len(reports):
+        raise UserError(f"--labels: {len(labels)} names for {len(reports)} reports")
+    parts = [*map(robustness_tables.table, reports)]
+    if len(reports) > 1:
+        parts.append(robustness_tables.comparison(reports, labels))
+    tables = "\n\n".join(parts)
+    print(tables)
+    if not values.output:
+        return
+    output = Path(values.output)
+    figure = robustness_tables.tempo_figure(reports, labels)
+    with atomic_write(output / "tempo_curve.png") as path:
+        figure.savefig(path, format="png", dpi=150)
+    with atomic_write(output / "robustness.md") as path:
+        path.write_text(tables + "\n")
+    print(f"\nwritten to {output}/tempo_curve.png and {output}/robustness.md")
 
 
 if __name__ == "__main__":

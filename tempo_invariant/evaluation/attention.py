@@ -8,7 +8,6 @@ entropy of the attention falls with the number of onsets in the window.
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -16,15 +15,14 @@ import numpy as np
 import scipy.special
 import scipy.stats
 
-from tempo_invariant.data import pipeline, schema
+from tempo_invariant.data import pipeline
 from tempo_invariant.data.corpus import load_corpus
 from tempo_invariant.errors import UserError
+from tempo_invariant.evaluation import metrics
 from tempo_invariant.evaluation.retrieval import BATCH_SIZE, Progress
 from tempo_invariant.geometry import FRAMES_PER_SECOND
 from tempo_invariant.model import runs
 
-RESAMPLES = 1000
-LEVEL = 0.95
 OUTER_QUANTILES = (0.98, 0.02)
 """Quantiles of the densest and of the sparsest example."""
 
@@ -92,11 +90,9 @@ def listen(
     Raises:
         UserError: run, weights or data are missing or damaged, or the model has no attention.
     """
-    experiment = runs.load_experiment(run)
+    experiment, data = runs.load_experiment_and_data(run, data)
     if not experiment.model.attention:
         raise UserError(f"{run} has no attention: it was trained with --noattention")
-    data = Path(data or experiment.training.data)
-    schema.check_data(data)
     model = runs.load_model(run, weights)
     corpus = load_corpus(data, split)
     frames = experiment.model.frames
@@ -159,19 +155,17 @@ def correlations(
         if not len(values) or np.ptp(values) == 0:
             raise UserError(f"no correlation: {name} do not vary over these {len(values)} windows")
     _, piece = np.unique(np.asarray(pieces), return_inverse=True)
-    rows = [np.flatnonzero(piece == index) for index in range(piece.max() + 1)]
-    generator = np.random.default_rng(seed)
     draws = []
-    for _ in range(RESAMPLES):
-        drawn = generator.integers(0, len(rows), len(rows))
-        chosen = np.concatenate([rows[index] for index in drawn])
+    for draw in metrics.piece_draws(piece.max() + 1, seed):
+        chosen = np.repeat(np.arange(len(piece)), draw[piece])
         if np.ptp(onsets[chosen]) and np.ptp(entropy[chosen]):
             draws.append(_both(onsets[chosen], entropy[chosen]))
-    tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-    found, intervals = _both(onsets, entropy), np.quantile(np.array(draws), tails, axis=0)
+    found = _both(onsets, entropy)
     return {
-        name: [found[index], *map(float, intervals[:, index])]
-        for index, name in enumerate(("pearson", "spearman"))
+        name: [value, *metrics.interval(estimates)]
+        for name, value, estimates in zip(
+            ("pearson", "spearman"), found, np.array(draws).T, strict=True
+        )
     }
 
 

@@ -1,8 +1,6 @@
 """The conditions under which a model is tried: tempo, timing, sound, recording, print."""
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 from tempo_invariant.audio import degradation as effects
 from tempo_invariant.audio.degradation import AS_PLAYED, PHONE, RecordingDegradation
 from tempo_invariant.errors import UserError
+from tempo_invariant.evaluation import json_objects
 
 TEMPI = (0.5, 0.66, 0.8, 1.25, 1.5, 2.0)
 LEVELS_DB = (-20.0, -12.0, -6.0, 6.0, 12.0, 20.0)
@@ -24,83 +23,73 @@ NOISES_DB = (20.0, 10.0)
 TUNINGS_CENTS = (-30.0, 30.0)
 CLEAN = "clean"
 
-_FORMAT = 1
-"""Of what is kept of a recording; goes up when rendering or effects change."""
-
-
-@dataclass(frozen=True)
-class Playing:
-    """How a piece is played and recorded: what the sound depends on, apart from the piece.
-
-    Attributes:
-        soundfont: an .sf2 file.
-        tempo: speed relative to the notated one.
-        expression: seed of expressive playing; 0 plays as notated.
-        degradation: what happens to the recording.
-        seed: of the degradation.
-    """
-
-    soundfont: str
-    tempo: float = 1.0
-    expression: int = 0
-    degradation: RecordingDegradation = AS_PLAYED
-    seed: int = 0
-
-    @property
-    def rendering(self) -> "Playing":
-        """The same as it sounds before the degradation."""
-        return dataclasses.replace(self, degradation=AS_PLAYED, seed=0)
-
-    def key(self) -> str:
-        """A name for what is kept of it: of the soundfont counts its name and size, not its place.
-
-        Raises:
-            UserError: there is no such soundfont.
-        """
-        path = Path(self.soundfont)
-        try:
-            fields: dict[str, Any] = {"format": _FORMAT, "bytes": path.stat().st_size}
-        except OSError as error:
-            raise UserError(f"{path}: no such soundfont ({error.strerror})") from error
-        fields |= dataclasses.asdict(self) | {"soundfont": path.name}
-        if self.degradation == AS_PLAYED:
-            del fields["seed"]
-        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
-
 
 @dataclass(frozen=True)
 class Condition:
     """What is heard and what is seen.
 
     Attributes:
-        name: such as "tempo 0.5".
-        group: of its name in tables, such as "tempo".
-        playing: what is heard.
-        ink: which rendering of the pages is seen; empty: the first.
+        name: A name that no other condition of the same set has, such as "tempo 0.5".
+        group: A name that conditions of one kind share, such as "tempo".
+        tempo: Speed relative to the notated one.
+        soundfont: Soundfont (.sf2) that plays; empty for a real recording.
+        expression: Seed of expressive playing; 0 plays as notated.
+        seconds: Length of the excerpts in seconds; 0 for whole recordings.
+        gain_db: Amplification in dB, after the degradation.
+        degradation: What happens to the recording.
+        ink: Rendering of the pages that is seen; empty for the first one.
     """
 
     name: str
-    group: str
-    playing: Playing
+    group: str = ""
+    tempo: float = 1.0
+    soundfont: str = ""
+    expression: int = 0
+    seconds: float = 0.0
+    gain_db: float = 0.0
+    degradation: RecordingDegradation = AS_PLAYED
     ink: str = ""
 
+    def __post_init__(self) -> None:
+        if not 0.05 <= self.tempo <= 20:
+            raise UserError(f"tempo={self.tempo:g}: must be from 0.05 to 20")
+        if self.expression < 0:
+            raise UserError(f"expression={self.expression}: must not be negative")
+        if self.seconds < 0:
+            raise UserError(f"seconds={self.seconds:g}: must not be negative")
 
-def conditions(
-    soundfonts: Sequence[str], inks: Sequence[str] = ("thin",), seed: int = 0
-) -> list[Condition]:
-    """Makes all conditions; the first one is the clean one.
+    @property
+    def text(self) -> str:
+        """One line that says how a rendering is played and recorded; else the name."""
+        if not self.soundfont:
+            return self.name
+        parts = [f"{self.seconds:g} s" if self.seconds else "whole recordings"]
+        parts += [Path(self.soundfont).stem, f"tempo {self.tempo:g}", f"{self.gain_db:+g} dB"]
+        parts += [f"expression {self.expression}"] if self.expression else []
+        if self.degradation != AS_PLAYED:
+            parts.append("as a phone records it" if self.degradation == PHONE else "degraded")
+        return ", ".join(parts)
+
+    def report(self) -> dict[str, Any]:
+        """Returns the fields and the text as JSON can hold them."""
+        how = json_objects.fields(self.degradation)
+        return dataclasses.asdict(self) | {"degradation": how, "text": self.text}
+
+
+def conditions(soundfonts: Sequence[str] = ("",), inks: Sequence[str] = ()) -> list[Condition]:
+    """Makes all conditions of the measurement of robustness; the first one is the clean one.
 
     Args:
-        soundfonts: .sf2 files; the first is that of all conditions but those of the others.
-        inks: renderings of the pages other than the first.
-        seed: of what is random in a degradation.
+        soundfonts: Soundfonts (.sf2), of which the first one plays in all conditions but those of
+            the others; it may be empty for the soundfont that is always there.
+        inks: Renderings of the pages other than the first.
     """
-    clean = Playing(soundfonts[0], seed=seed)
-    result = [Condition(CLEAN, CLEAN, clean)]
+    clean = Condition(CLEAN, CLEAN, soundfont=soundfonts[0])
+    result = [clean]
 
-    def add(group: str, detail: str = "", ink: str = "", **changes: Any) -> None:
-        playing = dataclasses.replace(clean, **changes)
-        result.append(Condition(f"{group} {detail}".strip(), group, playing, ink))
+    def add(group: str, detail: str = "", **changes: Any) -> None:
+        name = f"{group} {detail}".strip()
+        result.append(dataclasses.replace(clean, name=name, group=group, **changes))
 
     def degrade(group: str, detail: str = "", **changes: Any) -> None:
         add(group, detail, degradation=RecordingDegradation(**changes))
@@ -129,14 +118,14 @@ def conditions(
 
 
 def select(every: Sequence[Condition], names: Sequence[str]) -> list[Condition]:
-    """Returns the conditions of these names or groups, and always the clean one.
+    """Returns the conditions of these names or groups, all if there are none, and the clean one.
 
     Raises:
-        UserError: there is none of this name.
+        UserError: There is no condition of a name.
     """
     for name in names:
         if not any(name in (condition.name, condition.group) for condition in every):
-            known = ", ".join(dict.fromkeys(condition.group for condition in every))
-            raise UserError(f"--conditions={name}: no such condition; there are {known}")
+            known = ", ".join(dict.fromkeys(c.group or c.name for c in every))
+            raise UserError(f"{name!r}: no such condition; there are {known}")
     wanted = {CLEAN, *names}
     return [c for c in every if not names or c.name in wanted or c.group in wanted]

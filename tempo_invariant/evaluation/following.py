@@ -1,8 +1,9 @@
-"""How far from the truth recordings of an MSMD directory are followed, in seconds and pixels."""
+"""How far from the truth the recordings of a query set are followed, in seconds and pixels."""
 
 import bisect
 import dataclasses
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,46 +11,20 @@ import numpy as np
 from tqdm import tqdm
 
 from tempo_invariant.errors import UserError
+from tempo_invariant.evaluation import metrics
+from tempo_invariant.evaluation.query_sets import Query, by_condition
 from tempo_invariant.retrieval import following
 from tempo_invariant.retrieval.course import Costs, Strip
 from tempo_invariant.retrieval.embedders import Embedder
-from tempo_invariant.retrieval.following import Following, System
+from tempo_invariant.retrieval.following import Following
 from tempo_invariant.scores import documents
+from tempo_invariant.scores.places import Place
 
 SHARES = (0.5, 0.9)
 """The quantiles of the errors that are reported."""
 
-RESAMPLES = 1000
-
-
-@dataclasses.dataclass(frozen=True)
-class Condition:
-    """How a piece is played.
-
-    Attributes:
-        soundfont: an .sf2 file; None: TimGM6mb.
-        tempo: speed relative to the notated one.
-        expression: seed of expressive playing; 0 plays as notated.
-        gain_db: by how much it is amplified.
-    """
-
-    soundfont: str | None = None
-    tempo: float = 1.0
-    expression: int = 0
-    gain_db: float = 0.0
-
-    def __post_init__(self):
-        if not 0.05 <= self.tempo <= 20:
-            raise UserError(f"--tempo={self.tempo:g}: must be from 0.05 to 20")
-        if self.expression < 0:
-            raise UserError(f"--expression={self.expression}: must not be negative")
-
-    @property
-    def text(self) -> str:
-        """One line."""
-        sound = Path(self.soundfont).stem if self.soundfont else "TimGM6mb"
-        playing = f"expression {self.expression}" if self.expression else "as notated"
-        return f"tempo {self.tempo:g}, {playing}, {sound}, {self.gain_db:+g} dB"
+Errors = Sequence[np.ndarray] | np.ndarray
+"""Errors in seconds and in pixels, [moments] each."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,15 +32,15 @@ class Truth:
     """When each place of a strip sounds; between the moments linearly.
 
     Attributes:
-        seconds: float64 [moments], ascending.
-        columns: float64 [moments], ascending.
+        seconds: Times of the moments, ascending float64 [moments].
+        columns: Columns of the strip, ascending float64 [moments].
     """
 
     seconds: np.ndarray
     columns: np.ndarray
 
     def errors(self, found: Following) -> tuple[np.ndarray, np.ndarray]:
-        """Errors at every moment of an alignment from the first onset to the last.
+        """Returns the errors at every moment of an alignment from the first onset to the last.
 
         Returns:
             By how many seconds the place that is shown is played later than it is shown, and how
@@ -79,123 +54,95 @@ class Truth:
 
 def run(
     embedder: Embedder,
-    msmd_dir: str | Path,
-    pieces: Sequence[str],
-    conditions: Sequence[Condition],
+    scores: str | Path,
+    queries: Sequence[Query],
     hop_frames: int = following.HOP_FRAMES,
     step_pixels: int = following.STEP_PIXELS,
     costs: Costs | None = None,
+    seed: int = 0,
 ) -> list[dict[str, Any]]:
-    """Plays pieces and follows them through their scores.
+    """Follows recordings through their scores.
 
     Args:
-        embedder: the model.
-        msmd_dir: directory with the pieces, built here (they are played from PIECE.midi).
-        pieces: their names.
-        conditions: how they are played.
-        hop_frames: distance of windows in spectrogram frames.
-        step_pixels: distance of snippets in page pixels.
-        costs: what the alignment avoids.
+        embedder: The model.
+        scores: Scores of the pieces, see `documents.find_scores`.
+        queries: Recordings.
+        hop_frames: Distance of windows in spectrogram frames.
+        step_pixels: Distance of snippets in page pixels.
+        costs: What the alignment avoids.
+        seed: Seed for the bootstrap resampling.
 
     Returns:
         For every condition its fields, and what `summary` gives.
 
     Raises:
-        UserError: a piece is missing or cannot be played.
+        UserError: A score is missing, or a recording cannot be read, is silent or has no truth.
     """
-    root = Path(msmd_dir)
-    errors: list[dict[str, tuple[np.ndarray, np.ndarray]]] = [{} for _ in conditions]
-    leaps = [0 for _ in conditions]
-    for piece in tqdm(pieces, desc="pieces", unit="", disable=None):
-        (source,) = documents.find_scores(root, step_pixels, documents=[piece])
+    pieces: dict[str, list[Query]] = {}
+    for query in queries:
+        pieces.setdefault(query.piece, []).append(query)
+    errors: dict[str, dict[str, Errors]] = {}
+    leaps: Counter[str] = Counter()
+    sources = documents.find_scores(scores, step_pixels, documents=list(pieces))
+    for source in tqdm(sources, "pieces", len(pieces), unit="", disable=None):
         document = source.read()
         sheet = embedder.embed_sheet(document.snippets)
-        for number, condition in enumerate(conditions):
-            pcm = _play(root / piece, condition)
+        for query in pieces[source.name]:
             found = following.follow_embedded(
-                embedder, document, sheet, [pcm], hop_frames, f"{piece}, {condition.text}", costs
+                embedder, document, sheet, [query.pcm()], hop_frames, str(query.audio), costs
             )
-            truth = find_truth(root / piece, condition, found.systems, found.strip)
-            errors[number][piece] = truth.errors(found)
-            leaps[number] += int(found.leaps.sum())
+            missed = find_truth(query, found.systems, found.strip).errors(found)
+            of_pieces = errors.setdefault(query.condition.name, {})
+            before = of_pieces.get(query.piece, np.empty((2, 0)))
+            of_pieces[query.piece] = np.concatenate([before, missed], axis=1)
+            leaps[query.condition.name] += int(found.leaps.sum())
     return [
-        dataclasses.asdict(condition) | {"text": condition.text, "leaps": count} | summary(found)
-        for condition, count, found in zip(conditions, leaps, errors, strict=True)
+        condition.report()
+        | {"leaps": leaps[condition.name]}
+        | summary({name: errors[condition.name][name] for name in _pieces(asked)}, seed)
+        for condition, asked in by_condition(queries).items()
     ]
 
 
-def _seed(piece: str, condition: Condition) -> str:
-    """The seed under which build_msmd would have this performance."""
-    from tfrecords_tools.msmd.layout import performance_name
-    from tfrecords_tools.music.performing import default_soundfont, soundfont_name
-
-    if not condition.expression:
-        return ""
-    font = condition.soundfont or default_soundfont()
-    sound = soundfont_name(font, expression=condition.expression)
-    return performance_name(piece, condition.tempo, sound)
+def _pieces(queries: Sequence[Query]) -> list[str]:
+    return list(dict.fromkeys(query.piece for query in queries))
 
 
-def _notated(piece_dir: Path):
-    from tfrecords_tools.music.notes import notes_of_midi
-
-    path = piece_dir / f"{piece_dir.name}.midi"
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; only pieces that build_msmd built can be played")
-    return notes_of_midi(path.read_bytes())
-
-
-def _play(piece_dir: Path, condition: Condition) -> np.ndarray:
-    from tfrecords_tools.music.performing import render_audio
-
-    seed = _seed(piece_dir.name, condition)
-    pcm = render_audio(_notated(piece_dir), condition.soundfont, tempo=condition.tempo, seed=seed)
-    return pcm * np.float32(10 ** (condition.gain_db / 20))
-
-
-def find_truth(
-    piece_dir: Path, condition: Condition, systems: Sequence[System], strip: Strip
-) -> Truth:
-    """When the note heads of a piece sound.
+def find_truth(query: Query, systems: Sequence[Place], strip: Strip) -> Truth:
+    """Returns when the note heads of a piece sound.
 
     Heads that are struck together in the score are one moment: at the mean of their times and the
     median of their columns. Moments that stand left of earlier ones (grace notes, heads that were
     aligned with another note) are left out, as few as possible.
 
     Raises:
-        UserError: not even two moments are known.
+        UserError: Not even two moments are known.
     """
-    from tempo_invariant.scores import msmd
-    from tfrecords_tools.music.performing import played_music
-
-    notated = _notated(piece_dir)
-    played = played_music(notated, condition.tempo, _seed(piece_dir.name, condition))
-    seconds = played.seconds([note.tick for note in played.notes])
     lefts = {
-        (system.page, system.number): start - system.box[1]
+        (system.page, system.system): start - system.x
         for system, start in zip(systems, strip.starts[:-1], strict=True)
     }
-    moments: dict[int, list[tuple[float, float]]] = {}
-    for page in msmd.read_score(piece_dir).pages:
-        order = {system.id: number for number, system in enumerate(page.systems, 1)}
-        for head in page.note_heads:
-            left = lefts.get((page.number, order.get(head.system, 0)))
-            if left is not None and head.onsets:
-                event = head.onsets[min(head.onsets)].event
-                moment = moments.setdefault(notated.notes[event].tick, [])
-                moment.append((seconds[event], head.column + left))
-    rows = [np.array(moments[tick]) for tick in sorted(moments)]
-    times = np.array([row[:, 0].mean() for row in rows])
-    columns = np.array([np.median(row[:, 1]) for row in rows])
+    rows = query.truth()
+    heard = rows["seconds"] - query.start_seconds
+    # Without the score's own times, heads that are struck at one time are a moment.
+    notated = heard if np.isnan(rows["moment"]).any() else rows["moment"]
+    moments: dict[float, list[tuple[float, float]]] = {}
+    for row, seconds, moment in zip(rows, heard, notated, strict=True):
+        left = lefts.get((row["page"], row["system"]))
+        if left is not None:
+            moments.setdefault(float(moment), []).append((seconds, row["x"] + left))
+    tables = [np.array(moments[moment]) for moment in sorted(moments)]
+    times = np.array([table[:, 0].mean() for table in tables])
+    columns = np.array([np.median(table[:, 1]) for table in tables])
     kept = longest_ascent(columns)
-    kept = kept[np.diff(times[kept], prepend=-1) > 0]
+    kept = kept[np.diff(times[kept], prepend=-np.inf) > 0]
     if len(kept) < 2:
-        raise UserError(f"{piece_dir}: too few note heads are aligned with a performance")
+        raise UserError(f"{query.truth_path}: fewer than two moments lie in the score's systems")
     return Truth(times[kept], columns[kept])
 
 
 def longest_ascent(values: np.ndarray) -> np.ndarray:
-    """Indices of a longest strictly ascending part of some values: int64, ascending."""
+    """Returns the indices of a longest strictly ascending part of some values: int64, ascending."""
     tails: list[float] = []
     ends: list[int] = []
     before = np.full(len(values), -1)
@@ -212,11 +159,12 @@ def longest_ascent(values: np.ndarray) -> np.ndarray:
     return np.array(chain[::-1], np.int64)
 
 
-def summary(errors: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, Any]:
-    """What the errors of pieces amount to.
+def summary(errors: Mapping[str, Errors], seed: int = 0) -> dict[str, Any]:
+    """Returns what the errors of pieces amount to.
 
     Args:
-        errors: by piece, of every moment, in seconds and pixels.
+        errors: Errors of each piece at every moment, in seconds and pixels.
+        seed: Seed for the bootstrap resampling.
 
     Returns:
         "seconds" and "pixels": median and 90 % quantile of the absolute errors over all moments,
@@ -229,7 +177,7 @@ def summary(errors: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, Any]:
     result: dict[str, Any] = {"pieces": len(names), "moments": len(owners)}
     for unit, kind in enumerate(("seconds", "pixels")):
         values = np.abs(np.concatenate([errors[name][unit] for name in names]))
-        result[kind] = dict(zip(("median", "90%"), _quantiles(values, owners), strict=True))
+        result[kind] = dict(zip(("median", "90%"), _quantiles(values, owners, seed), strict=True))
     result["bias"] = float(np.median(np.concatenate([errors[name][0] for name in names])))
     result["by_piece"] = {
         name: {
@@ -242,24 +190,22 @@ def summary(errors: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, Any]:
     return result
 
 
-def _quantiles(values: np.ndarray, owners: np.ndarray) -> list[list[float]]:
-    """Quantiles of values with their intervals over owners, [value, low, high] each."""
-    count = int(owners.max(initial=-1)) + 1
+def _quantiles(values: np.ndarray, owners: np.ndarray, seed: int) -> list[list[float]]:
+    """Returns quantiles of values with their intervals over owners, [value, low, high] each."""
     order = np.argsort(values, kind="stable")
     values, owners = values[order], owners[order]
-    generator = np.random.default_rng(0)
-    draws = generator.multinomial(count, np.full(count, 1 / count), RESAMPLES)
-    found = np.empty((RESAMPLES, len(SHARES)))
+    draws = metrics.piece_draws(int(owners.max(initial=-1)) + 1, seed)
+    found = np.empty((len(draws), len(SHARES)))
     for number, draw in enumerate(draws):
         weights = np.cumsum(draw[owners])
         found[number] = values[np.searchsorted(weights, np.array(SHARES) * weights[-1])]
-    low, high = np.quantile(found, [0.025, 0.975], axis=0)
     exact = np.quantile(values, SHARES)
-    return [[float(v) for v in row] for row in zip(exact, low, high, strict=True)]
+    both = zip(exact, found.T, strict=True)
+    return [[float(value), *metrics.interval(estimates)] for value, estimates in both]
 
 
 def table(reports: Sequence[dict[str, Any]]) -> str:
-    """The results for the screen, 95 % intervals over pieces in brackets."""
+    """Returns the results for the screen, 95 % intervals over pieces in brackets."""
     lines = []
     for report in reports:
         lines.append(f"{report['text']}: {report['pieces']} pieces, {report['leaps']} leaps")

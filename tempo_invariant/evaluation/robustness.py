@@ -1,18 +1,14 @@
 """How retrieval suffers from tempo, timing, sound, recording and print: the same pairs in each.
 
-Pieces are played in all ways while the ones before them are embedded. Embeddings are kept piece by
-piece, so that a measurement goes on where it was; spectrograms too, which serve every model.
+Recordings are read and degraded while the ones before them are embedded. Embeddings are kept piece
+by piece, so that a measurement goes on where it was.
 """
 
 import dataclasses
 import hashlib
-import itertools
 import json
-import os
 import zipfile
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,34 +18,30 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from tempo_invariant.config import NO_AUGMENTATION
-from tempo_invariant.data.cutting import Source, cut_audio, cut_sheet
+from tempo_invariant.data.cutting import RowSource, cut_audio, cut_sheet
 from tempo_invariant.data.schema import STRIP_ROWS
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.evaluation import robustness_tables
-from tempo_invariant.evaluation.conditions import Condition, Playing, conditions, select
+from tempo_invariant.evaluation.conditions import CLEAN, Condition
+from tempo_invariant.evaluation.pairs import Piece, Recording, choose_pairs, listen, read_piece
+from tempo_invariant.evaluation.query_sets import Query, ahead, by_condition
 from tempo_invariant.evaluation.retrieval import BATCH_SIZE, ranks_by_direction, retrieval_results
-from tempo_invariant.evaluation.robustness_recordings import (
-    Piece,
-    Recording,
-    choose_pairs,
-    read_piece,
-    record,
-)
 from tempo_invariant.files import atomic_write
 from tempo_invariant.geometry import BANDS, PAPER, REDUCTION
 from tempo_invariant.model import pretrained, runs
 from tempo_invariant.model.network import multiply_adds, parameters, sheet_encoder
+from tempo_invariant.scores import msmd
 
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """What embeds.
+    """The two halves of a trained model.
 
     Attributes:
-        sheet: model from snippets to embeddings.
-        audio: model from excerpts to embeddings.
-        frames: of an excerpt.
-        key: a name for what is kept of it.
+        sheet: Model from snippets to embeddings.
+        audio: Model from excerpts to embeddings.
+        frames: Length of an excerpt in frames.
+        key: Name for what is kept of it.
     """
 
     sheet: keras.Model
@@ -58,38 +50,31 @@ class Model:
     key: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What is measured.
-
-    Attributes:
-        msmd: MSMD directory whose pieces were built here.
-        pieces: names of the pieces.
-        soundfonts: .sf2 files; the first is that of all conditions but those of the others.
-        candidates: number of pairs, at even spacing; fewer if there are fewer.
-        names: conditions or groups of them; all, if empty.
-        seed: of what is random in degradations, and of the bootstrap.
-        recordings: directory where spectrograms are kept, for any model.
-        keep: directory where embeddings are kept.
-    """
-
-    msmd: Path
-    pieces: Sequence[str]
-    soundfonts: Sequence[str]
-    candidates: int = 10_000
-    names: Sequence[str] = ()
-    seed: int = 0
-    recordings: Path | None = None
-    keep: Path | None = None
+def shared_inks(msmd_dir: str | Path, pieces: Iterable[str]) -> list[str]:
+    """Returns the inks that all pieces of an MSMD directory are drawn in, but for the first."""
+    inks = [msmd.read_score(Path(msmd_dir) / name).inks[1:] for name in sorted(set(pieces))]
+    return [ink for ink in inks[0] if all(ink in others for others in inks)]
 
 
-def measure(run: str, plan: Plan, weights: str | None = None) -> dict[str, Any]:
+def measure(
+    run: str,
+    msmd_dir: str | Path,
+    queries: Iterable[Query],
+    weights: str | None = None,
+    candidates: int = 10_000,
+    seed: int = 0,
+    keep: str | Path | None = None,
+) -> dict[str, Any]:
     """Measures a trained model under all conditions.
 
     Args:
-        run: the run directory.
-        plan: what is measured.
-        weights: see `run_directory.weights_path`.
+        run: Directory of the run.
+        msmd_dir: MSMD directory with the scores of the pieces.
+        queries: Whole recordings of every piece under every condition, the clean one among them.
+        weights: Weights, see `runs.weights_path`.
+        candidates: Number of pairs, at even spacing; fewer if there are fewer.
+        seed: Seed for the bootstrap resampling.
+        keep: Directory where embeddings are kept, to go on from.
 
     Returns:
         What was measured and with what, and under `conditions` for each its `name`, its `group`,
@@ -98,30 +83,47 @@ def measure(run: str, plan: Plan, weights: str | None = None) -> dict[str, Any]:
         are in the clean condition, with its paired interval).
 
     Raises:
-        UserError: run, pieces or a soundfont are missing or damaged.
+        UserError: The run, pieces or recordings are missing or damaged.
     """
+    wanted, recordings = _arrange(queries)
+    clean = recordings[0]
     # The order of the records, of which every n-th pair is taken.
-    names = sorted(set(plan.pieces))
-    pieces = [read_piece(Path(plan.msmd) / name) for name in tqdm(names, "scores", unit="piece")]
-    pieces = choose_pairs(pieces, plan.candidates)
-    inks = list(pieces[0].strips)[1:]
-    inks = [ink for ink in inks if all(ink in piece.strips for piece in pieces)]
-    wanted = select(conditions(plan.soundfonts, inks, plan.seed), plan.names)
+    names = sorted(clean)
+    pieces = [
+        read_piece(Path(msmd_dir), clean[name]) for name in tqdm(names, "scores", unit="piece")
+    ]
+    pieces = choose_pairs(pieces, candidates)
     joint = runs.load_model(run, weights)
-    sheet, audio = _embed_all(_model(joint, run, weights), pieces, wanted, plan)
+    model = _model(joint, run, weights)
+    sheet, audio = _embed_all(model, pieces, wanted, recordings, Path(keep) if keep else None)
     owners = np.repeat([piece.name for piece in pieces], [len(piece.pairs) for piece in pieces])
     return {
         "run": pretrained.label(run),
         "weights": runs.weights_path(run, weights).name,
-        "msmd": str(plan.msmd),
-        "soundfont": Path(plan.soundfonts[0]).stem,
+        "msmd": str(msmd_dir),
+        "soundfont": Path(wanted[0].soundfont).stem,
         "pairs": len(owners),
         "pieces": len(pieces),
-        "seed": plan.seed,
+        "seed": seed,
         "parameters": parameters(joint),
         "multiply_adds": multiply_adds(joint),
-        "conditions": _results(wanted, sheet, audio, owners, plan.seed),
+        "conditions": _results(wanted, sheet, audio, owners, seed),
     }
+
+
+def _arrange(queries: Iterable[Query]) -> tuple[list[Condition], list[dict[str, Query]]]:
+    """Returns the conditions, the clean one first, and for each its recordings by piece."""
+    found = by_condition(queries)
+    wanted = sorted(found, key=lambda condition: condition.name != CLEAN)
+    if wanted[0].name != CLEAN:
+        raise UserError(f"the query set has no condition {CLEAN!r}, which others are compared with")
+    recordings = [{query.piece: query for query in found[condition]} for condition in wanted]
+    for condition, of_pieces in zip(wanted, recordings, strict=True):
+        if len(found[condition]) != len(of_pieces) or of_pieces.keys() != recordings[0].keys():
+            raise UserError(f"{condition.name}: must have one recording of every piece")
+        if any(query.start_seconds or query.seconds for query in of_pieces.values()):
+            raise UserError(f"{condition.name}: must have whole recordings")
+    return wanted, recordings
 
 
 def _model(joint: keras.Model, run: str, weights: str | None) -> Model:
@@ -129,76 +131,45 @@ def _model(joint: keras.Model, run: str, weights: str | None) -> Model:
     features = joint.get_layer("audio_features").output
     audio = keras.Model(joint.input["audio"], projection(features, view="audio"))
     config = runs.load_experiment(run).model
-    digest = hashlib.sha256(json.dumps(config.to_dict(), sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(dataclasses.asdict(config), sort_keys=True).encode())
     digest.update(runs.weights_path(run, weights).read_bytes())
     return Model(sheet_encoder(joint), audio, config.frames, digest.hexdigest()[:16])
 
 
 def _embed_all(
-    model: Model, pieces: Sequence[Piece], wanted: Sequence[Condition], plan: Plan
-) -> tuple[dict[str, np.ndarray], dict[Playing, np.ndarray]]:
-    """Returns the embeddings of all pairs, [pairs, size], of the sheets by ink and of the audio."""
-    playings = list(dict.fromkeys(condition.playing for condition in wanted))
-    inks = list(dict.fromkeys(condition.ink for condition in wanted))
-    names = {playing: playing.key() for playing in playings}
-    parts: dict[Any, list[np.ndarray]] = {key: [] for key in (*inks, *playings)}
-    excerpts = len(playings) * sum(len(piece.pairs) for piece in pieces)
-    bar = tqdm(total=excerpts, desc="excerpts", unit="excerpt")
-    with bar, _Ahead(plan.recordings) as ahead:
-        stores = [_Store.open(plan.keep, model, piece) for piece in pieces]
-        missing = [[p for p in playings if names[p] not in store.arrays] for store in stores]
-        for piece, store, absent, played in zip(
-            pieces, stores, missing, ahead.play(pieces, missing), strict=True
-        ):
+    model: Model,
+    pieces: Sequence[Piece],
+    wanted: Sequence[Condition],
+    recordings: Sequence[Mapping[str, Query]],
+    keep: Path | None,
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Returns the embeddings of all pairs under each condition, [pairs, size], sheet and audio."""
+    parts: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in wanted]
+    bar = tqdm(total=sum(len(piece.pairs) for piece in pieces), desc="pairs", unit="pair")
+
+    def prepare(piece: Piece) -> tuple[_Store, list[str], dict[str, Recording]]:
+        """Reads what is kept of a piece, and listens to what is not."""
+        store = _Store.open(keep, model, piece)
+        queries = [of_pieces[piece.name] for of_pieces in recordings]
+        keys = [query.key() for query in queries]
+        missing = {k: q for k, q in zip(keys, queries, strict=True) if k not in store.arrays}
+        return store, keys, {key: listen(piece, query) for key, query in missing.items()}
+
+    with bar:
+        for piece, (store, keys, heard) in zip(pieces, ahead(prepare, pieces), strict=True):
             new = {
                 f"ink {ink}": embed_snippets(model.sheet, piece, ink)
-                for ink in inks
+                for ink in dict.fromkeys(condition.ink for condition in wanted)
                 if f"ink {ink}" not in store.arrays
             }
-            bar.update(len(piece.pairs) * (len(playings) - len(absent)))
-            heard = embed_excerpts(model.audio, list(played.values()), model.frames, bar)
-            new |= {names[p]: array for p, array in zip(played, heard, strict=True)}
+            made = embed_excerpts(model.audio, list(heard.values()), model.frames)
+            new |= dict(zip(heard, made, strict=True))
             store.add(new)
-            for key in parts:
-                name = names[key] if isinstance(key, Playing) else f"ink {key}"
-                parts[key].append(store.arrays[name])
-    joined = {key: np.concatenate(arrays) for key, arrays in parts.items()}
-    return {ink: joined[ink] for ink in inks}, {playing: joined[playing] for playing in playings}
-
-
-class _Ahead:
-    """Plays the next pieces in other threads, as many as there are processor cores.
-
-    Args:
-        keep: see `robustness_recordings.record`.
-    """
-
-    def __init__(self, keep: Path | None):
-        self._keep = keep
-        self._workers = os.cpu_count() or 1
-        self._pool = ThreadPoolExecutor(self._workers)
-
-    def __enter__(self) -> "_Ahead":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
-
-    def play(
-        self, pieces: Sequence[Piece], playings: Sequence[Sequence[Playing]]
-    ) -> Iterator[dict[Playing, Recording]]:
-        """Yields the recordings of every piece."""
-        calls = zip(pieces, playings, strict=True)
-        first = itertools.islice(calls, self._workers)
-        pending = deque(self._pool.submit(self._play, *call) for call in first)
-        while pending:
-            result = pending.popleft().result()
-            for call in itertools.islice(calls, 1):
-                pending.append(self._pool.submit(self._play, *call))
-            yield result
-
-    def _play(self, piece: Piece, playings: Sequence[Playing]) -> dict[Playing, Recording]:
-        return dict(record(piece, playings, self._keep))
+            for part, condition, key in zip(parts, wanted, keys, strict=True):
+                part.append((store.arrays[f"ink {condition.ink}"], store.arrays[key]))
+            bar.update(len(piece.pairs))
+    both = [[np.concatenate(arrays) for arrays in zip(*part, strict=True)] for part in parts]
+    return [sheet for sheet, _ in both], [audio for _, audio in both]
 
 
 @dataclasses.dataclass
@@ -212,7 +183,7 @@ class _Store:
     def open(cls, keep: Path | None, model: Model, piece: Piece) -> "_Store":
         if not keep:
             return cls(None, {})
-        digest = hashlib.sha256(f"{model.key} {piece.key()}".encode())
+        digest = hashlib.sha256(f"{model.key} {piece.name}".encode())
         for strip in piece.strips.values():
             digest.update(strip.tobytes())
         rows = [(pair.page, pair.head.id, pair.column) for pair in piece.pairs]
@@ -235,15 +206,14 @@ class _Store:
 
 
 def embed_excerpts(
-    encoder: keras.Model, recordings: Sequence[Recording], frames: int, bar: Any = None
+    encoder: keras.Model, recordings: Sequence[Recording], frames: int
 ) -> list[np.ndarray]:
     """Embeds the excerpts of several recordings, cut as for an evaluation, in full batches.
 
     Args:
-        encoder: model from float32 [batch, 92, frames] to [batch, size].
-        recordings: spectrograms, and where the pairs are.
-        frames: of an excerpt.
-        bar: progress, which goes on by the excerpts.
+        encoder: Model from float32 [batch, 92, frames] to [batch, size].
+        recordings: Spectrograms, and where the pairs are.
+        frames: Length of an excerpt in frames.
 
     Returns:
         float32 [pairs, size] of every recording.
@@ -260,11 +230,13 @@ def embed_excerpts(
     starts = np.cumsum([0, *lengths[:-1]]).astype(np.int32)
 
     def cut(index: np.ndarray) -> np.ndarray:
-        source = Source(rows, tf.constant(starts[which[index]]), tf.constant(lengths[which[index]]))
+        source = RowSource(
+            rows, tf.constant(starts[which[index]]), tf.constant(lengths[which[index]])
+        )
         onset = tf.constant(onsets[index].astype(np.int32))
         return cut_audio(source, onset, frames, NO_AUGMENTATION, None).numpy()
 
-    result = _predict(encoder, cut, len(onsets), bar)
+    result = _predict(encoder, cut, len(onsets))
     return np.split(result, np.cumsum(counts)[:-1])
 
 
@@ -272,9 +244,9 @@ def embed_snippets(encoder: keras.Model, piece: Piece, ink: str) -> np.ndarray:
     """Embeds the snippets of a piece, cut as for an evaluation.
 
     Args:
-        encoder: model from uint8 [batch, 80, 100] to [batch, size].
-        piece: the piece.
-        ink: rendering of its pages; empty: the first.
+        encoder: Model from uint8 [batch, 80, 100] to [batch, size].
+        piece: The piece.
+        ink: Rendering of its pages; empty for the first one.
 
     Returns:
         float32 [pairs, size].
@@ -287,14 +259,14 @@ def embed_snippets(encoder: keras.Model, piece: Piece, ink: str) -> np.ndarray:
 
     def cut(index: np.ndarray) -> np.ndarray:
         size = len(index)
-        source = Source(rows, tf.zeros([size], tf.int32), tf.fill([size], len(strip)))
+        source = RowSource(rows, tf.zeros([size], tf.int32), tf.fill([size], len(strip)))
         return cut_sheet(source, tf.constant(centres[index]), NO_AUGMENTATION, None).numpy()
 
     return _predict(encoder, cut, len(centres))
 
 
 def _predict(
-    encoder: keras.Model, cut: Callable[[np.ndarray], np.ndarray], count: int, bar: Any = None
+    encoder: keras.Model, cut: Callable[[np.ndarray], np.ndarray], count: int
 ) -> np.ndarray:
     """Embeds `count` windows in batches of one size, which leaves a single graph to trace."""
     parts = []
@@ -304,28 +276,26 @@ def _predict(
         with tf.device("CPU:0"):
             windows = cut(index)
         parts.append(np.asarray(encoder.predict_on_batch(windows))[:size])
-        if bar is not None:
-            bar.update(size)
     return np.concatenate(parts)
 
 
 def _results(
     wanted: Sequence[Condition],
-    sheet: Mapping[str, np.ndarray],
-    audio: Mapping[Playing, np.ndarray],
+    sheet: Sequence[np.ndarray],
+    audio: Sequence[np.ndarray],
     owners: np.ndarray,
     seed: int,
 ) -> list[dict[str, Any]]:
     """Ranks the pairs under every condition; the first one is the clean one."""
     rows: list[dict[str, Any]] = []
     clean: dict[str, np.ndarray] = {}
-    for condition in tqdm(wanted, "ranks", unit="condition"):
-        both = np.stack([sheet[condition.ink], audio[condition.playing]], axis=1)
-        ranks = ranks_by_direction(both)
+    embeddings = zip(wanted, sheet, audio, strict=True)
+    for condition, seen, heard in tqdm(embeddings, "ranks", len(wanted), unit="condition"):
+        ranks = ranks_by_direction(np.stack([seen, heard], axis=1))
         clean = clean or ranks
         row: dict[str, Any] = {"name": condition.name, "group": condition.group}
         row |= {
-            "tempo": condition.playing.tempo,
+            "tempo": condition.tempo,
             "results": retrieval_results(ranks, owners, seed),
             "loss": {
                 direction: robustness_tables.losses(clean[direction], found, owners, seed)

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.evaluation import metrics
 from tempo_invariant.evaluation.conditions import CLEAN
 
 LOSSES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -21,31 +22,24 @@ EXPRESSION = "expression"
 
 
 def losses(
-    clean: np.ndarray,
-    ranks: np.ndarray,
-    pieces: Sequence[str] | np.ndarray,
-    seed: int = 0,
-    resamples: int = 1000,
-    level: float = 0.95,
+    clean: np.ndarray, ranks: np.ndarray, pieces: Sequence[str] | np.ndarray, seed: int = 0
 ) -> dict[str, list[float]]:
-    """How much R@1 and MRR fall, as a share of what they were, with paired intervals.
+    """Returns how much R@1 and MRR fall, as a share of what they were, with paired intervals.
 
     Whole pieces are drawn with replacement, and for each draw both values are of the same pieces.
 
     Args:
-        clean: ranks from 1 of the queries as they were, `[count]`.
-        ranks: ranks of the same queries now, `[count]`.
-        pieces: the piece of every query, `[count]`.
-        seed: of the random draw.
-        resamples: number of draws.
-        level: share of the draws inside the interval.
+        clean: Ranks from 1 of the queries as they were, `[count]`.
+        ranks: Ranks of the same queries now, `[count]`.
+        pieces: The piece of every query, `[count]`.
+        seed: Seed for the bootstrap resampling.
 
     Returns:
         `[value, low, high]` under "r@1" and "mrr"; 0 where nothing is lost or there was nothing to
         lose, below it a gain.
 
     Raises:
-        ValueError: lengths differ or are zero.
+        ValueError: The lengths differ or are zero.
     """
     clean, ranks = np.asarray(clean), np.asarray(ranks)
     if not len(ranks) or not len(ranks) == len(clean) == len(pieces):
@@ -53,16 +47,14 @@ def losses(
             f"need as many pieces as ranks, got {len(pieces)}, {len(ranks)} and {len(clean)}"
         )
     names, index = np.unique(np.asarray(pieces), return_inverse=True)
-    shares = np.full(len(names), 1 / len(names))
-    draws = np.random.default_rng(seed).multinomial(len(names), shares, size=resamples)
-    draws = np.vstack([np.ones(len(names)), draws])  # first what was seen
-    tails = [(1 - level) / 2, (1 + level) / 2]
+    seen = np.ones((1, len(names)))
+    draws = np.vstack([seen, metrics.piece_draws(len(names), seed)])
     result = {}
     for name, value in LOSSES.items():
         before = draws @ np.bincount(index, value(clean))
         after = draws @ np.bincount(index, value(ranks))
         lost = np.where(before > 0, 1 - after / np.maximum(before, 1e-9), 0.0)
-        result[name] = [float(lost[0]), *map(float, np.quantile(lost[1:], tails))]
+        result[name] = [float(lost[0]), *metrics.interval(lost[1:])]
     return result
 
 
@@ -70,7 +62,7 @@ def read_reports(paths: Sequence[str | Path]) -> list[dict[str, Any]]:
     """Reads what `python -m tempo_invariant.robustness` wrote.
 
     Raises:
-        UserError: a file is missing or something else.
+        UserError: A file is missing or something else.
     """
     reports = []
     for path in paths:
@@ -86,7 +78,7 @@ def read_reports(paths: Sequence[str | Path]) -> list[dict[str, Any]]:
 
 
 def table(report: dict[str, Any]) -> str:
-    """The results in Markdown: R@1 and losses in per cent, 95 % intervals in brackets."""
+    """Returns the results in Markdown: R@1 and losses in per cent, 95 % intervals in brackets."""
     title = (
         f"{report['run']} ({report['weights']}): {report['pairs']:,d} pairs of {report['pieces']} "
         f"pieces, {report['soundfont']}; losses as shares of the clean condition"
@@ -109,12 +101,12 @@ def table(report: dict[str, Any]) -> str:
 def comparison(
     reports: Sequence[dict[str, Any]], labels: Sequence[str], direction: str = DIRECTION
 ) -> str:
-    """What several models lose of R@1, in Markdown and per cent; first R@1 of the clean condition.
+    """Returns what models lose of R@1, in Markdown and per cent; first R@1 of the clean condition.
 
     Args:
-        reports: what `measure` returned; a condition that one lacks is left out.
-        labels: name of each model.
-        direction: which queries.
+        reports: What `measure` returned; a condition that one lacks is left out.
+        labels: Name of each model.
+        direction: Direction of the queries.
     """
     rows = [{row["name"]: row for row in report["conditions"]} for report in reports]
     shared = [name for name in rows[0] if all(name in named for named in rows)]
@@ -136,15 +128,15 @@ def tempo_figure(
     """Draws R@1 and MRR over tempo, and beside it with expressive timing, one line a model.
 
     Args:
-        reports: what `measure` returned; all need conditions of tempo, not all that of expression.
-        labels: name of each model.
-        direction: which queries.
+        reports: What `measure` returned; all need conditions of tempo, not all that of expression.
+        labels: Name of each model.
+        direction: Direction of the queries.
 
     Returns:
         A matplotlib figure.
 
     Raises:
-        UserError: a report has no conditions of tempo.
+        UserError: A report has no conditions of tempo.
     """
     figure = Figure(figsize=(9, 3.6), dpi=100)
     halves = figure.add_gridspec(1, 2, left=0.05, right=0.97, bottom=0.17, top=0.92, wspace=0.14)

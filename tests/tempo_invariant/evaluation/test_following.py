@@ -11,15 +11,14 @@ import pytest
 
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import following as following_benchmark
-from tempo_invariant.evaluation.following import Condition, Truth
+from tempo_invariant.evaluation.following import Truth
+from tempo_invariant.evaluation.query_sets import Strike
 from tempo_invariant.retrieval import following
 from tempo_invariant.retrieval.course import Strip
 from tempo_invariant.scores import msmd
 from tests import fake_embedder
 from tests.fake_embedder import FakeEmbedder, melody
-from tfrecords_tools.msmd import layout
-from tfrecords_tools.music.notes import Music, Note, TempoMark, midi_bytes
-from tfrecords_tools.music.performing import played_music
+from tests.query_files import named, query_set, strikes
 
 ROOT = Path(__file__).parents[3]
 NUMBERS = np.arange(20, 140)
@@ -30,39 +29,47 @@ HEADS = 60
 
 @pytest.fixture
 def msmd_dir(tmp_path):
-    """A piece whose heads are struck evenly: a quarter lasts 0.4 s at the notated tempo."""
+    """A piece whose heads are struck evenly, every 0.4 s at the notated tempo."""
     fake_embedder.write_score(tmp_path, "piece", NUMBERS, seconds=SECONDS)
-    notes = tuple(Note(384 * number, 60 + number % 12, 300) for number in range(HEADS))
-    midi = midi_bytes(Music(notes, (TempoMark(0, 400_000),)))
-    (tmp_path / "msmd" / "piece" / "piece.midi").write_bytes(midi)
     return tmp_path / "msmd"
 
 
 def _layout(msmd_dir):
-    document = following.read_score(msmd_dir / "piece")
-    return document, *following.lay_out(document.places)
+    return following.lay_out(following.read_score(msmd_dir / "piece").places)
+
+
+def _query(directory, rows, **more):
+    recording = ("piece", named(), np.zeros(99, np.float32), rows, more)
+    (query,) = query_set(directory, [recording])
+    return query
 
 
 @pytest.mark.parametrize("tempo", [0.66, 1.0, 1.5])
-def test_the_truth_is_when_the_heads_sound(msmd_dir, tempo):
-    _, systems, strip = _layout(msmd_dir)
-    truth = following_benchmark.find_truth(
-        msmd_dir / "piece", Condition(tempo=tempo), systems, strip
-    )
+def test_the_truth_is_when_the_heads_sound(msmd_dir, tmp_path, tempo):
+    query = _query(tmp_path / "queries", strikes(msmd_dir / "piece", tempo))
+    truth = following_benchmark.find_truth(query, *_layout(msmd_dir))
     assert truth.seconds == pytest.approx(0.4 / tempo * np.arange(HEADS), abs=1e-3)
     # Columns: 700 pixels a system, heads from its left edge on.
     assert truth.columns == pytest.approx(35 * np.arange(HEADS))
+    late = _query(tmp_path / "queries", strikes(msmd_dir / "piece", tempo), start_seconds=5.0)
+    part = following_benchmark.find_truth(late, *_layout(msmd_dir))
+    assert part.seconds == pytest.approx(truth.seconds - 5)
 
 
-def test_the_truth_of_expressive_playing_is_what_is_played(msmd_dir):
-    _, systems, strip = _layout(msmd_dir)
-    condition = Condition(soundfont="Sound.sf2", tempo=0.8, expression=3)
-    truth = following_benchmark.find_truth(msmd_dir / "piece", condition, systems, strip)
-    music = following_benchmark._notated(msmd_dir / "piece")
-    played = played_music(music, 0.8, layout.performance_name("piece", 0.8, "Sound-e3"))
-    assert truth.seconds == pytest.approx([note.tick / 1000 for note in played.notes])
-    plain = following_benchmark.find_truth(msmd_dir / "piece", Condition(tempo=0.8), systems, strip)
-    assert np.abs(truth.seconds - plain.seconds).max() > 0.1
+def test_heads_of_one_moment_are_one_and_go_ahead(msmd_dir, tmp_path):
+    # The left edge is at 60, and the second system begins at 700 of the strip. The chord at moment
+    # 1 is spread; the head at moment 2 stands left of it, and the last in no system.
+    places = [(0.1, 1, 90, 0), (1.0, 1, 200, 1), (1.2, 1, 204, 1), (1.4, 1, 220, 1)]
+    places += [(2.0, 1, 65, 2), (3.0, 2, 70, 3), (4.0, 0, 80, 4)]
+    rows = [Strike(seconds, 1, system, x, moment) for seconds, system, x, moment in places]
+    truth = following_benchmark.find_truth(_query(tmp_path / "queries", rows), *_layout(msmd_dir))
+    assert truth.seconds == pytest.approx([0.1, 1.2, 3.0])
+    assert truth.columns == pytest.approx([30, 144, 710])
+    # Where the moments are not known, only what sounds together is together.
+    rows = [Strike(seconds, 1, system, x) for seconds, system, x, _ in [*places, (1.0, 1, 206, 1)]]
+    truth = following_benchmark.find_truth(_query(tmp_path / "queries", rows), *_layout(msmd_dir))
+    assert truth.seconds == pytest.approx([0.1, 1.0, 1.2, 1.4, 3.0])
+    assert truth.columns == pytest.approx([30, 143, 144, 160, 710])
 
 
 def test_errors_are_in_time_and_along_the_strip():
@@ -107,42 +114,40 @@ def test_quantiles_are_over_moments_and_intervals_over_pieces():
     assert high - low > 2 * np.subtract(*np.quantile(np.median(draws, axis=1), [0.975, 0.025]))
     assert found["by_piece"]["3"]["pixels"][0] == pytest.approx(np.median(np.abs(errors["3"][1])))
     assert (found["pieces"], found["moments"]) == (12, 600)
+    other = following_benchmark.summary(errors, seed=1)["seconds"]["median"]
+    assert other[0] == median and other != found["seconds"]["median"]
     alone = following_benchmark.summary({"a": (np.full(9, -0.2), np.full(9, 3.0))})
     assert alone["seconds"]["median"] == pytest.approx([0.2, 0.2, 0.2]) and alone["bias"] == -0.2
 
 
-def test_what_is_followed_well_and_badly_is_told_apart(msmd_dir, monkeypatch):
-    played = {1.0: NUMBERS, 1.5: NUMBERS[::-1]}
-    monkeypatch.setattr(
-        following_benchmark,
-        "_play",
-        lambda piece_dir, condition: melody(played[condition.tempo], SECONDS / condition.tempo),
-    )
-    conditions = [Condition(tempo=1.0), Condition(tempo=1.5)]
-    right, wrong = following_benchmark.run(FakeEmbedder(), msmd_dir, ["piece"], conditions)
+def test_what_is_followed_well_and_badly_is_told_apart(msmd_dir, tmp_path):
+    recordings = [
+        ("piece", condition, melody(numbers, SECONDS / condition.tempo), truth, {})
+        for condition, numbers in ((named(), NUMBERS), (named(tempo=1.5), NUMBERS[::-1]))
+        for truth in [strikes(msmd_dir / "piece", condition.tempo)]
+    ]
+    queries = query_set(tmp_path / "queries", recordings)
+    right, wrong = following_benchmark.run(FakeEmbedder(), msmd_dir, queries)
     assert right["seconds"]["median"][0] < 0.3 and right["pixels"]["median"][0] < 25
     assert right["leaps"] == 0 and right["moments"] == pytest.approx(236, abs=2)
     assert wrong["seconds"]["median"][0] > 2 and wrong["pixels"]["median"][0] > 200
     text = following_benchmark.table([right, wrong])
-    assert "tempo 1.5, as notated, TimGM6mb, +0 dB: 1 pieces" in text
+    assert "whole recordings, TimGM6mb, tempo 1.5, +0 dB: 1 pieces" in text
     assert f"  seconds median {right['seconds']['median'][0]:.3f} [" in text
     assert json.loads(json.dumps(right)) == right
+    # An excerpt of 10 s from the fifth second, and a second recording of the piece.
+    more = {"start_seconds": 5.0, "seconds": 10.0}
+    recordings = [(*recording[:4], more) for recording in recordings[:1]] + recordings[:1]
+    queries = query_set(tmp_path / "queries", recordings)
+    (both,) = following_benchmark.run(FakeEmbedder(), msmd_dir, queries)
+    assert both["seconds"]["median"][0] < 0.3 and both["pixels"]["median"][0] < 25
+    assert both["pieces"] == 1 and both["moments"] == pytest.approx(336, abs=3)
 
 
-def test_what_cannot_be_measured_is_refused(msmd_dir):
-    for arguments, message in (
-        ({"tempo": 0.0}, "--tempo=0: must be"),
-        ({"expression": -1}, "--expression=-1: must not"),
-    ):
-        with pytest.raises(UserError, match=message):
-            Condition(**arguments)
-    _, systems, strip = _layout(msmd_dir)
-    fake_embedder.write_score(msmd_dir.parent, "bare", NUMBERS)
-    with pytest.raises(UserError, match="bare.midi: no such file"):
-        following_benchmark.find_truth(msmd_dir / "bare", Condition(), systems, strip)
-    (msmd_dir / "piece" / "piece.midi").rename(msmd_dir / "bare" / "bare.midi")
-    with pytest.raises(UserError, match="too few note heads"):
-        following_benchmark.find_truth(msmd_dir / "bare", Condition(), systems, strip)
+def test_what_cannot_be_measured_is_refused(msmd_dir, tmp_path):
+    query = _query(tmp_path / "queries", strikes(msmd_dir / "piece")[:1])
+    with pytest.raises(UserError, match="0.json: fewer than two moments"):
+        following_benchmark.find_truth(query, *_layout(msmd_dir))
 
 
 def run(command: str, *arguments: str) -> subprocess.CompletedProcess:
@@ -159,6 +164,12 @@ def run(command: str, *arguments: str) -> subprocess.CompletedProcess:
         ("follow", ["--score=x", "--audio=nowhere.wav", "--output=z"], 1, "nowhere.wav: no such"),
         ("follow", ["--score=nowhere", f"--audio={__file__}", "--output=z"], 1, "nowhere"),
         ("follow_benchmark", ["--msmd=nowhere"], 1, "nowhere: no such directory"),
+        ("follow_benchmark", [], 1, "give --msmd, or --queries"),
+        ("follow_benchmark", ["--queries=a"], 1, "--queries: needs --scores or --msmd"),
+        ("follow_benchmark", ["--queries=a", "--msmd=b", "--tempo=2"], 1, "--tempo: does not go"),
+        ("robustness", [], 1, "--msmd: must be given"),
+        ("robustness", ["--msmd=nowhere"], 1, "give one of --run and --pretrained"),
+        ("robustness", ["--reports=nowhere.json"], 1, "nowhere.json: no report"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(command, arguments, code, message):
@@ -215,7 +226,7 @@ def test_the_commands_follow_a_score_from_lilypond_to_player(tmp_path):
         f"--output={output}",
     )
     assert done.returncode == 0, done.stderr
-    assert "tempo 1.5, expression 1, TimGM6mb, +0 dB: 1 pieces" in done.stdout
+    assert "recordings, TimGM6mb, tempo 1.5, +0 dB, expression 1: 1 pieces" in done.stdout
     notated, played = json.loads(output.read_text())
     assert notated["tempo"] == 1.5 and (notated["expression"], played["expression"]) == (0, 1)
     assert list(notated["by_piece"]) == [piece]

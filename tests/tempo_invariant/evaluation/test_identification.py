@@ -1,4 +1,4 @@
-"""The benchmark of identification, with pieces and a model that make the answers known."""
+"""The benchmark of identification, with recordings and a model that make the answers known."""
 
 import numpy as np
 import pytest
@@ -6,13 +6,10 @@ import pytest
 from tempo_invariant.audio.degradation import PHONE
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import identification
-from tempo_invariant.evaluation.identification import Condition
-from tempo_invariant.geometry import SAMPLE_RATE
-from tempo_invariant.scores import msmd
+from tempo_invariant.evaluation.query_sets import TRUTH
 from tests import fake_embedder
 from tests.fake_embedder import FakeEmbedder, melody
-from tfrecords_tools.music.notes import Music, Note, TempoMark, midi_bytes
-from tfrecords_tools.music.performing import played_music
+from tests.query_files import named, query_set, strikes
 
 PIECES = {"down": np.arange(130, 20, -1), "high": np.arange(140, 250), "up": np.arange(20, 130)}
 SECONDS = 20.0
@@ -22,36 +19,26 @@ SECONDS = 20.0
 def msmd_dir(tmp_path):
     for name, numbers in PIECES.items():
         fake_embedder.write_score(tmp_path, name, numbers, seconds=SECONDS)
-        _write_midi(tmp_path / "msmd" / name)
     return tmp_path / "msmd"
 
 
-def _write_midi(piece_dir):
-    """Writes the music whose notes the note heads are aligned with: 768 ticks a second."""
-    [page] = msmd.read_score(piece_dir).pages
-    onsets = [next(iter(head.onsets.values())) for head in page.note_heads]
-    assert [onset.event for onset in onsets] == list(range(len(onsets)))
-    notes = tuple(
-        Note(round(768 * onset.seconds), 60 + i % 7, 90) for i, onset in enumerate(onsets)
-    )
-    music = Music(notes, (TempoMark(0, 500_000),))
-    (piece_dir / f"{piece_dir.name}.midi").write_bytes(midi_bytes(music))
-    return music
+def _queries(msmd_dir, pieces, conditions, played=PIECES):
+    """Glides through the numbers of each piece; excerpts begin at 2 and 3 s."""
+    recordings = []
+    for condition in conditions:
+        for number, piece in enumerate(pieces):
+            pcm = melody(played[piece], SECONDS / condition.tempo)
+            more = {"start_seconds": 2.0 + number, "seconds": condition.seconds}
+            truth = strikes(msmd_dir / piece, condition.tempo)
+            recordings.append((piece, condition, pcm, truth, more if condition.seconds else {}))
+    return query_set(msmd_dir.parent / "queries", recordings)
 
 
-def _play(piece_dir, condition, where, played=PIECES):
-    pcm = melody(played[piece_dir.name], SECONDS / condition.tempo)
-    first = int(where * 5 * SAMPLE_RATE) if condition.seconds else 0
-    last = first + int(condition.seconds * SAMPLE_RATE) if condition.seconds else len(pcm)
-    return pcm[first:last], first / SAMPLE_RATE
-
-
-def test_what_is_right_counts_as_right(msmd_dir, tmp_path, monkeypatch):
-    monkeypatch.setattr(identification, "_play", _play)
-    conditions = [Condition(), Condition(tempo=1.5), Condition(seconds=8.0)]
-    reports = identification.run(
-        FakeEmbedder(), msmd_dir, ["up", "high"], conditions, ["down"], keep=tmp_path / "kept"
-    )
+def test_what_is_right_counts_as_right(msmd_dir, tmp_path):
+    conditions = [named(), named(tempo=1.5), named(seconds=8.0)]
+    queries = _queries(msmd_dir, ["up", "high"], conditions)
+    kept = tmp_path / "kept"
+    reports = identification.run(FakeEmbedder(), msmd_dir, queries, all_scores=True, keep=kept)
     for report in reports:
         assert (report["pieces"], report["scores"]) == (2, 3)
         for ranking in ("sequence", "votes"):
@@ -63,19 +50,24 @@ def test_what_is_right_counts_as_right(msmd_dir, tmp_path, monkeypatch):
     text = identification.table(reports)
     assert "whole recordings, TimGM6mb, tempo 1.5, +0 dB: 2 pieces, 3 scores" in text
     assert "8 s, TimGM6mb, tempo 1, +0 dB" in text
-    assert Condition(degraded=True, expression=2).text.endswith(
+    assert named(degradation=PHONE, expression=2).text.endswith(
         "expression 2, as a phone records it"
     )
-    kept = sorted(path.name for path in (tmp_path / "kept").iterdir())
-    assert len(kept) == 4 and "scores" in kept
+    names = sorted(path.name for path in kept.iterdir())
+    assert len(names) == 4 and "scores" in names
+    # The indices are used again, but not for other recordings under a condition of this name.
+    again = identification.run(FakeEmbedder(), msmd_dir, queries, all_scores=True, keep=kept)
+    assert [report["place"] for report in again] == [report["place"] for report in reports]
+    assert sorted(path.name for path in kept.iterdir()) == names
+    others = _queries(msmd_dir, ["high", "up"], conditions[:1])
+    identification.run(FakeEmbedder(), msmd_dir, others, all_scores=True, keep=kept)
+    assert len(list(kept.iterdir())) == 5
 
 
-def test_what_is_wrong_counts_as_wrong(msmd_dir, monkeypatch):
+def test_what_is_wrong_counts_as_wrong(msmd_dir):
     swapped = PIECES | {"up": PIECES["down"], "down": PIECES["up"]}
-    monkeypatch.setattr(
-        identification, "_play", lambda *arguments: _play(*arguments, played=swapped)
-    )
-    (report,) = identification.run(FakeEmbedder(), msmd_dir, ["up", "down"], [Condition()])
+    queries = _queries(msmd_dir, ["up", "down"], [named()], swapped)
+    (report,) = identification.run(FakeEmbedder(), msmd_dir, queries)
     for name in ("audio to sheet, sequence", "sheet to audio, sequence"):
         assert report["results"][name]["r@1"][0] == 0.0
         assert report["results"][name]["mrr"][0] == 0.5
@@ -83,38 +75,31 @@ def test_what_is_wrong_counts_as_wrong(msmd_dir, monkeypatch):
     assert report["place"]["right_system"] < 0.7
 
 
-def test_a_phone_records_and_a_pianist_plays(msmd_dir):
-    piece_dir = msmd_dir / "up"
-    clean, _ = identification._play(piece_dir, Condition(), 0.0)
-    phone, start = identification._play(piece_dir, Condition(degraded=True), 0.0)
-    assert start == 0 and len(phone) == pytest.approx(len(clean) * PHONE.time_factor, abs=1)
-    level_db = 10 * np.log10(np.mean(phone**2) / np.mean(clean**2))
-    assert level_db == pytest.approx(-20, abs=1)
-    other, _ = identification._play(piece_dir, Condition(degraded=True, seed=1), 0.0)
-    assert len(other) == len(phone) and np.abs(other - phone).max() > 0.1 * np.abs(phone).max()
-    part, start = identification._play(piece_dir, Condition(degraded=True, seconds=5.0), 0.5)
-    np.testing.assert_array_equal(part, phone[round(start * SAMPLE_RATE) :][: len(part)])
-    assert len(part) == 5 * SAMPLE_RATE
-    expressive, _ = identification._play(piece_dir, Condition(expression=1), 0.0)
-    assert not np.array_equal(expressive, clean)
-    (piece_dir / "up.midi").unlink()
-    with pytest.raises(UserError, match="only pieces that build_msmd built"):
-        identification._play(piece_dir, Condition(), 0.0)
+def test_two_recordings_of_a_piece_are_two_queries(msmd_dir):
+    recordings = [
+        ("up", named(), melody(PIECES["up"], SECONDS / tempo), strikes(msmd_dir / "up", tempo), {})
+        for tempo in (1.0, 1.5)
+    ]
+    queries = query_set(msmd_dir.parent / "queries", recordings)
+    (report,) = identification.run(FakeEmbedder(), msmd_dir, queries)
+    assert (report["pieces"], report["scores"]) == (2, 1)
+    assert report["results"]["audio to sheet, sequence"]["r@1"] == [1.0, 1.0, 1.0]
+    assert report["place"]["right_system"] > 0.9
 
 
-@pytest.mark.parametrize(
-    "condition", [Condition(), Condition(tempo=1.5, expression=2), Condition(degraded=True)]
-)
-def test_places_follow_the_playing(msmd_dir, condition):
-    """Just after a note is struck, the place is that of its head."""
-    piece_dir = msmd_dir / "high"
-    [page] = msmd.read_score(piece_dir).pages
-    music = _write_midi(piece_dir)
-    seed = "high_tempo-1500_TimGM6mb-e2" if condition.expression else ""
-    played = played_music(music, condition.tempo, seed)
-    seconds = played.seconds([note.tick for note in played.notes])
-    if condition.degraded:
-        seconds = seconds * 2 ** (-20 / 1200)
-    places = identification._sounding(piece_dir, seconds + 1e-3, condition)
-    np.testing.assert_array_equal(places[:, 2], [head.column for head in page.note_heads])
-    np.testing.assert_array_equal(places[:, 1], [1 + head.system for head in page.note_heads])
+def test_a_piece_without_a_score_is_refused(msmd_dir):
+    queries = _queries(msmd_dir, ["up"], [named()])
+    (msmd_dir / "up").rename(msmd_dir / "other")
+    with pytest.raises(UserError, match="no score 'up'"):
+        identification.run(FakeEmbedder(), msmd_dir, queries)
+    with pytest.raises(UserError, match="no score 'up'"):
+        identification.run(FakeEmbedder(), msmd_dir, queries, all_scores=True)
+
+
+def test_the_note_struck_last_is_the_rightmost_of_a_chord():
+    rows = np.zeros(4, TRUTH)
+    rows["seconds"], rows["x"] = [2.0, 1.0, 1.0, 3.0], [20, 11, 10, 30]
+    rows["page"] = rows["system"] = 1
+    places = identification.sounding(rows, np.array([0.0, 0.99, 1.0, 1.5, 2.5, 9.0]))
+    # Before the first note it is the first that comes, of the chord the one left.
+    assert places["x"].tolist() == [10, 10, 11, 11, 20, 30]
