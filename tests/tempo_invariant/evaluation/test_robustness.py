@@ -11,18 +11,20 @@ from tempo_invariant.data import schema
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import (
     metrics,
+    pairs,
+    query_sets,
     retrieval,
     robustness,
-    robustness_recordings,
     robustness_tables,
 )
-from tempo_invariant.evaluation.conditions import CLEAN, Playing, conditions, select
+from tempo_invariant.evaluation.conditions import CLEAN, Condition, conditions, select
 from tempo_invariant.scores import mung
 from tempo_invariant.scores.places import Box
 from tests.tiny_records import write_run
 from tfrecords_tools.msmd import layout
 from tfrecords_tools.music.notes import Music, Note, TempoMark, merge, midi_bytes
 from tfrecords_tools.music.performing import default_soundfont, perform
+from tfrecords_tools.queries import playing
 from tfrecords_tools.records.pairs import piece_records
 
 SOUND = str(default_soundfont())
@@ -105,16 +107,31 @@ def records(root):
     return {name: piece_records(root / "msmd" / name)[0] for name in ("a_piece", "b_piece")}
 
 
-@pytest.mark.parametrize("number", range(3))
-def test_pairs_and_sound_are_those_of_the_records(root, records, number):
+@pytest.fixture(scope="module")
+def queries(root):
+    """Recordings of the pieces as in their records, and a semitone too high."""
+    played = [
+        Condition(CLEAN, CLEAN),
+        Condition("tempo 1.25", "tempo", tempo=1.25),
+        Condition("expression", "expression", expression=1),
+        Condition("high", degradation=RecordingDegradation(tuning_cents=100.0)),
+    ]
+    playing.write(root / "msmd", ["b_piece", "a_piece"], played, root / "queries")
+    found = query_sets.by_condition(query_sets.read(root / "queries"))
+    return {c.name: {query.piece: query for query in of_c} for c, of_c in found.items()}
+
+
+@pytest.mark.parametrize("condition", ["clean", "tempo 1.25", "expression"])
+def test_pairs_and_sound_are_those_of_the_records(root, records, queries, condition):
     """All performances of a record: another tempo, and expression, move the same note heads."""
+    wanted_sound = (1.25 if condition == "tempo 1.25" else 1, STEM)
+    if condition == "expression":
+        wanted_sound = (1, f"{STEM}-e1")
     for name, made in records.items():
         [plain] = [r for r in made if r.tempo == 1 and r.soundfont == STEM]
-        wanted = sorted(made, key=lambda r: r.performance)[number]
-        piece = robustness_recordings.read_piece(root / "msmd" / name)
-        expression = int(wanted.soundfont.endswith("-e1"))
-        playing = Playing(SOUND, tempo=wanted.tempo, expression=expression)
-        [(_, recording)] = robustness_recordings.record(piece, [playing])
+        [wanted] = [r for r in made if (r.tempo, r.soundfont) == wanted_sound]
+        piece = pairs.read_piece(root / "msmd", queries["clean"][name])
+        recording = pairs.listen(piece, queries[condition][name])
         np.testing.assert_array_equal(recording.spectrogram, wanted.spectrogram)
         np.testing.assert_array_equal(piece.columns, plain.columns)
         np.testing.assert_array_equal(piece.strips["thin"], plain.strips[1])
@@ -122,49 +139,44 @@ def test_pairs_and_sound_are_those_of_the_records(root, records, number):
             np.testing.assert_array_equal(recording.onset_frames, plain.onset_frames)
         else:  # the note heads that are a pair there, too, are where they are there
             there = dict(zip(wanted.columns, wanted.onset_frames, strict=True))
-            pairs = zip(piece.columns, recording.onset_frames, strict=True)
-            same = [(frame, there[column]) for column, frame in pairs if column in there]
+            both = zip(piece.columns, recording.onset_frames, strict=True)
+            same = [(frame, there[column]) for column, frame in both if column in there]
             assert len(same) > 0.6 * len(piece.columns)
             assert all(here == frame for here, frame in same)
 
 
-def test_tuned_onsets_are_heard_where_they_are_expected(root):
-    piece = robustness_recordings.read_piece(root / "msmd" / "a_piece")
-    high = Playing(SOUND, degradation=RecordingDegradation(tuning_cents=100.0))
-    plain, tuned = (
-        recording for _, recording in robustness_recordings.record(piece, [Playing(SOUND), high])
-    )
+def test_tuned_onsets_are_heard_where_they_are_expected(root, queries):
+    piece = pairs.read_piece(root / "msmd", queries["clean"]["a_piece"])
+    plain, tuned = (pairs.listen(piece, queries[name]["a_piece"]) for name in ("clean", "high"))
     factor = 2 ** (-100 / 1200)
     assert len(tuned.spectrogram) == pytest.approx(len(plain.spectrogram) * factor, abs=1)
     moved = tuned.onset_frames - plain.onset_frames * factor
     assert np.abs(moved).max() <= 1 and np.ptp(tuned.onset_frames) < np.ptp(plain.onset_frames)
 
 
-def test_what_is_kept_is_used_and_must_be_whole(root, tmp_path):
-    piece = robustness_recordings.read_piece(root / "msmd" / "a_piece")
-    [(_, made)] = robustness_recordings.record(piece, [Playing(SOUND)], tmp_path)
-    [path] = tmp_path.glob("a_piece/*.npy")
-    np.save(path, made.spectrogram + 1)
-    [(_, kept)] = robustness_recordings.record(piece, [Playing(SOUND)], tmp_path)
-    np.testing.assert_array_equal(kept.spectrogram, made.spectrogram + 1)
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(UserError, match=f"{path.name}: damaged"):
-        list(robustness_recordings.record(piece, [Playing(SOUND)], tmp_path))
-    (root / "msmd" / "a_piece" / "a_piece.midi").rename(tmp_path / "a_piece.midi")
-    with pytest.raises(UserError, match="only pieces that build_msmd built"):
-        robustness_recordings.read_piece(root / "msmd" / "a_piece")
-    (tmp_path / "a_piece.midi").rename(root / "msmd" / "a_piece" / "a_piece.midi")
-
-
-def test_pairs_are_evenly_spaced_over_the_pieces(root):
+def test_pairs_are_evenly_spaced_over_the_pieces(root, queries):
     names = "a_piece", "b_piece"
-    pieces = [robustness_recordings.read_piece(root / "msmd" / name) for name in names]
+    pieces = [pairs.read_piece(root / "msmd", queries["clean"][name]) for name in names]
     every = [(piece.name, pair.head.id) for piece in pieces for pair in piece.pairs]
     for limit in (1, 7, len(every) - 1, len(every), len(every) + 5):
-        few = robustness_recordings.choose_pairs(pieces, limit)
+        few = pairs.choose_pairs(pieces, limit)
         chosen = [(piece.name, pair.head.id) for piece in few for pair in piece.pairs]
         count = min(limit, len(every))
         assert chosen == [every[i * len(every) // count] for i in range(count)]
+
+
+def test_a_truth_without_a_pair_is_refused(root, queries):
+    clean = queries["clean"]["a_piece"]
+    piece = pairs.read_piece(root / "msmd", clean)
+    lost = piece.pairs[3].head.id
+    fewer = dataclasses.replace(clean, strikes=clean.strikes[clean.strikes["head"] != lost])
+    with pytest.raises(UserError, match=f"lacks note head {lost} of page 1"):
+        pairs.pair_frames(piece, fewer)
+    unnamed = clean.strikes.copy()
+    unnamed["head"] = -1
+    nobody = dataclasses.replace(clean, strikes=unnamed)
+    with pytest.raises(UserError, match="names no note head of a_piece"):
+        pairs.read_piece(root / "msmd", nobody)
 
 
 def test_clean_gives_the_numbers_of_evaluate(root, records, tmp_path):
@@ -182,17 +194,14 @@ def test_clean_gives_the_numbers_of_evaluate(root, records, tmp_path):
     schema.write_info(shard.parent, {"test": info})
     run = write_run(tmp_path / "run", shard.parent, attention=True)
     expected = retrieval.evaluate(run, candidates=47, soundfont=STEM)
-    plan = robustness.Plan(
-        root / "msmd",
-        ["b_piece", "a_piece"],
-        [SOUND],
-        candidates=47,
-        names=["tempo 1.25", "ink", "level -20 dB", "phone"],
-        recordings=tmp_path / "recordings",
-        keep=tmp_path / "keep",
-    )
-    report = robustness.measure(str(run), plan)
-    assert (report["pairs"], report["pieces"]) == (47, 2)
+    pieces = ["b_piece", "a_piece"]
+    inks = robustness.shared_inks(root / "msmd", pieces)
+    asked = select(conditions([SOUND], inks), ["tempo 1.25", "ink", "level -20 dB", "phone"])
+    playing.write(root / "msmd", pieces, asked, tmp_path / "queries")
+    queries = query_sets.read(tmp_path / "queries")
+    settings = {"candidates": 47, "keep": tmp_path / "keep"}
+    report = robustness.measure(str(run), root / "msmd", queries, **settings)
+    assert (report["pairs"], report["pieces"], report["soundfont"]) == (47, 2, STEM)
     clean, *others = report["conditions"]
     assert clean["name"] == CLEAN
     assert clean["results"] == expected["results"]
@@ -204,43 +213,48 @@ def test_clean_gives_the_numbers_of_evaluate(root, records, tmp_path):
             assert row["results"][direction] != clean["results"][direction]
     names = ["tempo 1.25", "level -20 dB", "ink thin", "phone", "phone and expression"]
     assert [row["name"] for row in others] == names
+    assert "| level -20 dB |" in robustness_tables.table(report)
 
     def broken(*arguments):
         raise AssertionError("all of it is kept")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(robustness_recordings, "_render", broken)
         patch.setattr(robustness, "_predict", broken)
-        assert robustness.measure(str(run), plan) == report
-        patch.undo()
-        patch.setattr(robustness_recordings, "_render", broken)
-        again = dataclasses.replace(plan, keep=None)  # another model takes the same recordings
-        assert robustness.measure(str(run), again) == report
-    assert "| level -20 dB |" in robustness_tables.table(report)
+        patch.setattr(robustness, "listen", broken)
+        assert robustness.measure(str(run), root / "msmd", queries, **settings) == report
+    [path] = (tmp_path / "keep").glob("a_piece*")
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UserError, match=f"{path.name}: damaged"):
+        robustness.measure(str(run), root / "msmd", queries, **settings)
+
+
+def test_what_cannot_be_compared_is_refused(queries):
+    clean, fast = (list(queries[name].values()) for name in ("clean", "tempo 1.25"))
+    with pytest.raises(UserError, match="no condition 'clean'"):
+        robustness.measure("nowhere", "nowhere", fast)
+    with pytest.raises(UserError, match="tempo 1.25: must have one recording of every piece"):
+        robustness.measure("nowhere", "nowhere", [*clean, fast[0]])
+    part = dataclasses.replace(fast[1], seconds=3.0)
+    with pytest.raises(UserError, match="tempo 1.25: must have whole recordings"):
+        robustness.measure("nowhere", "nowhere", [*clean, fast[0], part])
 
 
 def test_conditions_and_their_names():
-    every = conditions([SOUND, SOUND], ["thin"])
+    every = conditions(["a/One.sf2", "Two.sf2"], ["thin"])
     names = [condition.name for condition in every]
     assert len(set(names)) == len(names) and names[0] == CLEAN
     by_name = {condition.name: condition for condition in every}
-    assert by_name["tempo 0.66"].playing == Playing(SOUND, tempo=0.66)
-    assert by_name["tuning -30 cents"].playing.degradation.tuning_cents == -30
-    assert by_name["ink thin"].playing == by_name[CLEAN].playing
-    assert by_name["phone"].playing.degradation == PHONE
-    assert by_name["phone"].playing.rendering == by_name[CLEAN].playing.rendering
+    sound = "a/One.sf2"
+    assert by_name["tempo 0.66"] == Condition("tempo 0.66", "tempo", 0.66, sound)
+    assert by_name["tuning -30 cents"].degradation.tuning_cents == -30
+    assert by_name["ink thin"] == Condition("ink thin", "ink", soundfont=sound, ink="thin")
+    assert by_name["phone"] == Condition("phone", "phone", soundfont=sound, degradation=PHONE)
+    assert by_name["soundfont Two"] == Condition("soundfont Two", "soundfont", soundfont="Two.sf2")
     chosen = [condition.name for condition in select(every, ["tempo 2", "room"])]
     assert chosen == [CLEAN, "tempo 2", "room 0.4 s", "room 1 s"]
-    with pytest.raises(UserError, match="--conditions=snow"):
+    assert select(every, []) == every
+    with pytest.raises(UserError, match="'snow': no such condition; there are clean, tempo"):
         select(every, ["snow"])
-    playings = {condition.playing for condition in every}
-    assert len({playing.key() for playing in playings}) == len(playings)
-    assert Playing(SOUND, seed=1).key() == Playing(SOUND, seed=2).key()
-    noisy = RecordingDegradation(noise_snr_db=3.0)
-    keys = [Playing(SOUND, degradation=noisy, seed=seed).key() for seed in (1, 2)]
-    assert keys[0] != keys[1]
-    with pytest.raises(UserError, match="no such soundfont"):
-        Playing("nowhere.sf2").key()
 
 
 def test_losses_are_paired():
