@@ -45,33 +45,36 @@ SYSTEM_START_PIXELS = 120
 
 _START = -1
 
+_Values = tuple[np.ndarray, np.ndarray]
+"""Values float32 [speeds, width], and where each comes from: int16, place and speed in one."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Strip:
     """The systems of a score, left to right in reading order.
 
     Attributes:
-        columns: float64 [snippets], ascending: where the centres of snippets are.
-        starts: float64 [systems + 1], where the systems begin, and the end of the last one.
+        columns: Columns of the centres of snippets, ascending, float64 [snippets].
+        starts: Columns where the systems begin, and the end of the last, float64 [systems + 1].
     """
 
     columns: np.ndarray
     starts: np.ndarray
 
     def system(self, columns: np.ndarray) -> np.ndarray:
-        """Number of the system, from 0, in which columns of the strip are."""
+        """Returns the index of the system, from 0, in which columns of the strip are."""
         found = np.searchsorted(self.starts, columns, side="right") - 1
         return np.clip(found, 0, len(self.starts) - 2)
 
 
 @dataclasses.dataclass(frozen=True)
 class Costs:
-    """What the path avoids; a second at places of similarity 1 is worth 1.
+    """Costs of what the path avoids; a second at places of similarity 1 is worth 1.
 
     Attributes:
-        speed_change: of every change of the speed by 20 pixels per second.
-        leap: of a leap anywhere. Lower finds shorter repeats, and some that aren't there.
-        turn: of a step from the end of a system to the beginning of the next.
+        speed_change: Cost of every change of the speed by 20 pixels per second.
+        leap: Cost of a leap anywhere. Lower, it finds shorter repeats, and some that aren't there.
+        turn: Cost of a step from the end of a system to the beginning of the next.
     """
 
     speed_change: float = 0.02
@@ -89,9 +92,9 @@ class Course:
     """Where the recording is.
 
     Attributes:
-        columns: float64 [windows], of the strip.
-        leaps: bool [windows], where it leapt there.
-        similarities: float32 [windows], of the window with the place.
+        columns: Columns of the strip, float64 [windows].
+        leaps: Windows to which it leapt, bool [windows].
+        similarities: Similarity of each window with its place, float32 [windows].
     """
 
     columns: np.ndarray
@@ -118,12 +121,11 @@ def align(
     """Finds the course of a recording through a score.
 
     Args:
-        audio: float [windows, size], of unit length, every `hop_seconds`; 0 where there is silence.
-        sheet: float [snippets, size], of unit length; the similarity of a window and a snippet is
-            their product.
-        strip: where the snippets are.
-        hop_seconds: distance of windows.
-        costs: what to avoid.
+        audio: Embeddings of the windows, of unit length, [windows, size]; 0 for silence.
+        sheet: Embeddings of the snippets, of unit length, [snippets, size].
+        strip: Strip that the snippets are on.
+        hop_seconds: Distance of neighbouring windows in seconds.
+        costs: Costs of what to avoid.
     """
     if not len(audio) or len(sheet) != len(strip.columns) or not len(sheet):
         raise ValueError(f"cannot align {len(audio)} windows with {len(sheet)} snippets")
@@ -137,7 +139,7 @@ def align(
 def _coarse_course(
     audio: np.ndarray, sheet: np.ndarray, strip: Strip, hop_seconds: float, costs: Costs
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Columns of the strip by the first search, and where it leaps, for every window."""
+    """Returns for every window its column by the first search, and whether it leapt there."""
     spacing = float(np.median(np.diff(strip.columns))) if len(sheet) > 1 else COARSE_PIXELS
     windows = max(1, round(COARSE_SECONDS / hop_seconds))
     snippets = max(1, round(COARSE_PIXELS / spacing))
@@ -164,7 +166,7 @@ def _coarse_course(
 
 
 def _means(rows: np.ndarray, count: int) -> np.ndarray:
-    """Means of every `count` rows; the last ones may be fewer."""
+    """Returns means of every `count` rows; the last ones may be fewer."""
     firsts = np.arange(0, len(rows), count)
     sums = np.add.reduceat(rows, firsts, axis=0)
     return sums / np.diff([*firsts, len(rows)])[:, None].astype(rows.dtype)
@@ -188,9 +190,14 @@ class _FineSearch:
 
     Speeds are whole numbers of places a window, so the grid of places is as fine as the windows
     are close.
+
+    Attributes:
+        shape: Number of speeds, and number of places in the band.
     """
 
-    def __init__(self, audio, sheet, strip: Strip, hop_seconds: float, costs: Costs):
+    def __init__(
+        self, audio: np.ndarray, sheet: np.ndarray, strip: Strip, hop_seconds: float, costs: Costs
+    ):
         self._audio = audio
         self._pixels = SPEED_STEP * hop_seconds
         self._origin = strip.starts[0]
@@ -198,9 +205,9 @@ class _FineSearch:
         self._places = self._origin + self._pixels * (np.arange(count) + 0.5)
         self._sheet = _interpolate(sheet, strip.columns, self._places)
         self._turns = np.round((strip.starts[1:-1] - self._origin) / self._pixels).astype(int)
-        self._speeds = FASTEST_PIXELS_PER_SECOND // SPEED_STEP + 1
         self._width = min(count, 2 * round(BAND_PIXELS / self._pixels) + 1)
-        self._states = np.arange(self._speeds * self._width, dtype=np.int16).reshape(self.shape)
+        self.shape = (FASTEST_PIXELS_PER_SECOND // SPEED_STEP + 1, self._width)
+        self._states = np.arange(math.prod(self.shape), dtype=np.int16).reshape(self.shape)
         self._change = np.float32(costs.speed_change / hop_seconds)
         self._leap = np.float32(costs.leap / hop_seconds)
         self._turn = np.float32(costs.turn / hop_seconds)
@@ -216,8 +223,7 @@ class _FineSearch:
             entries = np.full(count, NEVER, np.float32)
             ends = np.arange(stretch.begin, stretch.end - 1)
             entries[ends + 1] = tables[-1].best[: len(ends)] - self._leap
-        places = np.empty(count, np.int64)
-        leaps = np.zeros(count, bool)
+        places, leaps = np.empty(count, np.int64), np.zeros(count, bool)
         window = count - 1
         for table in reversed(tables):
             window = table.trace(window, places)
@@ -228,24 +234,22 @@ class _FineSearch:
         return Course(self._places[places], leaps, similarities)
 
     def band(self, columns: np.ndarray) -> np.ndarray:
-        """First place of the band for every column."""
+        """Returns the first place of the band for every column."""
         middle = np.round((columns - self._origin) / self._pixels).astype(int)
         return np.clip(middle - self._width // 2, 0, len(self._places) - self._width)
 
     def similarities(self, window: int, offset: int) -> np.ndarray:
-        """Of a window with the places of its band: float32 [width]."""
+        """Returns the similarities of a window with the places of its band, float32 [width]."""
         return np.einsum("pd,d->p", self._sheet[offset : offset + self._width], self._audio[window])
 
-    def enter(self, before: np.ndarray, shift: int, offset: int) -> tuple[np.ndarray, np.ndarray]:
-        """Best value with which each speed and place can be entered from the window before.
+    def enter(self, before: np.ndarray, shift: int, offset: int) -> _Values:
+        """Returns the best value with which each speed and place is entered, and where from.
 
         Args:
-            before: float32 [speeds, width], values a window earlier.
-            shift: by how many places the band has moved since.
-            offset: first place of the band, after that.
+            before: Values a window earlier, float32 [speeds, width].
+            shift: Number of places by which the band has moved since.
+            offset: First place of the band, after that.
 
-        Returns:
-            float32 [speeds, width], and where from: int16, place and speed in one number.
         """
         value, origin = self._change_speed(before)
         speeds, width = before.shape
@@ -257,11 +261,11 @@ class _FineSearch:
             out = slice(max(0, -move), max(0, min(width, width - move)))
             entered[speed, into] = value[speed, out]
             came_from[speed, into] = origin[speed, out]
-        self._enter_systems(value, origin, entered, came_from, shift, offset)
+        self._enter_systems((value, origin), (entered, came_from), shift, offset)
         return entered, came_from
 
-    def _change_speed(self, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Best value of each speed and place after a change by one or none, and where from."""
+    def _change_speed(self, before: np.ndarray) -> _Values:
+        """Returns the best value of each speed and place after a change by one or none."""
         slower, faster = (np.full(before.shape, NEVER, np.float32) for _ in range(2))
         np.subtract(before[1:], self._change, out=slower[:-1])
         np.subtract(before[:-1], self._change, out=faster[1:])
@@ -270,17 +274,17 @@ class _FineSearch:
         origin = np.where(faster > value, self._states - np.int16(before.shape[1]), origin)
         return np.maximum(value, faster), origin
 
-    def _enter_systems(self, value, origin, entered, came_from, shift: int, offset: int) -> None:
+    def _enter_systems(self, before: _Values, after: _Values, shift: int, offset: int) -> None:
         """Steps from the ends of systems to the beginnings of the next ones."""
+        (value, origin), (entered, came_from) = before, after
         width = value.shape[1]
-        before, after = (
-            round(pixels / self._pixels) for pixels in (SYSTEM_END_PIXELS, SYSTEM_START_PIXELS)
-        )
-        low, high = np.searchsorted(self._turns, [offset - after, offset + width + before])
+        end = round(SYSTEM_END_PIXELS / self._pixels)
+        start = round(SYSTEM_START_PIXELS / self._pixels)
+        low, high = np.searchsorted(self._turns, [offset - start, offset + width + end])
         for turn in self._turns[low:high]:
             last = turn - offset + shift  # in the band of the window before
-            ends = slice(*np.clip([last - before, last], 0, width))
-            starts = slice(*np.clip([turn - offset, turn - offset + after], 0, width))
+            ends = slice(*np.clip([last - end, last], 0, width))
+            starts = slice(*np.clip([turn - offset, turn - offset + start], 0, width))
             if ends.start == ends.stop or starts.start == starts.stop:
                 continue
             best = value[:, ends].argmax(axis=1)[:, None]
@@ -290,23 +294,18 @@ class _FineSearch:
             source = np.take_along_axis(origin[:, ends], best, axis=1)
             came_from[:, starts] = np.where(better, source, came_from[:, starts])
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Speeds, and places in a band."""
-        return self._speeds, self._width
-
 
 class _Table:
     """The second search in one stretch.
 
     Args:
-        search: what it is a part of.
-        stretch: the windows, and where the band is.
-        entries: float32 [windows of the recording], value with which the stretch may be entered
-            before each window, at any place and speed.
+        search: Search that the stretch is a part of.
+        stretch: Windows, and columns that the band follows.
+        entries: Value with which the stretch may be entered before each window, at any place and
+            speed, float32 [windows of the recording].
 
     Attributes:
-        best: float32 [windows of the stretch], of the best place.
+        best: Value of the best place, float32 [windows of the stretch].
     """
 
     def __init__(self, search: _FineSearch, stretch: _Stretch, entries: np.ndarray):
@@ -343,7 +342,7 @@ class _Table:
 
 
 def _interpolate(rows: np.ndarray, columns: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Rows at other columns, linearly between those that are there."""
+    """Returns rows at other columns, linearly between those that are there."""
     place = np.interp(wanted, columns, np.arange(len(columns)))
     before = np.minimum(place.astype(int), max(0, len(columns) - 2))
     after = np.minimum(before + 1, len(columns) - 1)

@@ -24,12 +24,12 @@ class Candidate:
     """A document and how well it fits.
 
     Attributes:
-        document: its number in the index.
-        name: its name.
-        votes: neighbours that are in it.
-        score: mean similarity along the best path through it, less the cost of leaps; None for a
+        document: Number of the document in the index.
+        name: Name of the document.
+        votes: Number of neighbours that are in it.
+        score: Mean similarity along the best path through it, less the cost of leaps; None for a
             document with too few votes to be followed.
-        position: where that path is now, as a row of the index; None likewise.
+        position: Row of the index where that path is now; None likewise.
     """
 
     document: int
@@ -43,13 +43,13 @@ class Ranker:
     """Collects embeddings and ranks the documents of an index.
 
     Args:
-        index: the index.
-        ranking: "votes", or "sequence": the score of the best path.
-        limits: of the paths.
-        memory: by how much the past counts less with every embedding; 1 forgets nothing.
-        history: how many of the last embeddings are kept, for documents that come to be followed
+        index: Index of the documents.
+        ranking: Kind of ranking: "votes", or "sequence", by the score of the best path.
+        limits: Limits of the paths.
+        memory: Factor of the past for every embedding; 1 forgets nothing.
+        history: Number of the last embeddings that are kept, for documents that come to be followed
             later; None keeps all.
-        shortlist_positions: see `SHORTLIST_POSITIONS`.
+        shortlist_positions: Number of vectors to follow, see `SHORTLIST_POSITIONS`.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Ranker:
         self._pending = 0
 
     def _shortlist(self, by_votes: np.ndarray) -> np.ndarray:
-        """Numbers of the documents to be followed, ascending; at least one."""
+        """Returns the numbers of the documents to be followed, ascending; at least one."""
         lengths = self._index.lengths[by_votes]
         count = np.searchsorted(np.cumsum(lengths), self._shortlist_positions, side="right")
         return np.sort(by_votes[: max(1, count)])

@@ -32,9 +32,9 @@ class PathLimits:
     """What a path may do.
 
     Attributes:
-        slowest: steps that it may stay at one position.
-        fastest: positions by which it may go on in one step.
-        leap_cost: what a leap within the document costs, in units of similarity.
+        slowest: Number of steps that the path may stay at one position.
+        fastest: Number of positions by which it may go on in one step.
+        leap_cost: Cost of a leap within the document, in units of similarity.
     """
 
     slowest: int = 4
@@ -55,9 +55,9 @@ class ScorePath:
     """The best path through one document.
 
     Attributes:
-        positions: int64 [steps], the position of every step.
-        leaps: bool [steps], where the path leapt there.
-        score: sum of the similarities minus the costs of the leaps.
+        positions: Position of every step, int64 [steps].
+        leaps: Steps to which the path leapt, bool [steps].
+        score: Sum of the similarities less the costs of the leaps.
     """
 
     positions: np.ndarray
@@ -71,9 +71,9 @@ class SequenceTracker:
     Memory does not grow with the number of steps.
 
     Args:
-        lengths: number of positions of each document, `[documents]`.
-        limits: what a path may do.
-        memory: by how much the past counts less with every step; 1 forgets nothing.
+        lengths: Number of positions of each document, `[documents]`.
+        limits: Limits of the path.
+        memory: Factor of the past for every step; 1 forgets nothing.
     """
 
     def __init__(
@@ -108,10 +108,10 @@ class SequenceTracker:
         """Adds steps.
 
         Args:
-            similarities: float [steps, positions], the documents' positions one after the other.
+            similarities: Similarities [steps, positions], document after document.
 
         Raises:
-            ValueError: the number of positions is another one.
+            ValueError: The number of positions is another one.
         """
         if similarities.ndim != 2 or similarities.shape[1] != len(self._columns):
             raise ValueError(
@@ -145,13 +145,13 @@ class SequenceTracker:
         return np.maximum.reduceat(row, self._starts - self.limits.fastest)
 
     def scores(self) -> np.ndarray:
-        """Score of every document a step: float32 [documents]; 0 before the first step."""
+        """Returns the score of every document a step, float32 [documents]; at first 0."""
         if not self.steps:
             return np.zeros(len(self._starts), np.float32)
         return self._document_best(self._best) / np.float32(self._weight)
 
     def positions(self) -> np.ndarray:
-        """Where the best path of every document is now: int64 [documents], counted from 0."""
+        """Returns the position, from 0, of the best path of every document, int64 [documents]."""
         rows = np.split(self._best, self._starts[1:] - self.limits.fastest)
         return np.array([int(np.argmax(row[self.limits.fastest :])) for row in rows])
 
@@ -160,8 +160,8 @@ def best_path(similarities: np.ndarray, limits: PathLimits | None = None) -> Sco
     """Finds the best path through one document.
 
     Args:
-        similarities: float [steps, positions], at least one of each.
-        limits: what a path may do.
+        similarities: Similarities [steps, positions], at least one of each.
+        limits: Limits of the path.
 
     Returns:
         The path whose score, over its steps, is what `SequenceTracker.scores` gives.
@@ -188,7 +188,7 @@ def best_path(similarities: np.ndarray, limits: PathLimits | None = None) -> Sco
 
 
 def _enter(best: np.ndarray, limits: PathLimits, first: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Best value with which each position can be entered, and the move that does it."""
+    """Returns the best value with which each position is entered, and the move that does it."""
     if first:
         return np.zeros_like(best), np.full(len(best), START, np.int16)
     entry = np.full_like(best, best.max() - np.float32(limits.leap_cost))
@@ -223,17 +223,17 @@ def count_votes(
     count: int,
     weights: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Votes of retrieved neighbours for their documents.
+    """Counts the votes of retrieved neighbours for their documents.
 
     Dorfer, Hajič jr., Arzt, Frostel, Widmer: "Learning audio–sheet music correspondences for
     cross-modal retrieval and piece identification", 2018: every neighbour of every query is a
     vote for its document.
 
     Args:
-        documents: int [queries, neighbours], the document of each neighbour; -1: none.
-        similarities: float [queries, neighbours].
-        count: number of documents.
-        weights: float [queries], how much the votes of each query count; None: one.
+        documents: Document of each neighbour, int [queries, neighbours]; -1 for none.
+        similarities: Similarity of each neighbour, float [queries, neighbours].
+        count: Number of documents.
+        weights: Weight of the votes of each query, float [queries]; None weighs all alike.
 
     Returns:
         Votes float64 [count], and the sums of their similarities float64 [count], which decide

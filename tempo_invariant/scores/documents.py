@@ -177,7 +177,7 @@ def _images(path: Path, step: int) -> Iterator[ScoreReader]:
 
 
 def _is_page_directory(path: Path) -> bool:
-    """Whether there are pages and no LilyPond files, which often have pictures beside them."""
+    """Tells whether there are pages, and no LilyPond files with pictures beside them."""
     if not path.is_dir() or any(path.glob("*.ly")) or (path / "PIECES.tsv").is_file():
         return False
     return bool(_page_scores(path))

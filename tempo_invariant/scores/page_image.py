@@ -37,7 +37,7 @@ def ink(page: np.ndarray) -> np.ndarray:
     paper counts as paper. On a clean page the result is `1 - page / 255`.
 
     Args:
-        page: grey uint8 [rows, columns].
+        page: Grey page uint8 [rows, columns].
 
     Returns:
         float32 [rows, columns] between 0 and 1.
@@ -62,7 +62,7 @@ def skew_degrees(dark: np.ndarray) -> float:
     The rows' sums have the sharpest changes when they are taken along the staff lines.
 
     Args:
-        dark: ink as from `ink`, [rows, columns].
+        dark: Ink as `ink` measures it, [rows, columns].
     """
     width = 2 * BLOCK
     spectrum = np.fft.rfft(blocks(dark, width), axis=0)
@@ -97,7 +97,7 @@ def staff_spaces(dark: np.ndarray) -> list[float]:
     between them. So do lines of text; whether there are staves is another question.
 
     Args:
-        dark: ink of a straight page, [rows, columns].
+        dark: Ink of a straight page, [rows, columns].
 
     Returns:
         At most three distances, the most likely one first; none where nothing is equally spaced.

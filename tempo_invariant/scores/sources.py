@@ -122,7 +122,7 @@ def _read_table(table: Path, root: Path) -> list[LilyPondSource]:
 
 
 def is_safe_name(name: str) -> bool:
-    """Whether files of a piece of this name can be made and stay inside the output directory."""
+    """Tells whether files of a piece of this name can be made inside the output directory."""
     short = 0 < len(name.encode(errors="replace")) <= _LONGEST_NAME
     return short and name[0] != "." and name.isprintable() and not {"/", "\\"} & {*name}
 

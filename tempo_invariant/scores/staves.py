@@ -83,8 +83,8 @@ def _comb(profile: np.ndarray, space: float) -> np.ndarray:
     """Tells where five lines lie around a row, in every block of columns.
 
     Args:
-        profile: mean ink [rows, blocks].
-        space: staff space in pixels.
+        profile: Mean ink [rows, blocks].
+        space: Staff space in pixels.
 
     Returns:
         [rows, blocks], about 1 on the middle line of a staff with lines as dark as they mostly are
@@ -114,8 +114,8 @@ def _paths(match: np.ndarray, space: float) -> Iterator[tuple[int, np.ndarray]]:
     row up or down. Rows that a path has used are used up.
 
     Args:
-        match: [rows, blocks] as from `_comb`.
-        space: staff space in pixels.
+        match: Likelihood of a staff as from `_comb`, [rows, blocks].
+        space: Staff space in pixels.
 
     Yields:
         The first block of a path, and its row in this and each following block.
@@ -216,9 +216,9 @@ def _is_staff(lines: np.ndarray, gaps: np.ndarray, least_coverage: float) -> boo
     One line may be missing: in worn prints lines fade that lie between two rows of pixels.
 
     Args:
-        lines: ink [7, columns] along the lines, and where a sixth and a seventh would be.
-        gaps: ink [8, columns] half way between them.
-        least_coverage: share of the columns in which a line must be there.
+        lines: Ink [7, columns] along the lines, and where a sixth and a seventh would be.
+        gaps: Ink [8, columns] half way between them.
+        least_coverage: Share of the columns in which a line must be there.
     """
     inner = lines[1:-1]
     contrasts = inner.mean(axis=1) - gaps[2:-2].mean()

@@ -35,11 +35,11 @@ class _Measured:
     """A page made straight and, for speed, perhaps smaller.
 
     Attributes:
-        dark: ink [rows, columns].
-        scale: pixels of `dark` for one of the page.
-        degrees: by how much the page fell to the right.
-        space: staff space in pixels of `dark`; None when there are no staves.
-        staves: in pixels of `dark`.
+        dark: Ink [rows, columns].
+        scale: Pixels of `dark` for one of the page.
+        degrees: Angle in degrees by which the page fell to the right.
+        space: Staff space in pixels of `dark`; None when there are no staves.
+        staves: Boxes of the staves in pixels of `dark`.
     """
 
     dark: np.ndarray
@@ -84,11 +84,11 @@ class NormalPage:
     """A page as the model expects it.
 
     Attributes:
-        image: grey uint8 [rows, columns]: straight, even, with staves as large as in training.
-        scale: pixels of `image` for one pixel of the page.
-        degrees: by how much the page fell to the right.
-        space: staff space in pixels of `image`; None when there are no staves.
-        page_shape: rows and columns of the page.
+        image: Grey page uint8 [rows, columns]: straight, even, with staves as large as in training.
+        scale: Pixels of `image` for one pixel of the page.
+        degrees: Angle in degrees by which the page fell to the right.
+        space: Staff space in pixels of `image`; None when there are no staves.
+        page_shape: Rows and columns of the page.
     """
 
     image: np.ndarray
@@ -109,7 +109,7 @@ def normalise(page: np.ndarray) -> NormalPage:
     A page that is all that already, such as one of the training pages, stays as it is.
 
     Args:
-        page: grey uint8 [rows, columns].
+        page: Grey page uint8 [rows, columns].
     """
     measured = _measure(page)
     scale = PAGE_WIDTH / page.shape[1]
@@ -132,9 +132,9 @@ def group_staves(dark: np.ndarray, staves: Sequence[Box], space: float) -> list[
     """Groups the staves that vertical lines join: each group is a system.
 
     Args:
-        dark: ink of a straight page, [rows, columns].
-        staves: its staves, from top to bottom.
-        space: staff space in pixels.
+        dark: Ink of a straight page, [rows, columns].
+        staves: Boxes of its staves, from top to bottom.
+        space: Staff space in pixels.
     """
     groups: list[list[Box]] = []
     for staff in staves:
@@ -170,7 +170,7 @@ def find_systems(page: np.ndarray) -> list[Box]:
     """Finds the systems of a page, in reading order.
 
     Args:
-        page: grey uint8 [rows, columns], any size, skewed by up to four degrees.
+        page: Grey page uint8 [rows, columns], any size, skewed by up to four degrees.
 
     Returns:
         The boxes of the systems, from the top line of the first staff to the bottom line of the

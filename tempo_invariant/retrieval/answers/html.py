@@ -27,7 +27,7 @@ figcaption { color: #555; } summary { cursor: pointer; }
 
 
 def ranking_table(candidates: Sequence[Candidate]) -> str:
-    """The ranking as an HTML table."""
+    """Returns the ranking as an HTML table."""
     rows = [
         f'<tr class="{"best" if number == 1 else ""}"><td class="number">{number}</td>'
         f"<td>{html.escape(candidate.name)}</td>"
@@ -40,7 +40,7 @@ def ranking_table(candidates: Sequence[Candidate]) -> str:
 
 
 def figure(png: bytes, caption: str) -> str:
-    """A picture with its caption, the picture in the page itself."""
+    """Returns a picture with its caption; the picture is in the page itself."""
     data = base64.b64encode(png).decode()
     text = html.escape(caption)
     return (
@@ -65,7 +65,7 @@ def page_figures(visits: Sequence[Visit], page_paths: dict[int, Path]) -> Iterab
 
 
 def visit_table(visits: Sequence[Visit]) -> str:
-    """When which system is played, as a table that is folded in."""
+    """Returns when which system is played, as a table that is folded in."""
     rows = [
         f"<tr><td>{visit.label}</td>"
         f'<td class="number">{visit.page}</td><td class="number">{visit.system}</td>'
@@ -80,12 +80,12 @@ def visit_table(visits: Sequence[Visit]) -> str:
 
 
 def document(title: str, introduction: str, sections: Sequence[tuple[str, str]]) -> str:
-    """A whole page.
+    """Returns a whole page.
 
     Args:
-        title: plain text.
-        introduction: plain text below it.
-        sections: headings as plain text, with what is below them in HTML.
+        title: Title as plain text.
+        introduction: Plain text below the title.
+        sections: Headings as plain text, with what is below them in HTML.
     """
     body = "".join(f"<h2>{html.escape(name)}</h2>{content}" for name, content in sections)
     return (
@@ -105,5 +105,5 @@ def write(directory: str | Path, page: str, report: dict[str, Any]) -> Path:
 
 
 def duration(seconds: float) -> str:
-    """A length of time in words."""
+    """Returns a length of time in words."""
     return f"{clock(seconds)} min" if seconds >= 60 else f"{seconds:.1f} s"

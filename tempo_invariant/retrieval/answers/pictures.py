@@ -26,8 +26,8 @@ def draw_page(image: np.ndarray, visits: Sequence[Visit]) -> Image.Image:
     """Marks systems on a page, with their times, and with a dot for every second.
 
     Args:
-        image: grey uint8 [rows, columns].
-        visits: those on this page.
+        image: Grey page uint8 [rows, columns].
+        visits: Visits on this page.
     """
     grey = Image.fromarray(image).convert("RGB")
     tinted = np.asarray(grey).copy()
@@ -68,9 +68,9 @@ def matrix_figure(answer: Identification, step_label: str, position_label: str) 
     """Draws the similarities of the query with the best document, and the path through them.
 
     Args:
-        answer: the answer.
-        step_label: what the query's steps are.
-        position_label: what the document's positions are.
+        answer: Identification of the query.
+        step_label: Name of the query's steps.
+        position_label: Name of the document's positions.
     """
     figure = Figure(figsize=(10, 4.2), dpi=100, layout="constrained")
     axis = figure.add_subplot()
@@ -97,7 +97,7 @@ def matrix_figure(answer: Identification, step_label: str, position_label: str) 
 
 
 def _runs(leaps: np.ndarray) -> list[tuple[int, int]]:
-    """Stretches of a path between leaps."""
+    """Returns the stretches of a path between leaps."""
     edges = [0, *(int(step) for step in np.flatnonzero(leaps) if step), len(leaps)]
     return list(zip(edges[:-1], edges[1:], strict=True))
 
@@ -106,9 +106,9 @@ def sound_figure(spectrogram: np.ndarray, attention: np.ndarray, duration_second
     """Draws a spectrogram, above it how much every frame was attended to.
 
     Args:
-        spectrogram: float [92, frames], see `whole_spectrogram`.
-        attention: float [frames], see `attention_by_frame`.
-        duration_seconds: of the recording.
+        spectrogram: Spectrogram [92, frames], see `whole_spectrogram`.
+        attention: Attention to each frame [frames], see `attention_by_frame`.
+        duration_seconds: Duration of the recording.
     """
     figure = Figure(figsize=(10, 3.6), dpi=100, layout="constrained")
     grid = figure.add_gridspec(2, 1, height_ratios=(1, 3))
@@ -133,7 +133,7 @@ def whole_spectrogram(blocks: Iterable[np.ndarray]) -> np.ndarray:
     """Computes the spectrogram of a recording that comes in blocks, a minute at a time.
 
     Args:
-        blocks: float32 [samples] each, mono at 22,050 Hz.
+        blocks: Blocks of the recording, float32 [samples] each, mono at 22,050 Hz.
 
     Returns:
         float32 [92, frames].
@@ -160,9 +160,9 @@ def attention_by_frame(seconds: np.ndarray, attention: np.ndarray, frame_count: 
     depends on that, and would else show the distance of the windows.
 
     Args:
-        seconds: float [windows], middles of the windows.
-        attention: float [windows, frames], sums to one.
-        frame_count: frames of the recording.
+        seconds: Middles of the windows [windows].
+        attention: Attention of each window to its frames, which sums to one [windows, frames].
+        frame_count: Number of frames of the recording.
 
     Returns:
         float [frame_count], 1 where it is as usual; 0 outside of windows.
@@ -189,20 +189,20 @@ def shorten(values: np.ndarray, columns: int = _COLUMNS) -> np.ndarray:
 
 
 def figure_png(figure: Figure) -> bytes:
-    """The figure as a PNG file."""
+    """Returns the figure as a PNG file."""
     stream = io.BytesIO()
     FigureCanvasAgg(figure).print_figure(stream, format="png")
     return stream.getvalue()
 
 
 def image_png(image: Image.Image) -> bytes:
-    """The picture as a PNG file in few colours."""
+    """Returns the picture as a PNG file in few colours."""
     stream = io.BytesIO()
     image.quantize(32).save(stream, format="PNG", optimize=True)
     return stream.getvalue()
 
 
 def page_png(path: Path, visits: Sequence[Visit]) -> bytes:
-    """The page image at `path` with marked systems, as a PNG file."""
+    """Returns the page image at `path` with marked systems, as a PNG file."""
     with Image.open(path, formats=["PNG"]) as image:
         return image_png(draw_page(np.asarray(image.convert("L")), visits))

@@ -154,8 +154,8 @@ def page(report: dict[str, Any], pages: dict[int, np.ndarray], sound: str) -> st
     """Makes the player.
 
     Args:
-        report: what `following.report` gives.
-        pages: the page images uint8 [rows, columns] by page number.
+        report: Alignment as `following.report` gives it.
+        pages: Page images uint8 [rows, columns] by page number.
         sound: URL of the recording, which may hold the recording itself; see `sound_url`.
     """
     course = {key: report["course"][key] for key in ("seconds", "page", "system", "x")}
@@ -182,15 +182,15 @@ def page(report: dict[str, Any], pages: dict[int, np.ndarray], sound: str) -> st
 
 
 def sound_url(path: str | Path, blocks: Iterable[np.ndarray], limit: int = EMBEDDED_BYTES) -> str:
-    """The recording itself as a URL.
+    """Returns the recording itself as a URL.
 
     Args:
-        path: the file, taken as it is if browsers play it and it is not too large.
-        blocks: float32 [samples] each, mono at 22,050 Hz: what is taken otherwise.
-        limit: bytes that are not too large.
+        path: Path of the file, taken as it is if browsers play it and it is not too large.
+        blocks: Blocks to take otherwise, float32 [samples] each, mono at 22,050 Hz.
+        limit: Largest number of bytes of a file that is taken as it is.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: It cannot be read.
     """
     path = Path(path)
     kind = MEDIA_TYPES.get(path.suffix.lower())
@@ -203,7 +203,7 @@ def sound_url(path: str | Path, blocks: Iterable[np.ndarray], limit: int = EMBED
 
 
 def flac(blocks: Iterable[np.ndarray]) -> bytes:
-    """Samples as a FLAC file of 16 bits."""
+    """Returns samples as a FLAC file of 16 bits."""
     import soundfile
 
     stream = io.BytesIO()
