@@ -36,9 +36,9 @@ def main() -> None:
     if bool(values.scores) == bool(values.recordings):
         raise UserError("give one of --scores and --recordings")
     logging.basicConfig(format="%(message)s", force=True)
+    embedder = embedders.open_embedder(**commands.model_choice())
     from tempo_invariant.retrieval import indexing
 
-    embedder = embedders.open_embedder(**commands.model_choice())
     if values.scores:
         index, problems = indexing.index_scores(
             embedder,
