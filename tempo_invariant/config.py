@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.fields import check, setting
 from tempo_invariant.geometry import BANDS, FMAX_HZ, FMIN_HZ
 
@@ -300,8 +300,8 @@ class Experiment:
         try:
             fields = json.loads(text)
             return cls.from_fields(fields["model"], fields["training"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"not an experiment: {error}") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"not an experiment: {one_line(error)}") from error
 
     @classmethod
     def from_fields(cls, model: Mapping[str, Any], training: Mapping[str, Any]) -> "Experiment":

@@ -58,6 +58,9 @@ def test_missing_fields_take_defaults_and_unknown_ones_are_named():
         Experiment.from_fields({}, {"augmentation": {"echo": 4}})
     with pytest.raises(UserError, match="not an experiment: 'training'"):
         Experiment.from_json('{"model": {}}')
+    for text in ("{", "[]", '{"model": {}, "training": []}', '{"model": 1, "training": {}}'):
+        with pytest.raises(UserError, match="not an experiment: "):
+            Experiment.from_json(text)
 
 
 @pytest.mark.parametrize(
