@@ -8,11 +8,15 @@ build only from sources that you trust.
 """
 
 import itertools
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from tempo_invariant import commands
 from tfrecords_tools.running.beam import RUNNER_HELP, RUNNER_OPTION_HELP, Runner
+
+if TYPE_CHECKING:
+    from tfrecords_tools.msmd.pieces import BuildOptions
 
 
 def _define_flags() -> None:
@@ -45,8 +49,8 @@ def _define_flags() -> None:
     )
 
 
-def _options():
-    """Returns the BuildOptions that the flags ask for."""
+def _options() -> "BuildOptions":
+    """Returns what the flags ask for."""
     from tempo_invariant.errors import UserError
     from tfrecords_tools.msmd.pieces import INKS, BuildOptions, Sound
     from tfrecords_tools.music.performing import check_soundfont, default_soundfont
@@ -70,11 +74,6 @@ def _options():
     return BuildOptions(sounds, tempi, tuple(args.ink), args.timeout)
 
 
-def _names() -> list[str]:
-    """Returns the pieces to build, files of names read."""
-    return commands.read_names(flags.FLAGS.names)
-
-
 def main() -> None:
     """Builds what the flags ask for."""
     from tempo_invariant.errors import UserError
@@ -83,10 +82,9 @@ def main() -> None:
 
     args = flags.FLAGS
     options = _options()
-    names = _names()
     runner = Runner(args.runner, tuple(args.runner_option)) if args.runner else None
     with open_scores(args.scores, args.pieces) as sources:
-        chosen = select(sources, names, args.limit)
+        chosen = select(sources, commands.read_names(args.names), args.limit)
         report = build(chosen, args.output, options, args.jobs, runner)
     print(report.table())
     if not report.built:

@@ -11,7 +11,6 @@ modulators of a soundfont, and MuseScore_General without them loses 20 to 40 dB 
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -20,9 +19,6 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.files import atomic_write
 from tempo_invariant.geometry import SAMPLE_RATE
 from tfrecords_tools.music.performing import default_soundfont, render_audio, soundfont_name
-
-if TYPE_CHECKING:
-    pass
 
 
 def _define_flags() -> None:

@@ -34,16 +34,20 @@ class PieceCounts:
     """Counts of one piece; what is aligned is told by the performance nearest to its own tempo.
 
     Attributes:
-        pages, systems, heads: on the pages.
-        playable_heads: heads with a system that don't continue a tie; `played_heads` of them have
-            a note.
-        notes: that sound; `shown_notes` of them have a head.
-        pairs: distinct onset frames with a head.
-        seconds: length of that performance, `performed_seconds` of all performances.
-        onsets: answers of the spectral flux by performance.
-        violations: of order and geometry, by kind.
-        reasons: likely ones for notes without a head and heads without a note, counted.
-        build_notes: what the build of this piece has put on record, such as LilyPond's errors.
+        pages: Number of pages.
+        systems: Number of systems.
+        heads: Number of note heads.
+        playable_heads: Number of heads with a system that don't continue a tie.
+        played_heads: Number of playable heads that have a note.
+        notes: Number of notes that sound.
+        shown_notes: Number of notes that have a head.
+        pairs: Number of onset frames with a head.
+        seconds: Duration of that performance.
+        performed_seconds: Duration of all performances.
+        onsets: Answers of the spectral flux by performance.
+        violations: Number of violations of order and geometry by kind.
+        reasons: Likely reasons for notes without a head and heads without a note, counted.
+        build_notes: Troubles that the build put on record, such as LilyPond's errors.
     """
 
     pages: int
@@ -144,12 +148,12 @@ def inspect_msmd(
     """Inspects the pieces of an MSMD directory, built here or downloaded.
 
     Args:
-        msmd_dir: directory in the published layout.
-        pieces: only these, if any.
-        jobs: processes; one per core, if None.
+        msmd_dir: Directory in the published layout.
+        pieces: Names of the only pieces to inspect; all, if there are none.
+        jobs: Number of processes; one per core, if None.
 
     Raises:
-        UserError: the directory or one of `pieces` isn't there, or no piece can be read.
+        UserError: The directory or one of `pieces` isn't there, or no piece can be read.
     """
     names = sorted(choose_pieces(msmd_dir, pieces))
     paths = [Path(msmd_dir) / name for name in names]
@@ -209,7 +213,7 @@ def inspect_piece(piece_dir: str | Path) -> tuple[PieceCounts, list[str]]:
         Its counts, and a line for each performance that is broken.
 
     Raises:
-        UserError: the score can't be read, or no performance.
+        UserError: The score can't be read, or no performance.
     """
     piece_dir = Path(piece_dir)
     score = read_score(piece_dir)

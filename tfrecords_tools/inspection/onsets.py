@@ -41,13 +41,14 @@ class OnsetCounts:
     """Onset frames checked and their answers, with those of two controls.
 
     Attributes:
-        onsets: distinct onset frames.
-        heard: those with a peak of the flux within a frame of where it is expected.
-        early, late: those among `heard` whose peak is a frame before or after the expected one.
-        shifted: places 5 frames before or after an onset frame.
-        shifted_heard: those with a peak; notes of a regular rhythm are heard there, too.
-        quiet: places among them with no note struck less than 3 frames away.
-        quiet_heard: those with a peak, all of them wrong.
+        onsets: Number of onset frames.
+        heard: Number of those with a peak of the flux within a frame of where it is expected.
+        early: Number of those heard whose peak is a frame before the expected one.
+        late: Number of those heard whose peak is a frame after the expected one.
+        shifted: Number of places 5 frames before or after an onset frame.
+        shifted_heard: Number of those with a peak; a regular rhythm is heard there, too.
+        quiet: Number of those places with no note struck less than 3 frames away.
+        quiet_heard: Number of quiet places with a peak, all of them wrong.
     """
 
     onsets: int = 0
@@ -87,9 +88,9 @@ def check_onsets(
     """Looks for the onsets of an alignment in a spectrogram.
 
     Args:
-        spectrogram: [92, frames].
-        struck: the MIDI pitches that the alignment says are struck, by onset frame.
-        played: further frames in which notes are struck, for the control alone.
+        spectrogram: Spectrogram [92, frames].
+        struck: MIDI pitches that the alignment says are struck, by onset frame.
+        played: Further frames in which notes are struck, for the control alone.
 
     Returns:
         The counts; onset frames outside the spectrogram are left out.

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from tempo_invariant.audio.bands import band_of_pitch
 from tempo_invariant.files import atomic_write
@@ -31,26 +33,21 @@ def draw_pairs(
     """Draws random pairs on one page, `pairs.png`: snippet above, excerpt below.
 
     Args:
-        msmd_dir: directory in the published layout.
-        output: directory for the picture.
-        pieces: from which to draw; each of the pairs from one of them, chosen at random.
-        count: number of pairs.
-        seed: of the choice.
-        frames: length of the excerpts.
+        msmd_dir: Directory in the published layout.
+        output: Directory for the picture.
+        pieces: Names of the pieces; each pair is of one of them, chosen at random.
+        count: Number of pairs.
+        seed: Seed for the choice of pairs.
+        frames: Length of the excerpts in spectrogram frames.
 
     Returns:
         The path of the picture.
     """
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
     random = np.random.RandomState(seed)
     across = min(5, count)
     down = -(-count // across)
-    figure, axes = pyplot.subplots(2 * down, across, figsize=(3.2 * across, 5.2 * down))
-    axes = np.reshape(axes, (down, 2, across))
+    figure = Figure(figsize=(3.2 * across, 5.2 * down))
+    axes = figure.subplots(2 * down, across, squeeze=False).reshape(down, 2, across)
     for axis in axes.flat:
         axis.set_axis_off()
     for index in range(count):
@@ -61,11 +58,12 @@ def draw_pairs(
     path = Path(output) / "pairs.png"
     with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=80)
-    pyplot.close(figure)
     return path
 
 
-def _draw_pair(above, below, piece_dir: Path, random: np.random.RandomState, frames: int) -> None:
+def _draw_pair(
+    above: Axes, below: Axes, piece_dir: Path, random: np.random.RandomState, frames: int
+) -> None:
     """Draws a random pair of a piece; a piece without any leaves its place blank."""
     names = performance_names(piece_dir)
     performance = read_performance(piece_dir, names[random.randint(len(names))])
@@ -86,7 +84,7 @@ def _draw_pair(above, below, piece_dir: Path, random: np.random.RandomState, fra
     below.set_title(f"{performance.name.split('_tempo-')[-1]}, frame {frame}: {named}", fontsize=7)
 
 
-def _draw_snippet(axis, image: np.ndarray, heads: list[Placement], middle: Placement) -> None:
+def _draw_snippet(axis: Axes, image: np.ndarray, heads: list[Placement], middle: Placement) -> None:
     axis.imshow(cut_snippet(image, middle.column), cmap="gray", vmin=0, vmax=255)
     top = (STRIP_HEIGHT - SNIPPET_HEIGHT) // 2
     left = np.floor(middle.column + 0.5) - SNIPPET_WIDTH // 2
@@ -100,7 +98,7 @@ def _draw_snippet(axis, image: np.ndarray, heads: list[Placement], middle: Place
 
 
 def _draw_excerpt(
-    axis, performance: Performance, frame: int, pitches: list[int], frames: int
+    axis: Axes, performance: Performance, frame: int, pitches: list[int], frames: int
 ) -> None:
     padded = np.pad(performance.spectrogram, [(0, 0), (frames, frames)])
     first = frame + frames - frames // 2

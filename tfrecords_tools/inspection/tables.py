@@ -94,8 +94,8 @@ def dataset_table(report: Inspection, split: Mapping[str, Sequence[str]]) -> str
     """Returns the table of the data set, a row a split and one for all, in Markdown.
 
     Args:
-        report: of the whole directory.
-        split: names of pieces by split.
+        report: Inspection of the whole directory.
+        split: Names of pieces by split.
     """
     names = ["split", "pieces", "pages", "systems", "note heads", "heads with a note"]
     names += ["notes with a head", "aligned heads", "onsets", "hours", "performances"]

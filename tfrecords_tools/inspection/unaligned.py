@@ -51,8 +51,8 @@ def reasons(performance: Performance, placements: Sequence[Placement]) -> Counte
     """Counts the likely reasons for the notes without a head and the heads without a note.
 
     Args:
-        performance: whose alignment is looked at.
-        placements: all note heads on the strip.
+        performance: Performance whose alignment is looked at.
+        placements: All note heads on the strip.
     """
     shown = shown_events(performance, placements)
     loose = np.array([row for row in range(len(performance.notes)) if row not in shown], int)

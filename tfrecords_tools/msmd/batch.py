@@ -99,14 +99,14 @@ def build(
     """Builds pieces in parallel; one that fails is reported and the rest goes on.
 
     Args:
-        sources: the pieces.
-        output: the MSMD directory, made if need be; the report is written into it as JSON.
-        options: what to build of each piece.
-        jobs: processes; by default one per core.
-        runner: builds the pieces on Apache Beam instead.
+        sources: Pieces to build.
+        output: MSMD directory, made if need be; the report is written into it as JSON.
+        options: Sounds, tempi and inks to build of each piece.
+        jobs: Number of processes; by default one per core.
+        runner: Apache Beam runner that builds the pieces instead.
 
     Raises:
-        UserError: the output directory cannot be written, its disk is full, or the runner failed.
+        UserError: The output directory cannot be written, its disk is full, or the runner failed.
     """
     output = Path(output)
     try:

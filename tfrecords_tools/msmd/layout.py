@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import yaml
@@ -20,12 +19,15 @@ from tempo_invariant.scores.mung import Page, write_page
 
 @dataclass(frozen=True)
 class Performance:
-    """A performance: `tempo` is the speed relative to the notated one.
+    """A performance with its features.
 
     Attributes:
-        notes: [notes, 5], rows of onset s, pitch, duration s, track, channel.
-        onsets: [notes] onset frames.
-        spectrogram: float32 [92, frames].
+        name: Name in the published form, see `performance_name`.
+        tempo: Speed relative to the notated one.
+        soundfont: Name of the sound.
+        notes: Rows of onset s, pitch, duration s, track, channel, [notes, 5].
+        onsets: Onset frames of the notes, [notes].
+        spectrogram: Spectrogram float32 [92, frames].
     """
 
     name: str
@@ -61,11 +63,11 @@ def write_score(
     """Writes source, page images, coordinates, MuNG and meta.yml of a piece.
 
     Args:
-        piece_dir: the piece's directory, named like the piece.
-        pages: what is on the pages, note heads with the onsets of all performances.
-        images: for each ink, one uint8 [rows, columns] image a page; the first ink goes to
+        piece_dir: Directory of the piece, named like it.
+        pages: Contents of the pages, note heads with the onsets of all performances.
+        images: Images of each ink, one uint8 [rows, columns] a page; the first ink goes to
             `img/`, the others to `img_INK/`.
-        source: the LilyPond file, copied to `PIECE.ly`.
+        source: Path of the LilyPond file, copied to `PIECE.ly`.
     """
     piece_dir = Path(piece_dir)
     score_dir = piece_dir / "scores" / f"{piece_dir.name}_ly"
@@ -114,7 +116,7 @@ def write_alignment(piece_dir: str | Path, pages: Sequence[Page]) -> None:
 def write_performance(
     piece_dir: str | Path,
     name: str,
-    midi: Any,
+    midi: bytes,
     notes: np.ndarray,
     onsets: np.ndarray,
     spectrogram: np.ndarray,
@@ -123,20 +125,17 @@ def write_performance(
     """Writes a performance with its features; the spectrogram comes last.
 
     Args:
-        piece_dir: the piece's directory.
-        name: see `performance_name`.
-        midi: bytes of a MIDI file, or an object with `write(path)` such as `PrettyMIDI`.
-        notes: [notes, 5], see `Performance`.
-        onsets: [notes] onset frames.
-        spectrogram: [92, frames], stored as float32.
-        matrix: [128, frames] of what sounds, stored as uint8.
+        piece_dir: Directory of the piece.
+        name: Name of the performance, see `performance_name`.
+        midi: MIDI file.
+        notes: Notes [notes, 5], see `Performance`.
+        onsets: Onset frames of the notes, [notes].
+        spectrogram: Spectrogram [92, frames], stored as float32.
+        matrix: Pitches that sound in each frame, [128, frames], stored as uint8.
     """
     directory = Path(piece_dir) / "performances" / name
     with atomic_write(directory / f"{name}.midi") as path:
-        if isinstance(midi, bytes):
-            path.write_bytes(midi)
-        else:
-            midi.write(str(path))
+        path.write_bytes(midi)
     _save(directory / f"features/{name}_midi.npy", np.asarray(matrix, np.uint8))
     _save(directory / f"features/{name}_notes.npy", np.asarray(notes, np.float64))
     _save(directory / f"features/{name}_onsets.npy", np.asarray(onsets, np.float32))
@@ -152,7 +151,7 @@ def read_performance(piece_dir: str | Path, name: str) -> Performance:
     """Reads one performance.
 
     Raises:
-        UserError: a feature is missing, malformed or of the wrong shape.
+        UserError: A feature is missing, malformed or of the wrong shape.
     """
     features = Path(piece_dir) / "performances" / name / "features"
     notes = _load(features, "notes.npy")

@@ -69,19 +69,22 @@ class PieceRecord:
     """Numbers of one built piece.
 
     Attributes:
-        piece: its name.
-        pages, systems: as engraved.
-        heads: visible note heads; `tied` of them continue a tie.
-        heads_aligned: heads that are struck and not tied, and have a note.
-        notes: notes played, `notes_aligned` of them with a head.
-        pairs: distinct onset frames with a head at the tempo nearest to the notated one.
-        seconds: duration at the notated tempo, to the end of the last note.
-        scores: `\\score` blocks; `scores_from_midi` of them play LilyPond's MIDI, the others
-            their heads.
-        build_seconds: time that engraving and performing took in this run; it is not stored, so
+        piece: Name of the piece.
+        pages: Number of pages.
+        systems: Number of systems.
+        heads: Number of visible note heads.
+        tied: Number of heads that continue a tie.
+        heads_aligned: Number of heads that don't continue a tie and have a note.
+        notes: Number of notes that are played.
+        notes_aligned: Number of notes that have a head.
+        pairs: Number of onset frames with a head at the tempo nearest to the notated one.
+        seconds: Duration at the notated tempo, to the end of the last note.
+        scores: Number of `\\score` blocks.
+        scores_from_midi: Number of scores that play LilyPond's MIDI; the others play their heads.
+        build_seconds: Time that engraving and performing took in this run; it is not stored, so
             that the same input gives the same files.
-        warnings: what LilyPond complained about although it wrote pages.
-        performances: names of the performances.
+        warnings: Complaints of LilyPond, one line each, although it wrote pages.
+        performances: Names of the performances.
     """
 
     piece: str
@@ -115,12 +118,12 @@ def build_piece(source: LilyPondSource, output: Path, options: BuildOptions) -> 
     """Builds a piece, or what an earlier build of it lacks.
 
     Args:
-        source: name and LilyPond file.
-        output: the MSMD directory; the piece becomes `output/PIECE`.
-        options: what to build.
+        source: Name and LilyPond file of the piece.
+        output: MSMD directory; the piece becomes `output/PIECE`.
+        options: Sounds, tempi and inks to build.
 
     Raises:
-        UserError: the score cannot be engraved or has no notes, or the piece is there and was not
+        UserError: The score cannot be engraved or has no notes, or the piece is there and was not
             built here: downloaded, that is.
     """
     piece_dir = output / source.piece

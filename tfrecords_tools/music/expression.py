@@ -89,10 +89,10 @@ class Interpretation:
     """How fast each moment of some music is played.
 
     Attributes:
-        phrases: from the first onset to the end of the last note, without gaps.
-        bar_ticks: length of a bar.
-        ticks: [points], evenly spaced moments.
-        tempo: [points], speed at these moments relative to the music's own.
+        phrases: Phrases from the first onset to the end of the last note, without gaps.
+        bar_ticks: Length of a bar in ticks.
+        ticks: Evenly spaced moments in ticks, [points].
+        tempo: Speed at these moments relative to the music's own, [points].
     """
 
     phrases: tuple[Phrase, ...]
@@ -107,9 +107,9 @@ def express(music: Music, seed: str, strength: float = 1.0) -> Music:
     Notes that start together may sound up to `SPREAD_SECONDS` apart, but before every later note.
 
     Args:
-        music: at the tempo that it is to be played at; times of hands and feet don't scale.
-        seed: any text; the same text and music give the same result.
-        strength: scales all deviations; 0 plays as notated.
+        music: Music at the tempo that it is to be played at; times of hands and feet don't scale.
+        seed: Any text; the same text and music give the same result.
+        strength: Scale of all deviations; 0 plays as notated.
 
     Returns:
         The played notes in the order of the notated ones, with velocities of mean 64, and the
@@ -164,9 +164,9 @@ def ritard(place: np.ndarray, final_tempo: float, curvature: float = 3.0) -> np.
     """Returns the tempo in a final ritard as Friberg & Sundberg 1999 model it.
 
     Args:
-        place: score position, 0 at the start of the ritard to 1 at its end.
-        final_tempo: tempo at the end; 1 at the start.
-        curvature: 2 brakes with constant force, 3 with constant power.
+        place: Position in the score, 0 at the start of the ritard to 1 at its end.
+        final_tempo: Tempo at the end; 1 at the start.
+        curvature: Kind of braking: 2 with constant force, 3 with constant power.
     """
     return (1 + (final_tempo**curvature - 1) * place) ** (1 / curvature)
 

@@ -99,7 +99,7 @@ def notes_of_midi(data: bytes) -> Music:
     a note that is struck again while it sounds ends there.
 
     Raises:
-        UserError: the data is no MIDI file.
+        UserError: The data is no MIDI file.
     """
     try:
         midi = mido.MidiFile(file=io.BytesIO(data))
@@ -146,9 +146,9 @@ def midi_bytes(music: Music, program: int = 0, tail_seconds: float = 0.0) -> byt
     """Writes a MIDI file: all notes on one channel, and the pedal as controller 64.
 
     Args:
-        music: the notes.
+        music: Notes to write.
         program: General MIDI program, 0 for the grand piano.
-        tail_seconds: silence after the last note, for its sound to fade.
+        tail_seconds: Silence in seconds after the last note, for its sound to fade.
     """
     events: list[tuple[int, int, str, dict[str, int]]] = [
         (mark.tick, 0, "set_tempo", {"tempo": min(mark.microseconds, 0xFFFFFF)})

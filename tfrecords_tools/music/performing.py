@@ -18,11 +18,11 @@ import numpy as np
 
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.geometry import SAMPLE_RATE, onset_frame
-from tfrecords_tools.music.notes import Music
+from tfrecords_tools.music.expression import express
+from tfrecords_tools.music.notes import Music, midi_bytes
 
 TAIL_SECONDS = 1.5
 """What is rendered after the end of the last note, for its sound to fade."""
-
 
 MIDIRENDERER_GAIN = 0.46
 """Brings midirenderer to the level of FluidSynth at its default gain of 0.2, 6.7 dB lower."""
@@ -33,11 +33,11 @@ class Features:
     """Features of a performance, in the published layout.
 
     Attributes:
-        midi: the MIDI file.
-        notes: [notes, 5], rows of onset s, pitch, duration s (with the pedal), track, channel.
-        onsets: [notes] onset frames.
-        spectrogram: float32 [92, frames].
-        matrix: uint8 [128, frames], 1 where a pitch sounds.
+        midi: MIDI file.
+        notes: Rows of onset s, pitch, duration s (with the pedal), track, channel, [notes, 5].
+        onsets: Onset frames of the notes, [notes].
+        spectrogram: Spectrogram float32 [92, frames].
+        matrix: Pitches that sound in each frame, uint8 [128, frames] of 0 and 1.
     """
 
     midi: bytes
@@ -55,7 +55,7 @@ def default_soundfont() -> Path:
 
 
 def render_audio(
-    music: "Music",
+    music: Music,
     soundfont: str | Path | None = None,
     preset: int = 0,
     tempo: float = 1.0,
@@ -67,28 +67,24 @@ def render_audio(
     soundfont.
 
     Args:
-        music: what to play.
-        soundfont: path of an .sf2 file; by default TimGM6mb.
+        music: Music to play.
+        soundfont: Path of an .sf2 file; by default TimGM6mb.
         preset: General MIDI program.
-        tempo: speed relative to the notated one.
-        seed: if any, plays with expression; see `expression.express`.
+        tempo: Speed relative to the notated one.
+        seed: Seed of expression, none if empty; see `expression.express`.
 
     Returns:
         float32 [samples], mono, 22,050 Hz, full scale +-1.
 
     Raises:
-        UserError: the soundfont is missing or cannot be read, or FluidSynth is missing.
+        UserError: The soundfont is missing or cannot be read, or FluidSynth is missing.
     """
-    from tfrecords_tools.music.notes import midi_bytes
-
     midi = midi_bytes(played_music(music, tempo, seed), preset, TAIL_SECONDS)
     return render_midi(midi, soundfont or default_soundfont())
 
 
-def played_music(music: "Music", tempo: float, seed: str = "") -> "Music":
+def played_music(music: Music, tempo: float, seed: str = "") -> Music:
     """Returns music at another tempo and, if there is a seed, with expression."""
-    from tfrecords_tools.music.expression import express
-
     at_tempo = music.at_tempo(tempo)
     return express(at_tempo, seed) if seed else at_tempo
 
@@ -162,20 +158,19 @@ def soundfont_name(soundfont: str | Path, preset: int = 0, expression: int = 0) 
 
 
 def perform(
-    music: "Music", soundfont: str | Path, preset: int, tempo: float, seed: str = ""
+    music: Music, soundfont: str | Path, preset: int, tempo: float, seed: str = ""
 ) -> Features:
     """Plays music and computes the features of the performance.
 
     Args:
-        music: notes sorted by tick and pitch; rows of `notes` are in their order, also where
+        music: Notes sorted by tick and pitch; rows of `notes` are in their order, also where
             expression lets the notes of a chord sound one after the other.
-        soundfont: path of an .sf2 file.
+        soundfont: Path of an .sf2 file.
         preset: General MIDI program.
-        tempo: speed relative to the notated one.
-        seed: if any, plays with expression; see `expression.express`.
+        tempo: Speed relative to the notated one.
+        seed: Seed of expression, none if empty; see `expression.express`.
     """
     from tempo_invariant.audio.spectrogram import whole_spectrogram
-    from tfrecords_tools.music.notes import midi_bytes
 
     played = played_music(music, tempo, seed)
     midi = midi_bytes(played, preset, TAIL_SECONDS)

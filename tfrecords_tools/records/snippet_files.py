@@ -31,6 +31,13 @@ class Snippet:
         piece = re.sub(r"[^\w.-]", "_", self.piece)
         return f"{piece}_p{self.page:02d}_s{self.system:02d}_x{round(self.x):04d}.png"
 
+    def write(self, directory: Path) -> dict[str, str | int | float]:
+        """Writes the snippet as a PNG file, and returns its piece and place."""
+        with atomic_write(directory / self.file_name) as path:
+            Image.fromarray(self.image).save(path, format="PNG")
+        place = {"page": self.page, "system": self.system, "x": round(self.x, 1)}
+        return {"piece": self.piece, **place}
+
 
 def moments(placements: Sequence[Placement]) -> list[list[Placement]]:
     """Groups the sounding note heads that start together, in reading order.
@@ -63,7 +70,7 @@ def piece_snippets(piece_dir: str | Path, every: int = 1, ink: str | None = None
     """Cuts the snippets of a piece, one per `every` distinct onsets, in reading order.
 
     Raises:
-        UserError: the score is broken, or not there in this ink.
+        UserError: The score is broken, or not there in this ink.
     """
     score = read_score(piece_dir)
     if ink is not None and ink not in score.inks:
@@ -89,18 +96,18 @@ def write_snippets(
     """Writes snippets as PNG files with names.json.
 
     Args:
-        msmd_dir: directory in the published layout.
-        output: directory for the files.
-        pieces: only these, if any.
-        every: only every so many-th onset of a piece.
-        limit: at most so many snippets, at even spacing over all of them.
-        ink: rendering of the page.
+        msmd_dir: Directory in the published layout.
+        output: Directory for the files.
+        pieces: Names of the only pieces to cut; all, if there are none.
+        every: Distance of the onsets that are cut, in onsets of a piece.
+        limit: Largest number of snippets, evenly spaced over all of them.
+        ink: Rendering of the page; by default the first one.
 
     Returns:
         How many were written, and a line for each piece that could not be read.
 
     Raises:
-        UserError: a piece isn't there, or no snippet came out.
+        UserError: A piece isn't there, or no snippet came out.
     """
     snippets, problems = [], []
     for piece in tqdm(sorted(choose_pieces(msmd_dir, pieces)), unit="piece"):
@@ -112,11 +119,6 @@ def write_snippets(
         snippets = [snippets[i * len(snippets) // limit] for i in range(limit)]
     if not snippets:
         raise UserError(f"{msmd_dir}: no snippet ({problems[0] if problems else 'no note head'})")
-    names = {}
-    for snippet in snippets:
-        with atomic_write(Path(output) / snippet.file_name) as path:
-            Image.fromarray(snippet.image).save(path, format="PNG")
-        place = {"piece": snippet.piece, "page": snippet.page, "system": snippet.system}
-        names[snippet.file_name] = place | {"x": round(snippet.x, 1)}
+    names = {snippet.file_name: snippet.write(Path(output)) for snippet in snippets}
     write_json(Path(output) / "names.json", names)
     return len(names), problems

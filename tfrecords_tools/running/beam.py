@@ -19,7 +19,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.files import atomic_write
 
 _POLL_SECONDS = 1.0
@@ -48,10 +48,11 @@ def run_calls(
     """Runs calls on Beam and then yields what they returned, in the order of the calls.
 
     Args:
-        calls: can be pickled, as can what they return; an exception ends everything.
-        directory: workers write results into a temporary folder here.
-        runner: where to run.
-        unit: what a call does, for the progress on stderr.
+        calls: Functions without arguments that can be pickled, as can what they return; an
+            exception ends everything.
+        directory: Directory in which workers write results into a temporary folder.
+        runner: Beam runner to run them on.
+        unit: Name of what a call does, for the progress on stderr.
 
     Raises:
         UserError: Beam is not installed, there is no such runner, or it failed.
@@ -87,7 +88,7 @@ def _run_pipeline(calls: list[bytes], folder: Path, runner: Runner, unit: str) -
             )
             state = pipeline.run().wait_until_finish()
     except Exception as error:  # of any kind: every runner has its own
-        raise UserError(f"runner {runner.name}: {' '.join(str(error).split())}") from error
+        raise UserError(f"runner {runner.name}: {one_line(error)}") from error
     if state != "DONE":
         raise UserError(f"runner {runner.name}: the pipeline ended as {state}")
 

@@ -22,7 +22,7 @@ def building_in(output: Path) -> Iterator[None]:
     Where the file system has no locks, nothing is removed.
 
     Args:
-        output: the directory of pieces or records, which is there.
+        output: Directory of pieces or records, which is there.
     """
     handle = os.open(output, os.O_RDONLY)
     try:
