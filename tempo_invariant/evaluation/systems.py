@@ -112,10 +112,7 @@ def measure(
         image, corners = _read(path, ink)
         how = None
         if degraded:
-            generator = np.random.default_rng([seed, number])
-            how = degradation.draw(generator)
-            image = degradation.degrade(image, how, generator)
-            corners = degradation.rotated(corners, how.degrees, image.shape)
+            image, corners, how = _degrade(image, corners, [seed, number])
         start = time.process_time()
         normal = normalise(image)
         found = find_systems(normal.image)
@@ -125,6 +122,16 @@ def measure(
             _draw(Path(pictures) / f"{name}.png", normal.image, truth, found)
     report.seconds = float(np.median(seconds)) if seconds else 0.0
     return report
+
+
+def _degrade(
+    image: np.ndarray, corners: np.ndarray, seed: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray, degradation.Degradation]:
+    """Degrades a page at random; returns it, the corners where they lie then, and what was done."""
+    generator = np.random.default_rng(seed)
+    how = degradation.draw(generator)
+    image = degradation.degrade(image, how, generator)
+    return image, degradation.rotated(corners, how.degrees, image.shape), how
 
 
 def _read(path: Path, ink: str) -> tuple[np.ndarray, np.ndarray]:

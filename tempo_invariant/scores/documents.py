@@ -123,10 +123,10 @@ def read_pages(name: str, paths: Sequence[Path], step: int = STEP_PIXELS) -> She
     Raises:
         UserError: A file cannot be read, or there is no system on any page.
     """
-    from tempo_invariant.scores import snippets as score_pages
+    from tempo_invariant.scores import snippets
     from tempo_invariant.scores.systems import find_systems
 
-    pages = [page for path in paths for page in score_pages.read_pages(path)]
+    pages = [page for path in paths for page in snippets.read_pages(path)]
     return cut_pages(name, pages, [find_systems(page) for page in pages], step)
 
 

@@ -83,18 +83,12 @@ def engrave(
     copy = _copy_with_includes(source, workspace / "source", root or source.parent)
     _convert(workspace / "source", copy)
     output = workspace / "output"
-    for _ in range(_ATTEMPTS):
-        shutil.rmtree(output, ignore_errors=True)
-        output.mkdir()
-        log, returncode = _run_lilypond(copy, output, timeout_seconds)
-        if returncode >= 0:  # not ended by a signal
-            break
+    log, returncode = _try_lilypond(copy, output, timeout_seconds)
     errors = tuple(_error_lines(log))
     pages = _read_pages(output)
     if not any(page.systems for page, _ in pages):
-        reason = f"LilyPond ended with {returncode} and wrote no music"
-        if pages:
-            reason = "has no music on its pages"
+        ended = f"LilyPond ended with {returncode} and wrote no music"
+        reason = "has no music on its pages" if pages else ended
         raise UserError(errors[0] if errors else f"{source.name}: {reason}")
     return Engraving(
         svgs=tuple(svg for _, svg in pages),
@@ -160,6 +154,17 @@ def _convert(directory: Path, main: Path) -> None:
         path.with_name(path.name + "~").unlink(missing_ok=True)
         text = path.read_text(encoding="utf-8")
         path.write_text(_CONTEXT_OF_SETTING.sub(r"\1{ \2 }", text), encoding="utf-8")
+
+
+def _try_lilypond(source: Path, output: Path, timeout_seconds: float) -> tuple[str, int]:
+    """Engraves into `output`, again if LilyPond crashed; returns its log and exit status."""
+    for _ in range(_ATTEMPTS):
+        shutil.rmtree(output, ignore_errors=True)
+        output.mkdir()
+        log, returncode = _run_lilypond(source, output, timeout_seconds)
+        if returncode >= 0:  # not ended by a signal
+            break
+    return log, returncode
 
 
 def _run_lilypond(source: Path, output: Path, timeout_seconds: float) -> tuple[str, int]:

@@ -1,9 +1,7 @@
 """Sheet snippets of scores without annotation: pages in, systems found, snippets out.
 
-pages = read_pages("scan.pdf")
-for page in pages:
-    boxes = find_systems(page)
-    images, places = snippets(page, boxes)
+for number, page in enumerate(read_pages("scan.pdf"), 1):
+    images, places = snippets(page, systems.find_systems(page), number=number)
 """
 
 from collections.abc import Sequence
@@ -14,7 +12,6 @@ import numpy as np
 from tempo_invariant.geometry import PAPER, SNIPPET_HEIGHT, SNIPPET_WIDTH
 from tempo_invariant.scores import pages
 from tempo_invariant.scores.places import Box, Place
-from tempo_invariant.scores.systems import find_systems as find_systems
 from tempo_invariant.scores.systems import normalise
 
 
@@ -46,7 +43,7 @@ def snippets(
 
     Args:
         page: Grey page uint8 [rows, columns], as from `read_pages`.
-        boxes: Boxes of its systems, as from `find_systems`.
+        boxes: Boxes of its systems, as from `systems.find_systems`.
         step: Columns between the centres of neighbouring snippets; 25 is an eighth of a snippet.
         number: Number of the page, for the places.
 

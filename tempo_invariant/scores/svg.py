@@ -18,7 +18,7 @@ import numpy as np
 import resvg_py
 from PIL import Image
 
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.geometry import PAGE_WIDTH
 from tempo_invariant.scores.places import Box, around
 
@@ -112,7 +112,7 @@ def parse_page(svg: str) -> DrawnPage:
         root = ElementTree.fromstring(svg)
         left, top, width, height = (float(v) for v in root.get("viewBox", "").split())
     except (ElementTree.ParseError, ValueError) as error:
-        raise UserError(f"not an SVG page: {error}") from error
+        raise UserError(f"not an SVG page: {one_line(error)}") from error
     scale = PAGE_WIDTH / width
     outer = _Transform(scale, scale, -left * scale, -top * scale)
     heads: list[DrawnHead] = []
@@ -269,7 +269,7 @@ def rasterise(svg: str, page: DrawnPage) -> dict[str, np.ndarray]:
             monospace_family="Nimbus Mono PS",
         )
     except ValueError as error:
-        raise UserError(f"a page cannot be drawn: {error}") from error
+        raise UserError(f"a page cannot be drawn: {one_line(error)}") from error
     pixels = np.asarray(Image.open(io.BytesIO(bytes(png)), formats=["PNG"]).convert("RGBA"))
     colour = pixels[..., :3].mean(axis=-1)
     alpha = pixels[..., 3] / 255.0

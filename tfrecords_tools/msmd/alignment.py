@@ -107,11 +107,7 @@ def align(
         else:
             used.add(chosen)
             music = played[chosen]
-        event_of = {(note.tick, note.pitch): i for i, note in enumerate(music.notes, len(notes))}
-        for i, tick in ticks.items():
-            key = _find(event_of, tick, heads[i].pitch) if heads[i].box else None
-            moment = (tick + offset) / (TICKS_PER_WHOLE / 4)
-            aligned[i] = AlignedHead(heads[i], moment, None if key is None else event_of[key])
+        aligned |= _align_score(heads, ticks, music, len(notes), offset)
         notes += [note._replace(tick=note.tick + offset) for note in music.notes]
         marks += [mark._replace(tick=mark.tick + offset) for mark in music.tempo]
         end = max((note.tick + note.length for note in notes), default=0)
@@ -121,6 +117,31 @@ def align(
     ordered = iter(aligned[i] for i in range(len(heads)))
     by_page = tuple(tuple(itertools.islice(ordered, len(page))) for page in pages)
     return Alignment(Music(tuple(notes), tuple(marks)), by_page, len(used), len(scores))
+
+
+def _align_score(
+    heads: Sequence[DrawnHead],
+    ticks: Mapping[int, int],
+    music: Music,
+    first_event: int,
+    offset: int,
+) -> dict[int, AlignedHead]:
+    """Joins the heads of a score with the notes of its music, by index in `heads`.
+
+    Args:
+        heads: All heads of the piece.
+        ticks: Tick of each head of the score, from the start of the score.
+        music: Music of the score.
+        first_event: Index of its first note in the music of the piece.
+        offset: Tick of the piece at which the score starts.
+    """
+    event_of = {(note.tick, note.pitch): i for i, note in enumerate(music.notes, first_event)}
+    aligned = {}
+    for i, tick in ticks.items():
+        key = _find(event_of, tick, heads[i].pitch) if heads[i].box else None
+        moment = (tick + offset) / (TICKS_PER_WHOLE / 4)
+        aligned[i] = AlignedHead(heads[i], moment, None if key is None else event_of[key])
+    return aligned
 
 
 def _ticks(heads: Sequence[DrawnHead]) -> list[int]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import mido
 import numpy as np
 
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, one_line
 
 TICKS_PER_QUARTER = 384
 VELOCITY = 64
@@ -104,7 +104,7 @@ def notes_of_midi(data: bytes) -> Music:
     try:
         midi = mido.MidiFile(file=io.BytesIO(data))
     except (OSError, ValueError, EOFError, IndexError, KeyError) as error:
-        raise UserError(f"not a MIDI file: {error}") from error
+        raise UserError(f"not a MIDI file: {one_line(error)}") from error
     scale = TICKS_PER_QUARTER / midi.ticks_per_beat
     found: list[Note] = []
     tempo: dict[int, int] = {}

@@ -132,9 +132,8 @@ def convert(
     present = list_pieces(msmd_dir)
     split = read_split(split_path) if split_path else hash_split(present)
     listed = {piece for pieces in split.values() for piece in pieces}
-    report = ConversionReport(
-        missing=sorted(listed - set(present)), unlisted=sorted(set(present) - listed)
-    )
+    missing, unlisted = listed - set(present), set(present) - listed
+    report = ConversionReport(missing=sorted(missing), unlisted=sorted(unlisted))
     tasks = [
         _Task(Path(msmd_dir) / piece, name, selection or Selection())
         for name in schema.SPLITS
@@ -143,10 +142,7 @@ def convert(
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     with building_in(output), telling_full_disk(output):
-        if runner:
-            results = run_calls([task.run for task in tasks], output, runner, "piece")
-        else:
-            results = _run(tasks, workers or os.cpu_count() or 1)
+        results = _run(tasks, output, workers, runner)
         _write_shards(msmd_dir, output, tasks, results, shard_megabytes * 1e6, report)
     source = Path(split_path).name if split_path else "hash of the piece name"
     more = {"split": source, "missing": report.missing, "problems": report.problems}
@@ -177,8 +173,14 @@ def _write_shards(
         _publish(temporary, output)
 
 
-def _run(tasks: list[_Task], workers: int) -> Iterator[tuple[list[schema.Record], list[str]]]:
+def _run(
+    tasks: Sequence[_Task], output: Path, workers: int | None, runner: Runner | None
+) -> Iterator[tuple[list[schema.Record], list[str]]]:
     """Yields the results in the order of the tasks, a bounded number of them ahead."""
+    if runner:
+        yield from run_calls([task.run for task in tasks], output, runner, "piece")
+        return
+    workers = workers or os.cpu_count() or 1
     if workers <= 1 or len(tasks) <= 1:
         yield from (task.run() for task in tasks)
         return

@@ -74,7 +74,8 @@ def _run_pipeline(calls: list[bytes], folder: Path, runner: Runner, unit: str) -
         from apache_beam.options.pipeline_options import PipelineOptions
     except ImportError as error:
         raise UserError(
-            f"runner {runner.name} needs Apache Beam (pip install 'tempo-invariant[beam]'): {error}"
+            f"runner {runner.name} needs Apache Beam (pip install 'tempo-invariant[beam]'): "
+            f"{one_line(error)}"
         ) from error
     options = PipelineOptions([f"--runner={runner.name}", *runner.options])
     try:
