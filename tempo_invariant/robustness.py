@@ -2,7 +2,6 @@
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -11,9 +10,6 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.files import atomic_write, write_json
 from tempo_invariant.model import pretrained
 from tempo_invariant.scores import msmd
-
-if TYPE_CHECKING:
-    from tempo_invariant.evaluation.query_sets import Query
 
 USAGE = """Ranks the same pairs at other tempi, in rooms, through noise, MP3, out of tune, ...
 
@@ -74,7 +70,13 @@ def _measure() -> None:
         raise UserError("--output: say where to write; a model that ships has no run directory")
     pieces = msmd.choose_pieces(values.msmd, commands.read_names(values.pieces))
 
-    from tempo_invariant.evaluation import conditions, query_sets, robustness, robustness_tables
+    from tempo_invariant.evaluation import (
+        conditions,
+        json_objects,
+        query_sets,
+        robustness,
+        robustness_tables,
+    )
 
     kept = values.recordings or (values.keep and Path(values.keep) / "queries")
     with tempfile.TemporaryDirectory() as scratch:
@@ -82,14 +84,16 @@ def _measure() -> None:
         if not values.queries:
             inks = robustness.shared_inks(values.msmd, pieces)
             every = conditions.conditions(values.soundfont or [""], inks)
-            query_sets.write_conditions(asked, conditions.select(every, values.conditions))
+            json_objects.save(asked, conditions.select(every, values.conditions))
         texts = [values[name].serialize() for name in ("msmd", "pieces", "seed")]
         choice = values.queries, pieces if values.pieces else [], [*texts, f"--conditions={asked}"]
         with query_sets.opened(*choice, kept) as queries:
+            heard = list(query_sets.by_condition(queries))
+            wanted = conditions.select(heard, values.conditions)
             report = robustness.measure(
                 run,
                 values.msmd,
-                _selected(queries),
+                [query for query in queries if query.condition in wanted],
                 values.weights,
                 values.candidates,
                 values.seed,
@@ -99,15 +103,6 @@ def _measure() -> None:
     output = values.output or Path(run) / "robustness.json"
     write_json(output, report)
     print(f"written to {output}")
-
-
-def _selected(queries: list["Query"]) -> list["Query"]:
-    """Returns the queries of the conditions that --conditions names."""
-    from tempo_invariant.evaluation import conditions, query_sets
-
-    found = query_sets.by_condition(queries)
-    wanted = conditions.select(list(found), flags.FLAGS.conditions)
-    return [query for condition in wanted for query in found[condition]]
 
 
 def _compare() -> None:

@@ -9,7 +9,7 @@ from scipy.io import wavfile
 
 from tempo_invariant.evaluation import query_sets
 from tempo_invariant.evaluation.conditions import Condition
-from tempo_invariant.evaluation.query_sets import Query, Strike
+from tempo_invariant.evaluation.query_sets import Entry, Query, Strike
 from tempo_invariant.scores import msmd
 
 
@@ -39,8 +39,8 @@ def query_set(
     for number, (piece, condition, pcm, truth, more) in enumerate(recordings):
         wavfile.write(directory / f"{number}.wav", 22050, pcm)
         query_sets.write_truth(directory / f"{number}.json", truth)
-        names = {"piece": piece, "condition": condition.name}
-        entries.append(names | {"audio": f"{number}.wav", "truth": f"{number}.json"} | more)
+        names = piece, condition.name, f"{number}.wav", f"{number}.json"
+        entries.append(Entry(*names, **more))
         conditions[condition.name] = condition
     query_sets.write(directory, list(conditions.values()), entries)
     return query_sets.read(directory)

@@ -11,6 +11,7 @@ gain_db, degradation and ink, see tempo_invariant.evaluation.query_sets.
 
 import dataclasses
 import itertools
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from absl import flags
@@ -38,13 +39,13 @@ def _define_flags() -> None:
 def _conditions() -> list["Condition"]:
     """Returns the conditions that the flags ask for, named by what differs between them."""
     from tempo_invariant.audio.degradation import AS_PLAYED, PHONE
-    from tempo_invariant.evaluation import query_sets
+    from tempo_invariant.evaluation import json_objects
     from tempo_invariant.evaluation.conditions import Condition
     from tfrecords_tools.music.performing import default_soundfont
 
     args = flags.FLAGS
     if args.conditions:
-        return query_sets.read_conditions(args.conditions)
+        return json_objects.load(list[Condition], Path(args.conditions))
     seconds, tempi = commands.read_numbers("seconds"), commands.read_numbers("tempo")
     seeds = commands.read_numbers("expression", int)
     shared = {

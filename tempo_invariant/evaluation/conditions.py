@@ -72,7 +72,7 @@ class Condition:
 
     def report(self) -> dict[str, Any]:
         """Returns the fields and the text as JSON can hold them."""
-        how = json_objects.fields(self.degradation)
+        how = json_objects.plain(self.degradation)
         return dataclasses.asdict(self) | {"degradation": how, "text": self.text}
 
 

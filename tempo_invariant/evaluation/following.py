@@ -78,34 +78,30 @@ def run(
     Raises:
         UserError: A score is missing, or a recording cannot be read, is silent or has no truth.
     """
-    pieces: dict[str, list[Query]] = {}
+    of_piece: dict[str, list[Query]] = {query.piece: [] for query in queries}
     for query in queries:
-        pieces.setdefault(query.piece, []).append(query)
-    errors: dict[str, dict[str, Errors]] = {}
+        of_piece[query.piece].append(query)
+    errors: dict[str, dict[str, np.ndarray]] = {query.condition.name: {} for query in queries}
     leaps: Counter[str] = Counter()
-    sources = documents.find_scores(scores, step_pixels, documents=list(pieces))
-    for source in tqdm(sources, "pieces", len(pieces), unit="", disable=None):
+    sources = documents.find_scores(scores, step_pixels, documents=list(of_piece))
+    for source in tqdm(sources, "pieces", len(of_piece), unit="", disable=None):
         document = source.read()
         sheet = embedder.embed_sheet(document.snippets)
-        for query in pieces[source.name]:
+        for query in of_piece[source.name]:
             found = following.follow_embedded(
                 embedder, document, sheet, [query.pcm()], hop_frames, str(query.audio), costs
             )
             missed = find_truth(query, found.systems, found.strip).errors(found)
-            of_pieces = errors.setdefault(query.condition.name, {})
-            before = of_pieces.get(query.piece, np.empty((2, 0)))
-            of_pieces[query.piece] = np.concatenate([before, missed], axis=1)
+            before = errors[query.condition.name].get(query.piece, np.empty((2, 0)))
+            after = np.concatenate([before, missed], axis=1)
+            errors[query.condition.name][query.piece] = after
             leaps[query.condition.name] += int(found.leaps.sum())
-    return [
-        condition.report()
-        | {"leaps": leaps[condition.name]}
-        | summary({name: errors[condition.name][name] for name in _pieces(asked)}, seed)
-        for condition, asked in by_condition(queries).items()
-    ]
-
-
-def _pieces(queries: Sequence[Query]) -> list[str]:
-    return list(dict.fromkeys(query.piece for query in queries))
+    reports = []
+    for condition in by_condition(queries):
+        name = condition.name
+        of_pieces = {piece: errors[name][piece] for piece in of_piece if piece in errors[name]}
+        reports.append(condition.report() | {"leaps": leaps[name]} | summary(of_pieces, seed))
+    return reports
 
 
 def find_truth(query: Query, systems: Sequence[Place], strip: Strip) -> Truth:
@@ -123,7 +119,7 @@ def find_truth(query: Query, systems: Sequence[Place], strip: Strip) -> Truth:
         for system, start in zip(systems, strip.starts[:-1], strict=True)
     }
     rows = query.truth()
-    heard = rows["seconds"] - query.start_seconds
+    heard = rows["seconds"] - query.entry.start_seconds
     # Without the score's own times, heads that are struck at one time are a moment.
     notated = heard if np.isnan(rows["moment"]).any() else rows["moment"]
     moments: dict[float, list[tuple[float, float]]] = {}

@@ -98,7 +98,7 @@ def record(
         for name, query in tqdm(both, text, len(names), unit="recording", disable=None):
             heard = identification.hear(embedder, [query.pcm()], hop_frames, str(query.audio))
             rows = np.zeros(len(heard.seconds), library.AUDIO)
-            rows["seconds"] = heard.seconds + query.start_seconds
+            rows["seconds"] = heard.seconds + query.entry.start_seconds
             writer.add(name, heard.embedding, rows)
         return writer.finish()
 

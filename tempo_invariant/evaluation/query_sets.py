@@ -48,7 +48,7 @@ import numpy as np
 from tempo_invariant import files
 from tempo_invariant.audio import reading
 from tempo_invariant.audio.degradation import AS_PLAYED, degrade_recording
-from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import json_objects
 from tempo_invariant.evaluation.conditions import Condition
 from tempo_invariant.geometry import SAMPLE_RATE
@@ -81,43 +81,64 @@ TRUTH = np.dtype(
 
 
 @dataclass(frozen=True)
+class Entry:
+    """A query as it is written; see the module for the fields."""
+
+    piece: str
+    condition: str
+    audio: str
+    truth: str
+    start_seconds: float = 0.0
+    seconds: float = 0.0
+    seed: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class QuerySet:
+    """What `queries.json` holds."""
+
+    format: int
+    conditions: list[Condition]
+    queries: list[Entry]
+
+
+@dataclass(frozen=True)
 class Query:
     """A recording, or an excerpt of one, whose score and places in it are known.
 
     Attributes:
-        piece: Name of the score.
+        entry: How it is written.
         condition: What is heard.
         audio: Audio file.
         truth_path: JSON file with the truth of the audio file.
         strikes: What it says, rows of `TRUTH` in its order.
-        start_seconds: Start of the excerpt in seconds.
-        seconds: Length of the excerpt in seconds; 0 for all.
-        seed: Seed for what is random in the degradation.
     """
 
-    piece: str
+    entry: Entry
     condition: Condition
     audio: Path
     truth_path: Path
     strikes: np.ndarray
-    start_seconds: float
-    seconds: float
-    seed: tuple[int, ...]
+
+    @property
+    def piece(self) -> str:
+        """Name of the score."""
+        return self.entry.piece
 
     def pcm(self) -> np.ndarray:
         """Returns what is heard, degraded, amplified and cut: float32 [samples] at 22,050 Hz."""
         pcm = np.concatenate(list(reading.read_blocks(self.audio)))
         if self.condition.degradation != AS_PLAYED:
-            pcm = degrade_recording(pcm, self.condition.degradation, self.seed)
+            pcm = degrade_recording(pcm, self.condition.degradation, self.entry.seed)
         pcm = pcm * np.float32(10 ** (self.condition.gain_db / 20))
-        first = round(self.start_seconds * SAMPLE_RATE)
-        count = round(self.seconds * SAMPLE_RATE) if self.seconds else len(pcm)
+        first = round(self.entry.start_seconds * SAMPLE_RATE)
+        count = round(self.entry.seconds * SAMPLE_RATE) or len(pcm)
         return pcm[first : first + count]
 
     def truth(self) -> np.ndarray:
         """Returns `TRUTH` rows, whose seconds count from the start of the whole recording.
 
-        An excerpt begins at `start_seconds`. An instrument out of tune is faster.
+        An excerpt begins at `entry.start_seconds`. An instrument out of tune is faster.
         """
         rows = self.strikes.copy()
         rows["seconds"] *= self.condition.degradation.time_factor
@@ -125,13 +146,10 @@ class Query:
 
     def key(self) -> str:
         """Returns a name for what is heard and its truth, the same wherever the files are."""
-        condition = dataclasses.asdict(self.condition)
-        fields = {name: condition[name] for name in ("degradation", "gain_db")}
-        fields["excerpt"] = self.start_seconds, self.seconds, self.seed
-        fields["files"] = [
-            _sha256(path, path.stat().st_mtime_ns) for path in (self.audio, self.truth_path)
-        ]
-        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
+        facts: list[Any] = [json_objects.plain(self.condition.degradation), self.condition.gain_db]
+        facts += [self.entry.start_seconds, self.entry.seconds, self.entry.seed]
+        facts += [_sha256(p, p.stat().st_mtime_ns) for p in (self.audio, self.truth_path)]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def read(directory: str | Path, pieces: Sequence[str] = ()) -> list[Query]:
@@ -149,33 +167,34 @@ def read(directory: str | Path, pieces: Sequence[str] = ()) -> list[Query]:
             none of a piece.
     """
     path = Path(directory) / INFO_NAME
-    content = _load(path)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    content: QuerySet = json_objects.load(QuerySet, path)
+    if content.format != FORMAT:
         raise UserError(f"{path}: not a query set of format {FORMAT}")
-    listed = _conditions(content.get("conditions"), path)
-    conditions = {condition.name: condition for condition in listed}
-    if len(conditions) < len(listed):
+    conditions = {condition.name: condition for condition in content.conditions}
+    if len(conditions) < len(content.conditions):
         raise UserError(f"{path}: two conditions have one name")
-    truths: dict[Path, np.ndarray] = {}
+    missing = sorted(set(pieces) - {entry.piece for entry in content.queries})
+    if missing or not content.queries:
+        raise UserError(f"{path}: holds no query" + (f" of {missing[0]!r}" if missing else ""))
+    read_truth = functools.cache(_read_truth)
     queries = []
-    for number, fields in enumerate(
-        json_objects.as_list(content.get("queries"), f"{path}: queries"), 1
-    ):
-        entry = json_objects.parse(_Entry, fields, f"{path}: query {number}")
+    for entry in content.queries:
         if entry.condition not in conditions:
-            raise UserError(f"{path}: query {number}: unknown condition {entry.condition!r}")
+            raise UserError(f"{path}: {entry.piece}: unknown condition {entry.condition!r}")
         audio, truth = path.parent / entry.audio, path.parent / entry.truth
         if not audio.is_file():
             raise UserError(f"{audio}: no such audio file")
-        if truth not in truths:
-            truths[truth] = _read_truth(truth)
-        excerpt = entry.start_seconds, entry.seconds, tuple(entry.seed)
-        condition = conditions[entry.condition]
-        queries.append(Query(entry.piece, condition, audio, truth, truths[truth], *excerpt))
-    missing = sorted(set(pieces) - {query.piece for query in queries})
-    if missing or not queries:
-        raise UserError(f"{path}: holds no query" + (f" of {missing[0]!r}" if missing else ""))
-    return [query for query in queries if not pieces or query.piece in pieces]
+        if not pieces or entry.piece in pieces:
+            condition = conditions[entry.condition]
+            queries.append(Query(entry, condition, audio, truth, read_truth(truth)))
+    return queries
+
+
+def _read_truth(path: Path) -> np.ndarray:
+    strikes = json_objects.load(list[Strike], path)
+    if not strikes:
+        raise UserError(f"{path}: no note head is aligned with the recording")
+    return np.array([dataclasses.astuple(strike) for strike in strikes], TRUTH)
 
 
 def by_condition(queries: Iterable[Query]) -> dict[Condition, list[Query]]:
@@ -186,36 +205,15 @@ def by_condition(queries: Iterable[Query]) -> dict[Condition, list[Query]]:
     return found
 
 
-def read_conditions(path: str | Path) -> list[Condition]:
-    """Reads a JSON list of conditions.
-
-    Raises:
-        UserError: The file is missing or malformed.
-    """
-    return _conditions(_load(Path(path)), Path(path))
+def write(directory: str | Path, conditions: Sequence[Condition], queries: Sequence[Entry]) -> None:
+    """Writes `queries.json`; the audio files and the truth are there already."""
+    path = Path(directory) / INFO_NAME
+    json_objects.save(path, QuerySet(FORMAT, list(conditions), list(queries)))
 
 
-def write(directory: str | Path, conditions: Sequence[Condition], entries: Sequence[dict]) -> None:
-    """Writes `queries.json`.
-
-    Args:
-        directory: Folder with the audio files and the truth.
-        conditions: All conditions.
-        entries: Queries, with the fields that `queries.json` has.
-    """
-    listed = [json_objects.fields(condition) for condition in conditions]
-    content = {"format": FORMAT, "conditions": listed, "queries": entries}
-    files.write_json(Path(directory) / INFO_NAME, content)
-
-
-def write_truth(path: str | Path, strikes: Iterable[Strike]) -> None:
+def write_truth(path: str | Path, strikes: Sequence[Strike]) -> None:
     """Writes the truth of an audio file."""
-    files.write_json(path, [json_objects.fields(strike) for strike in strikes])
-
-
-def write_conditions(path: str | Path, conditions: Iterable[Condition]) -> None:
-    """Writes a JSON list of conditions, which `read_conditions` reads."""
-    files.write_json(path, [json_objects.fields(condition) for condition in conditions])
+    json_objects.save(path, list(strikes))
 
 
 @contextlib.contextmanager
@@ -262,19 +260,6 @@ def ahead(function: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[M
         pool.shutdown(cancel_futures=True)
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """A query as it is written."""
-
-    piece: str
-    condition: str
-    audio: str
-    truth: str
-    start_seconds: float = 0.0
-    seconds: float = 0.0
-    seed: list[int] = dataclasses.field(default_factory=list)
-
-
 def _play(arguments: Sequence[str]) -> None:
     """Runs the command that plays a query set; it shows its progress here, and so does its error.
 
@@ -300,30 +285,3 @@ def _play(arguments: Sequence[str]) -> None:
 def _sha256(path: Path, modified: int) -> str:
     """Returns the hash of a file, which many queries share, as it was modified at a time."""
     return files.sha256(path)
-
-
-def _load(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not a JSON file ({one_line(error)})") from error
-
-
-def _conditions(value: Any, path: Path) -> list[Condition]:
-    listed = enumerate(json_objects.as_list(value, f"{path}: conditions"), 1)
-    return [
-        json_objects.parse(Condition, fields, f"{path}: condition {number}")
-        for number, fields in listed
-    ]
-
-
-def _read_truth(path: Path) -> np.ndarray:
-    rows = enumerate(json_objects.as_list(_load(path), str(path)), 1)
-    strikes = [
-        json_objects.parse(Strike, fields, f"{path}: row {number}") for number, fields in rows
-    ]
-    if not strikes:
-        raise UserError(f"{path}: no note head is aligned with the recording")
-    return np.array([dataclasses.astuple(strike) for strike in strikes], TRUTH)

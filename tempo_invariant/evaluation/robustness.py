@@ -86,13 +86,9 @@ def measure(
         UserError: The run, pieces or recordings are missing or damaged.
     """
     wanted, recordings = _arrange(queries)
-    clean = recordings[0]
     # The order of the records, of which every n-th pair is taken.
-    names = sorted(clean)
-    pieces = [
-        read_piece(Path(msmd_dir), clean[name]) for name in tqdm(names, "scores", unit="piece")
-    ]
-    pieces = choose_pairs(pieces, candidates)
+    clean = tqdm(sorted(recordings[0].items()), "scores", unit="piece")
+    pieces = choose_pairs([read_piece(Path(msmd_dir), query) for _, query in clean], candidates)
     joint = runs.load_model(run, weights)
     model = _model(joint, run, weights)
     sheet, audio = _embed_all(model, pieces, wanted, recordings, Path(keep) if keep else None)
@@ -121,7 +117,7 @@ def _arrange(queries: Iterable[Query]) -> tuple[list[Condition], list[dict[str, 
     for condition, of_pieces in zip(wanted, recordings, strict=True):
         if len(found[condition]) != len(of_pieces) or of_pieces.keys() != recordings[0].keys():
             raise UserError(f"{condition.name}: must have one recording of every piece")
-        if any(query.start_seconds or query.seconds for query in of_pieces.values()):
+        if any(query.entry.start_seconds or query.entry.seconds for query in of_pieces.values()):
             raise UserError(f"{condition.name}: must have whole recordings")
     return wanted, recordings
 

@@ -1,12 +1,12 @@
 """Query sets of the pieces that build_msmd built, played under any conditions."""
 
 import dataclasses
+import functools
 import hashlib
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.io import wavfile
@@ -16,7 +16,7 @@ from tempo_invariant.audio.degradation import AS_PLAYED, tune
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import query_sets
 from tempo_invariant.evaluation.conditions import Condition
-from tempo_invariant.evaluation.query_sets import Strike
+from tempo_invariant.evaluation.query_sets import Entry, Strike
 from tempo_invariant.files import atomic_write
 from tempo_invariant.geometry import SAMPLE_RATE
 from tempo_invariant.scores import msmd
@@ -80,7 +80,7 @@ def write(
     # The same share of every recording is skipped under all conditions.
     places = np.random.default_rng(seed).random(len(found))
 
-    def play(item: tuple[Piece, float]) -> list[dict[str, Any]]:
+    def play(item: tuple[Piece, float]) -> list[Entry]:
         return list(_play(*item, conditions, Path(output), seed))
 
     played = query_sets.ahead(play, zip(found, places.tolist(), strict=True))
@@ -134,26 +134,29 @@ def strikes(piece: Piece, tempo: float = 1.0, seed: str = "") -> list[Strike]:
 
 def _play(
     piece: Piece, place: float, conditions: Sequence[Condition], output: Path, seed: int
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Entry]:
     """Renders a piece where that is missing, and yields its queries."""
-    stems: dict[tuple, str] = {}
+    render = functools.cache(functools.partial(_render, piece, output))
     for condition in conditions:
-        rendering = condition.soundfont, condition.tempo, condition.expression
-        if rendering not in stems:
-            stems[rendering] = _render(piece, *rendering, output)
-        stem = stems[rendering]
-        entry: dict[str, Any] = {"piece": piece.name, "condition": condition.name}
-        entry |= {"audio": f"audio/{stem}.wav", "truth": f"truth/{stem}.json"}
+        stem = render(condition.soundfont, condition.tempo, condition.expression)
+        audio, start_seconds = f"audio/{stem}.wav", 0.0
         if condition.seconds:
-            samples = _sample_count(output / entry["audio"], condition)
+            samples = _sample_count(output / audio, condition)
             first = int(place * max(0, samples - round(condition.seconds * SAMPLE_RATE)))
-            entry |= {"start_seconds": first / SAMPLE_RATE, "seconds": condition.seconds}
-        if condition.degradation != AS_PLAYED:
-            entry["seed"] = [seed, zlib.crc32(piece.name.encode())]
-        yield entry
+            start_seconds = first / SAMPLE_RATE
+        random = condition.degradation != AS_PLAYED
+        yield Entry(
+            piece=piece.name,
+            condition=condition.name,
+            audio=audio,
+            truth=f"truth/{stem}.json",
+            start_seconds=start_seconds,
+            seconds=condition.seconds,
+            seed=(seed, zlib.crc32(piece.name.encode())) if random else (),
+        )
 
 
-def _render(piece: Piece, soundfont: str, tempo: float, expression: int, output: Path) -> str:
+def _render(piece: Piece, output: Path, soundfont: str, tempo: float, expression: int) -> str:
     """Writes a rendering and its truth; returns the stem of their names."""
     sound = soundfont_name(soundfont, expression=expression)
     performance = performance_name(piece.name, tempo, sound)

@@ -233,3 +233,15 @@ def test_the_commands_follow_a_score_from_lilypond_to_player(tmp_path):
     for row in (notated, played):
         median, low, high = row["seconds"]["median"]
         assert 0 <= low == median == high <= row["seconds"]["90%"][0]
+    play = ["-m", "tfrecords_tools.query_set", f"--msmd={tmp_path / 'msmd'}", "--tempo=1.5"]
+    play += ["--expression=0,1", f"--output={tmp_path / 'queries'}"]
+    subprocess.run([sys.executable, *play], check=True, cwd=ROOT)
+    done = run(
+        "follow_benchmark",
+        f"--queries={tmp_path / 'queries'}",
+        f"--scores={tmp_path / 'msmd'}",
+        f"--export={model}",
+        f"--output={output}",
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(output.read_text()) == [notated, played]

@@ -12,7 +12,7 @@ import soundfile
 
 from tempo_invariant.audio.degradation import PHONE, RecordingDegradation, degrade_recording
 from tempo_invariant.errors import UserError
-from tempo_invariant.evaluation import query_sets
+from tempo_invariant.evaluation import json_objects, query_sets
 from tempo_invariant.evaluation.conditions import Condition
 from tempo_invariant.evaluation.query_sets import Strike
 from tests.query_files import query_set
@@ -25,7 +25,7 @@ BENT = RecordingDegradation(tuning_cents=100.0, equalization=((60.0, 3.0), (4000
 
 def test_a_query_is_degraded_amplified_and_cut(tmp_path):
     condition = Condition("loud", "level", degradation=PHONE, gain_db=6.0, seconds=1.0)
-    more = {"seed": [3, 4], "start_seconds": 0.5, "seconds": 1.0}
+    more = {"seed": (3, 4), "start_seconds": 0.5, "seconds": 1.0}
     plain = Condition("plain")
     loud, whole = query_set(
         tmp_path,
@@ -48,8 +48,8 @@ def test_conditions_are_read_as_they_were_written(tmp_path):
         Condition("a", "tempo", 0.66, "Piano.sf2", 2, 10.0, -3.0, BENT, "thin"),
         Condition("b", degradation=RecordingDegradation(noise_snr_db=10.0, mp3_kilobits=64)),
     ]
-    query_sets.write_conditions(tmp_path / "conditions.json", conditions)
-    assert query_sets.read_conditions(tmp_path / "conditions.json") == conditions
+    json_objects.save(tmp_path / "conditions.json", conditions)
+    assert json_objects.load(list[Condition], tmp_path / "conditions.json") == conditions
     queries = query_set(tmp_path, [("p", c, NOISE[:100], STRIKES, {}) for c in conditions])
     assert [query.condition for query in queries] == conditions
     assert list(query_sets.by_condition(queries)) == conditions
@@ -66,7 +66,7 @@ def test_a_set_may_be_written_by_hand(tmp_path):
     soundfile.write(tmp_path / "waltz.mp3", both, 44100, format="MP3")
     whole, part = query_sets.read(tmp_path)
     assert len(whole.pcm()) == pytest.approx(50 * RATE, abs=RATE // 4)
-    assert len(part.pcm()) == 10 * RATE and part.start_seconds == 31.5
+    assert len(part.pcm()) == 10 * RATE and part.entry.start_seconds == 31.5
     levels = [np.std(query.pcm()[RATE:-RATE]) for query in (whole, part)]
     assert 20 * np.log10(levels[1] / levels[0]) == pytest.approx(-6, abs=0.1)
     assert whole.condition.text == "concert"
@@ -80,23 +80,35 @@ def test_a_set_may_be_written_by_hand(tmp_path):
         ("queries.json", lambda c: c | {"queries": []}, "holds no query"),
         ("queries.json", lambda c: c | {"queries": {}}, "queries: must be a list"),
         ("queries.json", lambda c: c | {"conditions": 2 * c["conditions"]}, "have one name"),
-        ("queries.json", ("queries", {"condition": "b"}), "query 1: unknown condition 'b'"),
+        ("queries.json", ("queries", {"condition": "b"}), "piece: unknown condition 'b'"),
         ("queries.json", ("queries", {"audio": "no.wav"}), "no.wav: no such audio file"),
         ("queries.json", ("queries", {"truth": "no.json"}), "no.json: no such file"),
-        ("queries.json", ("queries", {"seconds": "3"}), "query 1: seconds: must be of type float"),
-        ("queries.json", ("queries", {"seed": [0.5]}), "query 1: seed: must be of type int"),
-        ("queries.json", ("conditions", {"sound": "x"}), "condition 1: unknown field 'sound'"),
-        ("queries.json", ("conditions", {"tempo": 0}), "condition 1: tempo=0: must be from 0.05"),
+        (
+            "queries.json",
+            ("queries", {"seconds": "3"}),
+            "queries[0]: seconds: must be of type float",
+        ),
+        ("queries.json", ("queries", {"seed": [0.5]}), "queries[0]: seed[0]: must be of type int"),
+        ("queries.json", ("conditions", {"sound": "x"}), "conditions[0]: unknown field 'sound'"),
+        ("queries.json", ("conditions", {"tempo": 0}), "conditions[0]: tempo=0: must be from 0.05"),
         ("queries.json", ("conditions", {"expression": -1}), "expression=-1: must not"),
         (
             "queries.json",
             ("conditions", {"degradation": {"equalization": [[1.0]]}}),
-            "degradation: equalization: must be a list of 2",
+            "degradation: equalization[0]: must be a list of 2",
         ),
         ("0.json", lambda c: [], "no note head is aligned"),
-        ("0.json", lambda c: c + [{"page": 1, "system": 1, "x": 2.0}], "row 3: field 'seconds' is"),
-        ("0.json", lambda c: [c[0] | {"page": True}], "row 1: page: must be of type int"),
-        ("0.json", lambda c: [c[0] | {"seconds": float("inf")}], "row 1: seconds: must be of type"),
+        (
+            "0.json",
+            lambda c: c + [{"page": 1, "system": 1, "x": 2.0}],
+            "0.json[2]: field 'seconds' is",
+        ),
+        ("0.json", lambda c: [c[0] | {"page": True}], "0.json[0]: page: must be of type int"),
+        (
+            "0.json",
+            lambda c: [c[0] | {"seconds": float("inf")}],
+            "0.json[0]: seconds: must be of type",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(tmp_path, name, change, message):
@@ -131,8 +143,8 @@ def test_a_key_names_what_is_heard_wherever_it_lies(tmp_path):
         ("p", Condition("a"), NOISE, STRIKES, {}),
         ("p", Condition("b", "ink", ink="thin"), NOISE, STRIKES, {}),
         ("p", Condition("c", gain_db=1.0), NOISE, STRIKES, {}),
-        ("p", Condition("d", degradation=noisy), NOISE, STRIKES, {"seed": [1]}),
-        ("p", Condition("e", degradation=noisy), NOISE, STRIKES, {"seed": [2]}),
+        ("p", Condition("d", degradation=noisy), NOISE, STRIKES, {"seed": (1,)}),
+        ("p", Condition("e", degradation=noisy), NOISE, STRIKES, {"seed": (2,)}),
         ("p", Condition("f"), NOISE[:-1], STRIKES, {}),
         ("p", Condition("g"), NOISE, STRIKES[:1], {}),
     ]

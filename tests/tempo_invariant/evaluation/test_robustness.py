@@ -234,7 +234,8 @@ def test_what_cannot_be_compared_is_refused(queries):
         robustness.measure("nowhere", "nowhere", fast)
     with pytest.raises(UserError, match="tempo 1.25: must have one recording of every piece"):
         robustness.measure("nowhere", "nowhere", [*clean, fast[0]])
-    part = dataclasses.replace(fast[1], seconds=3.0)
+    entry = dataclasses.replace(fast[1].entry, seconds=3.0)
+    part = dataclasses.replace(fast[1], entry=entry)
     with pytest.raises(UserError, match="tempo 1.25: must have whole recordings"):
         robustness.measure("nowhere", "nowhere", [*clean, fast[0], part])
 
