@@ -70,26 +70,15 @@ def _measure() -> None:
         raise UserError("--output: say where to write; a model that ships has no run directory")
     pieces = msmd.choose_pieces(values.msmd, commands.read_names(values.pieces))
 
-    from tempo_invariant.evaluation import (
-        conditions,
-        json_objects,
-        query_sets,
-        robustness,
-        robustness_tables,
-    )
+    from tempo_invariant.evaluation import conditions, query_sets, robustness, robustness_tables
 
     kept = values.recordings or (values.keep and Path(values.keep) / "queries")
     with tempfile.TemporaryDirectory() as scratch:
-        asked = Path(scratch) / "conditions.json"
-        if not values.queries:
-            inks = robustness.shared_inks(values.msmd, pieces)
-            every = conditions.conditions(values.soundfont or [""], inks)
-            json_objects.save(asked, conditions.select(every, values.conditions))
-        texts = [values[name].serialize() for name in ("msmd", "pieces", "seed")]
-        choice = values.queries, pieces if values.pieces else [], [*texts, f"--conditions={asked}"]
-        with query_sets.opened(*choice, kept) as queries:
-            heard = list(query_sets.by_condition(queries))
-            wanted = conditions.select(heard, values.conditions)
+        arguments = [] if values.queries else _playing(pieces, Path(scratch) / "conditions.json")
+        names = pieces if values.pieces else []
+        with query_sets.opened(values.queries, names, arguments, kept) as queries:
+            there = list(query_sets.by_condition(queries))
+            wanted = conditions.select(there, values.conditions)
             report = robustness.measure(
                 run,
                 values.msmd,
@@ -103,6 +92,18 @@ def _measure() -> None:
     output = values.output or Path(run) / "robustness.json"
     write_json(output, report)
     print(f"written to {output}")
+
+
+def _playing(pieces: list[str], path: Path) -> list[str]:
+    """Writes the conditions to a file and returns the flags that have them played."""
+    from tempo_invariant.evaluation import conditions, json_objects, robustness
+
+    values = flags.FLAGS
+    inks = robustness.shared_inks(values.msmd, pieces)
+    every = conditions.conditions(values.soundfont or [""], inks)
+    json_objects.save(path, conditions.select(every, values.conditions))
+    texts = [values[name].serialize() for name in ("msmd", "pieces", "seed")]
+    return [*texts, f"--conditions={path}"]
 
 
 def _compare() -> None:

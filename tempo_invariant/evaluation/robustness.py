@@ -246,7 +246,12 @@ def embed_snippets(encoder: keras.Model, piece: Piece, ink: str) -> np.ndarray:
 
     Returns:
         float32 [pairs, size].
+
+    Raises:
+        UserError: The piece is not drawn in this ink.
     """
+    if ink and ink not in piece.strips:
+        raise UserError(f"{piece.name}: is not drawn in the ink {ink!r}")
     strip = piece.strips[ink or next(iter(piece.strips))]
     blank = np.full((1, STRIP_ROWS), PAPER, np.uint8)
     with tf.device("CPU:0"):

@@ -165,7 +165,7 @@ def test_pairs_are_evenly_spaced_over_the_pieces(root, queries):
         assert chosen == [every[i * len(every) // count] for i in range(count)]
 
 
-def test_a_truth_without_a_pair_is_refused(root, queries):
+def test_a_truth_without_a_pair_and_an_unknown_ink_are_refused(root, queries):
     clean = queries["clean"]["a_piece"]
     piece = pairs.read_piece(root / "msmd", clean)
     lost = piece.pairs[3].head.id
@@ -177,6 +177,8 @@ def test_a_truth_without_a_pair_is_refused(root, queries):
     nobody = dataclasses.replace(clean, strikes=unnamed)
     with pytest.raises(UserError, match="names no note head of a_piece"):
         pairs.read_piece(root / "msmd", nobody)
+    with pytest.raises(UserError, match="a_piece: is not drawn in the ink 'gold'"):
+        robustness.embed_snippets(None, piece, "gold")
 
 
 def test_clean_gives_the_numbers_of_evaluate(root, records, tmp_path):
