@@ -1,13 +1,11 @@
 """How well an MSMD directory is aligned, in numbers: notes, note heads, onsets and pages."""
 
 import json
-import multiprocessing
 import os
-import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field
+from concurrent.futures import as_completed
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tqdm import tqdm
@@ -26,7 +24,7 @@ from tfrecords_tools.msmd.layout import (
     performance_names,
     read_performance,
 )
-from tfrecords_tools.running.leftovers import exit_with_parent
+from tfrecords_tools.running.processes import worker_pool
 
 
 @dataclass(frozen=True)
@@ -81,31 +79,27 @@ class PieceCounts:
         return sum(self.onsets.values(), OnsetCounts())
 
 
-@dataclass
+@dataclass(frozen=True)
 class Inspection:
     """Counts by piece, and a line for each piece or performance that can't be read."""
 
-    pieces: dict[str, PieceCounts] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    pieces: dict[str, PieceCounts]
+    problems: Sequence[str] = ()
 
     def totals(self, names: Sequence[str] | None = None) -> dict[str, float]:
         """Returns sums and shares over pieces; over all, if none are named."""
         pieces = [self.pieces[name] for name in (self.pieces if names is None else names)]
-
-        def total(key: str) -> float:
-            return sum(getattr(piece, key) for piece in pieces)
-
-        keys = ("pages", "systems", "heads", "playable_heads", "played_heads", "notes")
-        sums = {"pieces": len(pieces)} | {
-            key: total(key) for key in (*keys, "shown_notes", "pairs")
-        }
+        keys = "pages systems heads playable_heads played_heads notes shown_notes pairs".split()
+        sums = {key: sum(getattr(piece, key) for piece in pieces) for key in keys}
         heard = sum((piece.heard for piece in pieces), OnsetCounts())
-        return sums | {
+        return {
+            "pieces": len(pieces),
+            **sums,
             "played_share": sums["played_heads"] / max(sums["playable_heads"], 1),
             "shown_share": sums["shown_notes"] / max(sums["notes"], 1),
-            "hours": round(total("seconds") / 3600, 4),
+            "hours": round(sum(piece.seconds for piece in pieces) / 3600, 4),
             "performances": sum(len(piece.onsets) for piece in pieces),
-            "performed_hours": round(total("performed_seconds") / 3600, 4),
+            "performed_hours": round(sum(piece.performed_seconds for piece in pieces) / 3600, 4),
             "onsets": heard.onsets,
             "heard_share": heard.share,
             "shifted_share": heard.shifted_share,
@@ -158,17 +152,16 @@ def inspect_msmd(
     names = sorted(choose_pieces(msmd_dir, pieces))
     paths = [Path(msmd_dir) / name for name in names]
     found: dict[str, PieceCounts] = {}
-    report = Inspection()
+    unusable: list[str] = []
     results = _run(paths, min(jobs or os.cpu_count() or 1, len(paths)))
     for name, counts, problems in tqdm(results, total=len(paths), unit="piece", desc="inspect"):
-        report.problems += problems
+        unusable += problems
         if counts is not None:
             found[name] = counts
-    report.pieces = {name: found[name] for name in names if name in found}
-    report.problems.sort()
-    if not report.pieces:
-        raise UserError(report.problems[0])
-    return report
+    unusable.sort()
+    if not found:
+        raise UserError(unusable[0])
+    return Inspection({name: found[name] for name in names if name in found}, unusable)
 
 
 _Result = tuple[str, PieceCounts | None, list[str]]
@@ -179,21 +172,9 @@ def _run(paths: Sequence[Path], jobs: int) -> Iterator[_Result]:
     if jobs <= 1:
         yield from map(_try_piece, paths)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker) as pool:
+    with worker_pool(jobs) as pool:
         futures = [pool.submit(_try_piece, path) for path in paths]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-
-
-def _start_worker() -> None:
-    """Leaves interruptions to the parent, and ends with it."""
-    exit_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+        yield from (future.result() for future in as_completed(futures))
 
 
 def _try_piece(piece_dir: Path) -> _Result:
@@ -202,8 +183,7 @@ def _try_piece(piece_dir: Path) -> _Result:
     except UserError as error:
         return piece_dir.name, None, [str(error)]
     except Exception as error:  # one broken piece must not end the inspection
-        reason = one_line(error)
-        return piece_dir.name, None, [f"{piece_dir}: {type(error).__name__} {reason}"]
+        return piece_dir.name, None, [f"{piece_dir}: {type(error).__name__} {one_line(error)}"]
 
 
 def inspect_piece(piece_dir: str | Path) -> tuple[PieceCounts, list[str]]:

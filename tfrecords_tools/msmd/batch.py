@@ -1,13 +1,11 @@
 """Builds pieces in parallel processes, or on Apache Beam, and reports what came out."""
 
 import functools
-import multiprocessing
 import os
-import signal
 import sys
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Iterator, Sequence
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +17,8 @@ from tempo_invariant.files import DISK_FULL, is_disk_full, write_json
 from tempo_invariant.scores.sources import LilyPondSource
 from tfrecords_tools.msmd.pieces import BuildOptions, PieceRecord, build_piece
 from tfrecords_tools.running.beam import Runner, run_calls
-from tfrecords_tools.running.leftovers import building_in, exit_with_parent
+from tfrecords_tools.running.leftovers import building_in
+from tfrecords_tools.running.processes import worker_pool
 
 REPORT = "build_report.json"
 LOW_SHARE = 0.95
@@ -35,12 +34,8 @@ class BuildReport:
 
     def totals(self) -> dict[str, float]:
         """Returns sums over the pieces, and shares over all heads and notes."""
-
-        def total(key: str) -> int:
-            return sum(getattr(record, key) for record in self.built)
-
-        keys = ("pages", "systems", "heads", "tied", "heads_aligned", "notes", "notes_aligned")
-        sums: dict[str, float] = {key: total(key) for key in (*keys, "pairs")}
+        keys = "pages systems heads tied heads_aligned notes notes_aligned pairs".split()
+        sums = {key: sum(getattr(record, key) for record in self.built) for key in keys}
         return {
             "pieces": len(self.built),
             "failed": len(self.failed),
@@ -115,12 +110,18 @@ def build(
         raise UserError(f"{output}: cannot be made ({error.strerror})") from error
     with building_in(output):
         started = time.monotonic()
+        if runner:
+            results = _build_on_beam(sources, output, options, runner)
+        else:
+            results = _build_in_processes(sources, output, options, jobs)
         built: dict[str, PieceRecord] = {}
         failed: dict[str, str] = {}
-        if runner:
-            _run_on_beam(sources, output, options, runner, built, failed)
-        else:
-            _run_in_processes(sources, output, options, jobs, built, failed)
+        for piece, result in results:
+            if isinstance(result, PieceRecord):
+                built[piece] = result
+            else:
+                failed[piece] = result
+                tqdm.write(f"{piece}: {result}", file=sys.stderr)
         order = [source.piece for source in sources]
         report = BuildReport(
             tuple(built[piece] for piece in order if piece in built),
@@ -131,113 +132,62 @@ def build(
         return report
 
 
-def _run_on_beam(
-    sources: Sequence[LilyPondSource],
-    output: Path,
-    options: BuildOptions,
-    runner: Runner,
-    built: dict[str, PieceRecord],
-    failed: dict[str, str],
-) -> None:
-    """Builds pieces on a Beam runner into `built` and `failed`."""
+def _build_on_beam(
+    sources: Sequence[LilyPondSource], output: Path, options: BuildOptions, runner: Runner
+) -> Iterator[tuple[str, PieceRecord | str]]:
+    """Yields every piece with its numbers, or why it can't be built."""
     calls = [functools.partial(_attempt, s, output.absolute(), options) for s in sources]
-    for source, result in zip(sources, run_calls(calls, output, runner, "piece"), strict=True):
-        if isinstance(result, PieceRecord):
-            built[source.piece] = result
-        else:
-            _fail(source, result, failed)
+    results = run_calls(calls, output, runner, "piece")
+    yield from zip((source.piece for source in sources), results, strict=True)
 
 
 def _attempt(source: LilyPondSource, output: Path, options: BuildOptions) -> PieceRecord | str:
-    """Builds a piece, or returns why it can't be built."""
     try:
         return build_piece(source, output, options)
-    except Exception as error:  # one broken piece must not end the others
-        if is_disk_full(error):  # so it will be for all others
-            raise UserError(f"{output}: {DISK_FULL}") from error
-        return _reason(error)
+    except Exception as error:
+        return _reason(error, output)
 
 
-def _run_in_processes(
-    sources: Sequence[LilyPondSource],
-    output: Path,
-    options: BuildOptions,
-    jobs: int | None,
-    built: dict[str, PieceRecord],
-    failed: dict[str, str],
-) -> None:
-    """Builds pieces in processes into `built` and `failed`."""
+def _build_in_processes(
+    sources: Sequence[LilyPondSource], output: Path, options: BuildOptions, jobs: int | None
+) -> Iterator[tuple[str, PieceRecord | str]]:
+    """Yields the pieces, as they are finished, with their numbers or why they can't be built."""
     jobs = max(1, min(jobs or os.cpu_count() or 1, len(sources)))
+    died = []
     with tqdm(total=len(sources), unit="piece", desc="build", file=sys.stderr) as progress:
-        died = _run(sources, output, options, jobs, built, failed, progress)
+        for source, result in _run(sources, output, options, jobs):
+            if result is None:
+                died.append(source)
+                continue
+            progress.update()
+            yield source.piece, result
         for source in died:  # one of them took the others with it: each in a process of its own
-            for again in _run([source], output, options, 1, built, failed, progress):
-                failed[again.piece] = "its process died"
-                progress.update()
+            [(_, result)] = _run([source], output, options, 1)
+            progress.update()
+            yield source.piece, result or "its process died"
 
 
 def _run(
-    sources: Sequence[LilyPondSource],
-    output: Path,
-    options: BuildOptions,
-    jobs: int,
-    built: dict[str, PieceRecord],
-    failed: dict[str, str],
-    progress: tqdm,
-) -> list[LilyPondSource]:
-    """Builds pieces into `built` and `failed`; returns those lost with a process that died."""
-    died = []
-    context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker) as pool:
+    sources: Sequence[LilyPondSource], output: Path, options: BuildOptions, jobs: int
+) -> Iterator[tuple[LilyPondSource, PieceRecord | str | None]]:
+    """Yields the pieces as they are finished; None stands for a process that died."""
+    with worker_pool(jobs) as pool:
         futures = {pool.submit(build_piece, s, output, options): s for s in sources}
-        try:
-            for future in as_completed(futures):
-                source = futures[future]
-                if isinstance(future.exception(), BrokenProcessPool):
-                    died.append(source)
-                    continue
-                if is_disk_full(future.exception()):  # so it will be for all others
-                    raise UserError(f"{output}: {DISK_FULL}") from future.exception()
-                _collect(source, future, built, failed)
-                progress.update()
-        except (KeyboardInterrupt, UserError):
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-    return died
+        for future in as_completed(futures):
+            error = future.exception()
+            if isinstance(error, BrokenProcessPool):
+                yield futures[future], None
+            else:
+                yield futures[future], _reason(error, output) if error else future.result()
 
 
-def _collect(
-    source: LilyPondSource,
-    future: Future,
-    built: dict[str, PieceRecord],
-    failed: dict[str, str],
-) -> None:
-    error = future.exception()
-    if error is None:
-        built[source.piece] = future.result()
-        return
-    _fail(source, _reason(error), failed)
+def _reason(error: BaseException, output: Path) -> str:
+    """Returns in one line why a piece failed: one that is broken must not end the others.
 
-
-def _fail(source: LilyPondSource, reason: str, failed: dict[str, str]) -> None:
-    failed[source.piece] = reason
-    tqdm.write(f"{source.piece}: {reason}", file=sys.stderr)
-
-
-def _reason(error: BaseException) -> str:
-    """Returns an error in one line."""
+    Raises:
+        UserError: The disk is full, as it will be for all others.
+    """
+    if is_disk_full(error):
+        raise UserError(f"{output}: {DISK_FULL}") from error
     reason = one_line(error)
     return reason if isinstance(error, UserError) else f"{type(error).__name__}: {reason}"
-
-
-def _start_worker() -> None:
-    """Leaves interruptions to the parent, and a core and no GPU to each process."""
-    exit_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.update(
-        CUDA_VISIBLE_DEVICES="-1",
-        TF_CPP_MIN_LOG_LEVEL="3",
-        TF_NUM_INTRAOP_THREADS="1",
-        TF_NUM_INTEROP_THREADS="1",
-        OMP_NUM_THREADS="1",
-    )

@@ -1,10 +1,11 @@
 """From an MSMD directory to TFRecord shards with `dataset_info.json`."""
 
-import multiprocessing
+import collections
+import functools
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from tfrecords_tools.msmd.layout import parse_performance_name, plain_soundfont
 from tfrecords_tools.records.pairs import piece_records
 from tfrecords_tools.records.splits import hash_split, read_split
 from tfrecords_tools.running.beam import Runner, run_calls
-from tfrecords_tools.running.leftovers import building_in, exit_with_parent
+from tfrecords_tools.running.leftovers import building_in
+from tfrecords_tools.running.processes import worker_pool
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,10 @@ class Selection:
         if self.train_soundfonts and soundfont not in self.train_soundfonts:
             return False
         return soundfont != self.test_soundfont or not self.test_soundfont
+
+
+_Result = tuple[list[schema.Record], list[str]]
+"""Records of a piece, and a line for all that could not be converted."""
 
 
 @dataclass
@@ -83,23 +89,13 @@ def _enumerate(names: Sequence[str]) -> str:
     return f"{len(names)} pieces ({shown}{', ...' if len(names) > 3 else ''})"
 
 
-@dataclass(frozen=True)
-class _Task:
-    piece_dir: Path
-    split: str
-    selection: Selection
-
-    def run(self) -> tuple[list[schema.Record], list[str]]:
-        def wanted(name: str) -> bool:
-            return self.selection.wants(self.split, name)
-
-        try:
-            return piece_records(self.piece_dir, wanted)
-        except UserError as error:
-            return [], [str(error)]
-        except Exception as error:  # one broken piece must not end the whole conversion
-            reason = one_line(error)
-            return [], [f"{self.piece_dir}: {type(error).__name__} {reason}"]
+def _records(piece_dir: Path, split: str, selection: Selection) -> _Result:
+    try:
+        return piece_records(piece_dir, functools.partial(selection.wants, split))
+    except UserError as error:
+        return [], [str(error)]
+    except Exception as error:  # one broken piece must not end the whole conversion
+        return [], [f"{piece_dir}: {type(error).__name__} {one_line(error)}"]
 
 
 def convert(
@@ -133,66 +129,68 @@ def convert(
     split = read_split(split_path) if split_path else hash_split(present)
     listed = {piece for pieces in split.values() for piece in pieces}
     missing, unlisted = listed - set(present), set(present) - listed
-    report = ConversionReport(missing=sorted(missing), unlisted=sorted(unlisted))
-    tasks = [
-        _Task(Path(msmd_dir) / piece, name, selection or Selection())
+    chosen = [
+        (name, piece)
         for name in schema.SPLITS
-        for piece in sorted(set(split[name]) & set(present))
+        for piece in sorted(split[name])
+        if piece not in missing
     ]
+    calls = [
+        functools.partial(_records, Path(msmd_dir) / piece, name, selection or Selection())
+        for name, piece in chosen
+    ]
+    report = ConversionReport(missing=sorted(missing), unlisted=sorted(unlisted))
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     with building_in(output), telling_full_disk(output):
-        results = _run(tasks, output, workers, runner)
-        _write_shards(msmd_dir, output, tasks, results, shard_megabytes * 1e6, report)
+        results = tqdm(_run(calls, output, workers, runner), total=len(calls), unit="piece")
+        with_split = zip((name for name, _ in chosen), results, strict=True)
+        _write_shards(with_split, output, shard_megabytes * 1e6, report)
+    if not report.splits:
+        reason = report.problems[0] if report.problems else "no piece is in the split file"
+        raise UserError(f"{msmd_dir}: nothing to convert ({reason})")
     source = Path(split_path).name if split_path else "hash of the piece name"
     more = {"split": source, "missing": report.missing, "problems": report.problems}
     schema.write_info(output, report.splits, **more)
     return report
 
 
+def _run(
+    calls: Sequence[Callable[[], _Result]], output: Path, workers: int | None, runner: Runner | None
+) -> Iterator[_Result]:
+    """Yields the results of calls in their order, a bounded number of them ahead."""
+    workers = workers or os.cpu_count() or 1
+    if runner:
+        yield from run_calls(calls, output, runner, "piece")
+    elif workers <= 1 or len(calls) <= 1:
+        yield from (call() for call in calls)
+    else:
+        with worker_pool(workers) as pool:
+            pending: collections.deque[Future[_Result]] = collections.deque()
+            for call in calls:
+                pending.append(pool.submit(call))
+                if len(pending) > 2 * workers:
+                    yield pending.popleft().result()
+            yield from (future.result() for future in pending)
+
+
 def _write_shards(
-    msmd_dir: str | Path,
+    results: Iterable[tuple[str, _Result]],
     output: Path,
-    tasks: Sequence[_Task],
-    results: Iterator[tuple[list[schema.Record], list[str]]],
     shard_bytes: float,
     report: ConversionReport,
 ) -> None:
-    """Writes the records of all tasks, and publishes the shards when they are whole."""
+    """Writes all records and publishes the shards when they are whole, if there are any."""
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=output) as directory:
         temporary = Path(directory)
         writers = {name: _ShardWriter(temporary, name, shard_bytes) for name in schema.SPLITS}
-        progress = tqdm(zip(tasks, results, strict=True), total=len(tasks), unit="piece")
-        for task, (records, problems) in progress:
+        for split, (records, problems) in results:
             report.problems += problems
-            writers[task.split].add(records)
-        report.splits = {name: writer.close() for name, writer in writers.items()}
-        if not any(info.records for info in report.splits.values()):
-            reason = report.problems[0] if report.problems else "no piece is in the split file"
-            raise UserError(f"{msmd_dir}: nothing to convert ({reason})")
-        _publish(temporary, output)
-
-
-def _run(
-    tasks: Sequence[_Task], output: Path, workers: int | None, runner: Runner | None
-) -> Iterator[tuple[list[schema.Record], list[str]]]:
-    """Yields the results in the order of the tasks, a bounded number of them ahead."""
-    if runner:
-        yield from run_calls([task.run for task in tasks], output, runner, "piece")
-        return
-    workers = workers or os.cpu_count() or 1
-    if workers <= 1 or len(tasks) <= 1:
-        yield from (task.run() for task in tasks)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, exit_with_parent) as pool:
-        ahead = 2 * workers
-        pending = [pool.submit(task.run) for task in tasks[:ahead]]
-        for index in range(len(tasks)):
-            result = pending.pop(0).result()
-            if index + ahead < len(tasks):
-                pending.append(pool.submit(tasks[index + ahead].run))
-            yield result
+            writers[split].add(records)
+        infos = {name: writer.close() for name, writer in writers.items()}
+        if any(info.records for info in infos.values()):
+            report.splits = infos
+            _publish(temporary, output)
 
 
 def _publish(temporary: Path, output: Path) -> None:

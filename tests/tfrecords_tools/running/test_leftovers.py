@@ -151,38 +151,3 @@ def test_a_downloaded_piece_is_not_replaced(tmp_path):
     with pytest.raises(UserError, match="was not built here; left as it is"):
         build_piece(source, tmp_path, BuildOptions(()))
     assert checksums(tmp_path) == before
-
-
-def test_a_worker_ends_with_a_killed_parent(tmp_path):
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True, env=os.environ
-    )
-    assert parent.stdout is not None
-    worker = int(parent.stdout.readline())
-    os.kill(worker, 0)  # it is there
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        try:
-            os.kill(worker, 0)
-        except ProcessLookupError:
-            return
-        with open(f"/proc/{worker}/stat") as stream:
-            if stream.read().rpartition(")")[2].split()[0] == "Z":  # ended; nobody waits for it
-                return
-        time.sleep(0.05)
-    os.kill(worker, signal.SIGKILL)
-    pytest.fail("the worker outlived its parent")
-
-
-PARENT = """
-import multiprocessing, os, time
-from concurrent.futures import ProcessPoolExecutor
-from tfrecords_tools.running.leftovers import exit_with_parent
-
-context = multiprocessing.get_context("fork")
-pool = ProcessPoolExecutor(1, mp_context=context, initializer=exit_with_parent)
-print(pool.submit(os.getpid).result(), flush=True)
-pool.submit(time.sleep, 600).result()
-"""

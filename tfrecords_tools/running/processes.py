@@ -1,0 +1,52 @@
+"""Processes that work for this one, and end with it."""
+
+import contextlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+
+
+@contextlib.contextmanager
+def worker_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """Yields a pool of processes, each with one core and no GPU.
+
+    When the block ends with an exception, an interruption for one, what runs is finished and what
+    waits is dropped.
+
+    Args:
+        jobs: Number of processes.
+    """
+    context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+    with ProcessPoolExecutor(jobs, context, _start_worker) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _start_worker() -> None:
+    """Leaves interruptions to the parent; when that is killed, ends this process at once.
+
+    A worker of a pool would else finish its piece and then wait for ever.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.update(
+        CUDA_VISIBLE_DEVICES="-1",
+        TF_CPP_MIN_LOG_LEVEL="3",
+        TF_NUM_INTRAOP_THREADS="1",
+        TF_NUM_INTEROP_THREADS="1",
+        OMP_NUM_THREADS="1",
+    )
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _exit_after(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)
