@@ -56,22 +56,19 @@ def _options() -> "BuildOptions":
     from tfrecords_tools.music.performing import check_soundfont, default_soundfont
 
     args = flags.FLAGS
-    try:
-        tempi = tuple(float(tempo) for tempo in args.tempo)
-    except ValueError:
-        tempi = ()
-    if not tempi or not all(0.05 <= tempo <= 20 for tempo in tempi):
-        raise UserError(f"--tempo={','.join(args.tempo)}: expected numbers between 0.05 and 20")
-    if not args.expression or not all(seed.isdecimal() for seed in args.expression):
-        raise UserError(f"--expression={','.join(args.expression)}: expected whole numbers from 0")
+    tempi, seeds = commands.read_numbers("tempo"), commands.read_numbers("expression", int)
+    if not all(0.05 <= tempo <= 20 for tempo in tempi):
+        raise UserError(f"--tempo={','.join(args.tempo)}: must be between 0.05 and 20")
+    if min(seeds) < 0:
+        raise UserError(f"--expression={','.join(args.expression)}: must be 0 or more")
     if not args.ink or set(args.ink) - set(INKS):
         raise UserError(f"--ink={','.join(args.ink)}: expected some of {', '.join(INKS)}")
     soundfonts = args.soundfont or [str(default_soundfont())]
     for soundfont in soundfonts:
         check_soundfont(soundfont)
-    seeds = sorted({int(seed) for seed in args.expression})
-    sounds = tuple(Sound(*sound) for sound in itertools.product(soundfonts, args.preset, seeds))
-    return BuildOptions(sounds, tempi, tuple(args.ink), args.timeout)
+    combinations = itertools.product(soundfonts, args.preset, sorted(set(seeds)))
+    sounds = tuple(Sound(*combination) for combination in combinations)
+    return BuildOptions(sounds, tuple(tempi), tuple(args.ink), args.timeout)
 
 
 def main() -> None:

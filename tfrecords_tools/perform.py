@@ -5,9 +5,8 @@
 Renders a MIDI file (or, with --piece, the music of a built piece) at another tempo; with
 --expression=1 as a person would play it, with 2 as another one.
 
-TimGM6mb, the soundfont that comes with pretty_midi, is played by midirenderer, a wheel that needs
-nothing else. Every other one is played by FluidSynth, as in MSMD: midirenderer leaves out the
-modulators of a soundfont, and MuseScore_General without them loses 20 to 40 dB above 1 kHz.
+TimGM6mb, the soundfont that comes with pretty_midi, needs nothing else; every other one is played
+by FluidSynth.
 """
 
 from pathlib import Path
@@ -38,18 +37,13 @@ def main() -> None:
     import soundfile
 
     from tfrecords_tools.msmd.layout import performance_name
-    from tfrecords_tools.music.notes import notes_of_midi
+    from tfrecords_tools.music.notes import read_midi
 
     args = flags.FLAGS
     if bool(args.midi) == bool(args.piece):
         raise UserError("give one of --midi and --piece")
     path = Path(args.midi) if args.midi else Path(args.piece) / f"{Path(args.piece).name}.midi"
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    try:
-        music = notes_of_midi(path.read_bytes())
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+    music = read_midi(path)
     if not music.notes:
         raise UserError(f"{path}: has no notes")
     sound = soundfont_name(args.soundfont or default_soundfont(), args.preset, args.expression)

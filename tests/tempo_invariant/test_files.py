@@ -17,6 +17,7 @@ from tempo_invariant.scores.sources import LilyPondSource
 from tests.handmade import make_piece
 from tfrecords_tools.msmd import batch, layout
 from tfrecords_tools.msmd.pieces import BuildOptions, PieceRecord
+from tfrecords_tools.music.performing import Features
 from tfrecords_tools.records import conversion
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -69,11 +70,12 @@ def test_an_array_that_does_not_fit_is_told_apart(tmp_path, monkeypatch):
 
     monkeypatch.setattr(msmd.Path, "write_bytes", write_bytes)
     arrays = (np.zeros((3, 5)), np.zeros(3), np.zeros((92, 9)), np.zeros((128, 9)))
+    features = Features(b"MThd", *arrays)
     with pytest.raises(OSError, match="No space") as caught:
-        layout.write_performance(tmp_path / "P", "P_tempo-1000_F", b"MThd", *arrays)
+        layout.write_performance(tmp_path / "P", "P_tempo-1000_F", features)
     assert is_disk_full(caught.value) and len(written) == 5
-    features = tmp_path / "P/performances/P_tempo-1000_F/features"
-    endings = sorted(path.name.rpartition("_")[2] for path in features.iterdir())
+    folder = tmp_path / "P/performances/P_tempo-1000_F/features"
+    endings = sorted(path.name.rpartition("_")[2] for path in folder.iterdir())
     assert endings == ["midi.npy", "notes.npy", "onsets.npy"]
     with pytest.raises(UserError, match="no file"):
         layout.read_performance(tmp_path / "P", "P_tempo-1000_F")

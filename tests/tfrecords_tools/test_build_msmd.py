@@ -171,8 +171,10 @@ def test_command_reports_failures_and_goes_on(tmp_path):
     [
         ([], 2, "--scores"),
         (["--scores=nowhere"], 1, "nowhere: neither a directory nor a tar archive"),
-        (["--scores=sample", "--tempo=fast"], 1, "--tempo=fast: expected numbers"),
-        (["--scores=sample", "--expression=1,-2"], 1, "--expression=1,-2: expected whole numbers"),
+        (["--scores=sample", "--tempo=fast"], 1, "--tempo=fast: must be numbers"),
+        (["--scores=sample", "--tempo=1,0.01"], 1, "--tempo=1,0.01: must be between 0.05 and 20"),
+        (["--scores=sample", "--expression=1.5"], 1, "--expression=1.5: must be numbers"),
+        (["--scores=sample", "--expression=1,-2"], 1, "--expression=1,-2: must be 0 or more"),
         (["--scores=sample", "--ink=red"], 1, "--ink=red: expected some of bold, thin"),
         (["--scores=sample", "--soundfont=no.sf2"], 1, "no.sf2: no such soundfont"),
         (["--scores=sample", "--names=unknown"], 1, "no piece 'unknown'"),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tempo_invariant.errors import UserError
 from tempo_invariant.scores.svg import DrawnHead
-from tfrecords_tools.music.notes import Music, Note, TempoMark, merge, notes_of_midi
+from tfrecords_tools.music.notes import Music, Note, TempoMark, merge, read_midi
 
 TICKS_PER_WHOLE = 1536
 GRACE = Fraction(9, 40)
@@ -153,7 +153,7 @@ def _ticks(heads: Sequence[DrawnHead]) -> list[int]:
 
 def _read_midi(path: Path) -> Music:
     try:
-        return notes_of_midi(path.read_bytes())
+        return read_midi(path)
     except UserError:
         return Music((), ())
 

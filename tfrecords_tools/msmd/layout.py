@@ -15,6 +15,7 @@ from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.files import atomic_write
 from tempo_invariant.geometry import BANDS
 from tempo_invariant.scores.mung import Page, write_page
+from tfrecords_tools.music.performing import Features
 
 
 @dataclass(frozen=True)
@@ -113,33 +114,15 @@ def write_alignment(piece_dir: str | Path, pages: Sequence[Page]) -> None:
         path.write_text(yaml.safe_dump(meta, sort_keys=True))
 
 
-def write_performance(
-    piece_dir: str | Path,
-    name: str,
-    midi: bytes,
-    notes: np.ndarray,
-    onsets: np.ndarray,
-    spectrogram: np.ndarray,
-    matrix: np.ndarray,
-) -> None:
-    """Writes a performance with its features; the spectrogram comes last.
-
-    Args:
-        piece_dir: Directory of the piece.
-        name: Name of the performance, see `performance_name`.
-        midi: MIDI file.
-        notes: Notes [notes, 5], see `Performance`.
-        onsets: Onset frames of the notes, [notes].
-        spectrogram: Spectrogram [92, frames], stored as float32.
-        matrix: Pitches that sound in each frame, [128, frames], stored as uint8.
-    """
+def write_performance(piece_dir: str | Path, name: str, features: Features) -> None:
+    """Writes a performance of a piece with its features; the spectrogram comes last."""
     directory = Path(piece_dir) / "performances" / name
     with atomic_write(directory / f"{name}.midi") as path:
-        path.write_bytes(midi)
-    _save(directory / f"features/{name}_midi.npy", np.asarray(matrix, np.uint8))
-    _save(directory / f"features/{name}_notes.npy", np.asarray(notes, np.float64))
-    _save(directory / f"features/{name}_onsets.npy", np.asarray(onsets, np.float32))
-    _save(directory / f"features/{name}_spec.npy", np.asarray(spectrogram, np.float32))
+        path.write_bytes(features.midi)
+    _save(directory / f"features/{name}_midi.npy", np.asarray(features.matrix, np.uint8))
+    _save(directory / f"features/{name}_notes.npy", np.asarray(features.notes, np.float64))
+    _save(directory / f"features/{name}_onsets.npy", np.asarray(features.onsets, np.float32))
+    _save(directory / f"features/{name}_spec.npy", np.asarray(features.spectrogram, np.float32))
 
 
 def performance_names(piece_dir: str | Path) -> list[str]:

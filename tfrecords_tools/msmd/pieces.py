@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from tempo_invariant.scores.sources import LilyPondSource
 from tempo_invariant.scores.svg import rasterise
 from tfrecords_tools.msmd import layout
 from tfrecords_tools.msmd.alignment import Alignment, align
-from tfrecords_tools.music.notes import Music, midi_bytes, notes_of_midi
+from tfrecords_tools.music.notes import Music, midi_bytes, read_midi
 from tfrecords_tools.music.performing import Features, perform, soundfont_name
 
 INKS = ("bold", "thin")
@@ -101,7 +101,7 @@ class PieceRecord:
     scores_from_midi: int
     build_seconds: float = 0.0
     warnings: tuple[str, ...] = ()
-    performances: tuple[str, ...] = field(default=())
+    performances: tuple[str, ...] = ()
 
     @property
     def head_share(self) -> float:
@@ -123,8 +123,8 @@ def build_piece(source: LilyPondSource, output: Path, options: BuildOptions) -> 
         options: Sounds, tempi and inks to build.
 
     Raises:
-        UserError: The score cannot be engraved or has no notes, or the piece is there and was not
-            built here: downloaded, that is.
+        UserError: The score cannot be engraved or has no notes, or the piece is there and was
+            downloaded, not built here.
     """
     piece_dir = output / source.piece
     if not (piece_dir / RECORD).exists() and layout.performance_names(piece_dir):
@@ -185,7 +185,7 @@ def _add_performances(
     piece_dir: Path, record: PieceRecord, wanted: dict[str, tuple[Sound, float]]
 ) -> PieceRecord:
     started = time.monotonic()
-    music = notes_of_midi((piece_dir / f"{piece_dir.name}.midi").read_bytes())
+    music = read_midi(piece_dir / f"{piece_dir.name}.midi")
     played = _perform(piece_dir, music, wanted)
     pages = []
     for page in msmd.read_score(piece_dir).pages:
@@ -195,8 +195,7 @@ def _add_performances(
             heads.append(replace(head, onsets={**head.onsets, **_onsets(event, played)}))
         pages.append(replace(page, note_heads=tuple(heads)))
     layout.write_alignment(piece_dir, pages)
-    names = tuple(sorted({*record.performances, *wanted}))
-    record = replace(record, performances=names)
+    record = replace(record, performances=tuple(sorted({*record.performances, *wanted})))
     _write_record(piece_dir, record)
     return replace(record, build_seconds=round(time.monotonic() - started, 2))
 
@@ -211,17 +210,8 @@ def _perform(
     played = {}
     for name, (sound, tempo) in wanted.items():
         seed = name if sound.expression else ""
-        features = perform(music, sound.soundfont, sound.preset, tempo, seed)
-        layout.write_performance(
-            piece_dir,
-            name,
-            features.midi,
-            features.notes,
-            features.onsets,
-            features.spectrogram,
-            features.matrix,
-        )
-        played[name] = features
+        played[name] = perform(music, sound.soundfont, sound.preset, tempo, seed)
+        layout.write_performance(piece_dir, name, played[name])
     return played
 
 

@@ -101,7 +101,7 @@ class Interpretation:
     tempo: np.ndarray
 
 
-def express(music: Music, seed: str, strength: float = 1.0) -> Music:
+def express(music: Music, seed: str) -> Music:
     """Returns music as a person plays it.
 
     Notes that start together may sound up to `SPREAD_SECONDS` apart, but before every later note.
@@ -109,30 +109,27 @@ def express(music: Music, seed: str, strength: float = 1.0) -> Music:
     Args:
         music: Music at the tempo that it is to be played at; times of hands and feet don't scale.
         seed: Any text; the same text and music give the same result.
-        strength: Scale of all deviations; 0 plays as notated.
 
     Returns:
         The played notes in the order of the notated ones, with velocities of mean 64, and the
         pedal. A tick is a millisecond.
     """
-    if strength < 0:
-        raise ValueError(f"strength={strength}: expected 0 or more")
     if not music.notes:
         return music
     table = note_table(music)
     ticks, pitches, lengths = table.T
-    plan = interpret(music, seed, strength)
-    clock = _clock(music, plan)
-    velocities = _velocities(table, plan, _random(seed, "velocity"), strength)
-    lags = _lags(table, velocities, clock, _random(seed, "lag"), strength)
+    plan = interpret(music, seed)
+    clock = _clock(music, plan.ticks, plan.tempo)
+    velocities = _velocities(table, plan, _random(seed, "velocity"))
+    lags = _lags(table, velocities, clock, _random(seed, "lag"))
     starts = _milliseconds(clock(ticks) + lags)
     ends = _milliseconds(clock(ticks + lengths) + lags)
-    pedal = _pedal(plan, clock, _random(seed, "pedal"), strength)
+    pedal = _pedal(plan, clock, _random(seed, "pedal"))
     notes = _strike(starts, pitches, ends, np.round(velocities).astype(int))
     return Music(notes, (TempoMark(0, _MILLISECONDS),), pedal)
 
 
-def interpret(music: Music, seed: str, strength: float = 1.0) -> Interpretation:
+def interpret(music: Music, seed: str) -> Interpretation:
     """Draws phrases and tempo; the duration as a whole stays as it is. See `express`.
 
     Where phrases don't end, the relative tempo stays between 0.8 and 1.25.
@@ -143,32 +140,30 @@ def interpret(music: Music, seed: str, strength: float = 1.0) -> Interpretation:
     phrases = find_phrases(table, bar, random)
     first, end = phrases[0].start, phrases[-1].end
     grid = np.arange(first, end + GRID_TICKS, GRID_TICKS)
-    logarithm = strength * WANDER * _wander(grid, bar, random)
+    logarithm = WANDER * _wander(grid, bar, random)
     for phrase in phrases:
         inside = (grid >= phrase.start) & ((grid < phrase.end) | (phrase.end == end))
         place = np.minimum((grid[inside] - phrase.start) / (phrase.end - phrase.start), 1)
-        arch = strength * random.uniform(*ARCH) * _arch(place)
+        arch = random.uniform(*ARCH) * _arch(place)
         last = phrase.end == end
-        tempo = random.uniform(*(FINAL_TEMPO if last else PHRASE_END_TEMPO)) ** strength
+        slowest = random.uniform(*(FINAL_TEMPO if last else PHRASE_END_TEMPO))
         braking = np.clip((place - 0.75) * 4 if last else (place - 0.875) * 8, 0, 1)
-        logarithm[inside] += arch + np.log(ritard(braking, tempo))
+        logarithm[inside] += arch + np.log(ritard(braking, slowest))
     kernel = np.hanning(TICKS_PER_QUARTER // GRID_TICKS + 3)[1:-1]
     padded = np.pad(logarithm, len(kernel) // 2, mode="edge")
     tempo = np.exp(np.convolve(padded, kernel / kernel.sum(), mode="valid"))
-    plan = Interpretation(tuple(phrases), bar, grid, tempo)
-    longer = _clock(music, plan)(np.array([end])) / music.seconds([end])
-    return Interpretation(plan.phrases, bar, grid, tempo * longer)
+    longer = _clock(music, grid, tempo)(np.array([end])) / music.seconds([end])
+    return Interpretation(tuple(phrases), bar, grid, tempo * longer)
 
 
-def ritard(place: np.ndarray, final_tempo: float, curvature: float = 3.0) -> np.ndarray:
-    """Returns the tempo in a final ritard as Friberg & Sundberg 1999 model it.
+def ritard(place: np.ndarray, final_tempo: float) -> np.ndarray:
+    """Returns the tempo in a final ritard at constant power (Friberg & Sundberg 1999).
 
     Args:
         place: Position in the score, 0 at the start of the ritard to 1 at its end.
         final_tempo: Tempo at the end; 1 at the start.
-        curvature: Kind of braking: 2 with constant force, 3 with constant power.
     """
-    return (1 + (final_tempo**curvature - 1) * place) ** (1 / curvature)
+    return (1 + (final_tempo**3 - 1) * place) ** (1 / 3)
 
 
 def _random(seed: str, aspect: str) -> np.random.RandomState:
@@ -191,20 +186,22 @@ def _wander(ticks: np.ndarray, bar: int, random: np.random.RandomState) -> np.nd
     return knots[index] * (1 - weight) + knots[index + 1] * weight
 
 
-def _clock(music: Music, plan: Interpretation) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns the function from ticks to played seconds."""
+def _clock(
+    music: Music, ticks: np.ndarray, tempo: np.ndarray
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns the function from ticks to seconds at a relative tempo, given at some ticks."""
     marks = [mark.tick for mark in music.tempo]
     table = note_table(music)
-    every = (plan.ticks, table[:, 0], table[:, 0] + table[:, 2], marks, [0])
+    every = (ticks, table[:, 0], table[:, 0] + table[:, 2], marks, [0])
     nodes = np.unique(np.concatenate(every).astype(np.int64))
     middles = (nodes[1:] + nodes[:-1]) / 2
-    durations = np.diff(music.seconds(nodes)) / np.interp(middles, plan.ticks, plan.tempo)
+    durations = np.diff(music.seconds(nodes)) / np.interp(middles, ticks, tempo)
     seconds = np.concatenate([[0.0], np.cumsum(durations)])
-    return lambda ticks: np.interp(ticks, nodes, seconds)
+    return lambda wanted: np.interp(wanted, nodes, seconds)
 
 
 def _velocities(
-    table: np.ndarray, plan: Interpretation, random: np.random.RandomState, strength: float
+    table: np.ndarray, plan: Interpretation, random: np.random.RandomState
 ) -> np.ndarray:
     """Returns the velocity of every note, not rounded, of mean 64."""
     ticks = table[:, 0]
@@ -217,7 +214,7 @@ def _velocities(
         place = (ticks[inside] - phrase.start) / (phrase.end - phrase.start)
         change[inside] += PHRASE_VELOCITY * _arch(place)
         change[inside] += BAR_VELOCITY * ((ticks[inside] - phrase.downbeat) % plan.bar_ticks == 0)
-    return np.clip(VELOCITY + strength * (change - change.mean()), 16, 112)
+    return np.clip(VELOCITY + (change - change.mean()), 16, 112)
 
 
 def _lags(
@@ -225,12 +222,11 @@ def _lags(
     velocities: np.ndarray,
     clock: Callable[[np.ndarray], np.ndarray],
     random: np.random.RandomState,
-    strength: float,
 ) -> np.ndarray:
     """Returns by how many seconds each note sounds after its chord's time."""
     ticks = table[:, 0]
     bass_lead = random.uniform(*BASS_LEAD_SECONDS)
-    roll_share = random.uniform(0, ROLL_SHARE) * min(1.0, strength)
+    roll_share = random.uniform(0, ROLL_SHARE)
     lags = JITTER_SECONDS * random.uniform(0, 1, len(ticks))
     chords = chord_ranges(ticks)
     onsets = clock(np.array([ticks[chord.start] for chord in chords]))
@@ -243,7 +239,7 @@ def _lags(
         else:
             lags[chord] += LEAD_SECONDS * (velocities[chord].max() - velocities[chord])
             lags[chord.start] -= bass_lead * (size > 1)
-        lags[chord] = strength * (lags[chord] - min(0.0, lags[chord].min()))
+        lags[chord] -= min(0.0, lags[chord].min())
         allowed = min(SPREAD_SECONDS, SPREAD_SHARE * gap)
         lags[chord] *= min(1.0, allowed / max(lags[chord].max(), 1e-9))
     return lags
@@ -253,10 +249,9 @@ def _pedal(
     plan: Interpretation,
     clock: Callable[[np.ndarray], np.ndarray],
     random: np.random.RandomState,
-    strength: float,
 ) -> tuple[Pedal, ...]:
     """Returns when the pedal is down: in some phrases, changed every bar or half a bar."""
-    share = random.uniform(*PEDAL_SHARE) * min(1.0, strength)
+    share = random.uniform(*PEDAL_SHARE)
     result = []
     for phrase in plan.phrases:
         pedalled, unit = random.uniform() < share, plan.bar_ticks // (1 + random.randint(2))

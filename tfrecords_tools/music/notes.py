@@ -8,6 +8,7 @@ import bisect
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import mido
@@ -125,6 +126,20 @@ def notes_of_midi(data: bytes) -> Music:
                 found.append(Note(round(start * scale), message.note, length))
     marks = tuple(TempoMark(tick, microseconds) for tick, microseconds in sorted(tempo.items()))
     return Music(merge(found), marks)
+
+
+def read_midi(path: Path) -> Music:
+    """Reads the notes of a MIDI file, see `notes_of_midi`.
+
+    Raises:
+        UserError: The file is missing or no MIDI file.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    try:
+        return notes_of_midi(path.read_bytes())
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
 
 
 def merge(notes: Iterable[Note]) -> tuple[Note, ...]:

@@ -88,8 +88,7 @@ def _write_piece(root, name, seed, chords):
     pages = [mung.Page(1, systems, tuple(heads))]
     layout.write_score(root / "msmd" / name, pages, {"bold": [image], "thin": [thin]}, source)
     for key, played in features.items():
-        fields = dataclasses.asdict(played)
-        layout.write_performance(root / "msmd" / name, labels[key], **fields)
+        layout.write_performance(root / "msmd" / name, labels[key], played)
     (root / "msmd" / name / f"{name}.midi").write_bytes(midi_bytes(music))
 
 

@@ -9,6 +9,7 @@ from tempo_invariant.scores.mung import NoteHead, Onset, Page, System
 from tempo_invariant.scores.places import Box
 from tests.handmade import PIECE, make_piece
 from tfrecords_tools.msmd import layout
+from tfrecords_tools.music.performing import Features
 
 NAME = f"{PIECE}_tempo-900_YamahaGrandPiano"
 
@@ -44,7 +45,8 @@ def test_writes_what_it_reads(tmp_path):
     spectrogram = np.random.RandomState(0).rand(92, 40).astype(np.float32)
     notes = np.arange(15.0).reshape(3, 5)
     midi = np.zeros((128, 40))
-    layout.write_performance(folder, name, b"MThd", notes, [1, 2, 31], spectrogram, midi)
+    played = Features(b"MThd", notes, np.array([1, 2, 31]), spectrogram, midi)
+    layout.write_performance(folder, name, played)
     score = msmd.read_score(folder)
     assert list(score.pages) == pages
     assert score.inks == ("bold", "thin")
