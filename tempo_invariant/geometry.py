@@ -1,5 +1,7 @@
 """Constants of the two signals: rates, windows and page geometry, for every other module."""
 
+from typing import Any
+
 import numpy as np
 
 SAMPLE_RATE = 22050
@@ -42,7 +44,7 @@ PAPER = 255
 """Grey value of blank paper."""
 
 
-def frame_start(frame):
+def frame_start(frame: Any) -> Any:
     """First sample of a frame: floor(frame * 1102.5), in exact integer arithmetic.
 
     Args:
@@ -54,12 +56,12 @@ def frame_start(frame):
     return (frame * SAMPLE_RATE) // FRAMES_PER_SECOND
 
 
-def frame_count(samples):
+def frame_count(samples: Any) -> Any:
     """Number of frames of a signal of `samples` samples: ceil(samples / 1102.5)."""
     return (samples * FRAMES_PER_SECOND + SAMPLE_RATE - 1) // SAMPLE_RATE
 
 
-def onset_frame(seconds):
+def onset_frame(seconds: float | np.ndarray) -> np.ndarray:
     """Frame in which an onset at `seconds` is heard first: ceil(seconds * 20).
 
     Times are rounded to a microsecond first, so that 0.15 s is frame 3 and not, by a rounding
