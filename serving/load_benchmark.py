@@ -21,7 +21,7 @@ flags.DEFINE_integer("inputs", 16, "Different recordings, and as many snippets."
 flags.DEFINE_integer("bad_requests", 200, "Malformed requests beside the others.", 0)
 flags.DEFINE_float("seconds", 300.0, "After this no further request is sent.", 0)
 flags.DEFINE_integer("pid", None, "Process of the server, to read its memory.")
-flags.DEFINE_integer("seed", 0, "Of inputs and order.")
+flags.DEFINE_integer("seed", 0, "Seed for inputs and their order.")
 flags.DEFINE_string("output", None, "JSON file to write.")
 
 
@@ -50,7 +50,7 @@ def main() -> None:
     print(measurement.table(report))
     if values.output:
         write_json(values.output, report)
-    if report["wrong"] or report["lost"] or set(report["bad"]) & set(measurement.SILENCE):
+    if report["wrong"] or report["lost"] or set(report["bad"]) & set(measurement.UNANSWERED):
         raise UserError("answers were lost or wrong, or the server fell silent")
 
 

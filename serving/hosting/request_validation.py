@@ -11,13 +11,15 @@ import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
+from tempo_invariant.errors import one_line
+
 
 class RequestError(Exception):
     """A request that is answered with a status code other than OK.
 
     Args:
-        code: the status of the answer.
-        message: one line for the client.
+        code: The status of the answer.
+        message: One line for the client.
     """
 
     def __init__(self, code: grpc.StatusCode, message: str):
@@ -31,9 +33,9 @@ class InputLimits:
     """What one request may ask for.
 
     Args:
-        max_bytes: the most that one decoded input may take. A tensor message can declare a shape
+        max_bytes: The most that one decoded input may take. A tensor message can declare a shape
             far larger than the values it carries, so the limit on messages is not enough.
-        max_rows: the largest batch. A row of one sample takes a megabyte in the model.
+        max_rows: The largest batch. A row of one sample takes a megabyte in the model.
     """
 
     max_bytes: int = 64 * 2**20
@@ -53,9 +55,9 @@ def decode_inputs(
     """Decodes the inputs of a request, each of the type and shape that the signature declares.
 
     Args:
-        inputs: the tensors of the request by name.
-        signature: what the model declares.
-        limits: what a request may ask for.
+        inputs: The tensors of the request by name.
+        signature: The signature that the model declares.
+        limits: The most that a request may ask for.
 
     Returns:
         One array per input of the signature.
@@ -83,9 +85,9 @@ def check_names(kind: str, names: Iterable[str], declared: Iterable[str]) -> Non
     """Refuses names that the signature does not declare.
 
     Args:
-        kind: "input" or "output", for the message.
-        names: the names in the request.
-        declared: the names in the signature.
+        kind: The word "input" or "output", for the message.
+        names: The names in the request.
+        declared: The names in the signature.
 
     Raises:
         RequestError: INVALID_ARGUMENT for the first unknown name.
@@ -125,7 +127,7 @@ def _decode(
     try:
         return tf.make_ndarray(proto)
     except (TypeError, ValueError, IndexError) as error:
-        raise invalid(f"input {name!r} cannot be decoded: {one_line(error)}") from error
+        raise invalid(f"input {name!r} cannot be decoded: {graph_error_line(error)}") from error
 
 
 def _matches(shape: list[int], expected: list[int]) -> bool:
@@ -141,8 +143,8 @@ def _type_name(value: int) -> str:
         return f"type {value}"
 
 
-def one_line(error: Exception) -> str:
+def graph_error_line(error: Exception) -> str:
     """Returns what an exception says as one line, without TensorFlow's header and stack."""
     text = re.sub(r"\s*\[\[\{\{.*?\}\}\]\]|\s*\[Op:\w+\].*", "", str(error))
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    lines = text.strip().splitlines()
+    return one_line(lines[-1] if lines else type(error).__name__)

@@ -34,18 +34,19 @@ class ServerConfig:
     """How a model is served.
 
     Args:
-        model_base_path: directory of the version directories.
-        model_name: the model's name in requests.
-        host: address to listen on.
-        port: port to listen on; 0 takes a free one.
-        max_message_bytes: the largest message received or sent, and the most that one decoded
-            input may take.
-        max_batch_size: the most rows in a request.
-        max_concurrent_requests: predictions that may run or wait; further ones are turned away.
-        workers: predictions that run at the same time.
-        versions_kept: how many of the newest versions are served.
-        poll_seconds: how often to look for new versions.
-        drain_seconds: how long requests in hand may take to finish when the server is stopped.
+        model_base_path: The directory of the version directories.
+        model_name: The model's name in requests.
+        host: Address to listen on.
+        port: Port to listen on; 0 takes a free one.
+        max_message_bytes: The largest message in bytes, received or sent, and the most that one
+            decoded input may take.
+        max_batch_size: The most rows in a request.
+        max_concurrent_requests: Number of predictions that may run or wait; further ones
+            are turned away.
+        workers: Number of predictions that run at the same time.
+        versions_kept: Number of the newest versions that are served.
+        poll_seconds: Time between two looks for new versions, in seconds.
+        drain_seconds: Time that requests in hand may take to finish at the end, in seconds.
     """
 
     model_base_path: str
@@ -65,10 +66,10 @@ class ModelServer:
     """A model on a port.
 
     Args:
-        config: what to serve, where, and within which limits.
+        config: What to serve, where, and within which limits.
 
     Raises:
-        UserError: there is no version that can be loaded, or the port is taken.
+        UserError: There is no version that can be loaded, or the port is taken.
     """
 
     def __init__(self, config: ServerConfig):
@@ -90,7 +91,7 @@ class ModelServer:
         """Listens, loads and warms up the model, and only then reports that it is serving.
 
         Raises:
-            UserError: there is no version that can be loaded.
+            UserError: There is no version that can be loaded.
         """
         self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         self._server.start()
@@ -152,7 +153,7 @@ class ModelServer:
         statuses = self.store.statuses
         if not statuses:
             raise UserError(
-                f"--model_base_path={path} has no model: expected a directory with a number for "
+                f"{path} has no model: expected a directory with a number for "
                 "a name (python -m tempo_invariant.export makes one)"
             )
         try:

@@ -15,7 +15,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serving.hosting.request_validation import RequestError, invalid, one_line
+from serving.hosting.request_validation import RequestError, graph_error_line, invalid
 from serving.hosting.versions import DEFAULT_SIGNATURE, LoadedVersion, ModelStore
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -26,8 +26,8 @@ class Admission:
     """Bounds the work in hand: some requests run, some wait, the rest is turned away at once.
 
     Args:
-        running: requests that may run at the same time.
-        admitted: requests that may run or wait at the same time.
+        running: Number of requests that may run at the same time.
+        admitted: Number of requests that may run or wait at the same time.
     """
 
     def __init__(self, running: int, admitted: int):
@@ -41,8 +41,8 @@ class Admission:
         """Returns what `work` returns, once it is its turn.
 
         Args:
-            work: takes nothing.
-            seconds: how long it may wait for its turn; None is without end.
+            work: The function to call, without arguments.
+            seconds: Longest time to wait for its turn, in seconds; None: without end.
 
         Raises:
             RequestError: UNAVAILABLE after `close`, RESOURCE_EXHAUSTED if too many wait already,
@@ -63,7 +63,7 @@ class Admission:
         """Admits nothing more and waits for what was admitted.
 
         Args:
-            seconds: how long to wait.
+            seconds: Longest time to wait, in seconds.
 
         Returns:
             Whether everything has finished.
@@ -93,8 +93,8 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     """`Predict` and `GetModelMetadata`; the rest of the service answers UNIMPLEMENTED.
 
     Args:
-        store: the model.
-        admission: the limit on concurrent predictions.
+        store: The model.
+        admission: The limit on concurrent predictions.
     """
 
     def __init__(self, store: ModelStore, admission: Admission):
@@ -154,7 +154,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     """`GetModelStatus` for every version that the store has seen.
 
     Args:
-        store: the model.
+        store: The model.
     """
 
     def __init__(self, store: ModelStore):
@@ -212,10 +212,16 @@ def _answer(context: grpc.ServicerContext, work: Callable[[], Any]) -> Any:
     except RequestError as error:
         code, message = error.code, error.message
     except tf.errors.OpError as error:
-        code, message = _CODES.get(error.error_code, grpc.StatusCode.INTERNAL), one_line(error)
+        code, message = (
+            _CODES.get(error.error_code, grpc.StatusCode.INTERNAL),
+            graph_error_line(error),
+        )
     except Exception as error:  # a defect: the client gets a status, the log the stack
         logging.exception("a request failed")
-        code, message = grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {one_line(error)}"
+        code, message = (
+            grpc.StatusCode.INTERNAL,
+            f"{type(error).__name__}: {graph_error_line(error)}",
+        )
     context.abort(code, message)
 
 

@@ -18,7 +18,7 @@ from serving.hosting.request_validation import (
     RequestError,
     check_names,
     decode_inputs,
-    one_line,
+    graph_error_line,
 )
 
 State = get_model_status_pb2.ModelVersionStatus
@@ -31,8 +31,8 @@ class LoadedVersion:
     """One version of a model, ready to answer.
 
     Args:
-        directory: the SavedModel; its name is the version number.
-        limits: what one request may ask for.
+        directory: The SavedModel; its name is the version number.
+        limits: The most that one request may ask for.
     """
 
     def __init__(self, directory: Path, limits: InputLimits | None = None):
@@ -58,8 +58,8 @@ class LoadedVersion:
             The outputs that the request asks for, or all.
 
         Raises:
-            RequestError: the request does not fit the signature.
-            tf.errors.OpError: the graph refused the values.
+            RequestError: The request does not fit the signature.
+            tf.errors.OpError: The graph refused the values.
         """
         name = request.model_spec.signature_name or DEFAULT_SIGNATURE
         signature = self.signature(name)
@@ -95,10 +95,10 @@ class ModelStore:
     version that cannot be loaded is reported and tried again when its files change.
 
     Args:
-        base_path: directory of the version directories.
-        name: the model's name in requests.
-        versions_kept: how many of the newest versions are served.
-        load: makes a version from its directory.
+        base_path: The directory of the version directories.
+        name: The model's name in requests.
+        versions_kept: Number of the newest versions that are served.
+        load: The function that makes a version from its directory.
     """
 
     def __init__(
@@ -195,9 +195,9 @@ class ModelStore:
             version = self._load(directory)
         except Exception as error:  # whatever is wrong with one version, the others go on
             self._failed[number] = fingerprint
-            self._set(number, VersionStatus(State.END, one_line(error)))
+            self._set(number, VersionStatus(State.END, graph_error_line(error)))
             logging.error(
-                "version %d of %s cannot be loaded: %s", number, self.name, one_line(error)
+                "version %d of %s cannot be loaded: %s", number, self.name, graph_error_line(error)
             )
             return False
         self._set(number, VersionStatus(State.AVAILABLE), version)

@@ -27,7 +27,7 @@ TOLERANCE = 1e-4
 """By how much an embedding may differ from that of the same input sent alone."""
 
 PERCENTILES = (50, 90, 99)
-SILENCE = ("UNAVAILABLE", "DEADLINE_EXCEEDED")
+UNANSWERED = ("UNAVAILABLE", "DEADLINE_EXCEEDED")
 """Codes that a client makes up itself when a server does not answer."""
 
 _MESSAGE = "/tensorflow.serving.PredictionService/Predict"
@@ -38,15 +38,15 @@ class Load:
     """How much is asked of a server.
 
     Attributes:
-        server: HOST:PORT.
-        model_name: the model's name there.
-        clients: how many ask at the same time, each over a connection of its own.
-        requests: all of them together.
-        inputs: different recordings, and as many snippets; half of the requests are about each.
-        bad_requests: malformed ones, sent beside the others.
-        seconds: after which no further request is sent.
-        process: number of the server's process, to read its memory; None: not read.
-        seed: of inputs and order.
+        server: HOST:PORT of the server.
+        model_name: The model's name there.
+        clients: Number of clients that ask at the same time, each over a connection of its own.
+        requests: Number of requests of all of them together.
+        inputs: Number of different recordings, and of snippets; half of the requests about each.
+        bad_requests: Number of malformed requests, sent beside the others.
+        seconds: Time after which no further request is sent, in seconds.
+        process: Number of the server's process, to read its memory; None: not read.
+        seed: Seed for inputs and their order.
     """
 
     server: str
@@ -64,8 +64,8 @@ class _Questions:
     """Inputs and the answer to each, got when nobody else asks.
 
     Args:
-        client: a connection.
-        load: how many of which kind.
+        client: A connection.
+        load: The load, which says how many of which kind.
     """
 
     def __init__(self, client: EmbeddingClient, load: Load):
@@ -81,7 +81,7 @@ class _Questions:
         """Returns the embedding of an input: recordings first, then snippets."""
         count = len(self.pcm)
         if number < count:
-            return client.embed_audio(self.pcm[number]).embedding[0]
+            return client.embed_audio(self.pcm[number])["embedding"][0]
         return next(client.embed_sheets([self.images[number - count]]))
 
 
@@ -95,7 +95,7 @@ def measure(load: Load) -> dict[str, Any]:
         `memory_mib` of the server's process at the start and after each quarter.
 
     Raises:
-        UserError: nobody answers, or the process is not there.
+        UserError: Nobody answers, or the process is not there.
     """
     memory = [_memory_mib(load.process)]
     with EmbeddingClient(load.server, load.model_name) as client:
@@ -176,7 +176,7 @@ def _misbehave(load: Load, numbers: np.ndarray, end: float) -> Counter[str]:
 
 
 def bad_message(generator: np.random.Generator, model_name: str) -> bytes:
-    """A message to `Predict` that no client should send; which one is drawn.
+    """Makes a message to `Predict` that no client should send; which one is drawn.
 
     A random tensor or wrong bytes may happen to be valid; the others are not.
 
@@ -254,14 +254,12 @@ def _memory_mib(process: int | None) -> float | None:
     try:
         pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"--pid={process}: no such process, or its memory cannot be read"
-        ) from error
+        raise UserError(f"process {process} is not there, or its memory cannot be read") from error
     return round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 1)
 
 
 def table(report: dict[str, Any]) -> str:
-    """The measurements as text."""
+    """Returns the measurements as text."""
     times = ", ".join(f"{p} %: {value:g} ms" for p, value in report["milliseconds"].items())
     bad = ", ".join(f"{code} {count}" for code, count in sorted(report["bad"].items()))
     lines = [

@@ -3,7 +3,6 @@
 import dataclasses
 import logging
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,11 +10,10 @@ import numpy as np
 from tqdm import tqdm
 
 from tempo_invariant import geometry
-from tempo_invariant.errors import UserError, one_line
-from tempo_invariant.retrieval.client import AudioEmbeddings, EmbeddingClient
-
-SILENCE = 1e-4
-"""An excerpt whose samples all lie within this (-80 dB of full scale) counts as silent."""
+from tempo_invariant.audio import reading
+from tempo_invariant.audio.windows import SILENCE, window_samples
+from tempo_invariant.errors import UserError
+from tempo_invariant.retrieval.client import EmbeddingClient
 
 _PLACE = re.compile(r"(?P<piece>.+)_p(?P<page>\d+)_s(?P<system>\d+)_x(?P<x>\d+)")
 """Names that `tfrecords_tools.snippets` gives, without the suffix."""
@@ -26,8 +24,8 @@ class Excerpt:
     """A window of a recording.
 
     Attributes:
-        pcm: float32 [samples], mono at 22,050 Hz.
-        centre_seconds: where its middle is in the recording.
+        pcm: Samples, float32 [samples], mono at 22,050 Hz.
+        centre_seconds: Time of its middle in the recording, in seconds.
     """
 
     pcm: np.ndarray
@@ -39,8 +37,8 @@ class Match:
     """A snippet and how well it matches.
 
     Attributes:
-        path: the image.
-        similarity: cosine of the angle between the embeddings.
+        path: The image file.
+        similarity: Cosine of the angle between the embeddings.
     """
 
     path: Path
@@ -60,39 +58,29 @@ def read_excerpt(path: str | Path, frames: int, at_seconds: float | None = None)
     """Reads a window from a recording of any format and rate; what is missing is silence.
 
     Args:
-        path: an audio file.
-        frames: length of the window in spectrogram frames.
-        at_seconds: the middle of the window; None is the middle of the recording.
+        path: An audio file.
+        frames: Length of the window in spectrogram frames.
+        at_seconds: The middle of the window in seconds; None: the middle of the recording.
 
     Raises:
-        UserError: the file is no audio, there is nothing at that time, or nothing but silence.
+        UserError: The file is no audio, there is nothing at that time, or nothing but silence.
     """
-    import librosa
-
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"--audio={path}: no such file")
-    duration = _read(path, lambda: librosa.get_duration(path=path))
-    if not duration:
-        raise UserError(f"--audio={path}: holds no samples")
+    duration = reading.audio_info(path).seconds
     centre_seconds = duration / 2 if at_seconds is None else at_seconds
     if not 0 <= centre_seconds <= duration:
-        raise UserError(f"--at={at_seconds:g} is outside of {path}, which lasts {duration:.1f} s")
-    centre = int(geometry.onset_frame(centre_seconds))
-    first = centre - frames // 2
-    samples = _window_samples(frames)
-    before = geometry.frame_start(max(-first, 0))
-    offset = max(first, 0) / geometry.FRAMES_PER_SECOND
-    wanted = (samples - before) / geometry.SAMPLE_RATE
-    pcm, _ = _read(
-        path,
-        lambda: librosa.load(path, sr=geometry.SAMPLE_RATE, offset=offset, duration=wanted),
-    )
-    pcm = np.pad(pcm, (before, samples))[:samples]
-    if not np.isfinite(pcm).all():
-        raise UserError(f"--audio={path}: holds samples that are not finite numbers")
+        raise UserError(f"{at_seconds:g} s is outside of {path}, which lasts {duration:.1f} s")
+    first = int(geometry.onset_frame(centre_seconds)) - frames // 2
+    samples = window_samples(frames)
+    parts = [np.zeros(geometry.frame_start(max(-first, 0)), np.float32)]
+    for block in reading.read_blocks(
+        path, start_seconds=max(first, 0) / geometry.FRAMES_PER_SECOND
+    ):
+        parts.append(block)
+        if sum(map(len, parts)) >= samples:
+            break
+    pcm = np.pad(np.concatenate(parts), (0, samples))[:samples]
     if np.abs(pcm).max() < SILENCE:
-        raise UserError(f"--audio={path}: nothing but silence around {centre_seconds:.2f} s")
+        raise UserError(f"{path}: nothing but silence around {centre_seconds:.2f} s")
     return Excerpt(pcm, centre_seconds)
 
 
@@ -100,14 +88,14 @@ def find_snippets(directory: str | Path) -> list[Path]:
     """Returns the PNG files of a directory, by name.
 
     Raises:
-        UserError: there is no such directory, or it has none.
+        UserError: There is no such directory, or it has none.
     """
     directory = Path(directory)
     if not directory.is_dir():
-        raise UserError(f"--sheets={directory}: no such directory")
+        raise UserError(f"{directory}: no such directory")
     paths = sorted(path for path in directory.iterdir() if path.suffix.lower() == ".png")
     if not paths:
-        raise UserError(f"--sheets={directory}: no PNG files in it")
+        raise UserError(f"{directory}: no PNG files in it")
     return paths
 
 
@@ -115,13 +103,13 @@ def read_snippet(path: Path) -> np.ndarray:
     """Reads a snippet as uint8 [160, 200], grey.
 
     Raises:
-        UserError: it cannot be read, or has another size.
+        UserError: It cannot be read, or has another size.
     """
     from PIL import Image
 
     wanted = (geometry.SNIPPET_WIDTH, geometry.SNIPPET_HEIGHT)
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=("PNG",)) as image:
             # Checked before any pixel is decoded: a small file can hold a huge image.
             if image.size != wanted:
                 raise UserError(f"{path}: is {image.size} pixels wide and high, not {wanted}")
@@ -137,15 +125,15 @@ def rank(client: EmbeddingClient, query: np.ndarray, paths: Sequence[Path]) -> l
     Images that cannot be read are reported and left out.
 
     Args:
-        client: the server.
-        query: float32 [size], unit length.
-        paths: the images.
+        client: Connection to the server.
+        query: The query's embedding, float32 [size], unit length.
+        paths: The images.
 
     Returns:
         The matches, best first; equal ones in the order of `paths`.
 
     Raises:
-        UserError: not one image can be read, or the server fails.
+        UserError: Not one image can be read, or the server fails.
     """
     readable: list[Path] = []
 
@@ -182,18 +170,20 @@ def table(matches: Sequence[Match]) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
+class QueryAnswer:
     """What a query found.
 
     Attributes:
-        excerpt: what was asked.
-        audio: what the model makes of it, a batch of one.
-        matches: all snippets, best first.
-        version: of the model that answered.
+        excerpt: The excerpt that was asked about.
+        attention: Weights of its frames that sum to one, float32 [frames].
+        spectrogram: Its spectrogram, which was attended to, float32 [92, frames].
+        matches: All snippets, best first.
+        version: Version of the model that answered.
     """
 
     excerpt: Excerpt
-    audio: AudioEmbeddings
+    attention: np.ndarray
+    spectrogram: np.ndarray
     matches: list[Match]
     version: int
 
@@ -203,40 +193,21 @@ def query(
     audio: str | Path,
     sheets: str | Path,
     at_seconds: float | None = None,
-) -> Answer:
+) -> QueryAnswer:
     """Ranks the snippets of a directory for one excerpt of a recording.
 
     Args:
-        client: the server.
-        audio: an audio file.
-        sheets: directory of PNG snippets, 160 x 200.
-        at_seconds: the middle of the excerpt; None is the middle of the recording.
+        client: Connection to the server.
+        audio: An audio file.
+        sheets: A directory of PNG snippets, 160 x 200 pixels.
+        at_seconds: The middle of the excerpt in seconds; None: the middle of the recording.
 
     Raises:
-        UserError: input that cannot be used, or a server that does not answer.
+        UserError: Input that cannot be used, or a server that does not answer.
     """
     paths = find_snippets(sheets)
     excerpt = read_excerpt(audio, client.model.frames, at_seconds)
-    embedded = client.embed_audio(excerpt.pcm[None])
-    matches = rank(client, embedded.embedding[0], paths)
-    return Answer(excerpt, embedded, matches, client.model.version)
-
-
-def _window_samples(frames: int) -> int:
-    """Samples of which the model's middle window is all: every frame whole, if that is possible.
-
-    The last frame reaches past the start of the next one, which moves the middle of an odd window.
-    """
-    if frames % 2:
-        return geometry.frame_start(frames)
-    return geometry.frame_start(frames - 1) + geometry.FRAME_SIZE
-
-
-def _read(path: Path, read):
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # soundfile gave up and audioread is tried
-            return read()
-    except Exception as error:  # libsndfile, audioread and its backends each raise their own
-        reason = one_line(error)
-        raise UserError(f"--audio={path}: not readable as audio ({reason})") from error
+    heard = {name: rows[0] for name, rows in client.embed_audio(excerpt.pcm[None]).items()}
+    matches = rank(client, heard["embedding"], paths)
+    version = client.model.version
+    return QueryAnswer(excerpt, heard["attention"], heard["spectrogram"], matches, version)

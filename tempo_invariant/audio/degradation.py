@@ -1,8 +1,8 @@
 """What an instrument, a room, a microphone and a file format do to a recording, on its samples.
 
 Pure functions of mono PCM at 22,050 Hz. None of them moves an onset, but for `tune`, which does
-so by a known factor. (`degradation` is about images of pages, and `spectrogram_augmentation` varies
-the spectrograms of training pairs.)
+so by a known factor. (`scores.degradation` is about images of pages, and `data.augmentation`
+varies the spectrograms of training pairs.)
 """
 
 import io
@@ -42,14 +42,14 @@ class RecordingDegradation:
     """What happens to a recording; the defaults change nothing.
 
     Attributes:
-        tuning_cents: how much too high the instrument is tuned.
-        room_seconds: time within which the room's reverberation falls by 60 dB; 0: no room.
-        wet_db: energy of all that the room adds, relative to the direct sound.
-        noise_snr_db: power of what is heard relative to that of added noise; None: no noise.
-        noise_slope_db: power of the noise in dB an octave; 0 is white, -3 pink.
-        equalization: gain of the microphone; flat beyond its ends, and flat if empty.
-        level_db: gain of the whole.
-        mp3_kilobits: constant bit rate per second of the file; None: not compressed.
+        tuning_cents: Cents by which the instrument is tuned too high.
+        room_seconds: Time within which the room's reverberation falls by 60 dB; 0: no room.
+        wet_db: Energy of all that the room adds, relative to the direct sound.
+        noise_snr_db: Power of what is heard relative to that of added noise; None: no noise.
+        noise_slope_db: Slope of the noise's power in dB an octave; 0 is white, -3 pink.
+        equalization: Gain of the microphone; flat beyond its ends, and flat if empty.
+        level_db: Gain of the whole in dB.
+        mp3_kilobits: Constant bit rate per second of the file; None: not compressed.
     """
 
     tuning_cents: float = 0.0
@@ -63,7 +63,7 @@ class RecordingDegradation:
 
     @property
     def time_factor(self) -> float:
-        """What was heard at t is heard at t times this: an instrument out of tune is faster."""
+        """Factor of times, for an instrument out of tune is faster: t becomes t times this."""
         return 2 ** (-self.tuning_cents / 1200)
 
 
@@ -86,9 +86,9 @@ def degrade_recording(
     """Degrades a recording, in the order in which instrument, room, microphone and file act.
 
     Args:
-        pcm: [samples], mono at 22,050 Hz, full scale +-1.
-        how: what happens.
-        seed: of the room and of the noise; an integer or several.
+        pcm: The recording, [samples], mono at 22,050 Hz, full scale +-1.
+        how: The degradation.
+        seed: Seed for the room and the noise; an integer or several.
 
     Returns:
         float32 [samples]; as many as before, `time_factor` times as many if it was tuned.
@@ -131,9 +131,9 @@ def room_response(seconds: float, wet_db: float, generator: np.random.Generator)
     reflections lie on the same exponential, four times as strong as its noise.
 
     Args:
-        seconds: time within which the response falls by 60 dB.
-        wet_db: energy of all but the direct sound, relative to that.
-        generator: source of the reflections.
+        seconds: Time within which the response falls by 60 dB.
+        wet_db: Energy of all but the direct sound, relative to that.
+        generator: Source of the reflections.
 
     Returns:
         float64 [samples]; the direct sound is the first one, which is 1.
@@ -163,10 +163,10 @@ def add_noise(
     """Adds stationary noise; the ratio is that of the powers of the whole signals from 20 Hz up.
 
     Args:
-        pcm: [samples].
-        snr_db: signal-to-noise ratio.
-        slope_db: power of the noise in dB an octave.
-        generator: source of the noise.
+        pcm: The recording, [samples].
+        snr_db: Signal-to-noise ratio in dB.
+        slope_db: Slope of the noise's power in dB an octave.
+        generator: Source of the noise.
     """
     count = fft.next_fast_len(len(pcm), real=True)
     spectrum = fft.rfft(generator.standard_normal(count, np.float32))
@@ -193,14 +193,14 @@ def through_mp3(pcm: np.ndarray, kilobits: int) -> np.ndarray:
     """Writes a recording as MP3 and reads it again, without the delay of encoder and decoder.
 
     Args:
-        pcm: [samples], within +-1.
-        kilobits: constant bit rate per second, one of `MP3_KILOBITS`.
+        pcm: The recording, [samples], within +-1.
+        kilobits: Constant bit rate per second, one of `MP3_KILOBITS`.
 
     Returns:
         float32 [samples], as many.
 
     Raises:
-        UserError: there is no such bit rate, or libsndfile was built without MP3.
+        UserError: There is no such bit rate, or libsndfile was built without MP3.
     """
     import soundfile
 

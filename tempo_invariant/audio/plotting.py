@@ -17,16 +17,16 @@ def attention_figure(
     as multiples of uniform attention, with time in seconds from the excerpt's centre.
 
     Args:
-        snippet: grey values 0 (ink) to 255, `[rows, columns]`.
-        spectrogram: `[bands, frames]`.
-        attention: weights that sum to one, `[frames]`.
-        title: a line above the drawing.
+        snippet: Grey values 0 (ink) to 255, `[rows, columns]`.
+        spectrogram: Spectrogram of the excerpt, `[bands, frames]`.
+        attention: Weights that sum to one, `[frames]`.
+        title: Line above the drawing.
 
     Returns:
         A matplotlib figure; `rasterize` or `figure.savefig` makes a picture of it.
 
     Raises:
-        ValueError: the number of frames differs between spectrogram and attention.
+        ValueError: The number of frames differs between spectrogram and attention.
     """
     frames = spectrogram.shape[1]
     if attention.shape != (frames,):
@@ -44,54 +44,72 @@ def attention_figure(
         wspace=0.16,
         hspace=0.1,
     )
-    sheet = figure.add_subplot(grid[:, 0])
-    sheet.imshow(snippet, cmap="gray", vmin=0, vmax=255)
-    sheet.axvline((snippet.shape[1] - 1) / 2, color="tab:red", linewidth=0.8, alpha=0.6)
-    sheet.set_axis_off()
-
-    sound = figure.add_subplot(grid[1, 1])
-    draw_spectrogram(sound, spectrogram)
-    sound.set_xlabel("seconds from the centre")
-    sound.set_ylabel("band")
-
-    weights = figure.add_subplot(grid[0, 1], sharex=sound)
-    draw_attention(weights, attention)
-    weights.set_ylim(0, max(2.0, 1.05 * float(attention.max()) * frames))
-    weights.set_ylabel("× uniform")
-    weights.tick_params(labelbottom=False)
+    draw_snippet(figure.add_subplot(grid[:, 0]), snippet)
+    sound, weights = figure.add_subplot(grid[1, 1]), figure.add_subplot(grid[0, 1])
+    seconds = excerpt_seconds(frames)
+    draw_heard(weights, sound, spectrogram, attention * frames, seconds, "seconds from the centre")
     if title:
         figure.suptitle(title, fontsize=9)
     return figure
 
 
-def frame_seconds(frames: int) -> np.ndarray:
-    """Times of the frames of an excerpt in seconds from the onset, frame frames // 2."""
-    return (np.arange(frames) - frames // 2) / geometry.FRAMES_PER_SECOND
+def excerpt_seconds(frames: int, centre_seconds: float = 0.0) -> tuple[float, float]:
+    """Returns the times of the edges of an excerpt whose frame frames // 2 has its centre's time.
+
+    Args:
+        frames: Number of frames.
+        centre_seconds: Time of the middle frame in seconds.
+    """
+    first = centre_seconds - (frames // 2 + 0.5) / geometry.FRAMES_PER_SECOND
+    return first, first + frames / geometry.FRAMES_PER_SECOND
 
 
-def draw_spectrogram(axes: Axes, spectrogram: np.ndarray) -> None:
-    """Draws a spectrogram `[bands, frames]` over seconds from the onset in its centre."""
-    half = 0.5 / geometry.FRAMES_PER_SECOND
-    seconds = frame_seconds(spectrogram.shape[1])
-    axes.imshow(
+def draw_heard(
+    weights: Axes,
+    sound: Axes,
+    spectrogram: np.ndarray,
+    attention: np.ndarray,
+    seconds: tuple[float, float],
+    time_label: str,
+    attention_label: str = "× uniform",
+) -> None:
+    """Draws a spectrogram, and above it how much every frame is attended to.
+
+    Args:
+        weights: Axes of the attention, which share their time with those of the spectrogram.
+        sound: Axes of the spectrogram.
+        spectrogram: `[bands, columns]`.
+        attention: Attention as multiples of what is usual, `[columns]`.
+        seconds: Times of the left edge and of the right edge, in seconds.
+        time_label: Label of the time.
+        attention_label: Label of the attention.
+    """
+    start, end = seconds
+    sound.imshow(
         spectrogram,
         origin="lower",
         aspect="auto",
         cmap="magma",
-        extent=(seconds[0] - half, seconds[-1] + half, -0.5, len(spectrogram) - 0.5),
+        extent=(start, end, -0.5, len(spectrogram) - 0.5),
     )
+    sound.set(xlabel=time_label, ylabel="band")
+    middles = start + (np.arange(len(attention)) + 0.5) / len(attention) * (end - start)
+    weights.sharex(sound)
+    weights.fill_between(middles, attention, step="mid", color="tab:orange", alpha=0.7, lw=0)
+    weights.axhline(1.0, color="grey", linewidth=0.8, linestyle=":")
+    weights.set(ylim=(0, max(2.0, 1.05 * float(attention.max()))), ylabel=attention_label)
+    weights.tick_params(labelbottom=False)
 
 
-def draw_attention(axes: Axes, attention: np.ndarray) -> None:
-    """Draws attention weights `[frames]` over the same seconds, as multiples of uniform ones."""
-    frames = len(attention)
-    seconds = frame_seconds(frames)
-    axes.fill_between(seconds, attention * frames, step="mid", color="tab:orange", alpha=0.7)
-    axes.axhline(1.0, color="grey", linewidth=0.8, linestyle=":")
+def draw_snippet(axes: Axes, snippet: np.ndarray) -> None:
+    """Draws a snippet `[rows, columns]`, grey values 0 (ink) to 255, with its centre marked."""
+    axes.imshow(snippet, cmap="gray", vmin=0, vmax=geometry.PAPER)
+    axes.axvline((snippet.shape[1] - 1) / 2, color="tab:red", linewidth=0.8, alpha=0.6)
+    axes.set_axis_off()
 
 
 def rasterize(figure: Figure) -> np.ndarray:
-    """Pixels of a figure, uint8 `[rows, columns, 3]`."""
+    """Returns the pixels of a figure, uint8 `[rows, columns, 3]`."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
@@ -101,9 +119,9 @@ def thumbnail(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """Picks evenly spaced pixels.
 
     Args:
-        image: `[height, width]`.
-        rows: height of the result.
-        columns: width of the result.
+        image: Image, `[height, width]`.
+        rows: Height of the result.
+        columns: Width of the result.
 
     Returns:
         `[rows, columns]`, of the image's dtype.
@@ -115,7 +133,7 @@ def thumbnail(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
 
 def spectrogram_image(spectrogram: np.ndarray) -> np.ndarray:
-    """A spectrogram `[bands, frames]` as uint8 grey values, low bands at the bottom, loud dark."""
+    """Returns a spectrogram `[bands, frames]` as uint8 grey values, low bands down, loud dark."""
     loudest = max(float(spectrogram.max()), 1e-6)
     scaled = 255 * (1 - np.clip(spectrogram / loudest, 0, 1))
     return np.flipud(np.round(scaled)).astype(np.uint8)
@@ -125,7 +143,7 @@ def mosaic(images: np.ndarray) -> np.ndarray:
     """Tiles images row by row into a square, as TensorBoard's projector wants a sprite.
 
     Args:
-        images: `[count, rows, columns]`.
+        images: Images, `[count, rows, columns]`.
 
     Returns:
         `[side * rows, side * columns]` with side = ceil(sqrt(count)); empty tiles are white.

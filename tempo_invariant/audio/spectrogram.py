@@ -11,13 +11,11 @@ the graph, so that no large constant is stored.
 import numpy as np
 import tensorflow as tf
 
-from tempo_invariant.audio.bands import band_edges as band_edges
-from tempo_invariant.audio.bands import band_of_pitch as band_of_pitch
+from tempo_invariant.audio.bands import band_edges
 from tempo_invariant.geometry import BANDS, FRAME_SIZE, frame_count, frame_start
 
 FFT_BINS = FRAME_SIZE // 2
 """Bins of a frame's spectrum that are used: all but the Nyquist frequency."""
-
 
 _CHUNK_FRAMES = 1024
 
@@ -56,10 +54,11 @@ def whole_spectrogram(pcm: np.ndarray) -> np.ndarray:
     """Computes the spectrogram of a recording of any length, a minute of frames at a time.
 
     Args:
-        pcm: [samples] mono at 22,050 Hz, full scale +-1.
+        pcm: The recording, [samples], mono at 22,050 Hz, full scale +-1.
 
     Returns:
-        float32 [92, frames], equal to `spectrogram(pcm)`.
+        float32 [92, ceil(samples / 1102.5)]; frame i covers the 2,048 samples from
+        floor(i * 1102.5), and what reaches past the end is silence.
     """
     pcm = np.asarray(pcm, np.float32)
     frames = frame_count(len(pcm))

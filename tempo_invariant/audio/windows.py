@@ -6,12 +6,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from tempo_invariant.errors import UserError
-from tempo_invariant.geometry import (
-    FLUX_LAG,
-    FRAME_SIZE,
-    frame_count,
-    frame_start,
-)
+from tempo_invariant.geometry import FLUX_LAG, FRAME_SIZE, frame_count, frame_start
 
 HOP_FRAMES = 10
 """Distance of windows in spectrogram frames: half a second."""
@@ -25,8 +20,8 @@ class Windows:
     """Windows of a recording, as `WindowCutter` chooses them.
 
     Attributes:
-        frames: int64 [windows], the spectrogram frame of each window's middle, ascending.
-        pcm: float32 [windows, samples]; what lies outside of the recording is silence.
+        frames: Spectrogram frame of each window's middle, int64 [windows], ascending.
+        pcm: Samples, float32 [windows, samples]; what lies outside of the recording is silence.
     """
 
     frames: np.ndarray
@@ -34,7 +29,7 @@ class Windows:
 
     @property
     def silent(self) -> np.ndarray:
-        """bool [windows]: in which nothing can be heard."""
+        """Tells in which windows nothing can be heard: bool [windows]."""
         return np.abs(self.pcm).max(axis=1, initial=0) < SILENCE
 
 
@@ -46,16 +41,16 @@ class WindowCutter:
     A window is given out when its last sample is there, wherever the onset may be.
 
     Args:
-        frames: length of a window in spectrogram frames.
-        hop_frames: distance of windows in spectrogram frames; on average, where they go to onsets.
-        on_onsets: whether each goes to that of the `hop_frames` around it (but at most a quarter of
+        frames: Length of a window in spectrogram frames.
+        hop_frames: Distance of windows in spectrogram frames; on average, where they go to onsets.
+        on_onsets: Whether each goes to that of the `hop_frames` around it (but at most a quarter of
             a window away) that is the onset frame (`geometry.onset_frame`) of the strongest onset,
             which the spectral flux tells.
     """
 
     def __init__(self, frames: int, hop_frames: int = HOP_FRAMES, on_onsets: bool = True):
         if hop_frames < 1:
-            raise UserError(f"--hop={hop_frames}: must be at least one frame")
+            raise UserError(f"hop_frames must be at least 1, received {hop_frames}")
         self.hop_frames = hop_frames
         self.samples_seen = 0
         self._frames = frames
@@ -105,7 +100,7 @@ class WindowCutter:
         return Windows(np.array(frames, np.int64), pcm)
 
     def _onset(self, frame: int) -> int:
-        """The onset frame of the strongest onset in reach of this frame, or this one in silence."""
+        """Returns the onset frame of the strongest onset in reach, or this frame in silence."""
         if not self._before:
             return frame
         from tempo_invariant.audio.spectrogram import whole_spectrogram
@@ -134,7 +129,7 @@ def cut_windows(
 
 
 def window_samples(frames: int) -> int:
-    """Samples of which a model's middle window is all, its last frame whole if that is possible.
+    """Returns the length of a model's middle window, its last frame whole if that is possible.
 
     The last frame reaches past the start of the next one, which moves the middle of an odd window.
     """

@@ -4,12 +4,11 @@ import os
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
-from tempo_invariant.audio.plotting import draw_attention, draw_spectrogram
+from tempo_invariant.audio.plotting import draw_heard, draw_snippet, excerpt_seconds
 from tempo_invariant.files import atomic_write
 
 COLUMN_INCHES = 2.7
@@ -50,34 +49,24 @@ def excerpts_figure(
         wspace=0.08,
         hspace=0.05,
     )
-    highest = max(2.0, 1.08 * float(attention.max()) * attention.shape[1])
+    frames = attention.shape[1]
+    highest = max(2.0, 1.08 * float(attention.max()) * frames)
     for column in range(count):
         weights, sound, sheet = (figure.add_subplot(grid[row, column]) for row in (0, 1, 3))
-        _draw_heard(weights, sound, spectrograms[column], attention[column])
+        multiples, label = frames * attention[column], "seconds from the centre"
+        draw_heard(weights, sound, spectrograms[column], multiples, excerpt_seconds(frames), label)
+        sound.xaxis.label.set_fontsize(9)
+        sound.xaxis.set_major_locator(MaxNLocator(5))
         weights.set_ylim(0, highest)
         weights.set_title(
             f"{onsets[column]} onsets\nentropy {entropy[column]:.2f} nats", fontsize=10
         )
-        sheet.imshow(sheets[column], cmap="gray", vmin=0, vmax=255)
-        middle = (sheets[column].shape[1] - 1) / 2
-        sheet.axvline(middle, color="tab:red", linewidth=0.8, alpha=0.6)
-        sheet.set_axis_off()
+        draw_snippet(sheet, sheets[column])
         if column:
-            weights.tick_params(labelleft=False)
-            sound.tick_params(labelleft=False)
-        else:
-            weights.set_ylabel("× uniform")
-            sound.set_ylabel("band")
+            for axes in (weights, sound):
+                axes.set_ylabel("")
+                axes.tick_params(labelleft=False)
     return figure
-
-
-def _draw_heard(weights: Axes, sound: Axes, spectrogram: np.ndarray, attention: np.ndarray) -> None:
-    draw_spectrogram(sound, spectrogram)
-    sound.set_xlabel("seconds from the centre", fontsize=9)
-    sound.xaxis.set_major_locator(MaxNLocator(5))
-    weights.sharex(sound)
-    draw_attention(weights, attention)
-    weights.tick_params(labelbottom=False)
 
 
 def entropy_figure(onsets: np.ndarray, entropy: np.ndarray, found: dict[str, Any]) -> Figure:

@@ -3,18 +3,19 @@
 import dataclasses
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import grpc
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     predict_pb2,
     prediction_service_pb2_grpc,
 )
 
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.geometry import SNIPPET_HEIGHT, SNIPPET_WIDTH
 
 TIMEOUT_SECONDS = 60.0
@@ -45,9 +46,9 @@ class ModelDescription:
     """What a server says of its model.
 
     Attributes:
-        version: number of the version.
-        frames: length of the audio window in spectrogram frames.
-        embedding_size: dimensions of the shared space.
+        version: Number of the version.
+        frames: Length of the audio window in spectrogram frames.
+        embedding_size: Number of dimensions of the shared space.
     """
 
     version: int
@@ -55,32 +56,17 @@ class ModelDescription:
     embedding_size: int
 
 
-@dataclasses.dataclass(frozen=True)
-class AudioEmbeddings:
-    """What the model makes of recordings.
-
-    Attributes:
-        embedding: float32 [batch, size], unit length.
-        attention: float32 [batch, frames], sums to one.
-        spectrogram: float32 [batch, 92, frames], what was attended to.
-    """
-
-    embedding: np.ndarray
-    attention: np.ndarray
-    spectrogram: np.ndarray
-
-
 class EmbeddingClient:
     """One model of one server; every answer comes from the version that was there at first.
 
     Args:
-        address: HOST:PORT.
-        model_name: the model's name at the server.
-        timeout_seconds: how long to wait for one answer.
-        wait_seconds: how long to wait for a server that is just starting.
+        address: HOST:PORT of the server.
+        model_name: Name of the model at the server.
+        timeout_seconds: Longest time that one answer may take, in seconds.
+        wait_seconds: Time to wait for a server that is just starting, in seconds.
 
     Raises:
-        UserError: nobody answers, or the model is not one of ours.
+        UserError: Nobody answers, or the model is not one of ours.
     """
 
     def __init__(
@@ -111,36 +97,39 @@ class EmbeddingClient:
     def __enter__(self) -> "EmbeddingClient":
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def close(self) -> None:
         """Closes the connection."""
         self._channel.close()
 
-    def embed_audio(self, pcm: np.ndarray) -> AudioEmbeddings:
+    def embed_audio(self, pcm: np.ndarray) -> dict[str, np.ndarray]:
         """Embeds the middle window of each recording.
 
         Args:
-            pcm: float32 [batch, samples], mono at 22,050 Hz, full scale +-1.
+            pcm: The recordings, float32 [batch, samples], mono at 22,050 Hz, full scale +-1.
+
+        Returns:
+            "embedding", float32 [batch, size], unit length; "attention", float32 [batch, frames],
+            sums to one; "spectrogram", float32 [batch, 92, frames], what was attended to.
 
         Raises:
-            UserError: the server does not answer, or refuses.
+            UserError: The server does not answer, or refuses.
         """
-        outputs = self._predict("embed_audio", pcm=np.asarray(pcm, np.float32))
-        return AudioEmbeddings(outputs["embedding"], outputs["attention"], outputs["spectrogram"])
+        return self._predict("embed_audio", pcm=np.asarray(pcm, np.float32))
 
     def embed_sheets(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Embeds snippets, a batch of them in a request, as they come.
 
         Args:
-            images: uint8 [160, 200] each, grey.
+            images: The snippets, uint8 [160, 200] each, grey.
 
         Yields:
             float32 [size] for each image, unit length.
 
         Raises:
-            UserError: the server does not answer, or refuses.
+            UserError: The server does not answer, or refuses.
         """
         batch: list[np.ndarray] = []
         for image in images:
@@ -203,15 +192,17 @@ class EmbeddingClient:
         return ModelDescription(response.model_spec.version.value, frames, size)
 
     def _user_error(self, error: grpc.RpcError) -> UserError:
-        code, details = error.code(), " ".join((error.details() or "").split())
+        code, details = error.code(), one_line(error.details() or "no details")
         if code == grpc.StatusCode.UNAVAILABLE:
-            return UserError(f"no server answers at {self._address} ({details[:200]})")
+            return UserError(f"no server answers at {self._address} ({details})")
         if code == grpc.StatusCode.DEADLINE_EXCEEDED:
             return UserError(f"{self._address} gave no answer in {self._timeout_seconds:g} s")
-        return UserError(f"the server at {self._address} refuses: {code.name}: {details[:200]}")
+        return UserError(f"the server at {self._address} refuses: {code.name}: {details}")
 
 
-def _check_signatures(signatures) -> tuple[int, int]:
+def _check_signatures(
+    signatures: Mapping[str, meta_graph_pb2.SignatureDef],
+) -> tuple[int, int]:
     """Returns window frames and embedding size, or raises if a signature is not as exported."""
     for name in ("embed_audio", "embed_sheet"):
         if name not in signatures:
@@ -227,7 +218,7 @@ def _check_signatures(signatures) -> tuple[int, int]:
     return frames, size
 
 
-def _shape(tensors, name: str) -> list[int]:
+def _shape(tensors: Mapping[str, meta_graph_pb2.TensorInfo], name: str) -> list[int]:
     if name not in tensors:
         raise ValueError(f"it has no tensor {name}")
     return [dim.size for dim in tensors[name].tensor_shape.dim]

@@ -36,8 +36,8 @@ class AudioEmbeddings(NamedTuple):
     """What a model makes of windows.
 
     Attributes:
-        embedding: float32 [windows, size], unit length.
-        attention: float32 [windows, frames], sums to one.
+        embedding: Embeddings of unit length, float32 [windows, size].
+        attention: Weights that sum to one, float32 [windows, frames].
     """
 
     embedding: np.ndarray
@@ -48,9 +48,9 @@ class Embedder(Protocol):
     """A model.
 
     Attributes:
-        name: what it is, in words.
-        frames: length of its audio window in spectrogram frames.
-        size: dimensions of the embeddings.
+        name: Description of the model in words.
+        frames: Length of its audio window in spectrogram frames.
+        size: Number of dimensions of the embeddings.
     """
 
     name: str
@@ -68,8 +68,8 @@ class GraphEmbedder:
     """A model in this process, as the signatures that an export has.
 
     Args:
-        signatures: functions of a tensor by name, see `tempo_invariant.model.saved_model`.
-        name: what it is, in words.
+        signatures: Functions of a tensor by name, see `tempo_invariant.model.saved_model`.
+        name: Description of the model in words.
     """
 
     def __init__(self, signatures: Any, name: str):
@@ -80,7 +80,7 @@ class GraphEmbedder:
         self.size = int(outputs["embedding"].shape[-1])
 
     def embed_audio(self, windows: np.ndarray) -> AudioEmbeddings:
-        """See `Embedder`."""
+        """Embeds windows, see `Embedder`."""
         import tensorflow as tf
 
         parts = []
@@ -104,8 +104,8 @@ class ServerEmbedder:
     """A model at a gRPC server.
 
     Args:
-        client: a `tempo_invariant.retrieval.client.EmbeddingClient`.
-        name: what it is, in words.
+        client: Connection, a `tempo_invariant.retrieval.client.EmbeddingClient`.
+        name: Description of the model in words.
     """
 
     def __init__(self, client: Any, name: str):
@@ -118,7 +118,7 @@ class ServerEmbedder:
         """See `Embedder`."""
         rows = max(1, REQUEST_BYTES // (4 * window_samples(self.frames)))
         answers = [self._client.embed_audio(part) for part in _batches(windows, rows)]
-        parts = [(answer.embedding, answer.attention) for answer in answers]
+        parts = [(answer["embedding"], answer["attention"]) for answer in answers]
         return _join(parts, self.size, self.frames)
 
     def embed_sheet(self, snippets: np.ndarray) -> np.ndarray:
@@ -202,7 +202,7 @@ def _open_server(address: str, model_name: str, wait_seconds: float) -> Embedder
 
 
 def probe(embedder: Embedder) -> np.ndarray:
-    """What the model makes of four chords and four drawings that never change.
+    """Embeds four chords and four drawings that never change.
 
     Returns:
         float32 [8, size]: its identity.
@@ -226,15 +226,15 @@ def probe(embedder: Embedder) -> np.ndarray:
 
 
 def check_same_model(expected: np.ndarray, embedder: Embedder, made_with: str) -> None:
-    """Compares probes.
+    """Compares the probe of a model with that of the model that an index was made with.
 
     Args:
-        expected: what `probe` gave for the model of an index.
-        embedder: the model to be used with it.
-        made_with: start of the message, what the index was made with.
+        expected: Embeddings that `probe` gave for the model of the index.
+        embedder: The model to be used with it.
+        made_with: Start of the message, which says what the index was made with.
 
     Raises:
-        UserError: it is another model.
+        UserError: It is another model.
     """
     found = probe(embedder)
     if found.shape == expected.shape:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from tempo_invariant.audio import reading, windows
+from tempo_invariant.audio import windows
 from tempo_invariant.errors import UserError
 from tempo_invariant.retrieval import library, neighbours
 from tempo_invariant.retrieval.embedders import Embedder
@@ -32,17 +32,20 @@ def index_scores(
     """Makes an index of scores; one that cannot be read is left out.
 
     Args:
-        embedder: the model.
-        scores: see `sheet_sources.find_scores`, and for `step`, `split` and `documents`.
-        output: directory to make.
-        keep_pages: whether page images are kept, to be shown with answers.
-        exact_limit: see `neighbours.build`.
+        embedder: The model.
+        scores: The scores, as `documents.find_scores` takes them.
+        output: The directory to make.
+        step: Distance of snippets in page pixels.
+        split: The only split that is used, of records; None: all.
+        documents: Names of the only scores that are used; all, if empty.
+        keep_pages: Whether page images are kept, to be shown with answers.
+        exact_limit: The most vectors that are searched exhaustively.
 
     Returns:
         The index, and a line for every score that was left out.
 
     Raises:
-        UserError: no score can be used, or `output` exists.
+        UserError: No score can be used, or `output` exists.
     """
     problems: list[str] = []
     sources = find_scores(os.fspath(scores), step, split, documents)
@@ -73,27 +76,30 @@ def index_recordings(
     """Makes an index of recordings; one that cannot be read or is silent is left out.
 
     Args:
-        embedder: the model.
-        recordings: an audio file, or a directory of them and of further directories.
-        output: directory to make.
-        hop_frames: distance of windows in spectrogram frames.
-        gain_db: by how much recordings are amplified.
-        exact_limit: see `neighbours.build`.
+        embedder: The model.
+        recordings: An audio file, or a directory of them and of further directories.
+        output: The directory to make.
+        hop_frames: Distance of windows in spectrogram frames.
+        gain_db: Gain by which recordings are amplified, in dB.
+        exact_limit: The most vectors that are searched exhaustively.
 
     Returns:
         The index, and a line for every recording that was left out.
 
     Raises:
-        UserError: no recording can be used, or `output` exists.
+        UserError: No recording can be used, or `output` exists.
     """
+    from tempo_invariant.audio.decoding import read_recordings
+
     paths = find_recordings(recordings)
     problems: list[str] = []
     with IndexWriter(
         output, "recordings", embedder, hop_frames, STEP_PIXELS, exact_limit
     ) as writer:
-        for name, path in tqdm(paths.items(), desc="recordings", unit="", disable=None):
+        read = zip(paths.items(), read_recordings(list(paths.values()), gain_db), strict=True)
+        progress = tqdm(read, desc="recordings", total=len(paths), unit="", disable=None)
+        for (name, path), blocks in progress:
             try:
-                blocks = reading.read_blocks(path, gain_db)
                 heard = hear(embedder, blocks, hop_frames, str(path))
             except UserError as error:
                 problems.append(str(error))
@@ -112,7 +118,7 @@ def find_recordings(recordings: str | os.PathLike) -> dict[str, Path]:
         Paths by name, which is that of the file without suffix.
 
     Raises:
-        UserError: there is none.
+        UserError: There is none.
     """
     root = Path(recordings)
     found = [root] if root.is_file() else sorted(root.rglob("*")) if root.is_dir() else []
@@ -120,5 +126,5 @@ def find_recordings(recordings: str | os.PathLike) -> dict[str, Path]:
         found = [path for path in found if path.suffix.lower() in AUDIO_SUFFIXES]
     found = [path for path in found if path.is_file() and not path.name.startswith(".")]
     if not found:
-        raise UserError(f"--recordings={recordings}: no audio file there")
+        raise UserError(f"{recordings}: no audio file there")
     return dict(zip(names([path.stem for path in found]), found, strict=True))

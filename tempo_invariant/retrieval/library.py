@@ -21,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.files import write_json
 from tempo_invariant.retrieval import library, neighbours
 from tempo_invariant.retrieval.embedders import Embedder, check_same_model, probe
 from tempo_invariant.retrieval.neighbours import Neighbours
@@ -36,15 +37,16 @@ class SnippetIndex:
     """An index in memory, its vectors memory-mapped.
 
     Attributes:
-        path: the directory.
-        kind: "sheets" or "recordings".
-        documents: names of the scores or recordings.
-        starts: int64 [documents + 1], the rows of document d are those from starts[d] on.
-        places: [count], of the kind's type in `tempo_invariant.scores.places`.
-        neighbours: the vectors and the search in them.
-        hop_frames: distance of windows, and `step_pixels` that of snippets, that it was made with.
-        model: what made the embeddings, in words.
-        probe: float32 [rows, size], see `tempo_invariant.retrieval.embedders.probe`.
+        path: The directory.
+        kind: Kind of the documents, "sheets" or "recordings".
+        documents: Names of the scores or recordings.
+        starts: First row of every document, and the number of rows, int64 [documents + 1].
+        places: Place of every vector, [count], of the kind's type in `KINDS`.
+        neighbours: The vectors and the search in them.
+        hop_frames: Distance of windows that it was made with, in spectrogram frames.
+        step_pixels: Distance of snippets that it was made with, in page pixels.
+        model: Description of the model that made the embeddings, in words.
+        probe: The identity of that model, float32 [rows, size], see `embedders.probe`.
     """
 
     path: Path
@@ -69,11 +71,11 @@ class SnippetIndex:
         return np.diff(self.starts)
 
     def rows(self, document: int) -> slice:
-        """The rows of a document."""
+        """Returns the rows of a document."""
         return slice(int(self.starts[document]), int(self.starts[document + 1]))
 
     def page_path(self, document: int, page: int) -> Path:
-        """File of a page image; there is none if the index was made without pages."""
+        """Returns the file of a page image; there is none if the index was made without pages."""
         return self.path / "pages" / page_file(document, page)
 
     def check_model(self, embedder: Embedder) -> None:
@@ -82,7 +84,7 @@ class SnippetIndex:
 
 
 def page_file(document: int, page: int) -> str:
-    """Name of a page image in an index."""
+    """Returns the name of a page image in an index."""
     return f"{document:06d}_{page:03d}.png"
 
 
@@ -93,15 +95,15 @@ class IndexWriter:
     behind otherwise.
 
     Args:
-        path: the directory to make.
-        kind: "sheets" or "recordings".
-        embedder: the model.
-        hop_frames: distance of windows in spectrogram frames.
-        step_pixels: distance of snippets in page pixels.
-        exact_limit: see `neighbours.build`.
+        path: The directory to make.
+        kind: Kind of the documents, "sheets" or "recordings".
+        embedder: The model.
+        hop_frames: Distance of windows in spectrogram frames.
+        step_pixels: Distance of snippets in page pixels.
+        exact_limit: The most vectors that are searched exhaustively.
 
     Raises:
-        UserError: the directory exists.
+        UserError: The directory exists.
     """
 
     def __init__(
@@ -115,7 +117,7 @@ class IndexWriter:
     ):
         self.path = Path(path)
         if self.path.exists():
-            raise UserError(f"{self.path} exists already: choose a new --output")
+            raise UserError(f"{self.path} exists already: choose a new directory")
         neighbours.import_faiss()
         self._info = {
             "format": FORMAT,
@@ -136,7 +138,7 @@ class IndexWriter:
         self._partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=self.path.parent))
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, *exception: object) -> None:
         shutil.rmtree(self._partial, ignore_errors=True)
 
     @property
@@ -148,9 +150,9 @@ class IndexWriter:
         """Adds a document.
 
         Args:
-            name: of the score or recording.
-            vectors: float32 [count, size], unit length, in reading order.
-            rows: their places; the document's number is filled in.
+            name: Name of the score or recording.
+            vectors: Its embeddings, float32 [count, size], unit length, in reading order.
+            rows: Places of the vectors; the document's number is filled in.
         """
         rows = rows.astype(self._place_type, copy=True)
         rows["document"] = self.next_document
@@ -170,7 +172,7 @@ class IndexWriter:
         """Writes the rest, gives the directory its name and returns the index.
 
         Raises:
-            UserError: there is no document, or the directory has been made meanwhile.
+            UserError: There is no document, or the directory has been made meanwhile.
         """
         if not self._documents:
             raise UserError(f"{self.path}: nothing to write, not one document could be used")
@@ -180,7 +182,7 @@ class IndexWriter:
         np.save(self._partial / "probe.npy", self._probe)
         neighbours.build(vectors, self._exact_limit).save(self._partial / "neighbours.faiss")
         info = self._info | {"count": len(vectors), "documents": self._documents}
-        (self._partial / INFO_NAME).write_text(json.dumps(info, indent=1) + "\n")
+        write_json(self._partial / INFO_NAME, info)
         self._partial.chmod(0o755)
         try:
             os.rename(self._partial, self.path)
@@ -193,11 +195,11 @@ def load(path: str | os.PathLike, kind: str | None = None) -> SnippetIndex:
     """Reads an index.
 
     Args:
-        path: the directory.
-        kind: what it must hold, "sheets" or "recordings"; None: either.
+        path: The directory.
+        kind: Kind that it must have, "sheets" or "recordings"; None: either.
 
     Raises:
-        UserError: it is missing, damaged or of the other kind.
+        UserError: It is missing, damaged or of the other kind.
     """
     path = Path(path)
     try:
@@ -220,7 +222,7 @@ def load(path: str | os.PathLike, kind: str | None = None) -> SnippetIndex:
             ) from error
         raise UserError(f"{missing}: no such file, though {INFO_NAME} is there") from error
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-        raise UserError(f"{path}: damaged index ({' '.join(str(error).split())[:200]})") from error
+        raise UserError(f"{path}: damaged index ({one_line(error)})") from error
     if not whole:
         raise UserError(f"{path}: damaged index: vectors and places do not fit together")
     if kind and found_kind != kind:
@@ -238,7 +240,7 @@ def load(path: str | os.PathLike, kind: str | None = None) -> SnippetIndex:
 
 
 def _starts(numbers: np.ndarray, count: int, path: Path) -> np.ndarray:
-    """First row of every document, and the number of rows."""
+    """Returns the first row of every document, and the number of rows."""
     lengths = np.bincount(numbers, minlength=count)
     ordered = len(lengths) == count and lengths.all() and (np.diff(numbers) >= 0).all()
     if not ordered:
@@ -254,6 +256,11 @@ def names(documents: Sequence[str]) -> list[str]:
         seen[name] = seen.get(name, 0) + 1
         result.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
     return result
+
+
+def shorten_name(name: str, width: int) -> str:
+    """Returns a name that is at most `width` characters wide, with an ellipsis if it is cut."""
+    return name if len(name) <= width else name[: width - 1] + "…"
 
 
 AUDIO = np.dtype([("document", "<i4"), ("seconds", "<f4")])

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.files import atomic_write
 
 EXACT_LIMIT = 1_000_000
@@ -35,12 +35,14 @@ def import_faiss() -> Any:
     """Returns the module `faiss`.
 
     Raises:
-        UserError: it is not installed.
+        UserError: It is not installed.
     """
     try:
         import faiss
     except ImportError as error:
-        raise UserError("an index needs the extra 'identify': pip install .[identify]") from error
+        raise UserError(
+            'an index needs the extra "identify": pip install "tempo-invariant[identify]"'
+        ) from error
     return faiss
 
 
@@ -48,11 +50,11 @@ class Neighbours:
     """Searches unit vectors.
 
     Args:
-        vectors: float32 [count, size], possibly memory-mapped.
-        index: the FAISS index of these vectors.
+        vectors: The vectors, float32 [count, size], possibly memory-mapped.
+        index: The FAISS index of these vectors.
 
     Attributes:
-        vectors: as given.
+        vectors: The vectors as given.
     """
 
     def __init__(self, vectors: np.ndarray, index: Any):
@@ -80,8 +82,8 @@ class Neighbours:
         """Finds the nearest vectors of each query.
 
         Args:
-            queries: float32 [queries, size].
-            count: how many neighbours.
+            queries: The queries, float32 [queries, size].
+            count: Number of neighbours.
 
         Returns:
             Inner products float32 and row numbers int64, both [queries, neighbours], the best
@@ -110,13 +112,13 @@ class Neighbours:
         """Reads what `save` wrote.
 
         Raises:
-            UserError: the file is missing or damaged, or belongs to other vectors.
+            UserError: The file is missing or damaged, or belongs to other vectors.
         """
         faiss = import_faiss()
         try:
             return cls(vectors, faiss.read_index(str(path)))
         except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1][:200]
+            reason = one_line(str(error).strip().splitlines()[-1])
             raise UserError(f"{path}: not a readable FAISS index ({reason})") from error
 
 
@@ -124,10 +126,10 @@ def build(vectors: np.ndarray, exact_limit: int = EXACT_LIMIT, seed: int = 0) ->
     """Makes the index that fits the number of vectors.
 
     Args:
-        vectors: float32 [count, size], unit length, at least one.
-        exact_limit: the most vectors for which the search is exhaustive; training the other
+        vectors: The vectors, float32 [count, size], unit length, at least one.
+        exact_limit: The most vectors for which the search is exhaustive; training the other
             kind takes 1,000 in any case.
-        seed: of the sample that it is trained on.
+        seed: Seed for the sample that it is trained on.
     """
     faiss = import_faiss()
     count, size = vectors.shape
@@ -153,9 +155,9 @@ def exact_neighbours(vectors: np.ndarray, queries: np.ndarray, count: int) -> np
     """Finds the true neighbours of each query, a block of vectors at a time.
 
     Args:
-        vectors: float32 [count, size].
-        queries: float32 [queries, size].
-        count: how many neighbours, at most as many as there are vectors.
+        vectors: The vectors, float32 [count, size].
+        queries: The queries, float32 [queries, size].
+        count: Number of neighbours, at most as many as there are vectors.
 
     Returns:
         int64 [queries, count], the best first.
@@ -173,7 +175,7 @@ def exact_neighbours(vectors: np.ndarray, queries: np.ndarray, count: int) -> np
 
 
 def recall(found: np.ndarray, true: np.ndarray) -> float:
-    """Share of the true neighbours that were found; both int [queries, neighbours]."""
+    """Returns the share of the true neighbours that were found; both int [queries, neighbours]."""
     hits = [len(np.intersect1d(ours, theirs)) for ours, theirs in zip(found, true, strict=True)]
     return sum(hits) / true.size
 
@@ -200,7 +202,7 @@ def perturb(vectors: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 
 def _list_count(count: int) -> int:
-    """A power of two near the square root, few enough to be trained."""
+    """Returns a power of two near the square root, few enough to be trained."""
     wanted = 2 ** round(np.log2(np.sqrt(count)))
     while _TRAINED_PER_LIST * wanted > count:
         wanted //= 2

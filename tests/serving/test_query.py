@@ -56,7 +56,7 @@ def sheets(tmp_path) -> Path:
     return directory
 
 
-def ask(server: str, recording: Path, sheets: Path, name: str = NAME) -> search.Answer:
+def ask(server: str, recording: Path, sheets: Path, name: str = NAME) -> search.QueryAnswer:
     with EmbeddingClient(server, name) as client:
         return search.query(client, recording, sheets)
 
@@ -146,11 +146,11 @@ def write_bad_recordings(directory: Path) -> dict[str, Path]:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("empty", "not readable as audio"),
-        ("noise", "not readable as audio"),
+        ("empty", "not a readable audio file"),
+        ("noise", "not a readable audio file"),
         ("silent", "nothing but silence around 0.50 s"),
-        ("header", "holds no samples"),
-        ("missing", "no such file"),
+        ("header", "holds no audio samples"),
+        ("missing", "no such audio file"),
     ],
 )
 def test_recordings_that_cannot_be_used_are_named(tmp_path, name, message):

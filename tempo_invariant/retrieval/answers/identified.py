@@ -15,7 +15,7 @@ from tempo_invariant.retrieval.answers import html
 from tempo_invariant.retrieval.answers.visits import Visit, find_visits
 from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.identification import Heard, Identification, LiveAnswer
-from tempo_invariant.retrieval.library import SnippetIndex
+from tempo_invariant.retrieval.library import SnippetIndex, shorten_name
 from tempo_invariant.retrieval.ranking import Candidate, Ranker
 from tempo_invariant.scores import documents
 from tempo_invariant.scores.documents import SheetDocument
@@ -260,12 +260,12 @@ def live_text(answer: LiveAnswer, frames: int) -> str:
     if not answer.candidates:
         return f"{time}  (nothing heard yet)"
     best, *others = answer.candidates
-    text = f"{time}  {_shorten(best.name)} {_number(best)}"
+    text = f"{time}  {shorten_name(best.name, _NAME_WIDTH)} {_number(best)}"
     if answer.place is not None:
         place, delay = answer.place, frames / 2 / FRAMES_PER_SECOND
         text += f"  page {place.page}, system {place.system}, x {place.x:.0f} ({delay:.1f} s ago)"
     if others:
-        text += "  then " + ", ".join(_shorten(other.name) for other in others[:2])
+        text += "  then " + ", ".join(shorten_name(other.name, _NAME_WIDTH) for other in others[:2])
     return text
 
 
@@ -281,7 +281,3 @@ def ranking_text(candidates: Sequence[Candidate]) -> str:
 
 def _number(candidate: Candidate) -> str:
     return "-" if candidate.score is None else f"{candidate.score:.3f}"
-
-
-def _shorten(name: str) -> str:
-    return name if len(name) <= _NAME_WIDTH else name[: _NAME_WIDTH - 1] + "…"

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from tempo_invariant import geometry
+from tempo_invariant.audio.plotting import draw_heard
 from tempo_invariant.retrieval.answers.visits import Visit
 from tempo_invariant.retrieval.identification import Identification
 from tempo_invariant.scores.places import Box
@@ -113,19 +114,9 @@ def sound_figure(spectrogram: np.ndarray, attention: np.ndarray, duration_second
     figure = Figure(figsize=(10, 3.6), dpi=100, layout="constrained")
     grid = figure.add_gridspec(2, 1, height_ratios=(1, 3))
     weights, sound = figure.add_subplot(grid[0]), figure.add_subplot(grid[1])
-    seconds = (np.arange(len(attention)) + 0.5) / len(attention) * duration_seconds
-    weights.fill_between(seconds, attention, step="mid", color="tab:orange", alpha=0.8, lw=0)
-    weights.axhline(1, color="grey", lw=0.8, ls=":")
-    weights.set(xlim=(0, duration_seconds), ylim=(0, None), ylabel="attention\n(1: usual)")
-    weights.tick_params(labelbottom=False)
-    sound.imshow(
-        spectrogram,
-        origin="lower",
-        aspect="auto",
-        cmap="magma",
-        extent=(0, duration_seconds, -0.5, len(spectrogram) - 0.5),
-    )
-    sound.set(xlabel="seconds in the recording", ylabel="band")
+    seconds = (0.0, duration_seconds)
+    labels = "seconds in the recording", "attention\n(1: usual)"
+    draw_heard(weights, sound, spectrogram, attention, seconds, *labels)
     return figure
 
 

@@ -26,7 +26,7 @@ def exports(tmp_path_factory):
 
 
 def test_an_export_and_its_server_are_the_same_model(exports):
-    export = open_embedder(export=str(exports / "1"))
+    export = open_embedder("export", str(exports / "1"))
     assert (export.frames, export.size) == (tiny_saved_model.FRAMES, 2)
     windows = np.linspace(-0.5, 0.5, 40, dtype=np.float32)[:, None]
     windows = windows * np.ones(window_samples(export.frames), np.float32)
@@ -35,8 +35,8 @@ def test_an_export_and_its_server_are_the_same_model(exports):
     server.start()
     try:
         address = f"localhost:{server.port}"
-        served = open_embedder(server=address, model_name="tiny")
-        newest = open_embedder(export=str(exports))
+        served = open_embedder("server", address, model_name="tiny")
+        newest = open_embedder("export", str(exports))
         for embedder, shift in ((export, 0.25), (newest, 2.0), (served, 2.0)):
             heard, seen = embedder.embed_audio(windows), embedder.embed_sheet(snippets)
             assert np.allclose(heard.embedding[:, 0], windows[:, 0], atol=1e-5)
@@ -52,17 +52,17 @@ def test_an_export_and_its_server_are_the_same_model(exports):
         server.stop()
 
 
-def test_exactly_one_model_has_to_be_named(exports, tmp_path):
-    with pytest.raises(UserError, match="one of --run, --export and --server"):
-        open_embedder()
-    with pytest.raises(UserError, match="one of --run, --export and --server"):
-        open_embedder(run="a", export="b")
+def test_what_is_no_model_is_named(tmp_path):
+    with pytest.raises(ValueError, match="kind must be run, .* received 'graph'"):
+        open_embedder("graph", "a")
+    with pytest.raises(UserError, match="no model 'a' ships"):
+        open_embedder("pretrained", "a")
     with pytest.raises(UserError, match="neither a SavedModel nor a directory of versions"):
-        open_embedder(export=str(tmp_path))
+        open_embedder("export", str(tmp_path))
     (tmp_path / "7").mkdir()
     (tmp_path / "7" / "saved_model.pb").write_bytes(b"junk")
     with pytest.raises(UserError, match="not an export of this project"):
-        open_embedder(export=str(tmp_path))
+        open_embedder("export", str(tmp_path))
 
 
 @pytest.mark.slow
@@ -70,8 +70,8 @@ def test_a_run_is_the_same_model_as_its_export(tmp_path):
     model = build_model(CONFIG)
     run = loop.open_run(tmp_path / "run", Experiment(CONFIG, TrainingConfig()))
     runs.save_weights(model, run.best)
-    exported = saved_model.export(model, "{}", tmp_path / "exports")
-    embedder = open_embedder(run=str(tmp_path / "run"))
+    exported, _ = saved_model.export(model, "{}", tmp_path / "exports")
+    embedder = open_embedder("run", str(tmp_path / "run"))
     inputs = saved_model.example_inputs(CONFIG.frames, 3)
     inputs["embed_audio"]["pcm"] = inputs["embed_audio"]["pcm"][:, : window_samples(42)]
     expected = saved_model.expected_outputs(model, inputs)
@@ -80,4 +80,4 @@ def test_a_run_is_the_same_model_as_its_export(tmp_path):
     assert np.allclose(heard.attention, expected["embed_audio"]["attention"], atol=1e-5)
     seen = embedder.embed_sheet(inputs["embed_sheet"]["image"])
     assert np.allclose(seen, expected["embed_sheet"]["embedding"], atol=1e-5)
-    check_same_model(probe(embedder), open_embedder(export=str(exported.path)), "an index")
+    check_same_model(probe(embedder), open_embedder("export", str(exported)), "an index")

@@ -4,9 +4,12 @@ import json
 
 import numpy as np
 import pytest
+import soundfile
+import soxr
 
+from tempo_invariant.audio import reading
 from tempo_invariant.errors import UserError
-from tempo_invariant.retrieval import indexing, library, neighbours
+from tempo_invariant.retrieval import identification, indexing, library, neighbours
 from tempo_invariant.retrieval.library import IndexWriter
 from tests import fake_embedder
 from tests.fake_embedder import FakeEmbedder, melody
@@ -81,8 +84,6 @@ def test_an_index_comes_back_as_it_was_made(scores, tmp_path):
 
 
 def test_recordings_are_indexed_with_their_times(tmp_path):
-    import soundfile
-
     music = tmp_path / "music" / "deep"
     music.mkdir(parents=True)
     soundfile.write(music / "up.wav", melody(np.arange(50), 6.2), 22050)
@@ -99,6 +100,29 @@ def test_recordings_are_indexed_with_their_times(tmp_path):
     assert np.allclose(20 * seconds, np.round(20 * seconds))
     with pytest.raises(UserError, match="an index of recordings, where one of sheets is needed"):
         library.load(tmp_path / "index", "sheets")
+
+
+def test_recordings_of_all_formats_are_indexed_as_the_reader_alone_reads_them(tmp_path):
+    music = tmp_path / "music"
+    music.mkdir()
+    pcm = melody(np.arange(60), 8.0)
+    for rate, name, subtype in (
+        (22050, "a.wav", "PCM_16"),
+        (48000, "b.wav", "PCM_24"),
+        (44100, "c.wav", "FLOAT"),
+        (44100, "d.flac", "PCM_16"),
+        (32000, "e.ogg", "VORBIS"),
+        (44100, "f.mp3", "MPEG_LAYER_III"),
+    ):
+        resampled = soxr.resample(pcm, 22050, rate)
+        soundfile.write(music / name, np.stack([resampled, 0.5 * resampled], 1), rate, subtype)
+    index, problems = indexing.index_recordings(FakeEmbedder(), music, tmp_path / "index")
+    assert not problems and index.documents == tuple("abcdef")
+    for number, path in enumerate(sorted(music.iterdir())):
+        alone = identification.hear(FakeEmbedder(), reading.read_blocks(path), 10)
+        rows = index.rows(number)
+        assert np.array_equal(index.places["seconds"][rows], alone.seconds.astype(np.float32))
+        assert np.allclose(index.vectors[rows], alone.embedding, atol=1e-4)
 
 
 def test_another_model_is_refused_in_one_line(scores, tmp_path):

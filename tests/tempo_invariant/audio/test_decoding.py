@@ -1,0 +1,80 @@
+"""Recordings read side by side are those of the one reader, with tensorflow-io and without."""
+
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from tempo_invariant.audio import decoding, reading
+from tempo_invariant.errors import UserError
+from tests.tempo_invariant.audio.test_reading import FORMATS, write_tone
+
+
+@pytest.fixture(params=["tensorflow-io", "without"])
+def decoder(request, monkeypatch):
+    """Decodes with tensorflow-io, or as if it were not installed."""
+    if request.param == "without":
+        for name in ("tensorflow_io", "tensorflow_io.python.ops"):
+            monkeypatch.setitem(sys.modules, name, None)
+        assert decoding.tensorflow_io_ops() is None
+    return request.param
+
+
+@pytest.fixture
+def collection(tmp_path):
+    """A file of each format, three of other rates, and one of each kind of trouble."""
+    paths = []
+    for number, (name, subtype, _) in enumerate(FORMATS):
+        paths.append(tmp_path / f"{number}{name}")
+        write_tone(paths[-1], subtype)
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 30000)
+    for rate in (8000, 22050, 48000):
+        paths.append(tmp_path / f"{rate}.wav")
+        soundfile.write(paths[-1], noise, rate)
+    return paths
+
+
+def test_the_samples_are_those_of_the_reader(collection, decoder):
+    found = [np.concatenate(list(blocks)) for blocks in decoding.read_recordings(collection, 3.0)]
+    assert len(found) == len(collection)
+    for path, pcm in zip(collection, found, strict=True):
+        expected = np.concatenate(list(reading.read_blocks(path, 3.0)))
+        assert len(pcm) == len(expected)
+        np.testing.assert_allclose(pcm, expected, atol=2e-5, err_msg=path.name)
+
+
+def test_a_broken_recording_raises_when_its_turn_comes(collection, decoder, tmp_path):
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(collection[0].read_bytes()[:30])
+    paths = [collection[0], broken, tmp_path / "missing.wav", collection[1]]
+    lengths = []
+    for blocks in decoding.read_recordings(paths):
+        try:
+            lengths.append(sum(map(len, blocks)))
+        except UserError as error:
+            lengths.append(str(error).partition(":")[0])
+    assert lengths[1:3] == [str(broken), str(tmp_path / "missing.wav")]
+    assert [lengths[0], lengths[3]] == [22050, 22050]
+
+
+def test_a_long_recording_is_read_in_blocks(collection, decoder, monkeypatch):
+    monkeypatch.setattr(decoding, "MOST_VALUES", 1000)
+    monkeypatch.setattr(reading, "BLOCK_SECONDS", 1)
+    (blocks,) = decoding.read_recordings([collection[8]])  # 30,000 samples at 8,000 Hz
+    assert [round(len(block) / 22050) for block in blocks][:3] == [1, 1, 1]
+
+
+def test_tensorflow_io_decodes_where_it_is_installed(collection, monkeypatch):
+    if decoding.tensorflow_io_ops() is None:
+        pytest.skip("tensorflow-io has no library for this system")
+    decoded = []
+    prepare = reading.prepare
+    monkeypatch.setattr(
+        reading, "prepare", lambda path, *more: decoded.append(path) or prepare(path, *more)
+    )
+    monkeypatch.setattr(reading, "read_blocks", lambda path, *more: iter(()))
+    paths = [path for path in collection if path.name in ("0a.wav", "6a.ogg", "22050.wav")]
+    for blocks, path in zip(decoding.read_recordings(paths), paths, strict=True):
+        assert sum(map(len, blocks)) > 22000, path
+    assert sorted(decoded) == sorted(map(str, paths))
