@@ -8,6 +8,7 @@ from PIL import Image
 from scipy import ndimage
 
 from tempo_invariant.geometry import PAPER
+from tempo_invariant.scores.page_image import turned
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,10 @@ class Degradation:
     jpeg_quality: int | None = None
 
 
-def draw(generator: np.random.Generator, max_degrees: float = 3.0) -> Degradation:
+def draw(generator: np.random.Generator) -> Degradation:
     """Draws a degradation: all of them at once, each between none and as bad as a poor scan."""
     return Degradation(
-        degrees=float(generator.uniform(-max_degrees, max_degrees)),
+        degrees=float(generator.uniform(-3.0, 3.0)),
         spread=float(generator.uniform(-0.3, 0.5)),
         blur=float(generator.uniform(0.0, 1.2)),
         shade=float(generator.uniform(0.0, 0.5)),
@@ -91,8 +92,4 @@ def degrade(page: np.ndarray, how: Degradation, generator: np.random.Generator) 
 def rotated(points: np.ndarray, degrees: float, shape: tuple[int, ...]) -> np.ndarray:
     """Returns where points (row, column) [..., 2] lie after the rotation of a page of `shape`."""
     centre = np.array(shape) / 2
-    angle = np.radians(degrees)
-    row, column = np.moveaxis(np.asarray(points) - centre, -1, 0)
-    turned = [row * np.cos(angle) + column * np.sin(angle)]
-    turned += [column * np.cos(angle) - row * np.sin(angle)]
-    return np.stack(turned, axis=-1) + centre
+    return turned(points - centre, degrees) + centre

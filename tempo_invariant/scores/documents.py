@@ -11,8 +11,11 @@ import numpy as np
 from tempo_invariant.data import schema
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import PAPER, REDUCTION, STRIP_HEIGHT
+from tempo_invariant.scores import msmd, pages
 from tempo_invariant.scores.places import SHEET, Box, Place
 from tempo_invariant.scores.sources import LilyPondSource, open_scores
+from tempo_invariant.scores.strips import cut_snippet, cut_snippets
+from tempo_invariant.scores.systems import find_systems, normalise
 
 STEP_PIXELS = 25
 """Distance of neighbouring snippets: an eighth of their width."""
@@ -88,10 +91,7 @@ def find_scores(
 
 
 def cut_pages(
-    name: str,
-    pages: Sequence[np.ndarray],
-    boxes: Sequence[Sequence[Box]],
-    step: int,
+    name: str, pages: Sequence[np.ndarray], boxes: Sequence[Sequence[Box]], step: int
 ) -> SheetDocument:
     """Cuts snippets out of pages whose systems are known.
 
@@ -104,40 +104,41 @@ def cut_pages(
     Raises:
         UserError: There is no system on any page.
     """
-    from tempo_invariant.scores.snippets import snippets
-
     cuts, rows = [], []
     for number, (page, systems) in enumerate(zip(pages, boxes, strict=True), 1):
-        images, found = snippets(page, systems, step, number)
+        images, found = cut_snippets(page, systems, step, number)
         cuts.append(images)
         rows += [place.row() for place in found]
     if not rows:
         raise UserError(f"{name}: no system on any page")
-    images_by_page = {number: page for number, page in enumerate(pages, 1)}
-    return SheetDocument(name, images_by_page, np.concatenate(cuts), np.array(rows, SHEET))
+    by_number = dict(enumerate(pages, 1))
+    return SheetDocument(name, by_number, np.concatenate(cuts), np.array(rows, SHEET))
 
 
-def read_pages(name: str, paths: Sequence[Path], step: int = STEP_PIXELS) -> SheetDocument:
+def read_pages(name: str, paths: Sequence[Path], step: int) -> SheetDocument:
     """Reads PDF files or images as one score; its systems are found in the pictures.
+
+    Pages are made straight and even, and scaled so that their staves are as large as those that
+    the model was trained with; a page without staves is made 835 pixels wide.
+
+    Args:
+        name: Name of the score.
+        paths: Paths of the files, in reading order.
+        step: Distance of neighbouring snippets in pixels of these pages.
 
     Raises:
         UserError: A file cannot be read, or there is no system on any page.
     """
-    from tempo_invariant.scores import snippets
-    from tempo_invariant.scores.systems import find_systems
-
-    pages = [page for path in paths for page in snippets.read_pages(path)]
-    return cut_pages(name, pages, [find_systems(page) for page in pages], step)
+    found = [normalise(page).image for path in paths for page in pages.read(path)]
+    return cut_pages(name, found, [find_systems(page) for page in found], step)
 
 
 def _msmd(directory: Path, step: int) -> Iterator[ScoreReader]:
-    from tempo_invariant.scores import msmd
-
     def read(piece: str) -> SheetDocument:
         score = msmd.read_score(directory / piece)
-        pages = [score.image(score.inks[0], page.number) for page in score.pages]
+        images = [score.image(score.inks[0], page.number) for page in score.pages]
         boxes = [[system.box for system in page.systems] for page in score.pages]
-        return cut_pages(piece, pages, boxes, step)
+        return cut_pages(piece, images, boxes, step)
 
     for piece in msmd.list_pieces(directory):
         yield ScoreReader(piece, partial(read, piece))
@@ -160,18 +161,16 @@ def _engrave(source: LilyPondSource, step: int) -> SheetDocument:
 
     with tempfile.TemporaryDirectory(prefix="engrave-") as workspace:
         engraving = engrave(source.path, Path(workspace), source.root)
-    pages = [
-        rasterise(svg, page)["bold"]
-        for svg, page in zip(engraving.svgs, engraving.pages, strict=True)
-    ]
+    drawn = zip(engraving.svgs, engraving.pages, strict=True)
+    images = [rasterise(svg, page)["bold"] for svg, page in drawn]
     boxes = [sorted(page.systems.values(), key=lambda box: box.top) for page in engraving.pages]
-    return cut_pages(source.piece, pages, boxes, step)
+    return cut_pages(source.piece, images, boxes, step)
 
 
 def _images(path: Path, step: int) -> Iterator[ScoreReader]:
-    scores = {path.stem: [path]} if path.is_file() else _page_scores(path)
     if not path.exists():
         raise UserError(f"{path}: no such file")
+    scores = {path.stem: [path]} if path.is_file() else _page_scores(path)
     for name, files in scores.items():
         yield ScoreReader(name, partial(read_pages, name, files, step))
 
@@ -211,7 +210,7 @@ def _records(directory: Path, step: int, split: str | None) -> Iterator[ScoreRea
                 yield ScoreReader(record.piece, partial(from_record, record, step))
 
 
-def from_record(record: schema.Record, step: int = STEP_PIXELS) -> SheetDocument:
+def from_record(record: schema.Record, step: int) -> SheetDocument:
     """Cuts up the strip of a record, which is there at half resolution and without its pages.
 
     A page is drawn again as its systems below each other; where one system ends and the next
@@ -221,8 +220,6 @@ def from_record(record: schema.Record, step: int = STEP_PIXELS) -> SheetDocument
         record: Record, as `schema.read_records` gives it.
         step: Distance of neighbouring snippets in page pixels.
     """
-    from tempo_invariant.scores.strips import cut_snippet
-
     # Every pixel four times: the encoder's 2 x 2 mean gives back exactly what is stored.
     strip = record.strips[0].T.repeat(REDUCTION, axis=0).repeat(REDUCTION, axis=1)
     order = np.argsort(record.columns, kind="stable")
@@ -242,8 +239,8 @@ def from_record(record: schema.Record, step: int = STEP_PIXELS) -> SheetDocument
         for centre in range(min(left + step // 2, right - 1), right, step):
             rows.append(Place(page, system, centre - left, box).row())
             cuts.append(cut_snippet(strip, centre))
-    pages = {page: _stack(stacked) for page, stacked in systems.items()}
-    return SheetDocument(record.piece, pages, np.stack(cuts), np.array(rows, SHEET))
+    drawn = {page: _stack(stacked) for page, stacked in systems.items()}
+    return SheetDocument(record.piece, drawn, np.stack(cuts), np.array(rows, SHEET))
 
 
 def _stack(strips: Sequence[np.ndarray]) -> np.ndarray:

@@ -9,6 +9,7 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import PAPER, REDUCTION, SNIPPET_HEIGHT, SNIPPET_WIDTH, STRIP_HEIGHT
 from tempo_invariant.scores.msmd import Score
 from tempo_invariant.scores.mung import NoteHead
+from tempo_invariant.scores.places import Box, Place
 
 
 @dataclass(frozen=True)
@@ -99,3 +100,43 @@ def cut_snippet(image: np.ndarray, column: float) -> np.ndarray:
     padded = np.pad(image, [(0, 0), (SNIPPET_WIDTH, SNIPPET_WIDTH)], constant_values=PAPER)
     left = min(max(left + SNIPPET_WIDTH, 0), padded.shape[1] - SNIPPET_WIDTH)
     return padded[top : top + SNIPPET_HEIGHT, left : left + SNIPPET_WIDTH]
+
+
+def cut_snippets(
+    page: np.ndarray, boxes: Sequence[Box], step: int, number: int
+) -> tuple[np.ndarray, list[Place]]:
+    """Cuts overlapping snippets out of the systems of a page, in reading order.
+
+    As in training, the systems are joined left to right first: near the ends of a system a
+    snippet also shows a part of its neighbour. What lies past the page is paper.
+
+    Args:
+        page: Grey page uint8 [rows, columns].
+        boxes: Boxes of its systems.
+        step: Distance in columns of the centres of neighbouring snippets.
+        number: Number of the page, for the places.
+
+    Returns:
+        uint8 [snippets, 160, 200], and the place of the centre of each.
+    """
+    if step < 1:
+        raise ValueError(f"step = {step}, not positive")
+    margin = np.full((SNIPPET_HEIGHT, SNIPPET_WIDTH // 2), PAPER, np.uint8)
+    padded = np.pad(page, SNIPPET_HEIGHT, constant_values=PAPER)
+    cuts = [margin]
+    starts: list[int] = []  # columns of the joined strip
+    places: list[Place] = []
+    offset = 0
+    for system, box in enumerate(boxes, 1):
+        left, right = max(0, round(box.left)), min(page.shape[1], round(box.right))
+        top = min(max(int(box.centre_row), 0), page.shape[0] - 1) - SNIPPET_HEIGHT // 2
+        rows = slice(top + SNIPPET_HEIGHT, top + 2 * SNIPPET_HEIGHT)
+        cuts.append(padded[rows, left + SNIPPET_HEIGHT : right + SNIPPET_HEIGHT])
+        for centre in range(min(left + step // 2, right - 1), right, step):
+            starts.append(offset + centre - left)
+            places.append(Place(number, system, float(centre), box))
+        offset += right - left
+    if not places:
+        return np.empty((0, SNIPPET_HEIGHT, SNIPPET_WIDTH), np.uint8), []
+    strip = np.concatenate([*cuts, margin], axis=1)
+    return np.stack([strip[:, start : start + SNIPPET_WIDTH] for start in starts]), places

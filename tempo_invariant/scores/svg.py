@@ -9,7 +9,7 @@ import io
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -77,19 +77,13 @@ class _Transform:
         result = self
         for name, arguments in re.findall(r"(translate|scale)\s*\(([^)]*)\)", text or ""):
             values = [float(v) for v in re.split(r"[\s,]+", arguments.strip())]
-            first = values[0]
-            second = values[1] if len(values) > 1 else (first if name == "scale" else 0.0)
+            x = values[0]
+            y = values[1] if len(values) > 1 else (x if name == "scale" else 0.0)
             if name == "translate":
-                result = _Transform(
-                    result.scale_x,
-                    result.scale_y,
-                    result.shift_x + result.scale_x * first,
-                    result.shift_y + result.scale_y * second,
-                )
+                x, y = result.shift_x + result.scale_x * x, result.shift_y + result.scale_y * y
+                result = replace(result, shift_x=x, shift_y=y)
             else:
-                result = _Transform(
-                    result.scale_x * first, result.scale_y * second, result.shift_x, result.shift_y
-                )
+                result = replace(result, scale_x=result.scale_x * x, scale_y=result.scale_y * y)
         return result
 
     def box(self, box: Box) -> Box:
@@ -257,12 +251,11 @@ def rasterise(svg: str, page: DrawnPage) -> dict[str, np.ndarray]:
         svg,
         count=1,
     ).replace("currentColor", "black")
-    fonts = _text_fonts()
     try:
         png = resvg_py.svg_to_bytes(
             svg_string=sized,
             skip_system_fonts=True,
-            font_files=fonts,
+            font_files=_text_fonts(),
             font_family="C059",
             serif_family="C059",
             sans_serif_family="Nimbus Sans",
@@ -282,8 +275,6 @@ def rasterise(svg: str, page: DrawnPage) -> dict[str, np.ndarray]:
 def _text_fonts() -> list[str]:
     """Returns the text fonts that come with LilyPond: pages look the same on every machine."""
     share = Path(lilypond.executable()).parent.parent / "share" / "lilypond"
-    return [str(path) for path in sorted(share.glob("*/fonts/otf/*.otf")) if _is_text(path.name)]
-
-
-def _is_text(name: str) -> bool:
-    return name.startswith(("C059", "NimbusSans", "NimbusMono"))
+    families = ("C059", "NimbusSans", "NimbusMono")
+    fonts = sorted(share.glob("*/fonts/otf/*.otf"))
+    return [str(path) for path in fonts if path.name.startswith(families)]

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tempo_invariant.scores import snippets, systems
-from tempo_invariant.scores.places import Box
+from tempo_invariant.scores import documents, strips
+from tempo_invariant.scores.places import Box, Place
 from tests.drawn_pages import SHAPE, piano_page
 
 
 def test_snippets_are_cut_as_in_training():
     page = np.random.default_rng(0).integers(0, 256, SHAPE).astype(np.uint8)
     boxes = [Box(60.4, 100.0, 161.2, 400.0), Box(1100.0, 50.0, 1170.0, 300.0)]
-    images, places = snippets.snippets(page, boxes, step=100, number=3)
+    images, places = strips.cut_snippets(page, boxes, step=100, number=3)
     assert images.shape == (5, 160, 200) and images.dtype == np.uint8
     # Centres from half a step after the left end; rows from 80 above the centre, cut to a whole.
     columns = [place.x for place in places]
@@ -29,18 +29,18 @@ def test_snippets_are_cut_as_in_training():
 
 
 def test_no_system_no_snippet():
-    images, places = snippets.snippets(np.zeros(SHAPE, np.uint8), [])
+    images, places = strips.cut_snippets(np.zeros(SHAPE, np.uint8), [], 25, 1)
     assert images.shape == (0, 160, 200) and places == []
     with pytest.raises(ValueError, match="step = 0"):
-        snippets.snippets(np.zeros(SHAPE, np.uint8), [], step=0)
+        strips.cut_snippets(np.zeros(SHAPE, np.uint8), [], 0, 1)
 
 
 def test_file_to_snippets(tmp_path):
     page, corners = piano_page(3)
     Image.fromarray(page).save(tmp_path / "page.png")
-    [read] = snippets.read_pages(tmp_path / "page.png")
-    np.testing.assert_array_equal(read, page)
-    images, places = snippets.snippets(read, systems.find_systems(read))
+    document = documents.read_pages("page", [tmp_path / "page.png"], 25)
+    np.testing.assert_array_equal(document.pages[1], page)
+    images, places = document.snippets, [Place.from_row(row) for row in document.places]
     assert sorted({place.system for place in places}) == [1, 2, 3]
     inner = 0
     for image, place in zip(images, places, strict=True):
