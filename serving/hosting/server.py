@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from concurrent import futures
+from types import FrameType
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -120,7 +121,7 @@ class ModelServer:
         """Starts, and stops on SIGTERM or SIGINT; a second SIGINT ends the process at once."""
         signalled = threading.Event()
 
-        def on_signal(number: int, _frame) -> None:
+        def on_signal(number: int, _frame: FrameType | None) -> None:
             if signalled.is_set() and number == signal.SIGINT:
                 os._exit(128 + number)
             signalled.set()

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
+    model_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
@@ -101,24 +102,26 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         self._store = store
         self._admission = admission
 
-    def Predict(self, request, context):
+    def Predict(self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext) -> Any:
         """Runs one signature on the tensors of the request."""
         work = lambda: self._predict(request)  # noqa: E731
         return _answer(context, lambda: self._admission.run(work, context.time_remaining()))
 
-    def GetModelMetadata(self, request, context):
+    def GetModelMetadata(
+        self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: grpc.ServicerContext
+    ) -> Any:
         """Returns the signatures of a version, as the metadata field `signature_def`."""
         return _answer(context, lambda: self._metadata(request))
 
-    def Classify(self, request, context):
+    def Classify(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Answers UNIMPLEMENTED."""
         context.abort(grpc.StatusCode.UNIMPLEMENTED, "this model has no classify signature")
 
-    def Regress(self, request, context):
+    def Regress(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Answers UNIMPLEMENTED."""
         context.abort(grpc.StatusCode.UNIMPLEMENTED, "this model has no regress signature")
 
-    def MultiInference(self, request, context):
+    def MultiInference(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Answers UNIMPLEMENTED."""
         context.abort(grpc.StatusCode.UNIMPLEMENTED, "this model has no classify signature")
 
@@ -160,11 +163,13 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     def __init__(self, store: ModelStore):
         self._store = store
 
-    def GetModelStatus(self, request, context):
+    def GetModelStatus(
+        self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext
+    ) -> Any:
         """Returns state and error of one version, or of all of them."""
         return _answer(context, lambda: self._status(request))
 
-    def HandleReloadConfigRequest(self, request, context):
+    def HandleReloadConfigRequest(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Answers UNIMPLEMENTED: the server has one model, given when it starts."""
         context.abort(grpc.StatusCode.UNIMPLEMENTED, "this server has one model")
 
@@ -190,7 +195,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         return response
 
 
-def _find_version(store: ModelStore, spec) -> LoadedVersion:
+def _find_version(store: ModelStore, spec: model_pb2.ModelSpec) -> LoadedVersion:
     if spec.name != store.name:
         raise RequestError(
             grpc.StatusCode.NOT_FOUND, f"Servable not found for request: Latest({spec.name})"
@@ -200,7 +205,7 @@ def _find_version(store: ModelStore, spec) -> LoadedVersion:
     return store.get(spec.version.value if spec.HasField("version") else None)
 
 
-def _fill_spec(spec, name: str, version: int) -> None:
+def _fill_spec(spec: model_pb2.ModelSpec, name: str, version: int) -> None:
     spec.name = name
     spec.version.value = version
 
