@@ -22,8 +22,8 @@ def run(main: Callable[[], None], usage: str) -> None:
     argument, 130 an interruption from the keyboard.
 
     Args:
-        main: takes nothing; reads flags through `flags.FLAGS`.
-        usage: what `--help` prints above the flags.
+        main: Function without arguments, which reads flags through `flags.FLAGS`.
+        usage: Text that `--help` prints above the flags.
     """
     sys.modules["__main__"].__doc__ = usage
     # TensorFlow is imported later and speaks about itself at length.

@@ -16,6 +16,7 @@ import scipy.special
 import scipy.stats
 
 from tempo_invariant.data import pipeline
+from tempo_invariant.data.corpus import Corpus
 from tempo_invariant.data.corpus import load_corpus
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import metrics
@@ -39,11 +40,11 @@ class Windows:
     """The audio windows of pairs, and the attention of a model to their frames.
 
     Attributes:
-        dataset: finite batches of the pairs.
-        pairs: what they are.
-        attention: float32 `[pairs, frames]`, weights that sum to one.
-        onsets: int64 `[pairs]`, distinct onset frames in the window.
-        whole: bool `[pairs]`, whether the window lies whole in its performance.
+        dataset: Finite batches of the pairs.
+        pairs: Table of the pairs.
+        attention: Weights that sum to one, float32 `[pairs, frames]`.
+        onsets: Number of distinct onset frames in the window, int64 `[pairs]`.
+        whole: Whether the window lies whole in its performance, bool `[pairs]`.
     """
 
     dataset: Any
@@ -79,16 +80,17 @@ def listen(
     """Computes the attention of a run's model to the windows of a split.
 
     Args:
-        run: the run directory.
-        data: directory of records; None: those that the run was trained on.
+        run: Directory of the run.
+        data: Directory of records; None stands for those that the run was trained on.
         split: "test", "valid" or "train".
-        pairs: number of pairs, taken at even spacing; fewer if the split has fewer.
-        soundfont: of the performances; None: the first.
-        tempo: of the performances, 1.0 as notated.
-        weights: see `run_directory.weights_path`.
+        pairs: Number of pairs, taken at even spacing; fewer if the split has fewer.
+        soundfont: Soundfont of the performances; None stands for the first by name.
+        tempo: Tempo of the performances relative to the notated one.
+        weights: Weights of the run, see `tempo_invariant.model.runs.weights_path`.
 
     Raises:
-        UserError: run, weights or data are missing or damaged, or the model has no attention.
+        UserError: The run, its weights or the data are missing or damaged, or the model has no
+            attention.
     """
     experiment, data = runs.load_experiment_and_data(run, data)
     if not experiment.model.attention:
@@ -109,13 +111,15 @@ def listen(
     return Windows(dataset, table, attention, onsets, whole)
 
 
-def count_onsets(corpus, table: pipeline.PairTable, frames: int) -> tuple[np.ndarray, np.ndarray]:
+def count_onsets(
+    corpus: Corpus, table: pipeline.PairTable, frames: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Counts the distinct onset frames in the windows of pairs.
 
     Args:
-        corpus: the split; what `pipeline.load_corpus` gives.
-        table: the pairs.
-        frames: length of a window, whose frame frames // 2 is the pair's onset.
+        corpus: The split.
+        table: Table of the pairs.
+        frames: Length of a window in frames; frame frames // 2 is the pair's onset.
 
     Returns:
         int64 `[pairs]`, onsets in the window; and bool `[pairs]`, whether it lies whole in the
@@ -140,16 +144,16 @@ def correlations(
     """Correlation of onsets with entropy, with 95 % bootstrap intervals over pieces.
 
     Args:
-        onsets: `[pairs]`.
-        entropy: `[pairs]`.
-        pieces: the piece of every pair; whole pieces are drawn, for their pairs are alike.
-        seed: of the draws.
+        onsets: Number of onsets in each window, `[pairs]`.
+        entropy: Entropy of the attention in nats, `[pairs]`.
+        pieces: Piece of every pair; whole pieces are drawn, because their pairs are alike.
+        seed: Seed for the bootstrap resampling.
 
     Returns:
         `[value, low, high]` under "pearson" and "spearman".
 
     Raises:
-        UserError: one of the two is the same everywhere.
+        UserError: One of the two is the same everywhere.
     """
     for name, values in (("onsets in the window", onsets), ("the entropy", entropy)):
         if not len(values) or np.ptp(values) == 0:
@@ -176,7 +180,7 @@ def heaviest_frame(attention: np.ndarray) -> tuple[int, np.ndarray]:
     music the more. That lowers the entropy without any frame being attended to.
 
     Args:
-        attention: `[windows, frames]`.
+        attention: Attention weights, `[windows, frames]`.
 
     Returns:
         The frame with the largest mean weight; and the attention to the others, brought to a sum
@@ -220,15 +224,15 @@ def choose(windows: Windows, count: int, seed: int = 0) -> np.ndarray:
     """Chooses examples from dense to sparse music by `RULE`.
 
     Args:
-        windows: to choose from.
-        count: how many.
-        seed: of the choice among windows with as many onsets.
+        windows: Windows to choose from.
+        count: Number of examples.
+        seed: Seed for the choice among windows with equally many onsets.
 
     Returns:
         int64 `[count]`, rows of `windows`, the densest first.
 
     Raises:
-        UserError: there are fewer pieces with whole windows than examples.
+        UserError: There are fewer pieces with whole windows than examples.
     """
     free = windows.whole.copy()
     pieces = len(np.unique(windows.pairs.piece[free]))
@@ -268,10 +272,10 @@ def report(
     """What was found, for JSON.
 
     Args:
-        windows: what was measured.
-        rows: the examples of the picture.
-        source: what the windows are of; stands first in the report.
-        seed: of the bootstrap, and of the choice of the examples.
+        windows: Windows that were measured.
+        rows: Rows of the examples in the picture.
+        source: Run and data of the windows, which stand first in the report.
+        seed: Seed for the bootstrap resampling and for the choice of the examples.
     """
     entropy, onsets, whole = windows.entropy, windows.onsets, windows.whole
     pieces = windows.pairs.piece
