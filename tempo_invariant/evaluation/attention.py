@@ -16,8 +16,7 @@ import scipy.special
 import scipy.stats
 
 from tempo_invariant.data import pipeline
-from tempo_invariant.data.corpus import Corpus
-from tempo_invariant.data.corpus import load_corpus
+from tempo_invariant.data.corpus import Corpus, load_corpus
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import metrics
 from tempo_invariant.evaluation.retrieval import BATCH_SIZE, Progress
