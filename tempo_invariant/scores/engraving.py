@@ -85,26 +85,22 @@ def engrave(
     output = workspace / "output"
     log, returncode = _try_lilypond(copy, output, timeout_seconds)
     errors = tuple(_error_lines(log))
-    pages = _read_pages(output)
-    if not any(page.systems for page, _ in pages):
+    pages, svgs = _read_pages(output)
+    if not any(page.systems for page in pages):
         ended = f"LilyPond ended with {returncode} and wrote no music"
         reason = "has no music on its pages" if pages else ended
         raise UserError(errors[0] if errors else f"{source.name}: {reason}")
-    return Engraving(
-        svgs=tuple(svg for _, svg in pages),
-        pages=tuple(page for page, _ in pages),
-        midis=tuple(sorted(output.glob("page*.mid*"), key=_natural)),
-        tempi=tuple(_read_tempi(output / "tempo.tsv")),
-        errors=errors,
-    )
+    midis = tuple(sorted(output.glob("page*.mid*"), key=_natural))
+    return Engraving(svgs, pages, midis, tuple(_read_tempi(output / "tempo.tsv")), errors)
 
 
-def _read_pages(output: Path) -> list[tuple[DrawnPage, str]]:
+def _read_pages(output: Path) -> tuple[tuple[DrawnPage, ...], tuple[str, ...]]:
     """Returns the pages and their SVG in reading order."""
-    named = ((path, path.read_text(encoding="utf-8")) for path in output.glob("page*.svg"))
-    pages = [(parse_page(svg), svg, path) for path, svg in named]
-    pages.sort(key=lambda page: (page[0].first_score, _natural(page[2])))
-    return [(page, svg) for page, svg, _ in pages]
+    paths = sorted(output.glob("page*.svg"), key=_natural)
+    svgs = [path.read_text(encoding="utf-8") for path in paths]
+    pages = [parse_page(svg) for svg in svgs]
+    order = sorted(range(len(pages)), key=lambda index: pages[index].first_score)
+    return tuple(pages[index] for index in order), tuple(svgs[index] for index in order)
 
 
 def _copy_with_includes(source: Path, target: Path, root: Path) -> Path:

@@ -99,8 +99,7 @@ def align(
     offset = 0
     scores = sorted({head.score for head in heads})
     for position, score in enumerate(scores):
-        indices = [i for i, head in enumerate(heads) if head.score == score]
-        ticks = dict(zip(indices, _ticks([heads[i] for i in indices]), strict=True))
+        ticks = _ticks(heads, score)
         chosen = _choose_midi(heads, ticks, played, used, position)
         if chosen is None:
             music = _play_heads(heads, ticks, _marks_of_score(score, tempi, played, position))
@@ -128,12 +127,7 @@ def _align_score(
 ) -> dict[int, AlignedHead]:
     """Joins the heads of a score with the notes of its music, by index in `heads`.
 
-    Args:
-        heads: All heads of the piece.
-        ticks: Tick of each head of the score, from the start of the score.
-        music: Music of the score.
-        first_event: Index of its first note in the music of the piece.
-        offset: Tick of the piece at which the score starts.
+    In the piece, its first note has the index `first_event` and it starts at tick `offset`.
     """
     event_of = {(note.tick, note.pitch): i for i, note in enumerate(music.notes, first_event)}
     aligned = {}
@@ -144,11 +138,14 @@ def _align_score(
     return aligned
 
 
-def _ticks(heads: Sequence[DrawnHead]) -> list[int]:
-    """Returns the ticks of a score's heads; grace notes before the first beat start at 0."""
-    ticks = [head_tick(head) for head in heads]
-    shift = max(0, -min(ticks, default=0))
-    return [tick + shift for tick in ticks]
+def _ticks(heads: Sequence[DrawnHead], score: int) -> dict[int, int]:
+    """Returns the ticks of a score's heads, by index in `heads`, from the start of the score.
+
+    Grace notes before the first beat start at 0.
+    """
+    ticks = {i: head_tick(head) for i, head in enumerate(heads) if head.score == score}
+    shift = max(0, -min(ticks.values()))
+    return {i: tick + shift for i, tick in ticks.items()}
 
 
 def _read_midi(path: Path) -> Music:
