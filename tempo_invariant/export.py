@@ -33,10 +33,10 @@ def main() -> None:
 
     experiment = runs.load_experiment(run)
     model = runs.load_model(run, values["weights"])
-    exported = saved_model.export(model, experiment.to_json(), values["output"], values["version"])
-    print(
-        f"{exported.path} (largest difference after reloading: {exported.largest_difference:.1e})"
+    path, difference = saved_model.export(
+        model, experiment.to_json(), values["output"], values["version"]
     )
+    print(f"{path} (largest difference after reloading: {difference:.1e})")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """Variations of a recording, made on its spectrogram: tuning, room, equaliser, cuts, noise, gaps.
 
-Pure functions of a batch and of random numbers, in TensorFlow, for `tf.data`. What a microphone
-and a room do to a sound is done to the magnitudes or to the power of its bands, which is cheap and
-near enough to teach a model not to care; a test of robustness takes the real thing. XLA compiles
-what goes over a spectrogram many times.
+Pure functions of a batch and of random numbers, in TensorFlow, for `tf.data`. The effects of a
+microphone and a room are applied to the magnitudes or the power of the bands, which is cheap and
+close enough to teach a model to ignore them; tests of robustness change the sound itself. XLA
+compiles the chain.
 
-Names of axes: spectrograms are frame-major here, `[batch, frames, bands]`, as records hold them.
+Spectrograms are frame-major here, `[batch, frames, bands]`, as records hold them.
 """
 
 import math
@@ -26,10 +26,10 @@ from tempo_invariant.geometry import (
 )
 
 EQUALIZER_KNOTS = 6
-"""Gains of the equaliser, at even spacing over the bands: one every 1.4 octaves."""
+"""Number of the equaliser's gains, at even spacing over the bands: one every 1.4 octaves."""
 
 CUT_DB = 24.0
-"""What is beyond a cut falls by this an octave, as small loudspeakers and telephones do it."""
+"""Attenuation per octave beyond a cut, about that of small loudspeakers and telephones."""
 
 STEEPEST_DB = -6.0
 """Noise falls by 0 (white) to this many dB an octave (brown)."""
@@ -47,15 +47,15 @@ def vary(
     seed: tf.Tensor,
     gain: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """Varies a share of the excerpts of a batch, each in its own way: the first ones.
+    """Varies a share of the excerpts of a batch, the first ones, each in its own way.
 
     Args:
         spectrogram: Spectrograms, log10(1 + magnitude), float32 `[batch, frames, bands]`; batch
             is known.
-        augmentation: Ways in which spectrograms are varied, and how far.
+        augmentation: Variations, and how far they go.
         seed: Two integers; the same ones give the same variation.
         gain: Factors of the magnitudes of all excerpts, `[batch]`; None leaves them. They are
-            applied here because both then need only one way from logarithms to magnitudes and back.
+            applied here to convert between logarithms and magnitudes only once.
 
     Returns:
         float32 `[batch, frames, bands]`.
@@ -63,7 +63,18 @@ def vary(
     if not augmentation.varies_spectrograms:
         return spectrogram if gain is None else amplify(spectrogram, gain)
     batch = round(augmentation.varied_share * spectrogram.shape[0])
+    draws = _draws(augmentation, batch, spectrogram.shape[1], seed)
     spectrogram, rest = spectrogram[:batch], spectrogram[batch:]
+    if gain is not None:
+        draws["gain"] = (gain[:batch],)
+        rest = amplify(rest, gain[batch:])
+    return tf.concat([_varied(spectrogram, draws, augmentation), rest], axis=0)
+
+
+def _draws(
+    augmentation: Augmentation, batch: int, frames: int, seed: tf.Tensor
+) -> dict[str, tuple]:
+    """Draws how much each of a number of excerpts is varied, by the name of the variation."""
     seeds = iter(tf.unstack(tf.random.experimental.stateless_split(seed, 9)))
 
     def uniform(low: float, high: float, *shape: int) -> tf.Tensor:
@@ -72,9 +83,6 @@ def vary(
     tuning, longest = augmentation.tuning_cents, augmentation.reverberation_seconds
     balance, noise_db = augmentation.equalization_db, augmentation.noise_snr_db
     draws: dict[str, tuple] = {}
-    if gain is not None:
-        draws["gain"] = (gain[:batch],)
-        rest = amplify(rest, gain[batch:])
     if tuning:
         draws["tuning"] = (uniform(-tuning, tuning),)
     if longest:
@@ -84,18 +92,18 @@ def vary(
     if augmentation.low_cut_hz or augmentation.high_cut_hz:
         draws["cuts"] = (uniform(0.0, 1.0, 2),)
     if noise_db:
-        noise = steady_noise(batch, spectrogram.shape[1], next(seeds))
+        noise = steady_noise(batch, frames, next(seeds))
         draws["noise"] = noise, uniform(noise_db, CLEAREST_DB), uniform(STEEPEST_DB, 0.0)
     if augmentation.mask_frames or augmentation.mask_bands:
         draws["mask"] = (uniform(0.0, 1.0, 4),)
-    return tf.concat([_varied(spectrogram, draws, augmentation), rest], axis=0)
+    return draws
 
 
 @tf.function(jit_compile=True)
 def _varied(
     spectrogram: tf.Tensor, draws: dict[str, tuple], augmentation: Augmentation
 ) -> tf.Tensor:
-    """Does to a spectrogram `[batch, frames, bands]` what was drawn for it."""
+    """Applies the draws to spectrograms `[batch, frames, bands]`."""
     ten = math.log(10.0)
     values = tf.exp(spectrogram * ten) - 1.0
     if "gain" in draws:
@@ -122,8 +130,8 @@ def _varied(
 def amplify(spectrogram: tf.Tensor, gain: tf.Tensor) -> tf.Tensor:
     """Scales the magnitudes: log10(1 + gain x) where the spectrogram is log10(1 + x).
 
-    As log(1 - gain + gain exp(a)): near 0 less exact than with expm1 and log1p, by 1e-6, but at
-    half the cost.
+    Computed as log(1 - gain + gain exp(a)), which is less exact near 0 than with expm1 and log1p,
+    by 1e-6, but half as expensive.
 
     Args:
         spectrogram: Spectrograms, `[batch, frames, bands]`.
@@ -137,6 +145,10 @@ def amplify(spectrogram: tf.Tensor, gain: tf.Tensor) -> tf.Tensor:
     return tf.math.log((1.0 - gain) + gain * tf.exp(spectrogram * ten)) * (1.0 / ten)
 
 
+def _centres_hz() -> np.ndarray:
+    return bands.band_edges()[1:-1] * (SAMPLE_RATE / FRAME_SIZE)
+
+
 def shift_tuning(magnitudes: tf.Tensor, cents: tf.Tensor) -> tf.Tensor:
     """Moves the content of the bands up (positive) or down, by linear interpolation.
 
@@ -148,7 +160,7 @@ def shift_tuning(magnitudes: tf.Tensor, cents: tf.Tensor) -> tf.Tensor:
         `[batch, frames, bands]`.
     """
     centres = bands.band_edges()[1:-1].astype(np.float32)
-    # A band takes what was at its frequency divided by the ratio: so many bands below it.
+    # A band takes what was at its frequency divided by the ratio, this far below it.
     distance = centres * (1 - tf.pow(2.0, -cents[:, None] / 1200))
     gaps = np.diff(
         centres, prepend=2 * centres[0] - centres[1], append=2 * centres[-1] - centres[-2]
@@ -163,9 +175,9 @@ def shift_tuning(magnitudes: tf.Tensor, cents: tf.Tensor) -> tf.Tensor:
 def reverberate(
     power: tf.Tensor, seconds: tf.Tensor, wet_db: tf.Tensor, longest: float
 ) -> tf.Tensor:
-    """Adds an exponential tail to the power of every band, as the diffuse sound of a room.
+    """Adds an exponential tail to the power of every band, like the diffuse sound of a room.
 
-    What sounded before the excerpt adds nothing.
+    Sounds before the excerpt add nothing.
 
     Args:
         power: Squared magnitudes, `[batch, frames, bands]`.
@@ -207,7 +219,7 @@ def equalize(power: tf.Tensor, gains_db: tf.Tensor) -> tf.Tensor:
 
 
 def cut(power: tf.Tensor, farthest: tuple[float, float], draws: tf.Tensor) -> tf.Tensor:
-    """Attenuates by `CUT_DB` an octave what is below one frequency and what is above another.
+    """Attenuates the bands below one frequency and above another by `CUT_DB` an octave.
 
     Args:
         power: Squared magnitudes, `[batch, frames, bands]`.
@@ -219,7 +231,7 @@ def cut(power: tf.Tensor, farthest: tuple[float, float], draws: tf.Tensor) -> tf
     Returns:
         `[batch, frames, bands]`.
     """
-    octaves = np.log2(bands.band_edges()[1:-1] * (SAMPLE_RATE / FRAME_SIZE)).astype(np.float32)
+    octaves = np.log2(_centres_hz()).astype(np.float32)
     low, high = (
         math.log2(end) + draws[:, index, None] * math.log2(hertz / end)
         for index, (end, hertz) in enumerate(zip((FMIN_HZ, FMAX_HZ), farthest, strict=True))
@@ -229,7 +241,7 @@ def cut(power: tf.Tensor, farthest: tuple[float, float], draws: tf.Tensor) -> tf
 
 
 def steady_noise(batch: int, frames: int, seed: tf.Tensor) -> tf.Tensor:
-    """Draws white noise as the front end hears it: power around a mean of 1 in every band.
+    """Draws white noise as its spectrogram shows it: power around a mean of 1 in every band.
 
     The noise of all excerpts is cut from one stretch that is four times as long as one of them.
 
@@ -266,8 +278,7 @@ def add_noise(
     Returns:
         `[batch, frames, bands]`.
     """
-    hertz = bands.band_edges()[1:-1] * (SAMPLE_RATE / FRAME_SIZE)
-    octaves = np.log2(hertz / hertz.mean()).astype(np.float32)
+    octaves = np.log2(_centres_hz() / _centres_hz().mean()).astype(np.float32)
     colour = tf.pow(10.0, slope_db[:, None] * octaves / 10)
     colour /= tf.reduce_mean(colour, axis=1, keepdims=True)
     mean = tf.reduce_mean(power, axis=[1, 2]) * tf.pow(10.0, -snr_db / 10)

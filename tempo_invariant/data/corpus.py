@@ -1,19 +1,18 @@
 """A split of the records, laid out so that a batch of windows is a gather of rows.
 
-A small split is held in memory. Of a larger one only the places in its shards are, and every batch
-reads the windows that it needs: which pairs a step draws and what is cut does not depend on it.
+A small split is held in memory. Of a larger one, only the places in its shards are, and every batch
+reads the windows that it needs. Both give the same batches.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tempo_invariant.data import schema
 from tempo_invariant.data.schema import STRIP_ROWS
-from tempo_invariant.data.shards import ShardReader, StoredRows
+from tempo_invariant.data.shards import RowSource, ShardReader, StoredRows
 from tempo_invariant.geometry import BANDS, PAPER
 
 MEMORY_MIB = 384
@@ -35,19 +34,15 @@ class HeldRows:
     start: np.ndarray
     length: np.ndarray
 
-    def source(self, array: tf.Tensor, first: tf.Tensor, count: int) -> tuple[tf.Tensor, ...]:
+    def source(self, array: tf.Tensor, first: tf.Tensor, count: int) -> RowSource:
         """Returns what a batch is cut from.
 
         Args:
             array: Numbers of the arrays, int32 `[batch]`.
-            first: First row that is needed of each, int32 `[batch]`; it may be a negative one.
+            first: First row that is needed of each, int32 `[batch]`; it may be negative.
             count: Number of rows that are needed from there.
-
-        Returns:
-            Rows `[rows, width]`, the last one blank; and, of each of the arrays, the row at which
-            its first one is or would be, and its length.
         """
-        return self.tensor, tf.gather(self.start, array), tf.gather(self.length, array)
+        return RowSource(self.tensor, tf.gather(self.start, array), tf.gather(self.length, array))
 
 
 @dataclass(frozen=True)
@@ -111,7 +106,7 @@ class _Rows:
         return tensor.shape[0] * self.width * self.dtype.size
 
     def held(self) -> HeldRows:
-        """Joins the arrays in memory, which no longer are in `tensors`."""
+        """Joins the arrays in memory, and empties `tensors`."""
         # Tensors made by TensorFlow: those made from NumPy arrays take twice their size.
         self.tensors.append(tf.fill([1, self.width], tf.constant(self.blank, self.dtype)))
         tensor = tf.concat(self.tensors, axis=0)
@@ -133,7 +128,7 @@ class _Rows:
 
 
 def load_corpus(data_dir: str | Path, split: str, memory_mib: float = MEMORY_MIB) -> Corpus:
-    """Reads a split into memory or, if it is larger than that, finds what is where.
+    """Reads a split into memory or, if it is too large, notes where its arrays are.
 
     Args:
         data_dir: Directory of the records.
@@ -151,29 +146,24 @@ def load_corpus(data_dir: str | Path, split: str, memory_mib: float = MEMORY_MIB
         nothing = tf.zeros([0])
         for shard, position, serialized in schema.read_serialized(data_dir, split):
             values = schema.parse(serialized)
-            data = serialized.numpy()
             drawn, spectrogram = values["strips"], values["spectrogram"]
-            record = schema.to_record(values | {"strips": nothing, "spectrogram": nothing})
-            offset = position + _find(spectrogram, data)
-            room -= spectrograms.add(spectrogram, shard, offset)
-            if record.piece not in inks:
-                inks[record.piece] = (drawn.shape[0], len(strips.lengths))
+            kept.append(schema.to_record(values | {"strips": nothing, "spectrogram": nothing}))
+            data, piece = serialized.numpy(), kept[-1].piece
+            room -= spectrograms.add(spectrogram, shard, position + _find(spectrogram, data))
+            if piece not in inks:
+                inks[piece] = (drawn.shape[0], len(strips.lengths))
                 offset = position + _find(drawn, data)
                 for strip in drawn:
                     size = strips.add(strip, shard, offset)
                     offset += size
                     room -= size
-            kept.append(record)
             if room < 0:
                 strips.tensors.clear()
                 spectrograms.tensors.clear()
-        rows: tuple[Any, Any]
-        if room < 0:
-            reader = ShardReader(schema.shard_paths(data_dir, split))
-            rows = strips.stored(reader), spectrograms.stored(reader)
-        else:
-            rows = strips.held(), spectrograms.held()
-    return _corpus(inks, rows, kept)
+        if room >= 0:
+            return _corpus(inks, strips.held(), spectrograms.held(), kept)
+    reader = ShardReader(schema.shard_paths(data_dir, split))
+    return _corpus(inks, strips.stored(reader), spectrograms.stored(reader), kept)
 
 
 def _find(values: tf.Tensor, serialized: bytes) -> int:
@@ -182,7 +172,10 @@ def _find(values: tf.Tensor, serialized: bytes) -> int:
 
 
 def _corpus(
-    inks: dict[str, tuple[int, int]], rows: tuple[Any, Any], kept: list[schema.Record]
+    inks: dict[str, tuple[int, int]],
+    strips: HeldRows | StoredRows,
+    spectrograms: HeldRows | StoredRows,
+    kept: list[schema.Record],
 ) -> Corpus:
     number = {piece: index for index, piece in enumerate(inks)}
     layout = np.array(list(inks.values()), np.int32)
@@ -193,8 +186,8 @@ def _corpus(
         soundfonts=tuple(record.soundfont for record in kept),
         inks=layout[:, 0],
         first_ink=layout[:, 1],
-        strips=rows[0],
-        spectrograms=rows[1],
+        strips=strips,
+        spectrograms=spectrograms,
         record_piece=np.array([number[record.piece] for record in kept], np.int32),
         record_tempo=np.array([record.tempo for record in kept], np.float32),
         pair_record=np.repeat(np.arange(len(kept), dtype=np.int32), counts),

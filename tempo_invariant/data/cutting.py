@@ -13,9 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from tempo_invariant.config import Augmentation
-from tempo_invariant.data.augmentation import amplify, vary
+from tempo_invariant.data.augmentation import vary
 from tempo_invariant.data.corpus import Corpus
 from tempo_invariant.data.schema import STRIP_ROWS
+from tempo_invariant.data.shards import RowSource
 from tempo_invariant.geometry import BANDS, REDUCTION, SHEET_HEIGHT, SHEET_WIDTH
 
 _TOP = (STRIP_ROWS - SHEET_HEIGHT) // 2
@@ -23,55 +24,28 @@ _TOP = (STRIP_ROWS - SHEET_HEIGHT) // 2
 
 @dataclass(frozen=True)
 class Draw:
-    """Random numbers of one step: every call with its own stream, all fixed by seed and step."""
+    """Random numbers of one step: each call has its own stream, fixed by seed and step."""
 
     seed: int
     step: tf.Tensor
     batch_size: int
     calls: list[None] = dataclasses.field(default_factory=list)
 
-    def _key(self) -> tf.Tensor:
+    def key(self) -> tf.Tensor:
+        """Returns a seed of two integers for what draws by itself."""
         self.calls.append(None)
         stream = tf.cast(self.step, tf.int64) * 16 + len(self.calls)
         return tf.stack([tf.constant(self.seed, tf.int64), stream])
 
-    def seeds(self) -> tf.Tensor:
-        """Returns a seed of two integers for what draws by itself."""
-        return self._key()
-
     def integers(self, low: int, high: tf.Tensor | int) -> tf.Tensor:
         """Returns int32 [batch] from low to high - 1, where high is a number or one per pair."""
-        bits = tf.random.stateless_uniform(
-            [self.batch_size], self._key(), None, None, tf.dtypes.int64
-        )
+        bits = tf.random.stateless_uniform([self.batch_size], self.key(), None, None, tf.int64)
         span = tf.cast(high, tf.int64) - low
         return tf.cast(tf.math.floormod(bits, span) + low, tf.int32)
 
     def uniform(self, low: float, high: float) -> tf.Tensor:
         """Returns float32 [batch] from low to high."""
-        return tf.random.stateless_uniform([self.batch_size], self._key(), low, high)
-
-
-@dataclass(frozen=True)
-class RowSource:
-    """Rows to cut from: a whole split, or what was read of it for one batch.
-
-    Attributes:
-        rows: Columns of strips, or frames, `[rows, 100 or 92]`; the last row is blank.
-        start: Row at which the first column or frame of each strip or record would be, int32
-            `[batch]`.
-        length: Number of columns or frames of each, int32 `[batch]`.
-    """
-
-    rows: tf.Tensor
-    start: tf.Tensor
-    length: tf.Tensor
-
-    def gather(self, position: tf.Tensor) -> tf.Tensor:
-        """Returns rows [batch, n, width] at positions [batch, n], blank where it has none."""
-        inside = (position >= 0) & (position < self.length[:, None])
-        index = tf.where(inside, self.start[:, None] + position, tf.shape(self.rows)[0] - 1)
-        return tf.gather(self.rows, index)
+        return tf.random.stateless_uniform([self.batch_size], self.key(), low, high)
 
 
 def constant(array: np.ndarray) -> tf.Tensor:
@@ -81,7 +55,7 @@ def constant(array: np.ndarray) -> tf.Tensor:
 
 
 Cutter = Callable[[tf.Tensor, Draw | None], dict[str, tf.Tensor]]
-"""From indices of pairs `[batch]` and what is drawn for them to a batch."""
+"""Function from indices of pairs `[batch]`, and the draw for them, to a batch."""
 
 
 def make_cutter(corpus: Corpus, frames: int, augmentation: Augmentation) -> Cutter:
@@ -113,8 +87,8 @@ def make_cutter(corpus: Corpus, frames: int, augmentation: Augmentation) -> Cutt
         if draw is not None and augmentation.onset_frames:
             reach = augmentation.onset_frames
             onset += draw.integers(-reach, reach + 1)
-        strips = RowSource(*corpus.strips.source(strip, centre - before, 2 * before))
-        spectrograms = RowSource(*corpus.spectrograms.source(record, onset - around, 2 * around))
+        strips = corpus.strips.source(strip, centre - before, 2 * before)
+        spectrograms = corpus.spectrograms.source(record, onset - around, 2 * around)
         sheet = cut_sheet(strips, centre, augmentation, draw)
         audio = cut_audio(spectrograms, onset, frames, augmentation, draw)
         size = None if draw is None else draw.batch_size
@@ -171,7 +145,7 @@ def cut_audio(
     augmentation: Augmentation,
     draw: Draw | None,
 ) -> tf.Tensor:
-    """Cuts float32 [batch, 92, frames]; the onset is frame frames // 2."""
+    """Cuts float32 [batch, 92, frames] around onset frames [batch], which become frame T // 2."""
     offsets = tf.range(frames) - frames // 2
     if draw is None or augmentation.stretch == 1:
         audio = tf.cast(spectrograms.gather(onset[:, None] + offsets), tf.float32)
@@ -182,20 +156,18 @@ def cut_audio(
         first = onset[:, None] + tf.cast(tf.floor(exact), tf.int32)
         before, after = (spectrograms.gather(first + i) for i in (0, 1))
         audio = _between(before, after, exact - tf.floor(exact))
-    gain = None
-    if draw is not None and augmentation.level_db:
-        level = draw.uniform(-augmentation.level_db, augmentation.level_db)
-        gain = 10.0 ** (level / 20)
-    if draw is not None and augmentation.varies_spectrograms:
+    if draw is not None:
+        gain = None
+        if augmentation.level_db:
+            level = draw.uniform(-augmentation.level_db, augmentation.level_db)
+            gain = 10.0 ** (level / 20)
         audio = tf.ensure_shape(audio, [draw.batch_size, frames, BANDS])
-        audio = vary(audio, augmentation, draw.seeds(), gain)
-    elif gain is not None:
-        audio = amplify(audio, gain)
+        audio = vary(audio, augmentation, draw.key(), gain)
     return tf.transpose(audio, [0, 2, 1])
 
 
 @tf.function(jit_compile=True)
 def _between(before: tf.Tensor, after: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
-    """Returns float32 [batch, frames, bands], between two gathers of frames, in one pass."""
+    """Interpolates between two gathers of frames, in one pass: float32 [batch, frames, bands]."""
     before, after = (tf.cast(frames, tf.float32) for frames in (before, after))
     return before + share[..., None] * (after - before)

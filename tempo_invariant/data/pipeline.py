@@ -18,13 +18,13 @@ from tempo_invariant.data.cutting import Draw, constant, make_cutter
 from tempo_invariant.errors import UserError
 
 WIDEST_GAP = 100
-"""Neighbouring pairs of a passage are 1 to so many onsets apart, of which the logarithm is uniform:
+"""Largest gap in onsets between neighbours in a passage. The logarithm of the gap is uniform:
 half of the gaps are below 10, and one in seven is 1."""
 
 
 @dataclass(frozen=True)
 class PairTable:
-    """What the pairs of an evaluation are, one row a pair in the order of the dataset.
+    """Describes the pairs of an evaluation, a row per pair in the order of the dataset.
 
     Attributes:
         piece: Name of the piece.
@@ -55,7 +55,7 @@ def train_dataset(
     start_step: int = 0,
     passage_pairs: int = 1,
 ) -> tf.data.Dataset:
-    """Makes the endless training set; it starts with the batch of step `start_step`.
+    """Makes the endless training set, from the batch of step `start_step` on.
 
     Args:
         corpus: Split to draw from.
@@ -85,17 +85,16 @@ def train_dataset(
 def pair_chooser(
     corpus: Corpus, augmentation: Augmentation, passage_pairs: int = 1
 ) -> Callable[[Draw], tf.Tensor]:
-    """Returns the function draw -> int32 [batch], indices of the pairs of a step.
+    """Returns the function from a draw to the indices of the pairs of a step, int32 `[batch]`.
 
-    Every pair is equally likely. With passages, a pair meets others of its own performance: near
-    ones that tell a place from the one beside it, and farther ones of similar music.
+    Every pair is equally likely. With passages, a batch holds several pairs of one performance:
+    near ones teach to tell a place from the next, farther ones to tell similar music apart.
 
     Args:
         corpus: Split to draw from.
-        augmentation: Augmentation whose switches say which performances take part.
-        passage_pairs: Number of pairs in a row that are of one performance, up to `WIDEST_GAP`
-            onsets from one to the next (from its end on to its beginning); 1: each is drawn by
-            itself.
+        augmentation: Augmentation whose switches choose the performances.
+        passage_pairs: Number of successive pairs from one performance, up to `WIDEST_GAP` onsets
+            apart (past its end they go on at its beginning); 1: each pair is drawn by itself.
     """
     pairs = np.flatnonzero(wanted_records(corpus, augmentation)[corpus.pair_record])
     allowed = constant(pairs.astype(np.int32))
@@ -127,15 +126,15 @@ def eval_dataset(
     soundfont: str | None = None,
     tempo: float = 1.0,
 ) -> tuple[tf.data.Dataset, PairTable]:
-    """Makes the fixed pairs of an evaluation, in the first ink: one performance of each piece.
+    """Makes the fixed pairs of an evaluation: one performance of each piece, in the first ink.
 
     Args:
         corpus: Split to take the pairs from.
-        batch_size: Number of pairs in a batch; the last one holds what is left.
+        batch_size: Number of pairs in a batch; the last batch holds what is left.
         frames: Number of frames of an excerpt.
         limit: Largest number of pairs, at even spacing over the split; None takes all.
         soundfont: Soundfont of the performances; None: the first by name of each piece.
-        tempo: Tempo to which that of the performance of each piece is nearest.
+        tempo: Tempo, relative to the notated one, that the performance of each piece is nearest to.
 
     Returns:
         Dataset of dictionaries as in `train_dataset`, and the table of its pairs.
@@ -148,8 +147,8 @@ def eval_dataset(
     if limit is not None and limit < len(pairs):
         pairs = pairs[np.arange(limit) * len(pairs) // limit]
     cut = make_cutter(corpus, frames, NO_AUGMENTATION)
-    dataset = tf.data.Dataset.from_tensor_slices(pairs.astype(np.int32)).batch(batch_size)
-    dataset = dataset.map(lambda index: cut(index, None), tf.data.AUTOTUNE, deterministic=True)
+    indices = tf.data.Dataset.from_tensor_slices(pairs.astype(np.int32)).batch(batch_size)
+    dataset = indices.map(lambda index: cut(index, None), tf.data.AUTOTUNE, deterministic=True)
     record = corpus.pair_record[pairs]
     table = PairTable(
         piece=np.array(corpus.pieces)[corpus.record_piece[record]],
@@ -177,7 +176,7 @@ def _evaluation_records(corpus: Corpus, soundfont: str | None, tempo: float) -> 
 
 
 def wanted_records(corpus: Corpus, augmentation: Augmentation) -> np.ndarray:
-    """Returns bool `[records]`: those that the tempo and soundfont switches leave of each piece."""
+    """Returns which records the tempo and soundfont switches keep, bool `[records]`."""
     wanted = np.ones(len(corpus.performances), bool)
     fonts = np.array(corpus.soundfonts)
     for piece in range(len(corpus.pieces)):

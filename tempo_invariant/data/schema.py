@@ -1,8 +1,7 @@
 """The records that hold aligned scores and performances: keys, writer, reader, dataset_info.json.
 
 One `tf.train.Example` per (piece, performance), in files `train-00000-of-00032.tfrecord`, beside
-`dataset_info.json`, which lists the files with their sizes and says what is in them.
-TensorFlow is imported when records are read or written, not before.
+`dataset_info.json`, which lists the files, their sizes and what they hold.
 """
 
 import dataclasses
@@ -144,7 +143,7 @@ def shard_name(split: str, index: int, count: int) -> str:
 
 @dataclass
 class SplitInfo:
-    """Says what a split holds; `shards` are dictionaries of name, bytes and records."""
+    """Contents of a split; `shards` are dictionaries of name, bytes and records."""
 
     pieces: int = 0
     records: int = 0
@@ -176,7 +175,7 @@ def check_data(data_dir: str | os.PathLike) -> None:
 
 
 def read_info(data_dir: str | Path) -> dict[str, SplitInfo]:
-    """Reads what a directory of records holds.
+    """Reads the contents of each split in a directory of records.
 
     Raises:
         UserError: There are no records, or they have another schema or geometry.
@@ -200,7 +199,7 @@ def shard_paths(data_dir: str | Path, split: str) -> list[Path]:
     """Returns the files of a split after comparing their sizes with dataset_info.json.
 
     Raises:
-        UserError: There is no such split, or a file is missing or truncated.
+        UserError: There is no such split, or a file is missing, truncated or changed.
     """
     infos = read_info(data_dir)
     if split not in infos or not infos[split].records:
@@ -240,16 +239,7 @@ def read_serialized(data_dir: str | Path, split: str) -> Iterator[tuple[int, int
             raise UserError(f"{path}: damaged ({one_line(error.message)})") from error
 
 
-def read_tensors(data_dir: str | Path, split: str) -> Iterator[dict[str, Any]]:
-    """Yields the records of a split as tensors, see `parse`, in the order of writing.
-
-    Raises:
-        UserError: A file is damaged, or one of the errors of `shard_paths`.
-    """
-    for _, _, serialized in read_serialized(data_dir, split):
-        yield parse(serialized)
-
-
 def read_records(data_dir: str | Path, split: str) -> Iterator[Record]:
-    """Yields the records of a split in the order of writing; errors as in `read_tensors`."""
-    yield from map(to_record, read_tensors(data_dir, split))
+    """Yields the records of a split in the order of writing; errors as in `read_serialized`."""
+    for _, _, serialized in read_serialized(data_dir, split):
+        yield to_record(parse(serialized))

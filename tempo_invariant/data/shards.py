@@ -1,7 +1,7 @@
 """Rows of arrays read from the middle of shards, for splits that are larger than memory should be.
 
 The arrays of a record are stored as they are, without compression, so a window of consecutive rows
-is one read at a known place; what was read lately is in the operating system's cache, not here.
+is one read at a known place. The operating system caches what was read lately; we do not.
 """
 
 import atexit
@@ -23,7 +23,7 @@ _PATIENCE_SECONDS = 60.0
 
 
 class ShardReader:
-    """Shards that are kept open, and so stay as they are when others take their place.
+    """Shards that are kept open, and so stay readable when others replace them.
 
     Raises:
         UserError: A shard cannot be opened.
@@ -55,6 +55,28 @@ class ShardReader:
 
 
 @dataclass(frozen=True)
+class RowSource:
+    """Rows to cut the windows of a batch from: a whole split, or what was read for the batch.
+
+    Attributes:
+        rows: Columns of strips, or frames, `[rows, 100 or 92]`; the last row is blank.
+        start: Row at which the first column or frame of each strip or record would be, int32
+            `[batch]`.
+        length: Number of columns or frames of each, int32 `[batch]`.
+    """
+
+    rows: tf.Tensor
+    start: tf.Tensor
+    length: tf.Tensor
+
+    def gather(self, position: tf.Tensor) -> tf.Tensor:
+        """Returns rows [batch, n, width] at positions [batch, n], blank where there is none."""
+        inside = (position >= 0) & (position < self.length[:, None])
+        index = tf.where(inside, self.start[:, None] + position, tf.shape(self.rows)[0] - 1)
+        return tf.gather(self.rows, index)
+
+
+@dataclass(frozen=True)
 class StoredRows:
     """Arrays [length, width] in shards; `data.corpus.HeldRows` holds such arrays in memory.
 
@@ -76,7 +98,7 @@ class StoredRows:
     dtype: tf.DType
     blank: int
 
-    def source(self, array: tf.Tensor, first: tf.Tensor, count: int) -> tuple[tf.Tensor, ...]:
+    def source(self, array: tf.Tensor, first: tf.Tensor, count: int) -> RowSource:
         """Reads what a batch is cut from; see `HeldRows.source`."""
         rows = tf.numpy_function(
             lambda array, first: self.read(array, first, count),
@@ -88,15 +110,15 @@ class StoredRows:
         total = None if batch is None else batch * count + 1
         rows = tf.ensure_shape(rows, [total, self.width])
         start = count * tf.range(tf.shape(array)[0]) - first
-        return rows, start, tf.gather(self.length, array)
+        return RowSource(rows, start, tf.gather(self.length, array))
 
     def read(self, array: np.ndarray, first: np.ndarray, count: int) -> np.ndarray:
         """Reads rows first to first + count - 1 of arrays, one window after the other.
 
         Args:
             array: Numbers of the arrays, int `[batch]`.
-            first: First row of each window, int `[batch]`; a window may stick out of its array at
-                both ends.
+            first: First row of each window, int `[batch]`; a window may exceed its array on both
+                sides.
             count: Number of rows of a window.
 
         Returns:
@@ -130,8 +152,8 @@ class _Calls:
     """Stops calls before the interpreter ends.
 
     A pipeline that is still filling its buffers calls from threads of TensorFlow, and one of them
-    that waits for an interpreter on its way out would wait for ever, and the process with it. From
-    then on calls fail, so that the buffers are soon full (of errors) and no more calls come.
+    that waits for an interpreter on its way out would wait for ever, and the process with it. Once
+    the end has begun, calls fail, so that the buffers soon fill with errors and calls cease.
     """
 
     def __init__(self) -> None:
@@ -140,7 +162,7 @@ class _Calls:
         atexit.register(self._end)
 
     def enter(self) -> None:
-        """Raises RuntimeError when the program is ending."""
+        """Notes a call; raises RuntimeError when the program is ending."""
         self._last = time.monotonic()
         if self._ending.is_set():
             raise RuntimeError("the program is ending")

@@ -23,15 +23,15 @@ GRADIENT_DAMPING = 1e-3
 def canonical_projections(
     first: Tensor, second: Tensor, cross: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns projections onto the canonical variates, from covariance matrices.
+    """Computes the projections onto the canonical variates from covariance matrices.
 
     With whitening matrices `W = L^-T` of the Cholesky factors and `T = W1' S12 W2 = E diag(s) F'`,
     the projections are `U = W1 E` and `V = W2 F`, the same as with symmetric square roots.
 
     The decomposition itself is a constant for the gradient. A loss that depends on the outputs'
     inner products and lengths alone, with every component kept, does not change when E and F turn
-    together; what is left is a first-order term with `1 / (s_i + s_j)`, whose value is zero and
-    whose gradient is exact, with none of the `1 / (s_i - s_j)` that breaks at equal values.
+    together. What is left is a first-order term in `1 / (s_i + s_j)` with the value zero and the
+    exact gradient, free of the `1 / (s_i - s_j)` that breaks at equal values.
 
     Args:
         first: Covariance of the first view with its regularisation, `[size, size]`.
@@ -96,8 +96,8 @@ class CanonicalProjection(layers.Projection):
     """Projects sheet and audio features onto their canonical variates.
 
     In training the projections follow from moving statistics that contain the current (global)
-    batch, and gradients pass through their computation; otherwise from stored values, with no
-    decomposition in the graph. Statistics of batches that are not finite are ignored, so that a
+    batch, and gradients pass through their computation. Otherwise they are stored values, with no
+    decomposition in the graph. Batches whose statistics are not finite are ignored, so that a
     diverged run ends in a loss that is not a number rather than in an error of the decomposition.
 
     Batches of about 100 rows invent correlation between 32 + 32 features (0.9 for independent
@@ -241,7 +241,5 @@ class CanonicalProjection(layers.Projection):
         return ops.convert_to_numpy(self.correlation)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
-            "alpha": self.alpha,
-            "regularization": self.regularization,
-        }
+        config = {"alpha": self.alpha, "regularization": self.regularization}
+        return super().get_config() | config

@@ -17,7 +17,6 @@ import numpy as np
 
 BLOCKED = ("keras", "tf_keras", "tempo_invariant", "tfrecords_tools", "serving", "tensorflow_io")
 _SEPARATOR = "/"
-_FILES = "files:"
 
 
 class Blocker(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -46,14 +45,13 @@ def write_inputs(path: Path, inputs: Mapping[str, Mapping[str, np.ndarray]]) -> 
     for signature, values in inputs.items():
         for name, value in values.items():
             if value.dtype == object:
-                value = np.stack([np.frombuffer(item, np.uint8) for item in value])
-                name = _FILES + name
+                value = value.astype(f"V{len(value[0])}")
             arrays[signature + _SEPARATOR + name] = value
     np.savez(path, **arrays)
 
 
-def read_outputs(path: Path) -> dict[str, dict[str, np.ndarray]]:
-    """Reads what `main` has written: arrays by signature and output name."""
+def read_arrays(path: Path) -> dict[str, dict[str, np.ndarray]]:
+    """Reads arrays by signature and name, as `write_inputs` and `main` save them."""
     outputs: dict[str, dict[str, np.ndarray]] = {}
     with np.load(path) as arrays:
         for key, value in arrays.items():
@@ -70,14 +68,11 @@ def main(directory: str, inputs_path: str, outputs_path: str) -> None:
 
     loaded = tf.saved_model.load(directory)
     outputs = {}
-    for signature, inputs in read_outputs(Path(inputs_path)).items():
+    for signature, inputs in read_arrays(Path(inputs_path)).items():
         tensors = {}
         for name, value in inputs.items():
-            if name.startswith(_FILES):
-                files = [row.tobytes() for row in value]
-                tensors[name.removeprefix(_FILES)] = tf.constant(files)
-            else:
-                tensors[name] = tf.constant(value)
+            is_files = value.dtype.kind == "V"
+            tensors[name] = tf.constant([row.tobytes() for row in value] if is_files else value)
         for name, tensor in loaded.signatures[signature](**tensors).items():
             outputs[signature + _SEPARATOR + name] = tensor.numpy()
     np.savez(outputs_path, **outputs)

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from tempo_invariant.geometry import FRAMES_PER_SECOND
+
 Tensor = Any
 """A tensor of Keras' backend, or a symbolic one."""
 
@@ -39,7 +41,7 @@ def unit_length(vectors: Tensor) -> Tensor:
 
 @keras.saving.register_keras_serializable(PACKAGE)
 def elu(values: Tensor) -> Tensor:
-    """Computes ELU, of 16-bit values computed in float32.
+    """Computes ELU; for 16-bit values in float32.
 
     TensorFlow's kernel for bfloat16 on processors takes eight times as long as that for float32,
     and five times as long as the convolution before it.
@@ -57,7 +59,7 @@ def elu(values: Tensor) -> Tensor:
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class FrameAttention(keras.layers.Layer):
-    """Multiplies every spectrogram frame with its attention weight times the number of frames.
+    """Multiplies every spectrogram frame by its attention weight times the number of frames.
 
     Section 2.1 of the paper; the factor T makes uniform attention the identity.
 
@@ -88,14 +90,14 @@ class LevelNormalization(keras.layers.Layer):
 
     The level of an excerpt is the mean of its magnitudes weighted by their energy,
     `sum x^3 / sum x^2`: a gain scales it, silence around the music does not change it, and a
-    noise floor hardly does (where a mean or a percentile would follow either). Below `SILENCE` it
-    counts as `SILENCE`: what is nearly silent stays so.
+    noise floor hardly does (a mean or a percentile would follow both). Levels below `SILENCE`
+    count as `SILENCE`, so that near silence stays silent.
 
     Args:
         level: Level of the output. Performances at velocity 64 have 0.9 to 2.9, in the median 1.5
             (120 of MSMD); there log10(1 + x) is nearly linear for all but the loudest partials.
-            10 puts them into its bend: what is 20 dB softer than the loudest partial has 37 % of
-            its value instead of 20 %, and a filter of the sound adds more than it multiplies.
+            A level of 10 puts them into its bend: what is 20 dB softer than the loudest partial
+            has 37 % of its value instead of 20 %, and a filter adds more than it multiplies.
 
     Call arguments:
         inputs: Spectrogram, log10(1 + magnitude), `[batch, bands, frames]`.
@@ -118,7 +120,8 @@ class LevelNormalization(keras.layers.Layer):
         energy = ops.sum(squares, axis=(1, 2), keepdims=True)
         level = ops.sum(squares * magnitudes, axis=(1, 2), keepdims=True)
         level = level / ops.maximum(energy, np.finfo(np.float32).tiny)
-        return _logarithms(magnitudes * (self.level / ops.maximum(level, self.SILENCE)))
+        scaled = magnitudes * (self.level / ops.maximum(level, self.SILENCE))
+        return ops.log1p(scaled) / math.log(10)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
@@ -137,7 +140,6 @@ class ChannelEnergyNormalization(keras.layers.Layer):
 
     Args:
         floor: Magnitude far below which a band is not raised.
-        frames_per_second: Rate of the frames.
 
     Call arguments:
         inputs: Spectrogram, log10(1 + magnitude), `[batch, bands, frames]`.
@@ -148,12 +150,11 @@ class ChannelEnergyNormalization(keras.layers.Layer):
 
     GAIN, BIAS, POWER, SECONDS = 0.98, 2.0, 0.5, 0.4
 
-    def __init__(self, floor: float = 0.1, frames_per_second: int = 20, **kwargs: Any) -> None:
+    def __init__(self, floor: float = 0.1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not floor > 0:
             raise ValueError(f"floor must be > 0, got {floor}")
         self.floor = floor
-        self.frames_per_second = frames_per_second
 
     def call(self, inputs: Tensor) -> Tensor:
         magnitudes = _magnitudes(inputs)
@@ -164,7 +165,7 @@ class ChannelEnergyNormalization(keras.layers.Layer):
 
     def _smoother(self, frames: int) -> np.ndarray:
         """Returns the average as a matrix `[frames, frames]`, from frames to their past."""
-        squared = (self.SECONDS * self.frames_per_second) ** 2
+        squared = (self.SECONDS * FRAMES_PER_SECOND) ** 2
         weight = (math.sqrt(1 + 4 * squared) - 1) / (2 * squared)
         age = np.arange(frames)[None, :] - np.arange(frames)[:, None]
         recent = np.where(age >= 0, weight * (1 - weight) ** np.maximum(age, 0), 0)
@@ -179,26 +180,19 @@ class ChannelEnergyNormalization(keras.layers.Layer):
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
-            "floor": self.floor,
-            "frames_per_second": self.frames_per_second,
-        }
+        return super().get_config() | {"floor": self.floor}
 
 
 def _magnitudes(spectrogram: Tensor) -> Tensor:
     return ops.expm1(spectrogram * math.log(10))
 
 
-def _logarithms(magnitudes: Tensor) -> Tensor:
-    return ops.log1p(magnitudes) / math.log(10)
-
-
 @keras.saving.register_keras_serializable(PACKAGE)
 class Temperature(keras.layers.Layer):
     """Holds the learned temperature of a softmax over similarities.
 
-    In training embeddings are multiplied by the square root of 1 / temperature, so that their
-    inner products are logits; otherwise they pass as they are. As in CLIP (Radford et al. 2021)
+    In training, embeddings are multiplied by the square root of 1 / temperature, so that their
+    inner products are logits; otherwise they pass unchanged. As in CLIP (Radford et al. 2021)
     the logarithm is learned, and the scale 1 / temperature stays between 1 and 100.
 
     Args:
@@ -257,7 +251,7 @@ class Projection(keras.layers.Layer):
         inputs: List of the sheet and audio features, each `[batch, features]`; or the features of
             one view alone, named by `view`.
         view: "sheet" or "audio" for a single view; None for both.
-        training: Whether statistics over the batch are used and updated.
+        training: Whether statistics of the batch are used, and the stored ones updated.
 
     Output shape:
         `[batch, 2, size]` for both views (sheet first), `[batch, size]` for one; unit length.

@@ -18,7 +18,7 @@ def pairwise_ranking_loss(queries: Tensor, candidates: Tensor, margin: float = 0
     Args:
         queries: Unit-length embeddings, `[local batch, size]`.
         candidates: Unit-length embeddings of the partners, row by row, `[local batch, size]`.
-        margin: Similarity by which a partner shall exceed any other candidate.
+        margin: Similarity by which a partner should exceed any other candidate.
 
     Returns:
         One mean per query, `[local batch]`.
@@ -43,7 +43,7 @@ class PairwiseRankingLoss(keras.losses.Loss):
     loss of the global batch, given equal shares.
 
     Args:
-        margin: Similarity by which a partner shall exceed any other candidate.
+        margin: Similarity by which a partner should exceed any other candidate.
         symmetric: Whether the other direction, audio to sheet, is added.
 
     Call arguments:
@@ -51,14 +51,8 @@ class PairwiseRankingLoss(keras.losses.Loss):
         y_pred: Unit-length embeddings `[batch, 2, size]`, sheet first.
     """
 
-    def __init__(
-        self,
-        margin: float = 0.7,
-        symmetric: bool = False,
-        name: str = "pairwise_ranking",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(name=name, **kwargs)
+    def __init__(self, margin: float = 0.7, symmetric: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.margin = margin
         self.symmetric = symmetric
 
@@ -100,9 +94,6 @@ class SoftmaxLoss(keras.losses.Loss):
         y_true: Ignored; anything with one entry per pair.
         y_pred: Embeddings `[batch, 2, size]` whose inner products are logits, sheet first.
     """
-
-    def __init__(self, name: str = "softmax", **kwargs: Any) -> None:
-        super().__init__(name=name, **kwargs)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         sheet, audio = y_pred[:, 0], y_pred[:, 1]

@@ -1,7 +1,7 @@
 """The two-tower model as a Keras functional model, and its towers alone.
 
 Section 2 of the paper; sizes and order of layers as in the authors' published code by default.
-`ModelConfig.blocks` and the fields after it lead away from it, to cheaper and sturdier models.
+`ModelConfig.blocks` and the fields after it depart from it, for cheaper and sturdier models.
 """
 
 import math
@@ -16,7 +16,7 @@ from tempo_invariant.config import ModelConfig
 from tempo_invariant.model import cca, layers, normalization
 
 MOMENTUM = 0.9
-"""Momentum of batch normalisation as in the authors' framework: it follows in ten batches."""
+"""Momentum of batch normalisation as in the authors' framework: averages over ten batches."""
 
 EPSILON = 1e-4
 """Constant of batch normalisation as in the authors' framework."""
@@ -33,22 +33,21 @@ def build_model(
     Inputs, as a dictionary: "sheet", snippets `[batch, 80, 100]` of grey values 0 (ink) to 255
     (paper), uint8; and "audio", log spectrograms `[batch, 92, frames]`, float32.
 
-    Output: `[batch, 2, embedding_size]`, unit-length embeddings of the sheet and of the audio; with
-    a temperature, and in training alone, their inner products are logits instead.
+    Output: `[batch, 2, embedding_size]`, unit-length embeddings of the sheet and of the audio. With
+    a temperature, and in training alone, they are scaled so that inner products are logits.
 
     Layers to find by name: "sheet_features" and "audio_features" (the encoders' outputs),
-    "projection", with attention "attention" (weights `[batch, frames]`), and "temperature" if
-    there is one.
+    "projection", and, where there are such, "attention" (weights `[batch, frames]`) and
+    "temperature".
 
     Args:
         config: Architecture of the model.
         synchronized: Whether batch normalisation uses the batch of all replicas; needs the
             TensorFlow backend.
-        momentum: Momentum of the moving statistics of batch normalisation; matters in training
-            alone.
+        momentum: Momentum of batch normalisation's statistics; it matters in training alone.
 
     Raises:
-        ValueError: `synchronized` is asked for on another backend.
+        ValueError: `synchronized` is true on another backend.
     """
     if synchronized and keras.backend.backend() != "tensorflow":
         raise ValueError("synchronized batch normalisation needs the TensorFlow backend")
@@ -62,9 +61,9 @@ def build_model(
     features = [_encoder(scaled, "sheet", parts), _encoder(attended, "audio", parts)]
     embeddings = _projection(config)(features)
     if config.temperature:
-        embeddings = layers.Temperature(
-            config.temperature, name="temperature", dtype=keras.config.floatx()
-        )(embeddings)
+        dtype = keras.config.floatx()
+        temperature = layers.Temperature(config.temperature, name="temperature", dtype=dtype)
+        embeddings = temperature(embeddings)
     return keras.Model({"sheet": sheet, "audio": audio}, embeddings, name="tempo_invariant")
 
 
@@ -78,27 +77,14 @@ def sheet_encoder(model: keras.Model) -> keras.Model:
 def audio_encoder(model: keras.Model) -> keras.Model:
     """Returns the model from spectrograms to embeddings and attention; shares the weights.
 
-    Its input is `[batch, 92, frames]`.
-
-    The output is a dictionary: "embedding" `[batch, embedding_size]` and "attention"
-    `[batch, frames]`, which sums to one and is uniform in a model without attention.
+    Its input is `[batch, 92, frames]`, its output a dictionary: "embedding"
+    `[batch, embedding_size]` and "attention" `[batch, frames]`, which sums to one and is uniform
+    in a model without attention.
     """
     features = model.get_layer("audio_features").output
     embedding = model.get_layer("projection")(features, view="audio")
     outputs = {"embedding": embedding, "attention": _attention_weights(model)}
     return keras.Model(model.input["audio"], outputs, name="audio_encoder")
-
-
-def sheet_features(model: keras.Model) -> keras.Model:
-    """Returns the model from snippets to the sheet encoder's output before the projection."""
-    features = model.get_layer("sheet_features").output
-    return keras.Model(model.input["sheet"], features, name="sheet_features_model")
-
-
-def audio_features(model: keras.Model) -> keras.Model:
-    """Returns the model from spectrograms to the audio encoder's output before the projection."""
-    features = model.get_layer("audio_features").output
-    return keras.Model(model.input["audio"], features, name="audio_features_model")
 
 
 def _attention_weights(model: keras.Model) -> keras.KerasTensor:
@@ -113,8 +99,8 @@ def multiply_adds(model: keras.Model) -> int:
     """Counts the multiplications by a weight, each with its addition, that embedding a pair takes.
 
     Counted from the shapes of kernels and outputs: convolutions (depthwise ones too), dense layers,
-    the projection and the matrix product of PCEN. What is done once for a value (normalisation,
-    activation, pooling) is not.
+    the projection and the matrix product of PCEN. Operations on single values (normalisation,
+    activation, pooling) are not.
 
     Args:
         model: Model as `build_model` makes it.
@@ -128,7 +114,7 @@ def parameters(model: keras.Model) -> int:
 
 
 def size_line(parameters: int, multiply_adds: int) -> str:
-    """Says in words for the screen how large a model is."""
+    """Returns the size of a model in words, for reports."""
     return f"{parameters:,d} parameters, {multiply_adds / 1e6:,.1f} M multiply-adds a pair"
 
 
@@ -148,9 +134,8 @@ def _level(spectrogram: keras.KerasTensor, config: ModelConfig) -> keras.KerasTe
     level = layers.LevelNormalization(config.audio_level, name="audio_level", dtype=dtype)
     if config.audio_normalization == "excerpt":
         return level(spectrogram)
-    energy = layers.ChannelEnergyNormalization(
-        config.audio_level / 100, geometry.FRAMES_PER_SECOND, name="audio_pcen", dtype=dtype
-    )
+    floor = config.audio_level / 100
+    energy = layers.ChannelEnergyNormalization(floor, name="audio_pcen", dtype=dtype)
     return energy(level(spectrogram))
 
 
@@ -165,7 +150,7 @@ def _attend(spectrogram: keras.KerasTensor, parts: "_Parts") -> keras.KerasTenso
 
 
 def _encoder(image: keras.KerasTensor, name: str, parts: "_Parts") -> keras.KerasTensor:
-    """Returns `embedding_size` features of blocks, shifted by nothing but the projection."""
+    """Returns `embedding_size` features of an image; only the projection shifts them."""
     config = parts.config
     maps = parts.blocks(image, name, config.filters)
     maps = parts.convolution(config.embedding_size, 1, f"{name}_channels")(maps)
@@ -180,13 +165,7 @@ def _encoder(image: keras.KerasTensor, name: str, parts: "_Parts") -> keras.Kera
 
 
 class _Parts:
-    """Makes the parts of which encoders and attention consist, all of one kind.
-
-    Args:
-        config: Architecture of the model.
-        synchronized: Whether batch normalisation uses the batch of all replicas.
-        momentum: Momentum of its moving statistics.
-    """
+    """Makes the parts of encoders and attention; arguments as in `build_model`."""
 
     def __init__(self, config: ModelConfig, synchronized: bool, momentum: float) -> None:
         self.config = config
@@ -198,8 +177,8 @@ class _Parts:
     ) -> keras.KerasTensor:
         """Adds a block for each number of filters; each halves rows and columns.
 
-        Published: convolutions, then a pooling. Strided: the first convolution strides, which
-        leaves a quarter of the work for those after it, and each of those is added to its input.
+        Published: convolutions, then a pooling. Otherwise the first convolution strides, which
+        leaves a quarter of the work to those after it, each of which is added to its input.
         """
         maps = keras.layers.Reshape((*image.shape[1:], 1), name=f"{name}_image")(image)
         pooled = self.config.blocks == "conv"

@@ -7,7 +7,7 @@ from tempo_invariant.model import layers, replicas
 from tempo_invariant.model.layers import Tensor
 
 SIMD_CHANNELS = 16
-"""The fused kernel for bfloat16 is four times slower for channels that are no multiple of this."""
+"""For any other multiple of channels the fused kernel for bfloat16 is four times slower."""
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
@@ -17,7 +17,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     Same arguments and weights. On one device the fused kernel replaces elementwise operations
     that take a fifth of a training step on a processor. Over several replicas, where Keras
     subtracts a squared mean from a mean square in float32, the variance is summed from centred
-    values: channels that are nearly constant (most of a page is white) lose their digits else.
+    values: channels that are nearly constant (most of a page is white) would lose their digits.
 
     Args:
         **kwargs: Arguments of `keras.layers.BatchNormalization`; axis and scale stay at their

@@ -1,15 +1,15 @@
-"""Trained models that ship with the package, and the flags that name one of them or a run.
+"""Trained models that ship with the package, each found by its name.
 
 ```
 tempo_invariant/pretrained/NAME/
-  experiment.json      as in the run directory, but for the places of files
+  experiment.json      as in the run directory, without the paths of its files
   best.weights.h5      or refined.weights.h5, without optimizer state
-  history.jsonl        a line an epoch of its training, where that is known
-  card.json            where it comes from and what it reaches: numbers from the run's reports
-  MODEL_CARD.md        the same to read
+  history.jsonl        a line per epoch of its training, where that is known
+  card.json            where it comes from and how good it is: numbers from the run's reports
+  MODEL_CARD.md        the same for people to read
 ```
 
-Such a directory is used like that of a run. `python -m tempo_invariant.package_model` makes one.
+Such a directory is used like a run directory; `python -m tempo_invariant.package_model` makes one.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ MARKDOWN = "MODEL_CARD.md"
 
 
 def names() -> list[str]:
-    """Returns the names of the models that are there, in alphabetical order."""
+    """Returns the names of the models that ship, in alphabetical order."""
     return sorted(path.parent.name for path in DIRECTORY.glob(f"[!.]*/{CARD}"))
 
 
@@ -30,7 +30,7 @@ def find(name: str) -> Path:
     """Returns the directory of a model, which is used like a run directory.
 
     Raises:
-        UserError: There is no such model; the message names those that there are.
+        UserError: There is no such model; the message lists the ones that there are.
     """
     present = names()
     if name not in present:
@@ -44,7 +44,7 @@ def resolve(run: str | None, name: str | None) -> str:
 
     Args:
         run: Directory of a run, or None.
-        name: Name of a model that ships, or None; it is used where it is given.
+        name: Name of a model that ships, or None; it takes precedence over `run`.
 
     Raises:
         UserError: No model of this name ships with the package.
@@ -58,6 +58,6 @@ def total_bytes() -> int:
 
 
 def label(run: str) -> str:
-    """Returns what a report calls a run: its directory, or the name of a model that ships."""
+    """Returns the name of a run in reports: its directory, or the name of a model that ships."""
     path = Path(run)
     return f"pretrained {path.name}" if path.parent == DIRECTORY else str(run)

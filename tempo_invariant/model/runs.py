@@ -6,14 +6,14 @@ runs/NAME/
   best.weights.h5        weights of the best validation epoch, without optimizer state
   refined.weights.h5     the same with a refitted projection (`tempo_invariant.refine`), or averaged
                          with those of the initial run (`tempo_invariant.average`)
-  averaging.json         what the average was made of
-  history.jsonl          one line an epoch
+  refinement.json        the report of the refitting
+  averaging.json         the report of the averaging
+  history.jsonl          a line per epoch
   backup/                state to resume from
   logs/                  TensorBoard
 ```
 """
 
-import dataclasses
 import json
 import os
 from pathlib import Path
@@ -22,45 +22,25 @@ from typing import TYPE_CHECKING, Any
 from tempo_invariant.config import Experiment
 from tempo_invariant.data.schema import check_data
 from tempo_invariant.errors import UserError, one_line
-from tempo_invariant.files import atomic_write
+from tempo_invariant.files import atomic_write, sha256
 
 if TYPE_CHECKING:
     import keras
 
 
-@dataclasses.dataclass(frozen=True)
 class RunDirectory:
     """Paths in the directory of one training run."""
 
-    path: Path
-
-    @property
-    def experiment(self) -> Path:
-        return self.path / "experiment.json"
-
-    @property
-    def best(self) -> Path:
-        return self.path / "best.weights.h5"
-
-    @property
-    def refined(self) -> Path:
-        return self.path / "refined.weights.h5"
-
-    @property
-    def averaging(self) -> Path:
-        return self.path / "averaging.json"
-
-    @property
-    def history(self) -> Path:
-        return self.path / "history.jsonl"
-
-    @property
-    def backup(self) -> Path:
-        return self.path / "backup"
-
-    @property
-    def logs(self) -> Path:
-        return self.path / "logs"
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.path = Path(path)
+        self.experiment = self.path / "experiment.json"
+        self.best = self.path / "best.weights.h5"
+        self.refined = self.path / "refined.weights.h5"
+        self.refinement = self.path / "refinement.json"
+        self.averaging = self.path / "averaging.json"
+        self.history = self.path / "history.jsonl"
+        self.backup = self.path / "backup"
+        self.logs = self.path / "logs"
 
 
 def load_experiment(path: str | os.PathLike) -> Experiment:
@@ -69,7 +49,7 @@ def load_experiment(path: str | os.PathLike) -> Experiment:
     Raises:
         UserError: `path` is not the directory of a run.
     """
-    run = RunDirectory(Path(path))
+    run = RunDirectory(path)
     try:
         return Experiment.from_json(run.experiment.read_text())
     except FileNotFoundError as error:
@@ -112,7 +92,7 @@ def weights_path(path: str | os.PathLike, weights: str | None = None) -> Path:
     Raises:
         UserError: The file does not exist.
     """
-    run = RunDirectory(Path(path))
+    run = RunDirectory(path)
     named = {"best": run.best, "refined": run.refined}
     if weights:
         chosen = named.get(weights, Path(weights))
@@ -163,10 +143,23 @@ def save_weights(model: "keras.Model", path: str | os.PathLike) -> None:
         model.save_weights(temporary, overwrite=True)
 
 
+def write_refined(run: RunDirectory, model: "keras.Model | None") -> str | None:
+    """Writes a model as the refined weights of a run, or removes those if there is no model.
+
+    Returns:
+        The SHA-256 of the file, if one was written.
+    """
+    if model is None:
+        run.refined.unlink(missing_ok=True)
+        return None
+    save_weights(model, run.refined)
+    return sha256(run.refined)
+
+
 def read_history(path: Path) -> list[dict[str, Any]]:
-    """Reads `history.jsonl`; a last line that was cut off is left out."""
-    lines = []
-    for text in path.read_text().splitlines():
+    """Reads `history.jsonl`, without a last line that was cut off; a missing file is empty."""
+    lines: list[dict[str, Any]] = []
+    for text in path.read_text().splitlines() if path.is_file() else ():
         try:
             lines.append(json.loads(text))
         except ValueError:

@@ -14,8 +14,6 @@ with silence. Attention weights are not negative and sum to one. Audio that is n
 scale or in another format is refused with INVALID_ARGUMENT, and so is an empty batch.
 """  # noqa: E501
 
-import dataclasses
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,11 +27,12 @@ import tensorflow as tf
 from tempo_invariant import geometry
 from tempo_invariant.audio.spectrogram import frames_to_bands, whole_spectrogram
 from tempo_invariant.errors import UserError
+from tempo_invariant.files import atomic_directory
 from tempo_invariant.model import isolated_check
 from tempo_invariant.model.network import audio_encoder, sheet_encoder
 
 LOUDEST = 100.0
-"""Samples beyond this are not audio of full scale +-1: integers that nobody has scaled, say."""
+"""Samples beyond this are not audio of full scale +-1: integers that were never scaled, say."""
 
 TOLERANCE = 1e-5
 """The most by which an output may differ after reloading."""
@@ -41,7 +40,7 @@ TOLERANCE = 1e-5
 _WARMUP_BATCHES = (1, 8)
 _CHECK_ROWS = 3
 
-Outputs = dict[str, np.ndarray]
+Arrays = dict[str, np.ndarray]
 Signature = Callable[..., dict[str, tf.Tensor]]
 
 
@@ -97,7 +96,7 @@ def halve(image: tf.Tensor) -> tf.Tensor:
 
 
 def _not_empty(batch: tf.Tensor) -> tf.Tensor:
-    """Returns the batch; one without rows is refused, which oneDNN's kernels fail on obscurely."""
+    """Returns the batch; refuses one without rows, on which oneDNN's kernels fail obscurely."""
     has_rows = tf.debugging.Assert(tf.shape(batch)[0] > 0, ["the batch is empty"])
     with tf.control_dependencies([has_rows]):
         return tf.identity(batch)
@@ -110,7 +109,7 @@ def make_signatures(model: keras.Model) -> dict[str, Signature]:
         model: Model as `tempo_invariant.model.network.build_model` makes it.
 
     Returns:
-        Functions of tensors by the name of their signature; the module's docstring describes them.
+        Functions of tensors by the name of their signature, as the module's docstring says.
     """
     embed_audio, embed_audio_file = _audio_signatures(audio_encoder(model))
     sheet_tower = sheet_encoder(model)
@@ -158,38 +157,19 @@ def _audio_signatures(audio_tower: keras.Model) -> tuple[Signature, Signature]:
     return embed_audio, embed_audio_file
 
 
-@dataclasses.dataclass(frozen=True)
-class Export:
-    """What was written.
-
-    Attributes:
-        path: Directory of the version.
-        largest_difference: Largest difference between outputs before and after reloading.
-    """
-
-    path: Path
-    largest_difference: float
-
-
 def export(
-    model: keras.Model,
-    experiment_json: str,
-    output: str | Path,
-    version: int | None = None,
-    model_name: str | None = None,
-) -> Export:
+    model: keras.Model, experiment_json: str, output: str | Path, version: int | None = None
+) -> tuple[Path, float]:
     """Writes a version of a model, checks it in another process, and only then gives it its name.
 
     Args:
         model: Model as `tempo_invariant.model.network.build_model` makes it, with trained weights.
         experiment_json: Text to be kept in `assets.extra/experiment.json`.
-        output: Directory of the versions.
+        output: Directory of the versions; its name is that under which they will be served.
         version: Number of the version, from 1; None is the next one.
-        model_name: Name under which it will be served, for the warm-up requests; None is the name
-            of `output`.
 
     Returns:
-        Where it was written, and how well it agrees.
+        The directory of the version, and the largest difference of its outputs from the model's.
 
     Raises:
         UserError: The version exists, or the reloaded model is not the same.
@@ -198,17 +178,15 @@ def export(
     target = output / str(next_version(output) if version is None else version)
     if target.exists():
         raise UserError(f"version {target.name} exists already: {target}")
-    output.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=output))
-    try:
+    with atomic_directory(target) as temporary:
         _save(model, temporary)
-        _write_extras(temporary, experiment_json, model_name or output.resolve().name, model)
+        _write_extras(temporary, experiment_json, output.resolve().name, _frames(model))
         difference = check(temporary, model)
-        temporary.chmod(0o755)
-        temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return Export(target, difference)
+    return target, difference
+
+
+def _frames(model: keras.Model) -> int:
+    return model.input["audio"].shape[-1]
 
 
 def _save(model: keras.Model, directory: Path) -> None:
@@ -232,7 +210,7 @@ def check(directory: Path, model: keras.Model) -> float:
 
     Args:
         directory: Directory of the SavedModel.
-        model: Model that it was made of.
+        model: Model that it was made from.
 
     Returns:
         The largest difference of any output.
@@ -240,7 +218,7 @@ def check(directory: Path, model: keras.Model) -> float:
     Raises:
         UserError: It cannot be loaded there, or an output differs by more than `TOLERANCE`.
     """
-    inputs = example_inputs(audio_encoder(model).input.shape[-1], _CHECK_ROWS)
+    inputs = example_inputs(_frames(model), _CHECK_ROWS)
     with tempfile.TemporaryDirectory() as scratch:
         request, answer = Path(scratch) / "inputs.npz", Path(scratch) / "outputs.npz"
         isolated_check.write_inputs(request, inputs)
@@ -251,11 +229,12 @@ def check(directory: Path, model: keras.Model) -> float:
         if finished.returncode:
             reason = (finished.stderr.strip().splitlines() or ["no message"])[-1]
             raise UserError(f"the export cannot be loaded without Keras and this package: {reason}")
-        found = isolated_check.read_outputs(answer)
+        found = isolated_check.read_arrays(answer)
     return _compare(expected_outputs(model, inputs), found)
 
 
-def _compare(expected: Mapping[str, Outputs], found: Mapping[str, Outputs]) -> float:
+def _compare(expected: Mapping[str, Arrays], found: Mapping[str, Arrays]) -> float:
+    """Returns the largest difference of two sets of outputs by signature."""
     largest = 0.0
     for signature, outputs in expected.items():
         for name, value in outputs.items():
@@ -271,18 +250,17 @@ def _compare(expected: Mapping[str, Outputs], found: Mapping[str, Outputs]) -> f
     return largest
 
 
-def example_inputs(frames: int, rows: int, seed: int = 0) -> dict[str, dict[str, np.ndarray]]:
+def example_inputs(frames: int, rows: int) -> dict[str, Arrays]:
     """Returns inputs for every signature: noise a little longer than a window, random pixels.
 
     Args:
         frames: Number of frames of the model's window.
         rows: Batch size.
-        seed: Seed for the random numbers.
 
     Returns:
         Arrays by signature and input name; a file is an object array of bytes.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     samples = geometry.frame_start(frames) + geometry.FRAME_SIZE
     pcm = (0.1 * generator.standard_normal([rows, samples])).astype(np.float32)
     wav = [tf.audio.encode_wav(row[:, None], geometry.SAMPLE_RATE).numpy() for row in pcm]
@@ -295,14 +273,11 @@ def example_inputs(frames: int, rows: int, seed: int = 0) -> dict[str, dict[str,
     }
 
 
-def expected_outputs(
-    model: keras.Model, inputs: Mapping[str, Mapping[str, np.ndarray]]
-) -> dict[str, Outputs]:
+def expected_outputs(model: keras.Model, inputs: Mapping[str, Arrays]) -> dict[str, Arrays]:
     """Computes what the signatures must give, from the Keras model and the whole spectrogram."""
-    tower = audio_encoder(model)
-    frames = tower.input.shape[-1]
+    tower, frames = audio_encoder(model), _frames(model)
 
-    def embed(recordings: Iterable[np.ndarray]) -> Outputs:
+    def embed(recordings: Iterable[np.ndarray]) -> Arrays:
         spectrogram = np.stack([_middle(whole_spectrogram(pcm), frames) for pcm in recordings])
         outputs = {name: value.numpy() for name, value in tower(spectrogram).items()}
         return outputs | {"spectrogram": spectrogram}
@@ -324,9 +299,8 @@ def _middle(spectrogram: np.ndarray, frames: int) -> np.ndarray:
     return padded[:, first : first + frames]
 
 
-def _write_extras(
-    directory: Path, experiment_json: str, model_name: str, model: keras.Model
-) -> None:
+def _write_extras(directory: Path, experiment_json: str, model_name: str, frames: int) -> None:
+    """Writes `assets.extra`: the experiment, and requests that TensorFlow Serving warms up with."""
     try:
         from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
     except ImportError as error:
@@ -335,7 +309,6 @@ def _write_extras(
     extras = directory / "assets.extra"
     extras.mkdir()
     (extras / "experiment.json").write_text(experiment_json)
-    frames = audio_encoder(model).input.shape[-1]
     with tf.io.TFRecordWriter(str(extras / "tf_serving_warmup_requests")) as writer:
         for rows in _WARMUP_BATCHES:
             for signature, inputs in example_inputs(frames, rows).items():

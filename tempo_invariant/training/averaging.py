@@ -1,7 +1,7 @@
 """Averages the weights of a trained model with those that its training began with.
 
-Two trainings of which one went on from the other often lie in one valley, and between them it is
-deeper: the mean is better than either, and sturdier, as in WiSE-FT (Wortsman et al. 2022).
+Weights before and after a further training often lie in one valley of the loss, which is deeper
+between them: the mean is better and sturdier than either, as in WiSE-FT (Wortsman et al. 2022).
 """
 
 import os
@@ -15,12 +15,12 @@ from tempo_invariant.data import pipeline
 from tempo_invariant.data.corpus import load_corpus
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation.retrieval import BATCH_SIZE, validation_metrics
-from tempo_invariant.files import sha256, write_json
+from tempo_invariant.files import write_json
 from tempo_invariant.model import runs
 from tempo_invariant.training.initial_weights import copy_weights
 
 SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
-"""Shares of the run in the averages that are tried."""
+"""Weights of the run in the averages that are tried."""
 
 
 def average(
@@ -30,21 +30,21 @@ def average(
 ) -> dict[str, Any]:
     """Writes the average of a run and another as `refined.weights.h5`, and `averaging.json`.
 
-    Of the averages that give the run one of `SHARES`, that with the highest MRR over all validation
-    pairs is kept. Layers that the other run lacks count with their own weights.
+    Of the averages in which the run has one of `SHARES`, the one with the highest MRR over all
+    validation pairs is kept. Layers that the other run lacks keep their weights.
 
     Args:
         run: Run directory.
-        other: Another run directory; None: that whose weights the training began with.
+        other: Another run directory; None: the run whose weights the training began with.
         data: Directory of records; None: those that the run was trained on.
 
     Returns:
         `run`, `other`, the validation metrics (audio to sheet) by `shares`, the share that is
-        `kept`, and `weights_sha256` of what was written: None where that is 1.
+        `kept`, and `weights_sha256` of the written file, None if that share is 1.
 
     Raises:
         UserError: A run or the data are missing, damaged or of another model, there is no other
-            run, or the projection is a CCA, whose statistics are of one training.
+            run, or the projection is a CCA, whose statistics fit one training alone.
     """
     experiment, data = runs.load_experiment_and_data(run, data)
     other = other or experiment.training.initial_run
@@ -54,28 +54,29 @@ def average(
         raise UserError(f"{run} has a CCA, which is of its own encoders alone: nothing to average")
     model = runs.load_model(run, "best")
     mix = _mixer(model, runs.load_model(other))
+    found = _validated(model, mix, data)
+    kept = max(found, key=lambda share: found[share]["mrr"])
+    mix(kept)
+    directory = runs.RunDirectory(run)
+    shares = {f"{share:g}": values for share, values in found.items()}
+    report = {"run": str(run), "other": str(other), "shares": shares, "kept": kept}
+    report["weights_sha256"] = runs.write_refined(directory, model if kept != 1 else None)
+    write_json(directory.averaging, report)
+    return report
+
+
+def _validated(
+    model: keras.Model, mix: Callable[[float], None], data: Path
+) -> dict[float, dict[str, float]]:
+    """Returns the validation metrics of a model that is mixed with each of `SHARES`."""
     corpus = load_corpus(data, "valid")
-    valid, table = pipeline.eval_dataset(corpus, BATCH_SIZE, experiment.model.frames)
+    frames = model.input["audio"].shape[-1]
+    valid, table = pipeline.eval_dataset(corpus, BATCH_SIZE, frames)
     found = {}
     for share in SHARES:
         mix(share)
         found[share] = validation_metrics(model, valid, len(table), f"share {share:g}")
-    kept = max(found, key=lambda share: found[share]["mrr"])
-    directory = runs.RunDirectory(Path(run))
-    if kept == 1:
-        directory.refined.unlink(missing_ok=True)  # of an earlier state of the run
-    else:
-        mix(kept)
-        runs.save_weights(model, directory.refined)
-    report = {
-        "run": str(run),
-        "other": str(other),
-        "shares": {f"{share:g}": values for share, values in found.items()},
-        "kept": kept,
-        "weights_sha256": None if kept == 1 else sha256(directory.refined),
-    }
-    write_json(directory.averaging, report)
-    return report
+    return found
 
 
 def _mixer(model: keras.Model, other: keras.Model) -> Callable[[float], None]:

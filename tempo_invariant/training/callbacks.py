@@ -29,7 +29,7 @@ DIVERGED = "training diverged: the loss is no longer a finite number; try a lowe
 def evaluation_weights(model: keras.Model) -> list[np.ndarray]:
     """Returns the weights by which a model in training is judged, in the order of `get_weights`.
 
-    They are averages over the steps where the optimizer keeps such (`use_ema`), else the newest.
+    They are averages over the steps if the optimizer keeps them (`use_ema`), else the newest.
 
     Args:
         model: Compiled model, its optimizer built on all its trainable weights.
@@ -48,14 +48,14 @@ def evaluation_weights(model: keras.Model) -> list[np.ndarray]:
 
 @dataclasses.dataclass
 class Patience:
-    """Early stopping in rounds, as published: the decision, apart from what carries it out.
+    """Early stopping in rounds, as published: the decisions alone.
 
     Training waits `first` epochs for a better value. Then it goes back to the best weights with
     the learning rate halved and waits `later` epochs, `rounds` times. With `first` None it never
     goes back and never stops.
 
     Attributes:
-        first: Number of epochs to wait before the first round; None: no end.
+        first: Number of epochs to wait before the first round; None: for ever.
         later: Number of epochs to wait in a round.
         rounds: Number of rounds.
         best: Best value so far.
@@ -81,13 +81,12 @@ class Patience:
             "best" (save these weights), "wait", "restart" (go back to the best weights, halve
             the learning rate) or "stop".
         """
+        self.waited += 1
+        limit = self.later if self.round else self.first
         if value > self.best:
             self.best, self.best_epoch, self.waited = value, epoch, 0
             self.action = "best"
-            return self.action
-        self.waited += 1
-        limit = self.later if self.round else self.first
-        if limit is None or self.waited < limit:
+        elif limit is None or self.waited < limit:
             self.action = "wait"
         elif self.round < self.rounds:
             self.round += 1
@@ -98,7 +97,7 @@ class Patience:
         return self.action
 
     def state(self) -> dict[str, Any]:
-        """Returns what has to survive an interruption."""
+        """Returns the attributes that have to survive an interruption."""
         names = ("best", "best_epoch", "waited", "round", "action")
         return {name: getattr(self, name) for name in names}
 
@@ -112,12 +111,12 @@ class Validation(keras.callbacks.Callback):
     """Ranks fixed validation pairs after every epoch and logs R@k and MRR, audio to sheet.
 
     The embeddings are computed by a copy of the model outside of any distribution strategy, with
-    the weights of the moment, so that every replica count gives the same value.
+    the current weights, so that every number of replicas gives the same value.
 
     Args:
         copy: Untrained model of the same configuration.
         dataset: Finite dataset of batches of pairs, always the same.
-        patience: Patience that is told the MRR.
+        patience: Patience to tell the MRR.
         synchronize: Function from the value of this worker to one that all workers agree on.
 
     Attributes:
@@ -162,17 +161,16 @@ class Validation(keras.callbacks.Callback):
 class Checkpoints(keras.callbacks.Callback):
     """Makes a run resumable at the end of each epoch, keeps the best weights, begins rounds.
 
-    `backup/` holds the weights and optimizer state of the last and of the best epoch. Which files
-    those are, and the state of `patience`, stands in `backup/state.json`, whose replacement in
-    one step is the only moment at which a checkpoint comes to be: a process killed at any time
-    leaves the previous one whole.
+    `backup/` holds the weights and optimizer state of the last and of the best epoch. Their names
+    and the state of `patience` are in `backup/state.json`. A checkpoint comes into being when that
+    file is replaced, in one step: a process killed at any time leaves the previous one whole.
 
-    Must be the last callback: what others write before it belongs to the epoch that it commits.
+    It must be the last callback: what the others write belongs to the epoch that it commits.
 
     Args:
         run: Run directory to write to.
         patience: Patience that has been told this epoch's value.
-        copy: Model that is given the best weights, to save them without optimizer state.
+        copy: Uncompiled model through which the best weights are saved, without optimizer state.
         write: Whether this process writes; False in every worker but the chief.
 
     Attributes:
@@ -195,7 +193,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.epochs = 0
 
     def restore(self, model: keras.Model) -> int:
-        """Brings a compiled model and `patience` to where the run was; keeps new runs as they are.
+        """Brings a compiled model and `patience` to where the run was; a new run stays as it is.
 
         Returns:
             The number of epochs done.
@@ -214,8 +212,8 @@ class Checkpoints(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         action = self.patience.action
         if action == "restart":
-            # A checkpoint holds the optimizer's moments too: the round begins from where the
-            # best epoch ended, and only the rate differs.
+            # A checkpoint holds the optimizer's moments too, so the round begins where the best
+            # epoch ended; only the rate differs.
             runs.load_weights(self.model, self.run.backup / self._read_state()["best"])
             self.model.optimizer.learning_rate = logs["learning_rate"] / 2
         elif action == "stop":
@@ -248,10 +246,10 @@ class Checkpoints(keras.callbacks.Callback):
 
 
 class EpochReport(keras.callbacks.Callback):
-    """Shows progress in pairs a second, prints a line an epoch, appends to `history.jsonl`.
+    """Shows progress in pairs a second; prints and appends to `history.jsonl` a line per epoch.
 
     Args:
-        history: File of the history; lines of epochs that will be repeated are dropped from it.
+        history: Path of the history.
         batch_size: Number of pairs in a step.
         steps: Number of steps in an epoch.
         patience: Patience that tells which epochs were the best so far.
@@ -271,9 +269,9 @@ class EpochReport(keras.callbacks.Callback):
     def restore(self, epochs: int) -> None:
         """Keeps the lines of the first `epochs` epochs of an interrupted run."""
         if self.history.exists() and self.write:
-            kept = [json.dumps(line) for line in runs.read_history(self.history)[:epochs]]
+            kept = runs.read_history(self.history)[:epochs]
             with atomic_write(self.history) as temporary:
-                temporary.write_text("".join(line + "\n" for line in kept))
+                temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.begun = time.monotonic()

@@ -27,24 +27,24 @@ def read(runs: Sequence[str | os.PathLike], names: Sequence[str] = ()) -> dict[s
 
     Args:
         runs: Run directories.
-        names: Names to call them by; empty: those of the directories.
+        names: Names of the runs; empty: those of the directories.
 
     Returns:
-        A line an epoch, by name in the order of `runs`.
+        A line per epoch, by the name of the run, in the order of `runs`.
 
     Raises:
-        UserError: A run has no epoch yet or is none, two have one name, or there are more or fewer
-            names than runs.
+        UserError: A run has no epoch yet or is none, two have the same name, or there are more or
+            fewer names than runs.
     """
     if names and len(names) != len(runs):
         raise UserError(f"names must be one for each of {len(runs)} runs, received {len(names)}")
     histories: dict[str, History] = {}
     for index, path in enumerate(map(Path, runs)):
         name = names[index] if names else path.resolve().name
-        run = RunDirectory(path)
-        history = read_history(run.history) if run.history.is_file() else []
+        file = RunDirectory(path).history
+        history = read_history(file)
         if not history:
-            raise UserError(f"{path}: no epoch in {run.history.name}, or not a run")
+            raise UserError(f"{path}: no epoch in {file.name}, or not a run")
         if name in histories:
             raise UserError(f"two runs are called {name!r}: tell them apart by names")
         histories[name] = history
@@ -52,7 +52,7 @@ def read(runs: Sequence[str | os.PathLike], names: Sequence[str] = ()) -> dict[s
 
 
 def best(history: History) -> dict[str, Any]:
-    """Returns the line of the first epoch with the highest validation MRR, which is kept."""
+    """Returns the line of the first epoch with the highest validation MRR, the one kept."""
     return max(history, key=lambda line: line["val_mrr"])
 
 
@@ -91,13 +91,13 @@ def thousands(pairs: float, _position: int | None = None) -> str:
 
 
 def draw(histories: Mapping[str, History], output: str | os.PathLike) -> None:
-    """Writes the picture in the format that the path's suffix names."""
+    """Writes the figure in the format that the path's suffix names."""
     with atomic_write(output) as temporary:
         figure(histories).savefig(temporary)
 
 
 def summary(histories: Mapping[str, History]) -> str:
-    """Returns a line a run: its best epoch and how long it was trained."""
+    """Returns a line per run: its best epoch and how long it was trained."""
     lines = []
     for name, history in histories.items():
         peak, last = best(history), history[-1]

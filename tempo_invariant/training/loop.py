@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +45,10 @@ from tempo_invariant.training.tensorboard import Summaries
 def train(
     experiment: Experiment, output: str | os.PathLike, strategy: str = "mirrored"
 ) -> dict[str, Any]:
-    """Trains an experiment, or goes on with it where it was interrupted.
+    """Trains an experiment, or continues it where it was interrupted.
 
-    A run that is started again after it was killed at any moment repeats the epoch that was
-    running and nothing else, and ends like one that was not killed: pairs and augmentation are
-    functions of the seed and the step.
+    A run that was killed, at any moment, repeats the epoch that was running and nothing else, and
+    ends as if it had not been killed: pairs and augmentation depend on seed and step alone.
 
     Args:
         experiment: Model and training configuration.
@@ -58,7 +56,7 @@ def train(
         strategy: Name of the distribution strategy, see `make_strategy`.
 
     Returns:
-        `epochs` done, `best_epoch` and its `best_mrr`.
+        The `epochs` done, the `best_epoch` and its `best_mrr`.
 
     Raises:
         UserError: Data or the initial run are missing, the directory holds another experiment, the
@@ -75,7 +73,6 @@ def train(
     model = first_model(experiment, distribution)
     # Outside the strategy: validates, and saves weights without optimizer state.
     copy = build_model(experiment.model)
-
     patience = make_patience(training)
     checkpoints = Checkpoints(run, patience, copy, write=chief)
     done = checkpoints.restore(model)
@@ -83,18 +80,33 @@ def train(
         print(f"model: {size_line(parameters(copy), multiply_adds(copy))}", flush=True)
     if done < training.epochs and patience.action != "stop":
         reports = _reports(experiment, corpora["valid"], checkpoints, distribution)
-        with divergence_as_user_error():
-            model.fit(
-                training_dataset(experiment, corpora["train"], done),
-                steps_per_epoch=training.steps_per_epoch,
-                initial_epoch=done,
-                epochs=training.epochs,
-                callbacks=[*reports, checkpoints],
-                shuffle=False,
-                verbose=0,
-            )
+        _fit(model, experiment, corpora["train"], [*reports, checkpoints], done)
         done = checkpoints.epochs
     return {"epochs": done, "best_epoch": patience.best_epoch, "best_mrr": patience.best}
+
+
+def _fit(
+    model: keras.Model,
+    experiment: Experiment,
+    corpus: Corpus,
+    callbacks: list[keras.callbacks.Callback],
+    epochs_done: int,
+) -> None:
+    training = experiment.training
+    try:
+        model.fit(
+            training_dataset(experiment, corpus, epochs_done),
+            steps_per_epoch=training.steps_per_epoch,
+            initial_epoch=epochs_done,
+            epochs=training.epochs,
+            callbacks=callbacks,
+            shuffle=False,
+            verbose=0,
+        )
+    except tf.errors.InvalidArgumentError as error:  # TensorFlow's checks of finite numbers
+        if "NaN" not in error.message and "Inf" not in error.message:
+            raise
+        raise UserError(DIVERGED) from error
 
 
 def open_run(path: str | os.PathLike, experiment: Experiment, write: bool = True) -> RunDirectory:
@@ -108,7 +120,7 @@ def open_run(path: str | os.PathLike, experiment: Experiment, write: bool = True
     Raises:
         UserError: The directory holds another experiment.
     """
-    run = RunDirectory(Path(path))
+    run = RunDirectory(path)
     if run.experiment.exists():
         differences = runs.load_experiment(path).differences(experiment)
         if differences:
@@ -154,7 +166,7 @@ def _reports(
     checkpoints: Checkpoints,
     distribution: tf.distribute.Strategy | None,
 ) -> list[keras.callbacks.Callback]:
-    """Returns what validates every epoch and writes it down, up to the checkpoint."""
+    """Returns the callbacks that validate and report every epoch, before its checkpoint."""
     training, run, patience = experiment.training, checkpoints.run, checkpoints.patience
     valid, pairs = pipeline.eval_dataset(
         corpus, training.batch_size, experiment.model.frames, limit=training.validation_pairs
@@ -190,9 +202,9 @@ def compile_model(model: keras.Model, training: TrainingConfig) -> None:
 def _fit_for_workers(model: keras.Model) -> None:
     """Mends two things that Keras 3.15 gets wrong in `fit` under several workers.
 
-    It averages a batch over the workers to see its shape, which the strategy refuses for more
-    than one tensor (the model is built: there is nothing to see); and it averages the logs over
-    their first axis, which a scalar lacks.
+    It averages a batch over the workers to learn its shape, which the strategy refuses for more
+    than one tensor and a built model does not need; and it averages the logs over their first axis,
+    which a scalar lacks.
     """
     step = model.train_step
     model._maybe_symbolic_build = lambda **unused: None
@@ -200,14 +212,14 @@ def _fit_for_workers(model: keras.Model) -> None:
 
 
 def make_patience(training: TrainingConfig) -> Patience:
-    """Returns the published rounds; the cosine schedule goes through with its fixed length."""
+    """Returns the published rounds; the cosine schedule has a fixed length and no rounds."""
     if training.schedule == "cosine":
         return Patience(first=None)
     return Patience(training.patience, training.round_patience, training.rounds)
 
 
 def training_dataset(experiment: Experiment, corpus: Corpus, epochs_done: int) -> tf.data.Dataset:
-    """Makes endless batches for `fit`, beginning with those of the first epoch not done."""
+    """Makes endless batches for `fit`, from those of the first epoch not done."""
     training = experiment.training
     dataset = pipeline.train_dataset(
         corpus,
@@ -218,19 +230,8 @@ def training_dataset(experiment: Experiment, corpus: Corpus, epochs_done: int) -
         start_step=epochs_done * training.steps_per_epoch,
         passage_pairs=training.passage_pairs,
     )
-    # The model's output is all that the loss needs: Keras only wants something as a target.
+    # The loss needs the model's output alone, but Keras insists on a target.
     dataset = dataset.map(lambda pair: (pair, tf.zeros([training.batch_size])))
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return dataset.with_options(options)
-
-
-@contextlib.contextmanager
-def divergence_as_user_error() -> Iterator[None]:
-    """Turns TensorFlow's complaint about numbers that are not finite into one line."""
-    try:
-        yield
-    except tf.errors.InvalidArgumentError as error:
-        if "NaN" not in error.message and "Inf" not in error.message:
-            raise
-        raise UserError(DIVERGED) from error

@@ -1,8 +1,7 @@
-"""What there is to say about a trained model, from its run directory: data, numbers, limits.
+"""The card of a trained model, from its run directory: data, training, results, limits.
 
-No number is written that a report does not hold: those of the results come from the
-`evaluation-*.json` about just these weights, those of the training from `history.jsonl`, those of
-the data from the records themselves.
+Every number is taken from a report: results from the `evaluation-*.json` about exactly these
+weights, training from `history.jsonl`, data from the records themselves.
 """
 
 import dataclasses
@@ -21,11 +20,11 @@ from tempo_invariant.model import runs
 from tempo_invariant.model.runs import RunDirectory
 
 _LEFT_OUT = ("run", "data", "piece_results")
-"""Entries of a report that name files of the machine that wrote it, or are long."""
+"""Entries of a report that are long or name files of the machine that wrote it."""
 
 
 def neutral(experiment: Experiment) -> Experiment:
-    """Returns an experiment without the places of its records and of its initial run."""
+    """Returns an experiment without the paths of its records and of its initial run."""
     training = dataclasses.replace(
         experiment.training,
         initial_run=Path(experiment.training.initial_run).name,
@@ -42,8 +41,8 @@ def evaluations(run: RunDirectory, weights: Path) -> tuple[list[dict[str, Any]],
         weights: Weights file that the reports have to be about.
 
     Returns:
-        The reports without places of files and single pieces, the test split and the largest first;
-        and the names of those that are about other weights.
+        The reports without file paths and single pieces, the test split and the largest first; and
+        the names of those that are about other weights.
 
     Raises:
         UserError: A report cannot be read.
@@ -73,13 +72,13 @@ def evaluations(run: RunDirectory, weights: Path) -> tuple[list[dict[str, Any]],
 
 
 def training_summary(run: RunDirectory, experiment: Experiment) -> dict[str, Any]:
-    """Says how far the training of a run went, from its history.
+    """Summarises the training of a run, from its history.
 
     Returns:
         `pairs` and `epochs` trained, `best_epoch` and its validation `best_mrr`, and whether the
-        training came to its own `end`: None where that cannot be told.
+        training reached its `end`. What is unknown is None.
     """
-    history = runs.read_history(run.history) if run.history.exists() else []
+    history = runs.read_history(run.history)
     if not history:
         return {"pairs": None, "epochs": None, "best_epoch": None, "best_mrr": None, "end": None}
     best = max(history, key=lambda line: line["val_mrr"])
@@ -93,10 +92,10 @@ def training_summary(run: RunDirectory, experiment: Experiment) -> dict[str, Any
 
 
 def averaging_summary(run: RunDirectory, weights: Path) -> dict[str, Any]:
-    """Says what weights are an average of, as `tempo_invariant.average` left it.
+    """Summarises the average that weights are, from the report of `tempo_invariant.average`.
 
     Returns:
-        `other` and `share`; nothing where these weights are no average.
+        `other` and `share`, or nothing if these weights are no average.
     """
     if not run.averaging.exists():
         return {}
@@ -117,11 +116,11 @@ def _came_to_its_end(run: RunDirectory, experiment: Experiment, epochs: int) -> 
 
 
 def data_summary(data: str | Path, weights: Path) -> dict[str, dict[str, Any]]:
-    """Says what the records hold that a model was trained on.
+    """Summarises the records that a model was trained on.
 
     Args:
         data: Directory of records.
-        weights: Weights file of the model; records that were written after it are others.
+        weights: Weights file of the model, which must be newer than the records.
 
     Returns:
         For each split `pieces`, `pairs` and `hours`, and the `soundfonts` and `tempi` of its
@@ -137,9 +136,9 @@ def data_summary(data: str | Path, weights: Path) -> dict[str, dict[str, Any]]:
     summary = {}
     for split, found in infos.items():
         soundfonts, tempi = set(), set()
-        for values in schema.read_tensors(data, split) if found.records else ():
-            soundfonts.add(values["soundfont"].numpy().decode())
-            tempi.add(round(float(values["tempo"]), 3))
+        for record in schema.read_records(data, split) if found.records else ():
+            soundfonts.add(record.soundfont)
+            tempi.add(round(record.tempo, 3))
         summary[split] = {
             "pieces": found.pieces,
             "pairs": found.pairs,
@@ -150,9 +149,13 @@ def data_summary(data: str | Path, weights: Path) -> dict[str, dict[str, Any]]:
     return summary
 
 
-def markdown(card: dict[str, Any]) -> str:
-    """Returns the model card as Markdown, from the entries that `packaging.package` writes."""
-    experiment = Experiment.from_fields(**card["experiment"])
+def markdown(card: dict[str, Any], experiment: Experiment) -> str:
+    """Returns the model card as Markdown.
+
+    Args:
+        card: Content of `card.json`, as `packaging.package` writes it.
+        experiment: Experiment of the model, as `neutral` returns it.
+    """
     parts = [
         f"# {card['name']}\n\n{_introduction(card, experiment)}",
         f"## Data\n\n{_data(card)}",
@@ -236,7 +239,7 @@ def _training(card: dict[str, Any], experiment: Experiment) -> str:
 
 
 def _variations(experiment: Experiment) -> dict[str, Any]:
-    """Returns the fields of the augmentation that vary anything."""
+    """Returns the fields of the augmentation that have an effect."""
     augmentation = experiment.training.augmentation
     fields = {name: value for name, value in dataclasses.asdict(augmentation).items() if value}
     if augmentation.stretch == 1:
@@ -305,7 +308,7 @@ _DAMAGE = {
     "low_cut_hz": "small loudspeakers and telephones, which cut the low notes",
     "noise_snr_db": "noise",
 }
-"""Fields of the augmentation and what a model without them has not met."""
+"""Fields of the augmentation, and what a model trained without each has not met."""
 
 _LICENCE = (
     "The weights are published under the Apache License 2.0, as the package is. The scores that "
@@ -316,7 +319,7 @@ _LICENCE = (
 
 
 def summary(card: dict[str, Any], others: Sequence[str]) -> str:
-    """Returns the lines for the screen: what the card holds, and which reports it does not."""
+    """Returns the lines for the screen: contents of the card, and the reports left out."""
     lines = [
         f"{card['name']}: {card['bytes'] / 1e6:.2f} MB; evaluations in its card: "
         f"{len(card['evaluations'])}"

@@ -1,10 +1,8 @@
-"""Makes a model that ships of a training run; see `tempo_invariant.model.pretrained`."""
+"""Turns a training run into a model that ships; see `tempo_invariant.model.pretrained`."""
 
-import dataclasses
 import os
 import re
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ import numpy as np
 
 from tempo_invariant import geometry
 from tempo_invariant.errors import UserError
-from tempo_invariant.files import sha256, write_json
+from tempo_invariant.files import atomic_directory, sha256, write_json
 from tempo_invariant.model import pretrained, runs
 from tempo_invariant.model.network import multiply_adds, parameters
 from tempo_invariant.model.runs import RunDirectory
@@ -27,19 +25,15 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 
 
 def package(
-    run: str | os.PathLike,
-    name: str,
-    weights: str | None = None,
-    data: str | Path | None = None,
+    run: str | os.PathLike, name: str, weights: str | None = None, data: str | Path | None = None
 ) -> tuple[Path, dict[str, Any], list[str]]:
     """Writes the directory of a model from a run, checks it, and only then gives it its name.
 
     Args:
         run: Run directory.
-        name: Name of the model: small letters, digits and underscores.
+        name: Name of the model: lower-case letters, digits and underscores.
         weights: Choice of the weights, see `tempo_invariant.model.runs.weights_path`.
-        data: Directory of the records that the run was trained on, for the card to describe; None
-            leaves them out.
+        data: Directory of the records that the run was trained on, for the card; None: not in it.
 
     Returns:
         The directory, the content of its `card.json`, and the names of the run's evaluations that
@@ -54,39 +48,30 @@ def package(
         raise UserError(f"name must be small letters, digits and underscores, received {name!r}")
     if target.exists():
         raise UserError(f"{target} exists already; remove it to package {name} anew")
-    source = runs.weights_path(run, weights)
-    described = model_card.data_summary(data, source) if data else {}
+    trained, source = RunDirectory(run), runs.weights_path(run, weights)
+    experiment = model_card.neutral(runs.load_experiment(run))
+    reports, others = model_card.evaluations(trained, source)
+    about = {
+        "data": model_card.data_summary(data, source) if data else {},
+        "averaging": model_card.averaging_summary(trained, source),
+        "training": model_card.training_summary(trained, experiment),
+        "evaluations": reports,
+    }
     model = runs.load_model(run, weights)
-    trained = RunDirectory(Path(run))
-    found, others = model_card.evaluations(trained, source)
-    pretrained.DIRECTORY.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=pretrained.DIRECTORY))
-    try:
-        card = {"name": name} | _write_model(model, trained, source, RunDirectory(temporary))
-        experiment = runs.load_experiment(run)
-        card |= {
-            "data": described,
-            "averaging": model_card.averaging_summary(trained, source),
-            "training": model_card.training_summary(trained, experiment),
-            "evaluations": found,
-        }
+    with atomic_directory(target) as temporary:
+        (temporary / "experiment.json").write_text(experiment.to_json())
+        written = _write_model(model, trained, source, RunDirectory(temporary))
+        card = {"name": name} | written | about
         write_json(temporary / pretrained.CARD, card)
-        fields = dataclasses.asdict(model_card.neutral(experiment))
-        text = model_card.markdown(card | {"experiment": fields})
+        text = model_card.markdown(card, experiment)
         (temporary / pretrained.MARKDOWN).write_text(text)
-        temporary.chmod(0o755)
-        temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return target, card, others
 
 
 def _write_model(
     model: keras.Model, trained: RunDirectory, source: Path, made: RunDirectory
 ) -> dict[str, Any]:
-    """Writes experiment, weights and history of a run, and returns what the card says of them."""
-    experiment = model_card.neutral(runs.load_experiment(trained.path))
-    made.experiment.write_text(experiment.to_json())
+    """Writes weights and history of a run, and returns the entries of the card about them."""
     written = made.refined if source.name == made.refined.name else made.best
     runs.save_weights(model, written)  # an uncompiled model has no optimizer state
     if trained.history.exists():
@@ -103,13 +88,13 @@ def _write_model(
 
 
 def check(model: keras.Model, directory: Path) -> float:
-    """Compares a model with what is loaded from a directory, by embeddings of random pairs.
+    """Compares a model with the one loaded from a directory, by embeddings of random pairs.
 
     Returns:
         The largest difference.
 
     Raises:
-        UserError: It is more than `TOLERANCE`, or not a number.
+        UserError: The difference is more than `TOLERANCE`, or not a number.
     """
     pairs = random_pairs(model.input["audio"].shape[-1])
     loaded = runs.load_model(directory)
@@ -124,9 +109,9 @@ def check(model: keras.Model, directory: Path) -> float:
     return difference
 
 
-def random_pairs(frames: int, seed: int = 0) -> dict[str, np.ndarray]:
+def random_pairs(frames: int) -> dict[str, np.ndarray]:
     """Returns inputs of a model: pixels and spectrogram values without meaning."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     shape = (_CHECKED_PAIRS, geometry.SHEET_HEIGHT, geometry.SHEET_WIDTH)
     spectrograms = generator.uniform(0, 2, (_CHECKED_PAIRS, geometry.BANDS, frames))
     return {

@@ -1,8 +1,8 @@
 """Refits the CCA projection of a trained model on many training pairs at once.
 
 During training the projection follows moving statistics of encoders that keep changing. With the
-encoders at rest it is computed once more from 25,000 training pairs, as the paper's authors do; and
-once with every canonical variate scaled by its correlation.
+encoders at rest it is computed anew from 25,000 training pairs, as the paper's authors do, and once
+more with every canonical variate scaled by its correlation.
 """
 
 import os
@@ -20,7 +20,9 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation.retrieval import BATCH_SIZE, Progress, validation_metrics
 from tempo_invariant.files import write_json
 from tempo_invariant.model import runs
-from tempo_invariant.model.network import audio_features, sheet_features
+from tempo_invariant.model.layers import VIEWS
+
+PROJECTIONS = ("trained", "refitted", "weighted")
 
 
 def refine(
@@ -32,20 +34,20 @@ def refine(
 ) -> dict[str, Any]:
     """Refits the projection of a run and writes `refined.weights.h5` and `refinement.json`.
 
-    Of the projection of the training, the refitted one and the weighted one, that with the highest
-    validation MRR is kept: encoders trained against moving statistics can be better off with those.
+    Of the trained, the refitted and the weighted projection, the one with the highest validation
+    MRR is kept: encoders trained with moving statistics can be better off with those.
 
     Args:
         run: Run directory.
         data: Directory of records; None: those that the run was trained on.
         pairs: Number of training pairs to fit to.
-        augment: Whether they are drawn at random and augmented as in training, or taken at even
-            spacing as they are.
+        augment: Whether these are drawn at random and augmented as in training; otherwise they are
+            taken at even spacing, unchanged.
         weights: Choice of the weights, see `tempo_invariant.model.runs.weights_path`.
 
     Returns:
-        For each of `trained`, `refitted` and `weighted` canonical correlations and validation
-        metrics (audio to sheet), and which of the three is `kept`.
+        `run`, `pairs`, `augment`, canonical correlations and validation metrics (audio to sheet)
+        for each of `trained`, `refitted` and `weighted`, and which of the three is `kept`.
 
     Raises:
         UserError: Run or data are missing or damaged, or the projection is not a CCA.
@@ -54,31 +56,32 @@ def refine(
     if experiment.model.projection != "cca":
         raise UserError(f"{run} has a {experiment.model.projection} projection: nothing to refit")
     model = runs.load_model(run, weights)
-    projection = model.get_layer("projection")
-    valid, table = pipeline.eval_dataset(
-        load_corpus(data, "valid"),
-        BATCH_SIZE,
-        experiment.model.frames,
-        limit=experiment.training.validation_pairs,
-    )
-    states = {"trained": _state(model, valid, len(table.piece), projection.correlations())}
-    weights_of = {}
-    dataset, count = _training_pairs(experiment, data, pairs, augment)
-    sheet, audio = features(model, dataset, count)
-    for name in ("refitted", "weighted"):
-        correlations = projection.refit(sheet, audio, weighted=name == "weighted")
-        states[name] = _state(model, valid, len(table.piece), correlations)
-        weights_of[name] = projection.get_weights()
+    sheet, audio = features(model, *_training_pairs(experiment, data, pairs, augment))
+    states, weights_of = _states(model, sheet, audio, experiment, data)
     kept = max(states, key=lambda name: states[name]["mrr"])
-    report = {"run": str(run), "pairs": count, "augment": augment, "kept": kept, **states}
-    directory = runs.RunDirectory(Path(run))
-    if kept != "trained":
-        projection.set_weights(weights_of[kept])
-        runs.save_weights(model, directory.refined)
-    else:
-        directory.refined.unlink(missing_ok=True)  # of an earlier state of the run
-    write_json(directory.path / "refinement.json", report)
+    model.get_layer("projection").set_weights(weights_of[kept])
+    directory = runs.RunDirectory(run)
+    runs.write_refined(directory, model if kept != "trained" else None)
+    report = {"run": str(run), "pairs": len(sheet), "augment": augment, "kept": kept, **states}
+    write_json(directory.refinement, report)
     return report
+
+
+def _states(
+    model: keras.Model, sheet: np.ndarray, audio: np.ndarray, experiment: Experiment, data: Path
+) -> tuple[dict[str, dict[str, Any]], dict[str, list[np.ndarray]]]:
+    """Returns what the report says of each of `PROJECTIONS`, and the weights of each."""
+    projection = model.get_layer("projection")
+    corpus, limit = load_corpus(data, "valid"), experiment.training.validation_pairs
+    frames = experiment.model.frames
+    valid, table = pipeline.eval_dataset(corpus, BATCH_SIZE, frames, limit=limit)
+    states, weights_of = {}, {}
+    for name in PROJECTIONS:
+        if name != "trained":
+            projection.refit(sheet, audio, weighted=name == "weighted")
+        states[name] = _state(model, valid, len(table))
+        weights_of[name] = projection.get_weights()
+    return states, weights_of
 
 
 def features(
@@ -94,9 +97,8 @@ def features(
     Returns:
         Sheet and audio features, each `[pairs, size]`.
     """
-    encoders = keras.Model(
-        model.input, [sheet_features(model).output, audio_features(model).output]
-    )
+    outputs = [model.get_layer(f"{view}_features").output for view in VIEWS]
+    encoders = keras.Model(model.input, outputs)
     return tuple(encoders.predict(dataset, verbose=0, callbacks=[Progress(pairs, "features")]))
 
 
@@ -108,9 +110,9 @@ def _training_pairs(
     frames = experiment.model.frames
     if not augment:
         dataset, table = pipeline.eval_dataset(corpus, BATCH_SIZE, frames, limit=pairs)
-        return dataset, len(table.piece)
+        return dataset, len(table)
     batches = -(-pairs // BATCH_SIZE)
-    # Another seed than that of training: not the pairs that the moving statistics saw first.
+    # Not the seed of the training, and so not the pairs that the moving statistics saw first.
     seed = experiment.training.seed + 1
     dataset = pipeline.train_dataset(
         corpus, BATCH_SIZE, frames, experiment.training.augmentation, seed
@@ -118,9 +120,9 @@ def _training_pairs(
     return dataset.take(batches), batches * BATCH_SIZE
 
 
-def _state(
-    model: keras.Model, valid: tf.data.Dataset, pairs: int, correlations: np.ndarray
-) -> dict[str, Any]:
+def _state(model: keras.Model, valid: tf.data.Dataset, pairs: int) -> dict[str, Any]:
+    """Returns the canonical correlations of a model and its validation metrics."""
+    correlations = model.get_layer("projection").correlations()
     found = validation_metrics(model, valid, pairs, "validation")
     return {"correlations": [round(float(value), 4) for value in correlations]} | found
 
@@ -128,7 +130,7 @@ def _state(
 def summary(report: dict[str, Any]) -> str:
     """Returns the lines for the screen."""
     lines = [f"{report['run']}: projection refitted on {report['pairs']:,d} pairs"]
-    for name in ("trained", "refitted", "weighted"):
+    for name in PROJECTIONS:
         state = report[name]
         lines.append(
             f"{name:8s}  MRR {state['mrr']:.3f}  R@1 {100 * state['r@1']:.1f}  correlations "

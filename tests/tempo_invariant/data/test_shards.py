@@ -41,10 +41,11 @@ def test_windows_hold_the_rows_that_there_are(stored):
 
 def test_a_source_tells_where_an_array_begins(stored):
     rows, arrays, _ = stored
-    tensor, start, length = rows.source(tf.constant([0, 1]), tf.constant([2, -1]), 3)
-    np.testing.assert_array_equal(length, [5, 3])
-    np.testing.assert_array_equal(tensor.numpy()[start[0] + 2 : start[0] + 5], arrays[0][2:5])
-    np.testing.assert_array_equal(tensor.numpy()[start[1] : start[1] + 2], arrays[1][:2])
+    found = rows.source(tf.constant([0, 1]), tf.constant([2, -1]), 3)
+    tensor, start = found.rows.numpy(), found.start
+    np.testing.assert_array_equal(found.length, [5, 3])
+    np.testing.assert_array_equal(tensor[start[0] + 2 : start[0] + 5], arrays[0][2:5])
+    np.testing.assert_array_equal(tensor[start[1] : start[1] + 2], arrays[1][:2])
 
 
 def test_what_is_opened_stays_and_what_is_truncated_is_noticed(stored):

@@ -58,7 +58,7 @@ def test_config_round_trip():
     loss = PairwiseRankingLoss(margin=0.3, symmetric=True)
     copy = keras.losses.deserialize(keras.losses.serialize(loss))
     assert isinstance(copy, PairwiseRankingLoss)
-    assert (copy.margin, copy.symmetric, copy.name) == (0.3, True, "pairwise_ranking")
+    assert (copy.margin, copy.symmetric, copy.name) == (0.3, True, loss.name)
 
 
 def test_softmax_by_hand():

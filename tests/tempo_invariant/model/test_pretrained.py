@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tempo_invariant import files
+from tempo_invariant.config import Experiment
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import retrieval
 from tempo_invariant.files import sha256
@@ -56,7 +57,7 @@ def check_model(directory: Path) -> None:
     fields = json.loads((directory / "experiment.json").read_text())
     assert fields["training"]["data"] == "data/records"
     text = (directory / pretrained.MARKDOWN).read_text()
-    assert text == model_card.markdown(card | {"experiment": fields})
+    assert text == model_card.markdown(card, runs.load_experiment(directory))
     names = {weights.name, "experiment.json", pretrained.CARD, pretrained.MARKDOWN}
     present = {path.name for path in directory.iterdir()}
     assert names <= present <= names | {"history.jsonl"}
@@ -97,9 +98,7 @@ def test_the_card_takes_its_numbers_from_reports_about_these_weights(shipped, ru
     assert [found["results"] for found in card["evaluations"]] == [report["results"]]
     assert "piece_results" in report and "piece_results" not in card["evaluations"][0]
     assert others == ["evaluation-test-7.json"]
-    text = model_card.markdown(
-        card | {"experiment": json.loads((run / "experiment.json").read_text())}
-    )
+    text = model_card.markdown(card, runs.load_experiment(run))
     row = next(line for line in text.splitlines() if "audio to sheet" in line)
     value, low, high = report["results"]["audio to sheet"]["mrr"]
     assert f"{value:.3f} [{low:.3f}, {high:.3f}]" in row
@@ -115,9 +114,9 @@ def test_the_card_takes_its_numbers_from_reports_about_these_weights(shipped, ru
 def test_the_card_says_when_other_tempi_were_left_out(shipped, run):
     fields = json.loads((run / "experiment.json").read_text())
     sentence = "Of a piece it heard the performances at the tempo nearest to the notated one."
-    assert sentence not in model_card.markdown(shipped[1] | {"experiment": fields})
+    assert sentence not in model_card.markdown(shipped[1], Experiment.from_fields(**fields))
     fields["training"]["augmentation"]["tempo"] = False
-    assert sentence in model_card.markdown(shipped[1] | {"experiment": fields})
+    assert sentence in model_card.markdown(shipped[1], Experiment.from_fields(**fields))
 
 
 def test_optimizer_state_is_left_behind(run, tmp_path, monkeypatch):
