@@ -2,9 +2,9 @@
 
     python -m tfrecords_tools.build_msmd --scores=mutopia.tar.gz --output=data/msmd
 
-Pages, note heads, performances and their alignment, in the layout of the published data set.
-Finished pieces are skipped; other sounds or tempi are added to them. LilyPond files are programs:
-build only from sources that you trust.
+The pages, note heads, performances and their alignment are written in the layout of the published
+data set. Finished pieces are skipped; other sounds or tempi are added to them. LilyPond files are
+programs: build only from sources that you trust.
 """
 
 import itertools
@@ -31,7 +31,7 @@ def _define_flags() -> None:
         "pieces", None, "Table piece<TAB>lilypond_file; by default PIECES.tsv among the scores."
     )
     flags.DEFINE_multi_string("names", [], "Build this piece only (may be repeated, or a @FILE).")
-    flags.DEFINE_integer("limit", None, "Build at most so many pieces.", lower_bound=1)
+    flags.DEFINE_integer("limit", None, "Largest number of pieces to build.", lower_bound=1)
     flags.DEFINE_multi_string("soundfont", [], "Soundfont (.sf2); TimGM6mb if not given.")
     flags.DEFINE_multi_integer(
         "preset", [0], "General MIDI program.", lower_bound=0, upper_bound=127
@@ -45,7 +45,7 @@ def _define_flags() -> None:
     flags.DEFINE_string("runner", None, RUNNER_HELP)
     flags.DEFINE_multi_string("runner_option", [], RUNNER_OPTION_HELP)
     flags.DEFINE_float(
-        "timeout", 180.0, "Processor seconds that a score may take to engrave.", lower_bound=1.0
+        "timeout", 180.0, "Processor seconds that engraving a score may take.", lower_bound=1.0
     )
 
 

@@ -15,11 +15,11 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("msmd", None, "Directory in the published MSMD layout.", required=True)
 flags.DEFINE_string("output", None, "Directory for shards and dataset_info.json.", required=True)
 flags.DEFINE_string("split", None, "YAML file with lists of pieces train, valid and test.")
-flags.DEFINE_list("train_soundfonts", [], "Train and valid hold only these; all, if empty.")
+flags.DEFINE_list("train_soundfonts", [], "Only soundfonts of train and valid; all, if empty.")
 flags.DEFINE_string(
-    "test_soundfont", "", "The test split holds only this one, train and valid never hold it."
+    "test_soundfont", "", "The only soundfont of the test split, which train and valid never hold."
 )
-flags.DEFINE_float("shard_megabytes", 64, "A shard is closed at this size.", lower_bound=0.001)
+flags.DEFINE_float("shard_megabytes", 64, "Size at which a shard is closed.", lower_bound=0.001)
 flags.DEFINE_integer("workers", None, "Processes; one per processor core if not given.")
 flags.DEFINE_string("runner", None, RUNNER_HELP)
 flags.DEFINE_multi_string("runner_option", [], RUNNER_OPTION_HELP)

@@ -1,4 +1,4 @@
-"""Says how well an MSMD directory is aligned, and draws random pairs to look at.
+"""Reports how well an MSMD directory is aligned, and draws random pairs to look at.
 
     python -m tfrecords_tools.inspect --msmd=DIR [--pictures=DIR] [--report=JSON] [--split=YAML]
 
@@ -19,11 +19,11 @@ from tempo_invariant import commands
 FLAGS = flags.FLAGS
 flags.DEFINE_string("msmd", None, "Directory in the published MSMD layout.", required=True)
 flags.DEFINE_string("pictures", None, "Directory for pairs.png; none is drawn if not given.")
-flags.DEFINE_integer("pairs", 20, "How many random pairs to draw.", lower_bound=1)
-flags.DEFINE_integer("seed", 0, "Chooses the pairs.", lower_bound=0)
+flags.DEFINE_integer("pairs", 20, "Number of random pairs to draw.", lower_bound=1)
+flags.DEFINE_integer("seed", 0, "Seed for the choice of pairs.", lower_bound=0)
 flags.DEFINE_list("pieces", [], "Only these pieces; all, if empty.")
-flags.DEFINE_integer("worst", 10, "How many of the worst aligned pieces to list.", lower_bound=0)
-flags.DEFINE_string("report", None, "File for everything as JSON.")
+flags.DEFINE_integer("worst", 10, "Number of the worst aligned pieces to list.", lower_bound=0)
+flags.DEFINE_string("report", None, "JSON file for the whole report.")
 flags.DEFINE_string("split", None, "YAML file with lists of pieces train, valid and test.")
 flags.DEFINE_integer("jobs", None, "Processes; one per core if not given.", lower_bound=1)
 

@@ -15,8 +15,10 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("msmd", None, "Directory in the published MSMD layout.", required=True)
 flags.DEFINE_string("output", None, "Directory for the PNG files and names.json.", required=True)
 flags.DEFINE_list("pieces", [], "Only these pieces; all, if empty.")
-flags.DEFINE_integer("every", 1, "Only every so many-th onset of a piece.", lower_bound=1)
-flags.DEFINE_integer("limit", None, "At most so many snippets, evenly spaced.", lower_bound=1)
+flags.DEFINE_integer("every", 1, "Step from one onset to the next that is cut.", lower_bound=1)
+flags.DEFINE_integer(
+    "limit", None, "Largest number of snippets, evenly spaced over all.", lower_bound=1
+)
 flags.DEFINE_string("ink", None, "Rendering of the page; the first one, if not given.")
 
 

@@ -1,4 +1,4 @@
-"""What printing, age and a camera do to a page: rotation, uneven light, blur, noise, JPEG, ink."""
+"""Damage that printing, age and a camera do to a page, from worn ink to blur and noise."""
 
 import io
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ class Degradation:
             screen.
         spread: Distance in pixels by which the ink spreads (positive) or wears off (negative).
         blur: Standard deviation of the blur in pixels.
-        shade: Share of 1 by which the darkest corner is darker than the lightest.
+        shade: Share of the light, up to 1, that the darkest corner lacks.
         shade_direction: Direction in which the page darkens, in radians.
-        grey: Level of the darkest ink, of 1.
+        grey: Level of the darkest ink, between 0 (black) and 1.
         noise: Standard deviation of the noise in grey levels of 255.
         jpeg_quality: Quality of the JPEG compression, of 100; None leaves the pixels as they are.
     """
@@ -38,7 +38,7 @@ class Degradation:
 
 
 def draw(generator: np.random.Generator) -> Degradation:
-    """Draws a degradation: all of them at once, each between none and as bad as a poor scan."""
+    """Draws a degradation with every kind of damage, each between none and that of a poor scan."""
     return Degradation(
         degrees=float(generator.uniform(-3.0, 3.0)),
         spread=float(generator.uniform(-0.3, 0.5)),

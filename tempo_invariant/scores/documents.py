@@ -25,7 +25,7 @@ PAGE_SUFFIXES = (".pdf", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".web
 
 @dataclasses.dataclass(frozen=True)
 class SheetDocument:
-    """A score, cut up.
+    """A score cut into snippets.
 
     Attributes:
         name: Name of the score.
@@ -54,11 +54,11 @@ def find_scores(
     split: str | None = None,
     documents: Sequence[str] = (),
 ) -> Iterator[ScoreReader]:
-    """Finds the scores in a file or directory; what it is, its content tells.
+    """Finds the scores in a file or directory, whose kind is told by its content.
 
-    An MSMD directory; a directory of records (`dataset_info.json`); LilyPond files: one, a
-    directory or a tar archive of them, or "sample"; PDF files and page images: one, or a directory
-    in which every file is a score, and every folder of images a score of several pages.
+    It may be an MSMD directory; a directory of records (`dataset_info.json`); a LilyPond file, a
+    directory or tar archive of them, or "sample"; a PDF file or page image, or a directory in which
+    every such file is a score and every folder of them a score of several pages.
 
     Args:
         scores: Path of the file or directory, or "sample".
@@ -176,7 +176,7 @@ def _images(path: Path, step: int) -> Iterator[ScoreReader]:
 
 
 def _is_page_directory(path: Path) -> bool:
-    """Tells whether there are pages, and no LilyPond files with pictures beside them."""
+    """Tells whether a path is a directory of pages, not of LilyPond files with pictures."""
     if not path.is_dir() or any(path.glob("*.ly")) or (path / "PIECES.tsv").is_file():
         return False
     return bool(_page_scores(path))
@@ -211,10 +211,10 @@ def _records(directory: Path, step: int, split: str | None) -> Iterator[ScoreRea
 
 
 def from_record(record: schema.Record, step: int) -> SheetDocument:
-    """Cuts up the strip of a record, which is there at half resolution and without its pages.
+    """Cuts up the strip of a record, which holds half the resolution and no pages.
 
-    A page is drawn again as its systems below each other; where one system ends and the next
-    begins is taken to be half-way between their note heads.
+    A page is drawn again as its systems below each other; the border of two systems is taken to lie
+    half-way between their note heads.
 
     Args:
         record: Record, as `schema.read_records` gives it.

@@ -23,23 +23,23 @@ TIMEOUT_SECONDS = 180
 """Processor time that LilyPond may take for a score."""
 
 _WAITING = 10
-"""How many times that it may take by the clock: the machine may be busy with other things."""
+"""Limit of elapsed time in multiples of the processor time: the machine may be busy."""
 
 _ATTEMPTS = 2
-"""LilyPond crashes on a score now and then, and not the next time."""
+"""Now and then LilyPond crashes on a score, but not when it is run again."""
 
 _INCLUDE = re.compile(r'^[^%\n]*?\\include\s+"([^"\n]+)"', re.MULTILINE)
 _CONTEXT_OF_SETTING = re.compile(
     r'(\\context\s+\w+\s*=\s*"[^"\n]*"\s*)(\\(?:override|revert|set|unset)\s[^\n{}]*)'
 )
-"""A setting as all the music of a context, which LilyPond once took without braces."""
+"""A context whose only music is a setting, which old versions of LilyPond took without braces."""
 _VERSION = re.compile(r'\\version\s+"([\d.]+)"')
 _ERROR = re.compile(r"^(.*?):(\d+):(?:\d+:)? (?:fatal )?error: (.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Engraving:
-    """What LilyPond made of one source.
+    """The output of LilyPond for one source.
 
     Attributes:
         svgs: Text of every page.
@@ -72,11 +72,11 @@ def engrave(
         source: Path of the LilyPond file.
         workspace: Empty directory for intermediate files, which `Engraving.midis` lie in.
         root: Top of the tree that included files may come from; by default the source's folder.
-        timeout_seconds: Limit of LilyPond's processor time (ten times that by the clock).
+        timeout_seconds: Limit of LilyPond's processor time; ten times as long may elapse.
 
     Raises:
-        UserError: The source is missing, or no page with music came out of it; the message says
-            why, with the first error that LilyPond reported.
+        UserError: The source is missing, or yields no page with music; the message holds the first
+            error that LilyPond reported.
     """
     if not source.is_file():
         raise UserError(f"{source}: no such file")
@@ -104,7 +104,7 @@ def _read_pages(output: Path) -> tuple[tuple[DrawnPage, ...], tuple[str, ...]]:
 
 
 def _copy_with_includes(source: Path, target: Path, root: Path) -> Path:
-    """Copies `source` and, below `root`, all that it includes; returns the copy of `source`."""
+    """Copies `source` and all that it includes from below `root`; returns the copy of `source`."""
     root = root.resolve()
     source = source.resolve()
     if not source.is_relative_to(root):
@@ -133,7 +133,7 @@ def _decode(data: bytes) -> str:
 
 
 def _convert(directory: Path, main: Path) -> None:
-    """Updates old syntax in place; files without a version have that of the main file."""
+    """Updates old syntax in place; files without a version take that of the main file."""
     version = _VERSION.search(main.read_text(encoding="utf-8"))
     for path in directory.rglob("*"):
         if not path.is_file():
@@ -211,7 +211,7 @@ def _error_lines(log: str) -> Iterator[str]:
     found = list(_ERROR.finditer(log))
     for index, match in enumerate(found):
         path, line, message = match.groups()
-        if message.startswith("Guile signaled"):  # what went wrong comes after the expression
+        if message.startswith("Guile signaled"):  # the reason comes after the expression
             end = found[index + 1].start() if index + 1 < len(found) else len(log)
             block = re.split(r"^.*(?:warning|error): ", log[match.end() : end], flags=re.MULTILINE)
             told = [text.strip() for text in block[0].splitlines() if text.strip()]

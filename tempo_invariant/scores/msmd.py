@@ -11,8 +11,9 @@ One directory a piece:
     PIECE/performances/NAME/features/NAME_{midi,notes,onsets,spec}.npy
 
 NAME is `PIECE_tempo-900_SOUNDFONT`: the speed in thousandths of the notated one, so 900 is slower
-(the code that made the published archive scaled beats per minute first and seconds per beat later,
-so there only the distance from 1000 is sure). Nothing here depends on it: onsets are stored.
+(the code that made the published archive scaled beats per minute at first and seconds per beat
+later, so there only the distance from 1000 is certain). Nothing here depends on it: onsets are
+stored.
 
 Additions that readers of the published layout don't notice: further inks in `img_INK/` beside
 `img/`, and a data item `moment_quarters` on note heads.
@@ -80,7 +81,7 @@ def choose_pieces(msmd_dir: str | Path, names: Sequence[str] = ()) -> list[str]:
         names: Names of the pieces; if there are none, all pieces of the directory are chosen.
 
     Raises:
-        UserError: The directory holds no piece, or not one of those named.
+        UserError: The directory holds no piece, or lacks one of those named.
     """
     present = list_pieces(msmd_dir)
     unknown = sorted(set(names) - set(present))
@@ -90,7 +91,7 @@ def choose_pieces(msmd_dir: str | Path, names: Sequence[str] = ()) -> list[str]:
 
 
 def read_score(piece_dir: str | Path) -> Score:
-    """Reads what is on the pages of a piece.
+    """Reads the contents of the pages of a piece.
 
     Raises:
         UserError: A file is missing or malformed; the message names it.

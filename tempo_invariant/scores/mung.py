@@ -1,9 +1,9 @@
 """MuNG pages as published with MSMD: note heads, systems, and the alignment with performances.
 
-A page is an XML file with one `CropObject` per note head (class `notehead-full`, whatever its
-shape), linked to its system, and one per system (class `staff`: all staves of the system). Data
-items of a note head give its pitch, whether it continues a tie, and for each performance P
-`P_onset_frame`, `P_note_event_idx` and `P_onset_seconds`.
+A page is an XML file with one `CropObject` per note head (class `notehead-full` for any shape),
+linked to its system, and one per system (class `staff`: all staves of the system). Data items of a
+note head give its pitch, whether it continues a tie, and for each performance P `P_onset_frame`,
+`P_note_event_idx` and `P_onset_seconds`.
 """
 
 import math
@@ -23,7 +23,7 @@ _FRAME, _EVENT, _SECONDS = "_onset_frame", "_note_event_idx", "_onset_seconds"
 
 @dataclass(frozen=True)
 class Onset:
-    """When one performance plays a note head; `event` is the row in its notes array."""
+    """The time at which a performance plays a note head; `event` is the row of its note."""
 
     frame: int
     seconds: float
@@ -81,7 +81,7 @@ class Page:
 
 
 def write_page(path: str | Path, page: Page, piece: str) -> None:
-    """Writes note heads, systems and the onsets of all performances of a page of `piece`."""
+    """Writes the note heads, systems and onsets of all performances of a page of `piece`."""
     root = ElementTree.Element("CropObjectList")
     objects = ElementTree.SubElement(root, "CropObjects")
     inlinks: dict[int, list[int]] = {system.id: [] for system in page.systems}

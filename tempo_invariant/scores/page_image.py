@@ -1,7 +1,7 @@
 """The image of a score page: its ink, its skew and its staff space.
 
 The staff space is the distance between two lines of a staff. All is measured with the light
-evened out, and in sums over many pixels, so that blur, noise and pale ink matter little.
+evened out and by sums over many pixels, so that blur, noise and pale ink matter little.
 """
 
 import numpy as np
@@ -14,24 +14,24 @@ BLOCK = 8
 """Pixel columns that are averaged before lines are sought."""
 
 _SOLID_ROWS = 25
-"""What is dark over more rows is no staff line."""
+"""Largest number of rows of a staff line."""
 
 _LONG_BLOCKS = 5
-"""What is dark over fewer blocks is no staff line."""
+"""Smallest number of blocks of a staff line."""
 
 _LEAST_CONTRAST = 0.02
-"""Of peaks of the autocorrelation at equal distances against the valleys between them."""
+"""Least contrast of equally spaced peaks of the autocorrelation with the valleys between."""
 
 _BACKGROUND_REDUCTION = 8
 _BACKGROUND_WINDOW = 15
-"""What is smaller than so many reduced pixels is ink on the paper."""
+"""Ink is narrower than this number of reduced pixels; the paper is wider."""
 
 _LEAST_LIGHT = 0.3
-"""What is darker than this, relative to the lightest paper, lies beside the page."""
+"""Anything darker than this, relative to the lightest paper, lies beside the page."""
 
 
 def ink(page: np.ndarray) -> np.ndarray:
-    """Returns how much ink is where: 0 paper, 1 black, whatever the light.
+    """Measures the ink of every pixel, 0 for paper and 1 for black, in any light.
 
     The paper's brightness is that of the page without its small dark details; the noise of the
     paper counts as paper. On a clean page the result is `1 - page / 255`.
@@ -104,7 +104,7 @@ def staff_spaces(dark: np.ndarray) -> list[float]:
     """
     profile = blocks(dark, BLOCK)
     rows = profile.shape[0]
-    # Gone: what is thicker than lines (edges of the page, pictures), and shorter (text).
+    # Remove all that is thicker than lines (edges of the page, pictures) or shorter (text).
     profile = profile - ndimage.grey_opening(profile, (_SOLID_ROWS, 1))
     profile = ndimage.grey_opening(profile, (1, _LONG_BLOCKS))
     profile = profile - ndimage.uniform_filter1d(profile, 31, axis=0)
@@ -147,6 +147,6 @@ def turned(points: np.ndarray, degrees: float) -> np.ndarray:
 
 
 def blocks(dark: np.ndarray, width: int) -> np.ndarray:
-    """Averages columns in groups of `width`; the rest at the right is left out."""
+    """Averages columns in groups of `width`, without the remainder at the right."""
     count = dark.shape[1] // width
     return dark[:, : count * width].reshape(dark.shape[0], count, width).mean(axis=2)

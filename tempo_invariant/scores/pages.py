@@ -20,10 +20,10 @@ RENDER_WIDTH = 1670
 
 MIN_SIDE = 50
 MAX_SHAPE = 8.0
-"""Pages narrower than a bookmark, side to side, are no pages."""
+"""Smallest side of a page in pixels, and largest ratio of its sides."""
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "PPM")
-"""Formats of images that are read; Pillow would open others, with decoders seldom looked after."""
+"""Formats of images that are read; Pillow's decoders of others are seldom looked after."""
 
 _PDF_MAGIC = b"%PDF-"
 
@@ -32,7 +32,7 @@ def read(path: str | Path) -> list[np.ndarray]:
     """Reads the pages of a PDF file, or of an image file in one of `FORMATS`.
 
     Args:
-        path: Path of the file; its content, not its name, tells what it is.
+        path: Path of the file, whose kind is told by its content, not its name.
 
     Returns:
         Grey pages uint8 [rows, columns], at the resolution of the image, or `RENDER_WIDTH` wide.
@@ -89,14 +89,14 @@ def _read_image(path: Path) -> Iterator[np.ndarray]:
 
 
 def _open(path: Path) -> Image.Image:
-    """Opens an image without decoding it; our own limit of its size comes before that."""
+    """Opens an image without decoding it; its size is checked against our own limit first."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         return Image.open(path, formats=FORMATS)
 
 
 def _grey(image: Image.Image) -> np.ndarray:
-    """Returns uint8 [rows, columns]; what is transparent is white paper."""
+    """Returns uint8 [rows, columns], with white paper for transparency."""
     if image.mode.startswith(("I", "F")):  # 16 or 32 bits a pixel: from darkest to lightest
         wide = np.asarray(image, np.float64)
         top = 65535.0 if wide.max() > 255 else 255.0

@@ -14,7 +14,7 @@ the system's box (top, left, bottom, right) on the page."""
 
 
 class Box(NamedTuple):
-    """A rectangle in pixels of a page: of a system, from its top line to its bottom line."""
+    """A rectangle in pixels of a page; that of a system spans from its top to its bottom line."""
 
     top: float
     left: float

@@ -26,7 +26,7 @@ _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 @dataclass(frozen=True)
 class LilyPondSource:
-    """A piece in LilyPond: its name, its file, and the tree that the files it includes are in."""
+    """A piece in LilyPond: its name, its file, and the tree that holds the files it includes."""
 
     piece: str
     path: Path
@@ -39,8 +39,8 @@ def open_scores(scores: str, pieces: str | None = None) -> Iterator[list[LilyPon
 
     Args:
         scores: The word "sample", or the path of a directory or a tar archive. With a table of
-            pieces it is a tree that the table's paths lie in, else a folder in which each `*.ly`
-            file is a piece.
+            pieces, its paths are relative to this; without one, each `*.ly` file at the top is a
+            piece.
         pieces: Path of a table `piece<TAB>lilypond_file`; by default that of `PIECES.tsv` at the
             top of the tree.
 
@@ -128,7 +128,7 @@ def is_safe_name(name: str) -> bool:
 
 
 def _unpack(archive: Path, directory: Path) -> None:
-    """Unpacks files and folders; links, which could lead out, are left out and reported.
+    """Unpacks files and folders; links, which could lead outside, are reported and left out.
 
     Raises:
         UserError: The archive can't be read, or a member is a device or leads out of it.

@@ -35,19 +35,19 @@ _LEAST_COVERAGE = (0.75, 0.9)
 """Share of the columns in which a line is there: where no text can be, and where it can."""
 
 _TEXT_SPACE = 9.0
-"""Lines of text are not closer, in pixels, and far thicker than staff lines as far apart."""
+"""Lines of text are at least this far apart, in pixels, and far thicker than staff lines."""
 
 _THRESHOLD = 0.4
-"""A staff gains where five lines are darker than this (usual ones are 1) and loses elsewhere."""
+"""A path gains where five lines are darker than this (usually they are 1), else it loses."""
 
 _DRIFT_COST = 0.15
 """Loss for every row that a staff moves up or down."""
 
 _MAX_GAP_SPACES = 8.0
-"""Pieces of one staff are not farther apart, in staff spaces."""
+"""Largest gap between pieces of one staff, in staff spaces."""
 
 LINE_INK = 0.25
-"""A vertical line has everywhere more ink than this, averaged over one staff space."""
+"""A vertical line has more ink than this everywhere, averaged over one staff space."""
 
 _START = 2
 """Marks in `_align` where a path begins."""
@@ -73,22 +73,22 @@ def find_staves(dark: np.ndarray, space: float) -> list[Box]:
 
 
 def _touch(one: Box, other: Box, space: float) -> bool:
-    """Tells whether one staff is too near to another: ledger lines above it, say."""
+    """Tells whether one staff is too near another, as ledger lines above it are."""
     rows = max(one.top, other.top) - min(one.bottom, other.bottom)
     columns = min(one.right, other.right) - max(one.left, other.left)
     return rows < space and columns > space
 
 
 def _comb(profile: np.ndarray, space: float) -> np.ndarray:
-    """Tells where five lines lie around a row, in every block of columns.
+    """Measures in every block of columns how much each row is the middle of five lines.
 
     Args:
         profile: Mean ink [rows, blocks].
         space: Staff space in pixels.
 
     Returns:
-        [rows, blocks], about 1 on the middle line of a staff with lines as dark as they mostly are
-        on the page; less where there are more than five.
+        [rows, blocks], about 1 on the middle line of a staff whose lines are as dark as most of the
+        page; less where there are more than five.
     """
     # A line is darker than what lies half a space above and below it.
     beside = (_moved(profile, space / 2) + _moved(profile, -space / 2)) / 2
@@ -102,7 +102,7 @@ def _comb(profile: np.ndarray, space: float) -> np.ndarray:
 
 
 def _moved(array: np.ndarray, distance: float) -> np.ndarray:
-    """Reads an array [rows, columns] so many rows below; past its end is nothing."""
+    """Moves an array [rows, columns] up by `distance` rows; zeros come in from outside."""
     return ndimage.shift(array, (-distance, 0), order=1, mode="constant", prefilter=False)
 
 
@@ -172,7 +172,7 @@ def _align(gain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _trace(dark: np.ndarray, path: np.ndarray, first: int, space: float) -> Box | None:
-    """Measures where exactly the staff lies that a path follows; None if it is no staff."""
+    """Measures the exact position of the staff along a path; None if it is no staff."""
     blocks_on = first + np.arange(len(path))
     slope, row = np.polyfit((blocks_on + 0.5) * BLOCK, path, 1) if len(path) > 1 else (0, path[0])
     low = max(0, first - 3) * BLOCK
@@ -211,12 +211,12 @@ def _trace(dark: np.ndarray, path: np.ndarray, first: int, space: float) -> Box 
 
 
 def _is_staff(lines: np.ndarray, gaps: np.ndarray, least_coverage: float) -> bool:
-    """Tells staves from other things with five parallels: slurs and hairpins, tables, text.
+    """Tells a staff from other parallels, such as slurs, hairpins, tables and text.
 
-    One line may be missing: in worn prints lines fade that lie between two rows of pixels.
+    One line may be missing: in worn prints, a line between two rows of pixels fades.
 
     Args:
-        lines: Ink [7, columns] along the lines, and where a sixth and a seventh would be.
+        lines: Ink [7, columns] along the lines and along one more on each side.
         gaps: Ink [8, columns] half way between them.
         least_coverage: Share of the columns in which a line must be there.
     """

@@ -1,4 +1,4 @@
-"""The strip of a score: its systems joined left to right, and what is cut out of it."""
+"""The strip of a score, its systems joined left to right, and snippets cut out of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from tempo_invariant.scores.places import Box, Place
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a note head lies on the strip; pages, and systems on a page, count from 1."""
+    """The place of a note head on the strip; pages, and systems on a page, count from 1."""
 
     head: NoteHead
     page: int
@@ -30,7 +30,7 @@ def strip(score: Score, ink: str) -> tuple[np.ndarray, list[Placement]]:
     reach past the page are paper.
 
     Returns:
-        The strip, uint8 [200, columns], and where every note head that belongs to a system lies.
+        The strip, uint8 [200, columns], and the places of all note heads that belong to a system.
     """
     cuts, placements, offset = [], [], 0
     for page in score.pages:
@@ -67,8 +67,8 @@ def aligned_placements(
 ) -> dict[int, list[Placement]]:
     """Returns the note heads that start to sound at each onset frame, by ascending frame.
 
-    A chord that is played spread counts from its first note on: heads of one musical time in one
-    system belong to the earliest frame of them. Heads that continue a tie and frames outside the
+    A chord that is spread counts from its first note on: heads of one musical time in one
+    system belong to their earliest frame. Heads that continue a tie and frames outside the
     spectrogram are left out; the heads of a frame are sorted by column.
 
     Args:
@@ -94,7 +94,7 @@ def aligned_placements(
 
 
 def cut_snippet(image: np.ndarray, column: float) -> np.ndarray:
-    """Cuts uint8 [160, 200] out of a strip [200, columns]; what lies beyond its ends is paper."""
+    """Cuts uint8 [160, 200] out of a strip [200, columns], with paper beyond its ends."""
     left = int(np.floor(column + 0.5)) - SNIPPET_WIDTH // 2
     top = (STRIP_HEIGHT - SNIPPET_HEIGHT) // 2
     padded = np.pad(image, [(0, 0), (SNIPPET_WIDTH, SNIPPET_WIDTH)], constant_values=PAPER)
@@ -108,7 +108,7 @@ def cut_snippets(
     """Cuts overlapping snippets out of the systems of a page, in reading order.
 
     As in training, the systems are joined left to right first: near the ends of a system a
-    snippet also shows a part of its neighbour. What lies past the page is paper.
+    snippet also shows a part of its neighbour. Paper lies past the edges of the page.
 
     Args:
         page: Grey page uint8 [rows, columns].

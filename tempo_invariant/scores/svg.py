@@ -73,7 +73,7 @@ class _Transform:
     shift_y: float = 0.0
 
     def then(self, text: str | None) -> "_Transform":
-        """Returns this transform with an inner `transform` attribute applied first."""
+        """Returns this transform preceded by that of an inner `transform` attribute."""
         result = self
         for name, arguments in re.findall(r"(translate|scale)\s*\(([^)]*)\)", text or ""):
             values = [float(v) for v in re.split(r"[\s,]+", arguments.strip())]
@@ -141,7 +141,7 @@ def _head(element: ElementTree.Element, box: Box | None) -> DrawnHead:
 def _tagged(
     element: ElementTree.Element, transform: _Transform
 ) -> Iterator[tuple[ElementTree.Element, _Transform]]:
-    """Yields the tagged elements below `element`, each with the transform that it stands in."""
+    """Yields the tagged elements below `element`, each with its transform."""
     transform = transform.then(element.get("transform"))
     if element.get("data-kind"):
         yield element, transform

@@ -21,10 +21,10 @@ from tempo_invariant.scores.staves import LINE_INK, MIN_STAFF_SPACES, find_stave
 
 SPACES = (5.3, 7.2)
 USUAL_SPACE = 7.0
-"""Staff spaces of the training pages in pixels: the range, and that of three quarters of them."""
+"""Range of the training pages' staff spaces, and that of three quarters of them, in pixels."""
 
 _LEAST_SKEW_DEGREES = 0.06
-"""Over the width of a page less than a pixel: left as it is."""
+"""Smaller angles, less than a pixel over the width of a page, are left alone."""
 
 _ANALYSIS_WIDTH = 1670
 """Wider pages are measured at this width, in pixels."""
@@ -37,7 +37,7 @@ class _Measured:
     Attributes:
         dark: Ink [rows, columns].
         scale: Pixels of `dark` for one of the page.
-        degrees: Angle in degrees by which the page fell to the right.
+        degrees: Angle in degrees by which the page sloped down to the right.
         space: Staff space in pixels of `dark`; None when there are no staves.
         staves: Boxes of the staves in pixels of `dark`.
     """
@@ -66,7 +66,7 @@ def _measure(page: np.ndarray) -> _Measured:
 
 
 def _most_staves(straight: np.ndarray) -> tuple[float | None, list[Box]]:
-    """Returns the staff space with which the longest staves are found, and these."""
+    """Returns the staff space that yields the longest staves, and these staves."""
     best: tuple[float | None, list[Box]] = (None, [])
     longest = 0.0
     for space in staff_spaces(straight):
@@ -86,7 +86,7 @@ class NormalPage:
     Attributes:
         image: Grey page uint8 [rows, columns]: straight, even, with staves as large as in training.
         scale: Pixels of `image` for one pixel of the page.
-        degrees: Angle in degrees by which the page fell to the right.
+        degrees: Angle in degrees by which the page sloped down to the right.
         space: Staff space in pixels of `image`; None when there are no staves.
         page_shape: Rows and columns of the page.
     """
@@ -106,7 +106,7 @@ class NormalPage:
 def normalise(page: np.ndarray) -> NormalPage:
     """Makes a page straight and even, with staves as large as those of the training pages.
 
-    A page that is all that already, such as one of the training pages, stays as it is.
+    A page that is like that already, such as a training page, stays as it is.
 
     Args:
         page: Grey page uint8 [rows, columns].
@@ -174,7 +174,7 @@ def find_systems(page: np.ndarray) -> list[Box]:
 
     Returns:
         The boxes of the systems, from the top line of the first staff to the bottom line of the
-        last, in pixels of `page`; of a skewed page the boxes around them.
+        last, in pixels of `page`; on a skewed page, the upright boxes around them.
     """
     measured = _measure(page)
     if measured.space is None:

@@ -1,4 +1,4 @@
-"""How well an MSMD directory is aligned, in numbers: notes, note heads, onsets and pages."""
+"""Counts that tell how well an MSMD directory is aligned: notes, heads, onsets and pages."""
 
 import json
 import os
@@ -29,13 +29,13 @@ from tfrecords_tools.running.processes import worker_pool
 
 @dataclass(frozen=True)
 class PieceCounts:
-    """Counts of one piece; what is aligned is told by the performance nearest to its own tempo.
+    """Counts of one piece; its alignment is judged by the performance nearest to its own tempo.
 
     Attributes:
         pages: Number of pages.
         systems: Number of systems.
         heads: Number of note heads.
-        playable_heads: Number of heads with a system that don't continue a tie.
+        playable_heads: Number of heads that have a system and don't continue a tie.
         played_heads: Number of playable heads that have a note.
         notes: Number of notes that sound.
         shown_notes: Number of notes that have a head.
@@ -45,7 +45,7 @@ class PieceCounts:
         onsets: Answers of the spectral flux by performance.
         violations: Number of violations of order and geometry by kind.
         reasons: Likely reasons for notes without a head and heads without a note, counted.
-        build_notes: Troubles that the build put on record, such as LilyPond's errors.
+        build_notes: Problems that the build recorded, such as LilyPond's errors.
     """
 
     pages: int
@@ -244,7 +244,7 @@ def _check_onsets(performance: Performance, placements: list[Placement]) -> Onse
 
 
 def _build_notes(piece_dir: Path) -> tuple[str, ...]:
-    """Returns what build.json says about trouble; nothing for a piece that was not built here."""
+    """Returns the problems in build.json; none for a piece that was not built here."""
     try:
         record = json.loads((piece_dir / "build.json").read_text())
         from_heads = record["scores"] - record["scores_from_midi"]

@@ -1,6 +1,6 @@
-"""Whether a performance has an onset where its alignment says.
+"""Checks that a performance has its onsets where its alignment says.
 
-What is looked for is a peak of the spectral flux, the rise of the spectrogram from one frame to
+An onset shows as a peak of the spectral flux, the rise of the spectrogram from one frame to
 the next (half-wave rectified, as in S. Dixon, "Onset detection revisited", 2006), in the bands
 where the struck notes and their first harmonics lie.
 
@@ -21,16 +21,16 @@ from tempo_invariant.audio.bands import band_of_pitch
 from tempo_invariant.geometry import BANDS, FLUX_LAG, FMAX_HZ
 
 HARMONICS = 4
-"""Partials of a note whose bands are looked at, the fundamental included."""
+"""Number of partials of a note whose bands are examined, with the fundamental."""
 
 TOLERANCE = 1
-"""Frames that the peak may lie beside where `geometry.FLUX_LAG` expects it."""
+"""Largest distance in frames of a peak from where `geometry.FLUX_LAG` expects it."""
 
 SPAN = 10
-"""A peak is higher than the mean of the flux over so many frames before and after it."""
+"""A peak is higher than the mean of the flux over this many frames before and after it."""
 
 CONTROL_SHIFT = 5
-"""The same is asked so many frames earlier and later, where the answer ought to be no."""
+"""The controls lie this many frames earlier and later, where no peak is expected."""
 
 _QUIET = 2
 _HALF = CONTROL_SHIFT + TOLERANCE + SPAN
@@ -38,11 +38,11 @@ _HALF = CONTROL_SHIFT + TOLERANCE + SPAN
 
 @dataclass(frozen=True)
 class OnsetCounts:
-    """Onset frames checked and their answers, with those of two controls.
+    """Numbers of onset frames, and of those that are heard, with two controls.
 
     Attributes:
         onsets: Number of onset frames.
-        heard: Number of those with a peak of the flux within a frame of where it is expected.
+        heard: Number of those with a peak of the flux within a frame of the expected one.
         early: Number of those heard whose peak is a frame before the expected one.
         late: Number of those heard whose peak is a frame after the expected one.
         shifted: Number of places 5 frames before or after an onset frame.

@@ -1,4 +1,4 @@
-"""Order of the systems and geometry of the strip: what doesn't fit together on the pages."""
+"""Violations of the order of systems and of the geometry of strips."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ KINDS = {
 """Kinds of violations, each with what is counted."""
 
 _PIXELS = 1.0
-"""Rounding of boxes to whole pixels is none."""
+"""Smaller deviations come from rounding boxes to whole pixels."""
 
 
 def check_pages(score: Score, placements: Sequence[Placement], performance: str) -> Counter[str]:
@@ -32,10 +32,10 @@ def check_pages(score: Score, placements: Sequence[Placement], performance: str)
     Args:
         score: Score of the piece.
         placements: Note heads of the piece on the strip.
-        performance: Name of the performance whose onsets tell the musical time where heads don't.
+        performance: Name of the performance whose onsets stand for unknown musical times.
 
     Returns:
-        How many violations there are of each kind in `KINDS`, those without any left out.
+        Number of violations by kind (see `KINDS`), without kinds that do not occur.
     """
     found: Counter[str] = Counter()
     for page in score.pages:
@@ -64,7 +64,7 @@ def _violations_of_page(page: Page, height: int, width: int) -> Counter[str]:
 
 
 def _violations_of_time(placements: Sequence[Placement], performance: str) -> Counter[str]:
-    """Counts what goes back in time along the strip; heads whose time is unknown are left out."""
+    """Counts steps back in time along the strip, without heads whose time is unknown."""
     found: Counter[str] = Counter()
     latest = -np.inf
     timed = [
@@ -83,7 +83,7 @@ def _violations_of_time(placements: Sequence[Placement], performance: str) -> Co
 
 
 def musical_time(head: NoteHead, performance: str) -> float | None:
-    """Returns the time of a head in quarter notes or, for want of it, in seconds."""
+    """Returns the time of a head in quarter notes or, where that is unknown, in seconds."""
     if head.moment is not None:
         return head.moment
     onset = head.onsets.get(performance)

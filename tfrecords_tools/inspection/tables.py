@@ -9,7 +9,7 @@ LOW_SHARE = 0.95
 """Pieces aligned below this are listed with the reasons."""
 
 LOW_HEARD = 0.97
-"""Pieces are listed whose onsets are heard less often."""
+"""Pieces whose onsets are heard less often than this are listed."""
 
 _FORM = "{:<44}{:>6}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}{:>6}"
 _HEAD = "piece pages systems heads played notes shown pairs min heard odd".split()
@@ -17,7 +17,7 @@ _MOST = 5
 
 
 def table(report: Inspection, worst: int = 10) -> str:
-    """Returns the worst pieces, the totals, and all that is not as it should be.
+    """Returns the table of the worst pieces and the totals, and a list of all problems.
 
     `played` is the share of note heads with a note, `shown` the share of notes with a head,
     `heard` the share of onsets that the spectral flux confirms, `odd` counts violations of order

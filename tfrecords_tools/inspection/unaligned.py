@@ -1,7 +1,7 @@
-"""Why a note has no note head or a head no note, as far as what is stored tells it.
+"""Likely reasons why a note has no note head, or a head no note.
 
-The alignment was made from the score and is not there any more, so these are likely reasons and not
-known ones: they describe what stands or sounds near the note or head.
+The alignment itself is not stored, so the reasons are inferred from what stands or sounds near the
+note or head.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from tfrecords_tools.inspection.pages import musical_time
 from tfrecords_tools.msmd.layout import Performance
 
 NEAR_SECONDS = 0.3
-"""A note and a head that are this close may be meant for each other."""
+"""A note and a head no farther apart than this may belong together."""
 
 STRETCH_SECONDS = 2.0
 """Music this far from every aligned note is another passage."""
@@ -51,7 +51,7 @@ def reasons(performance: Performance, placements: Sequence[Placement]) -> Counte
     """Counts the likely reasons for the notes without a head and the heads without a note.
 
     Args:
-        performance: Performance whose alignment is looked at.
+        performance: Performance whose alignment is examined.
         placements: All note heads on the strip.
     """
     shown = shown_events(performance, placements)
@@ -99,7 +99,7 @@ def _reason_of_note(
 
 
 def _reason_of_head(performance: Performance, pitch: int, time: float, loose: np.ndarray) -> str:
-    """Returns the reason for a head at `time` that no note plays; NaN: not known when."""
+    """Returns the reason for a head at `time`, NaN if unknown, that no note plays."""
     if np.isnan(time):
         return "whose time is not known"
     starts, pitches, lengths = performance.notes[:, :3].T
@@ -120,7 +120,7 @@ def _seconds_of(
 ) -> np.ndarray:
     """Returns when heads would sound, interpolated between the aligned ones.
 
-    It is told by musical time where all have one, else by the column of the strip.
+    They are placed by musical time if all have one, else by the column of the strip.
     """
     if not wanted:
         return np.zeros(0)

@@ -2,8 +2,8 @@
 
 LilyPond's MIDI has 384 ticks a quarter, and grace notes sound at 9/40 of their written length
 before the beat, so a head is played at tick (moment + grace * 9/40) * 1536, rounded down. A score
-whose MIDI says something else than its page (repeats played out, hands missing, none at all) is
-played from its heads, each once.
+whose MIDI differs from its page (repeats played out, hands missing, no MIDI at all) is played from
+its heads, each once.
 """
 
 import itertools
@@ -39,7 +39,7 @@ class AlignedHead:
         drawn: Head as it is engraved.
         moment: Time in quarter notes from the start of the piece.
         event: Index of the head's note in `Alignment.music.notes`; None for a head that is not
-            struck (it continues a tie, it is hidden, or the MIDI leaves it out).
+            struck (it continues a tie, is hidden, or is missing from the MIDI).
     """
 
     drawn: DrawnHead
@@ -49,7 +49,7 @@ class AlignedHead:
 
 @dataclass(frozen=True)
 class Alignment:
-    """What is played and by which head it is written.
+    """The music of a piece and the heads that write it.
 
     Attributes:
         music: All scores of the piece, one after the other.

@@ -1,4 +1,4 @@
-"""Builds pieces in parallel processes, or on Apache Beam, and reports what came out."""
+"""Builds pieces in parallel processes, or on Apache Beam, and reports on them."""
 
 import functools
 import os
@@ -26,7 +26,7 @@ LOW_SHARE = 0.95
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build made: numbers of the built pieces, and why the others failed."""
+    """Result of a build: the numbers of the pieces, and why some failed."""
 
     built: tuple[PieceRecord, ...]
     failed: dict[str, str]

@@ -1,8 +1,8 @@
 """Builds an MSMD directory from LilyPond scores, a piece at a time.
 
 A piece is built in a temporary directory beside its place and renamed when it is whole, so an
-interrupted build leaves whole pieces only; those are skipped the next time, or get the
-performances that they don't have yet. Beside the published layout a piece holds `PIECE.midi`, the
+interrupted build leaves whole pieces only; the next one skips them, or adds the performances that
+they lack. Beside the published layout a piece holds `PIECE.midi`, the
 music as notated, and `build.json`, the numbers of the report.
 """
 
@@ -48,7 +48,7 @@ class Sound:
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What to build of every piece: each sound at each tempo, pages in each ink."""
+    """Parts to build of every piece: each sound at each tempo, pages in each ink."""
 
     sounds: tuple[Sound, ...]
     tempi: tuple[float, ...] = (1.0,)
@@ -81,8 +81,8 @@ class PieceRecord:
         seconds: Duration at the notated tempo, to the end of the last note.
         scores: Number of `\\score` blocks.
         scores_from_midi: Number of scores that play LilyPond's MIDI; the others play their heads.
-        build_seconds: Time that engraving and performing took in this run; it is not stored, so
-            that the same input gives the same files.
+        build_seconds: Time that engraving and performing took in this run; not stored, so that the
+            same input gives the same files.
         warnings: Complaints of LilyPond, one line each, although it wrote pages.
         performances: Names of the performances.
     """
@@ -105,7 +105,7 @@ class PieceRecord:
 
     @property
     def head_share(self) -> float:
-        """Share of the heads that don't continue a tie which have a note."""
+        """Share of the heads with a note, of those that don't continue a tie."""
         return self.heads_aligned / max(1, self.heads - self.tied)
 
     @property

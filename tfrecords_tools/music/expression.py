@@ -1,10 +1,10 @@
 """Plays music as a person would: local tempo, phrase endings, chord spread, dynamics and pedal.
 
-No score says how it is played, so an interpretation is drawn at random from a seed, within what
-has been measured of pianists:
+No score says how it is played, so an interpretation is drawn at random from a seed, within the
+limits measured on pianists:
 
 - Tempo rises towards the middle of a phrase and falls at its end (N. Todd, "The dynamics of
-  dynamics", JASA 91, 1992), the last slowing down as a runner stops: at constant braking power
+  dynamics", JASA 91, 1992); the last one slows down like a stopping runner, at constant power
   (A. Friberg, J. Sundberg, "Does music performance allude to locomotion?", JASA 105, 1999).
 - The melody is louder and sounds some 30 ms before the rest of its chord, because a harder blow
   reaches the string earlier (W. Goebl, "Melody lead in piano performance", JASA 110, 2001); some
@@ -33,8 +33,8 @@ from tfrecords_tools.music.phrasing import (
 )
 
 ARCH = (0.02, 0.06)
-"""Range of a phrase's arch: its middle is so much faster than its mean, its ends twice as much
-slower."""
+"""Range of a phrase's arch: the share by which its middle is faster than its mean; its ends are
+slower by twice as much."""
 
 WANDER = 0.07
 """Largest random deviation of the tempo, changing from bar to bar."""

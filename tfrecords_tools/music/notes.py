@@ -18,10 +18,10 @@ from tempo_invariant.errors import UserError, one_line
 
 TICKS_PER_QUARTER = 384
 VELOCITY = 64
-"""Of notated music, as in MSMD."""
+"""MIDI velocity of notated music, as in MSMD."""
 
 DEFAULT_MICROSECONDS = 500_000
-"""A quarter in a MIDI file without a tempo."""
+"""Length of a quarter in a MIDI file without a tempo."""
 
 
 class Note(NamedTuple):
@@ -66,7 +66,7 @@ class Music:
         return Music(self.notes, tuple(marks), self.pedal)
 
     def sounding_lengths(self) -> np.ndarray:
-        """Returns int [notes]: ticks that they sound; the pedal holds them till struck again."""
+        """Returns the ticks that notes sound, held by the pedal till struck again: int [notes]."""
         presses = [pedal.press for pedal in self.pedal]
         following: dict[int, int] = {}
         lengths = np.zeros(len(self.notes), np.int64)
@@ -143,7 +143,7 @@ def read_midi(path: Path) -> Music:
 
 
 def merge(notes: Iterable[Note]) -> tuple[Note, ...]:
-    """Sorts notes; of equal ones the longest stays, and each ends where it is struck again."""
+    """Sorts notes; the longest of equal ones stays, and each ends where it is struck again."""
     longest: dict[tuple[int, int], Note] = {}
     for note in notes:
         key = (note.tick, note.pitch)

@@ -22,7 +22,7 @@ from tfrecords_tools.music.expression import express
 from tfrecords_tools.music.notes import Music, midi_bytes
 
 TAIL_SECONDS = 1.5
-"""What is rendered after the end of the last note, for its sound to fade."""
+"""Time that is rendered after the end of the last note, for its sound to fade."""
 
 MIDIRENDERER_GAIN = 0.46
 """Brings midirenderer to the level of FluidSynth at its default gain of 0.2, 6.7 dB lower."""
@@ -148,9 +148,8 @@ def _play_with_fluidsynth(midi: bytes, soundfont: str | Path) -> tuple[int, np.n
 def soundfont_name(soundfont: str | Path, preset: int = 0, expression: int = 0) -> str:
     """Returns the name of a sound: the file's stem and, unless 0, preset and expression.
 
-    Examples are FluidR3_GM, FluidR3_GM-p4 and FluidR3_GM-p4-e1.
-
-    It goes into file names and XML: letters, digits, `-`, `_` and `.` only.
+    Examples are FluidR3_GM, FluidR3_GM-p4 and FluidR3_GM-p4-e1. Names go into file names and XML:
+    they consist of letters, digits, `-`, `_` and `.` only.
     """
     stem = Path(soundfont).stem
     clean = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in stem)

@@ -24,7 +24,7 @@ def note_table(music: Music) -> np.ndarray:
 
 
 def bar_length(table: np.ndarray) -> int:
-    """Returns three or four quarters in ticks: after which onsets are more alike.
+    """Returns three or four quarters in ticks, the one after which onsets are more alike.
 
     It finds bars of 6/8, and two bars of 2/4 or 3/8, as well. The onsets, weighted by the root of
     their length, are correlated with themselves one and two bars later.
@@ -59,7 +59,7 @@ def find_phrases(table: np.ndarray, bar: int, random: np.random.RandomState) -> 
 
 
 def _sections(table: np.ndarray, shortest: int) -> list[int]:
-    """Returns where the music starts, at first and after silences of a quarter and more."""
+    """Returns the start of the music and its starts after silences of a quarter and more."""
     ends = np.maximum.accumulate(table[:, 0] + table[:, 2])
     silent = table[1:, 0] - ends[:-1] >= TICKS_PER_QUARTER
     starts = [int(table[0, 0])]

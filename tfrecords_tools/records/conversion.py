@@ -27,12 +27,12 @@ from tfrecords_tools.running.processes import worker_pool
 
 @dataclass(frozen=True)
 class Selection:
-    """Performances that go into each split; expressive ones go with their soundfont.
+    """Choice of the performances of each split; expressive ones go with their soundfont.
 
     Attributes:
-        train_soundfonts: Soundfonts of all that train and valid hold; any, if there are none.
-        test_soundfont: Soundfont of all that test holds, and of nothing in another split; any, if
-            it is empty.
+        train_soundfonts: Soundfonts that train and valid may hold; all, if there are none.
+        test_soundfont: Soundfont that only test holds, and test holds alone; if it is empty, test
+            holds any.
     """
 
     train_soundfonts: tuple[str, ...] = ()
@@ -58,8 +58,8 @@ class ConversionReport:
 
     Attributes:
         splits: Counts by split.
-        missing: Pieces that the split file lists and that aren't there.
-        unlisted: Pieces that are there and that the split file doesn't list.
+        missing: Pieces that the split file lists and that are not there.
+        unlisted: Pieces that are there and that the split file does not list.
         problems: A line for each piece or performance that could not be converted.
     """
 
@@ -123,7 +123,7 @@ def convert(
             this process writes them.
 
     Raises:
-        UserError: Directory or split file can't be used, or nothing at all was converted.
+        UserError: The directory or the split file cannot be used, or nothing was converted.
     """
     present = list_pieces(msmd_dir)
     split = read_split(split_path) if split_path else hash_split(present)
@@ -203,7 +203,7 @@ def _publish(temporary: Path, output: Path) -> None:
 
 
 class _ShardWriter:
-    """Writes the records of a split, and a new file whenever one has reached its size."""
+    """Writes the records of a split, beginning a new file when one has reached its size."""
 
     def __init__(self, directory: Path, split: str, shard_bytes: float):
         self.directory, self.split, self.shard_bytes = directory, split, shard_bytes
@@ -237,7 +237,7 @@ class _ShardWriter:
         self.info.pieces += bool(records)
 
     def close(self) -> schema.SplitInfo:
-        """Names the files and returns what they hold."""
+        """Gives the files their names and returns their contents in numbers."""
         if self.writer is not None:
             self.writer.close()
         for index, count in enumerate(self.counts):

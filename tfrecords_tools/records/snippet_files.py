@@ -27,7 +27,7 @@ class Snippet:
 
     @property
     def file_name(self) -> str:
-        """Name that tells the place; characters that file systems dislike become underscores."""
+        """Name with the place; characters that file systems dislike become underscores."""
         piece = re.sub(r"[^\w.-]", "_", self.piece)
         return f"{piece}_p{self.page:02d}_s{self.system:02d}_x{round(self.x):04d}.png"
 
@@ -42,8 +42,8 @@ class Snippet:
 def moments(placements: Sequence[Placement]) -> list[list[Placement]]:
     """Groups the sounding note heads that start together, in reading order.
 
-    They are known by their onset in the first performance that has any, else by their musical
-    time, else by standing in one column of a system.
+    Heads start together if they share the onset in the first performance; without performances,
+    if they share the musical time or, where it is unknown, the column.
     """
     heads = [placement for placement in placements if not placement.head.tied]
     names = sorted({name for placement in heads for name in placement.head.onsets})
@@ -99,12 +99,12 @@ def write_snippets(
         msmd_dir: Directory in the published layout.
         output: Directory for the files.
         pieces: Names of the only pieces to cut; all, if there are none.
-        every: Distance of the onsets that are cut, in onsets of a piece.
+        every: Step from one onset to the next that is cut, in onsets of a piece.
         limit: Largest number of snippets, evenly spaced over all of them.
         ink: Rendering of the page; by default the first one.
 
     Returns:
-        How many were written, and a line for each piece that could not be read.
+        The number of snippets, and a line for each piece that could not be read.
 
     Raises:
         UserError: A piece isn't there, or no snippet came out.

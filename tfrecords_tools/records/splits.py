@@ -10,14 +10,14 @@ from tempo_invariant.data import schema
 from tempo_invariant.errors import UserError, one_line
 
 HELD_OUT_SHARE = 0.1
-"""Share of the pieces in each of valid and test where no split file is given."""
+"""Share of the pieces in each of valid and test, without a split file."""
 
 
 def read_split(path: str | Path) -> dict[str, list[str]]:
     """Reads a YAML file that lists pieces under train, valid and test.
 
     Raises:
-        UserError: It is missing or something else, or lists a piece twice.
+        UserError: The file is missing or malformed, or lists a piece twice.
     """
     try:
         content = yaml.safe_load(Path(path).read_text())

@@ -1,9 +1,9 @@
-"""Runs calls on Apache Beam, for collections that one machine would be too slow for.
+"""Runs calls on Apache Beam, for collections that are too large for one machine.
 
 The runner's workers must see the same files as this process, under the same names: inputs, the
 output directory (results pass through a folder in it), soundfonts. They run as the same user and
-have this package installed.
-Apache Beam is an extra of its own (`pip install "tempo-invariant[beam]"`).
+have this package installed. Apache Beam is an extra of its own: `pip install
+"tempo-invariant[beam]"`.
 """
 
 import contextlib
@@ -52,7 +52,7 @@ def run_calls(
             exception ends everything.
         directory: Directory in which workers write results into a temporary folder.
         runner: Beam runner to run them on.
-        unit: Name of what a call does, for the progress on stderr.
+        unit: Name of the unit of work, for the progress on stderr.
 
     Raises:
         UserError: Beam is not installed, there is no such runner, or it failed.

@@ -1,4 +1,4 @@
-"""What killed builds and conversions leave behind, told from what a running one is writing."""
+"""Removes what killed builds and conversions leave behind, but not what others are writing."""
 
 import contextlib
 import fcntl
@@ -13,13 +13,13 @@ PARTIAL = ".partial-*"
 
 @contextlib.contextmanager
 def building_in(output: Path) -> Iterator[None]:
-    """Marks a directory as being built in; who is alone there first tidies up.
+    """Marks a directory as being built in; a build that is alone there tidies up first.
 
     Builds hold a shared lock on the directory, which the system takes back when they are killed.
     Where the file system has no locks, nothing is removed.
 
     Args:
-        output: Directory of pieces or records, which is there.
+        output: Directory of pieces or records, which must exist.
     """
     handle = os.open(output, os.O_RDONLY)
     try:

@@ -14,8 +14,8 @@ from concurrent.futures import ProcessPoolExecutor
 def worker_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """Yields a pool of processes, each with one core and no GPU.
 
-    When the block ends with an exception, an interruption for one, what runs is finished and what
-    waits is dropped.
+    When the block ends with an exception, such as an interruption, calls that run are finished and
+    those that wait are dropped.
 
     Args:
         jobs: Number of processes.
@@ -32,7 +32,7 @@ def worker_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
 def _start_worker() -> None:
     """Leaves interruptions to the parent; when that is killed, ends this process at once.
 
-    A worker of a pool would else finish its piece and then wait for ever.
+    Otherwise it would finish its piece and then wait for ever.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(
