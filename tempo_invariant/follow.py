@@ -38,7 +38,7 @@ def main() -> None:
     """Follows and says where the files are."""
     values = flags.FLAGS
     from tempo_invariant.retrieval.answers import followed
-    from tempo_invariant.retrieval.course import Costs
+    from tempo_invariant.retrieval.score_alignment import Costs
 
     costs = Costs(leap=values.leap_cost)
     settings = followed.FollowingSettings(

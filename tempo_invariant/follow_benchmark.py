@@ -32,7 +32,7 @@ def main() -> None:
     """Measures and prints a table."""
     values = flags.FLAGS
     from tempo_invariant.evaluation import following, query_sets
-    from tempo_invariant.retrieval.course import Costs
+    from tempo_invariant.retrieval.score_alignment import Costs
     from tempo_invariant.scores import msmd
 
     choice = commands.query_choice()

@@ -22,10 +22,10 @@ flags.DEFINE_string("pictures", None, "Directory for pictures of the pages with 
 
 def main() -> None:
     """Measures and prints the report."""
-    from tempo_invariant.evaluation import systems
+    from tempo_invariant.evaluation import system_detection
 
     values = flags.FLAGS
-    report = systems.measure(
+    report = system_detection.measure(
         values.msmd, values.pages, values.degraded, values.seed, values.ink, values.pictures
     )
     print(report.table())

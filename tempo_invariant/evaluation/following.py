@@ -14,9 +14,9 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import metrics
 from tempo_invariant.evaluation.query_sets import Query, by_condition
 from tempo_invariant.retrieval import following
-from tempo_invariant.retrieval.course import Costs, Strip
 from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.following import Following
+from tempo_invariant.retrieval.score_alignment import Costs, Strip
 from tempo_invariant.scores import documents
 from tempo_invariant.scores.places import Place
 

@@ -11,8 +11,8 @@ from PIL import Image
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import FRAMES_PER_SECOND, SAMPLE_RATE, frame_count
 from tempo_invariant.retrieval import identification, library
-from tempo_invariant.retrieval.course import Costs, Strip, align
 from tempo_invariant.retrieval.embedders import Embedder
+from tempo_invariant.retrieval.score_alignment import Costs, Strip, align
 from tempo_invariant.scores import documents
 from tempo_invariant.scores.documents import SheetDocument
 from tempo_invariant.scores.places import Box, Place
@@ -158,7 +158,7 @@ def follow(
         blocks: Blocks of the recording, float32 [samples] each, see `audio.reading.read_blocks`.
         hop_frames: Distance of neighbouring windows in spectrogram frames.
         name: Name of the recording, for messages.
-        costs: Costs of what the alignment avoids; see `course.Costs`.
+        costs: Costs of what the alignment avoids; see `score_alignment.Costs`.
 
     Raises:
         UserError: Nothing can be heard in the recording.

@@ -89,7 +89,7 @@ def index_recordings(
     Raises:
         UserError: No recording can be used, or `output` exists.
     """
-    from tempo_invariant.audio.decoding import read_recordings
+    from tempo_invariant.audio.parallel_reading import read_recordings
 
     paths = find_recordings(recordings)
     problems: list[str] = []

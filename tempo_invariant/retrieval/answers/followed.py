@@ -16,8 +16,8 @@ from tempo_invariant.retrieval import following
 from tempo_invariant.retrieval.answers import player
 from tempo_invariant.retrieval.answers.html import duration
 from tempo_invariant.retrieval.answers.visits import find_visits
-from tempo_invariant.retrieval.course import Costs
 from tempo_invariant.retrieval.embedders import Embedder
+from tempo_invariant.retrieval.score_alignment import Costs
 from tempo_invariant.scores.documents import SheetDocument
 
 

@@ -14,7 +14,7 @@ from tempo_invariant.evaluation import following as following_benchmark
 from tempo_invariant.evaluation.following import Truth
 from tempo_invariant.evaluation.query_sets import Strike
 from tempo_invariant.retrieval import following
-from tempo_invariant.retrieval.course import Strip
+from tempo_invariant.retrieval.score_alignment import Strip
 from tempo_invariant.scores import msmd
 from tests import fake_embedder
 from tests.fake_embedder import FakeEmbedder, melody

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tempo_invariant.errors import UserError
-from tempo_invariant.retrieval.course import (
+from tempo_invariant.retrieval.score_alignment import (
     FASTEST_PIXELS_PER_SECOND,
     SPEED_STEP,
     Costs,

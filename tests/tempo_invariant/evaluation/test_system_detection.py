@@ -5,14 +5,14 @@ import pytest
 from PIL import Image
 
 from tempo_invariant.errors import UserError
-from tempo_invariant.evaluation import systems
+from tempo_invariant.evaluation import system_detection
 from tempo_invariant.scores.places import Box
 from tests.drawn_pages import piano_page
 
 
 def test_a_system_is_right_when_found_once_and_in_place():
     truth = [Box(100, 50, 200, 750), Box(300, 50, 400, 750)]
-    match = systems.match
+    match = system_detection.match
     assert match(truth, [Box(301, 50, 402, 740), Box(103, 50, 200, 750)]) == [(0, 1), (1, 0)]
     assert len(match(truth, [truth[0], truth[0]])) == 1  # one box too many
     assert match(truth, [Box(100, 50, 400, 750)]) == []  # two in one
@@ -35,7 +35,7 @@ def drawn_msmd(tmp_path):
 
 @pytest.mark.parametrize("degraded", [False, True])
 def test_drawn_pages_are_read_without_an_error(drawn_msmd, degraded):
-    report = systems.measure(drawn_msmd, 10, degraded, seed=1)
+    report = system_detection.measure(drawn_msmd, 10, degraded, seed=1)
     assert (report.pages, report.systems, report.right, report.false) == (2, 7, 7, 0)
     assert report.failures == [] and "7 right (100.00 %), 0 missed" in report.table()
 
@@ -43,11 +43,11 @@ def test_drawn_pages_are_read_without_an_error(drawn_msmd, degraded):
 def test_errors_are_named_and_drawn(drawn_msmd, tmp_path):
     path = drawn_msmd / "a__b__c/scores/a__b__c_ly/coords/systems_01.npy"
     np.save(path, np.load(path)[:2] + np.array([0, 300]))  # one not told of, two elsewhere
-    report = systems.measure(drawn_msmd, 10, pictures=tmp_path / "out")
+    report = system_detection.measure(drawn_msmd, 10, pictures=tmp_path / "out")
     assert (report.systems, report.right, report.missed, report.false) == (6, 4, 2, 3)
     assert report.failures == ["a__b__c_ly-01: 2 missed, 3 false"]
     picture = np.asarray(Image.open(tmp_path / "out/a__b__c_ly-01.png"))
     assert (picture == [255, 0, 0]).all(axis=-1).any()
     assert (picture == [0, 0, 255]).all(axis=-1).any()
     with pytest.raises(UserError, match="img_thin.*no such page image"):
-        systems.measure(drawn_msmd, ink="thin")
+        system_detection.measure(drawn_msmd, ink="thin")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tempo_invariant.audio import decoding, reading
+from tempo_invariant.audio import parallel_reading, reading
 from tempo_invariant.errors import UserError
 from tests.tempo_invariant.audio.test_reading import FORMATS, write_tone
 
@@ -17,7 +17,7 @@ def decoder(request, monkeypatch):
     if request.param == "without":
         for name in ("tensorflow_io", "tensorflow_io.python.ops"):
             monkeypatch.setitem(sys.modules, name, None)
-        assert decoding.tensorflow_io_ops() is None
+        assert parallel_reading.tensorflow_io_ops() is None
     return request.param
 
 
@@ -36,7 +36,9 @@ def collection(tmp_path):
 
 
 def test_the_samples_are_those_of_the_reader(collection, decoder):
-    found = [np.concatenate(list(blocks)) for blocks in decoding.read_recordings(collection, 3.0)]
+    found = [
+        np.concatenate(list(blocks)) for blocks in parallel_reading.read_recordings(collection, 3.0)
+    ]
     assert len(found) == len(collection)
     for path, pcm in zip(collection, found, strict=True):
         expected = np.concatenate(list(reading.read_blocks(path, 3.0)))
@@ -49,7 +51,7 @@ def test_a_broken_recording_raises_when_its_turn_comes(collection, decoder, tmp_
     broken.write_bytes(collection[0].read_bytes()[:30])
     paths = [collection[0], broken, tmp_path / "missing.wav", collection[1]]
     lengths = []
-    for blocks in decoding.read_recordings(paths):
+    for blocks in parallel_reading.read_recordings(paths):
         try:
             lengths.append(sum(map(len, blocks)))
         except UserError as error:
@@ -59,14 +61,14 @@ def test_a_broken_recording_raises_when_its_turn_comes(collection, decoder, tmp_
 
 
 def test_a_long_recording_is_read_in_blocks(collection, decoder, monkeypatch):
-    monkeypatch.setattr(decoding, "MOST_VALUES", 1000)
+    monkeypatch.setattr(parallel_reading, "MOST_VALUES", 1000)
     monkeypatch.setattr(reading, "BLOCK_SECONDS", 1)
-    (blocks,) = decoding.read_recordings([collection[8]])  # 30,000 samples at 8,000 Hz
+    (blocks,) = parallel_reading.read_recordings([collection[8]])  # 30,000 samples at 8,000 Hz
     assert [round(len(block) / 22050) for block in blocks][:3] == [1, 1, 1]
 
 
 def test_tensorflow_io_decodes_where_it_is_installed(collection, monkeypatch):
-    if decoding.tensorflow_io_ops() is None:
+    if parallel_reading.tensorflow_io_ops() is None:
         pytest.skip("tensorflow-io has no library for this system")
     decoded = []
     prepare = reading.prepare
@@ -75,6 +77,6 @@ def test_tensorflow_io_decodes_where_it_is_installed(collection, monkeypatch):
     )
     monkeypatch.setattr(reading, "read_blocks", lambda path, *more: iter(()))
     paths = [path for path in collection if path.name in ("0a.wav", "6a.ogg", "22050.wav")]
-    for blocks, path in zip(decoding.read_recordings(paths), paths, strict=True):
+    for blocks, path in zip(parallel_reading.read_recordings(paths), paths, strict=True):
         assert sum(map(len, blocks)) > 22000, path
     assert sorted(decoded) == sorted(map(str, paths))
