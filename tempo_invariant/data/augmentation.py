@@ -5,7 +5,8 @@ microphone and a room are applied to the magnitudes or the power of the bands, w
 close enough to teach a model to ignore them; tests of robustness change the sound itself. XLA
 compiles the chain.
 
-Spectrograms are frame-major here, `[batch, frames, bands]`, as records hold them.
+Spectrograms are frame-major here, `[batch, frames, bands]`, as records hold them; every function
+that takes one returns one of the same shape.
 """
 
 import math
@@ -136,9 +137,6 @@ def amplify(spectrogram: tf.Tensor, gain: tf.Tensor) -> tf.Tensor:
     Args:
         spectrogram: Spectrograms, `[batch, frames, bands]`.
         gain: Factors of the magnitudes, `[batch]`.
-
-    Returns:
-        `[batch, frames, bands]`.
     """
     ten = math.log(10.0)
     gain = gain[:, None, None]
@@ -155,9 +153,6 @@ def shift_tuning(magnitudes: tf.Tensor, cents: tf.Tensor) -> tf.Tensor:
     Args:
         magnitudes: Magnitudes of the bands, `[batch, frames, bands]`.
         cents: Distance in cents, `[batch]`; a band is 75 cents wide, and the lowest ones wider.
-
-    Returns:
-        `[batch, frames, bands]`.
     """
     centres = bands.band_edges()[1:-1].astype(np.float32)
     # A band takes what was at its frequency divided by the ratio, this far below it.
@@ -184,9 +179,6 @@ def reverberate(
         seconds: Time in seconds within which the tail falls by 60 dB, `[batch]`.
         wet_db: Energy of the tail in dB relative to the direct sound, `[batch]`.
         longest: Longest time of `seconds`; the tail is followed for at least 40 dB.
-
-    Returns:
-        `[batch, frames, bands]`.
     """
     decay = 10.0 ** (-6.0 / (FRAMES_PER_SECOND * seconds))[:, None, None]
     wet = 10.0 ** (wet_db / 10)[:, None, None]
@@ -207,9 +199,6 @@ def equalize(power: tf.Tensor, gains_db: tf.Tensor) -> tf.Tensor:
         power: Squared magnitudes, `[batch, frames, bands]`.
         gains_db: Gains in dB at even spacing over the bands, `[batch, knots]`; the curve is between
             neighbouring ones everywhere.
-
-    Returns:
-        `[batch, frames, bands]`.
     """
     knots = gains_db.shape[-1]
     position = np.linspace(0, knots - 1, BANDS)
@@ -227,9 +216,6 @@ def cut(power: tf.Tensor, farthest: tuple[float, float], draws: tf.Tensor) -> tf
             one falls.
         draws: Uniform random numbers from 0 to 1, `[batch, 2]`: how far both go, from the ends of
             the bands and in equal ratios.
-
-    Returns:
-        `[batch, frames, bands]`.
     """
     octaves = np.log2(_centres_hz()).astype(np.float32)
     low, high = (
@@ -274,9 +260,6 @@ def add_noise(
         snr_db: Mean power of the excerpt in dB relative to that of the noise, `[batch]`; in the
             spectrogram, not in the waveform. Silence gets no noise.
         slope_db: Slope of the noise's power in dB an octave, `[batch]`; 0 is white.
-
-    Returns:
-        `[batch, frames, bands]`.
     """
     octaves = np.log2(_centres_hz() / _centres_hz().mean()).astype(np.float32)
     colour = tf.pow(10.0, slope_db[:, None] * octaves / 10)
@@ -293,9 +276,6 @@ def mask(power: tf.Tensor, sizes: tuple[int, int], draws: tf.Tensor) -> tf.Tenso
         sizes: Largest number of frames, and of bands.
         draws: Uniform random numbers from 0 to 1, `[batch, 4]`: how many frames and bands, and
             where they are.
-
-    Returns:
-        `[batch, frames, bands]`.
     """
     for axis, size in zip((1, 2), sizes, strict=True):
         length = tf.shape(power)[axis]

@@ -132,7 +132,7 @@ def eval_dataset(
         corpus: Split to take the pairs from.
         batch_size: Number of pairs in a batch; the last batch holds what is left.
         frames: Number of frames of an excerpt.
-        limit: Largest number of pairs, at even spacing over the split; None takes all.
+        limit: Largest number of pairs, at even spacing over the split; None: all.
         soundfont: Soundfont of the performances; None: the first by name of each piece.
         tempo: Tempo, relative to the notated one, that the performance of each piece is nearest to.
 
@@ -142,15 +142,19 @@ def eval_dataset(
     Raises:
         UserError: A piece has no performance with this soundfont.
     """
-    chosen = _evaluation_records(corpus, soundfont, tempo)
-    pairs = np.flatnonzero(np.isin(corpus.pair_record, chosen))
+    records = _evaluation_records(corpus, soundfont, tempo)
+    pairs = np.flatnonzero(np.isin(corpus.pair_record, records))
     if limit is not None and limit < len(pairs):
         pairs = pairs[np.arange(limit) * len(pairs) // limit]
     cut = make_cutter(corpus, frames, NO_AUGMENTATION)
     indices = tf.data.Dataset.from_tensor_slices(pairs.astype(np.int32)).batch(batch_size)
     dataset = indices.map(lambda index: cut(index, None), tf.data.AUTOTUNE, deterministic=True)
+    return dataset.prefetch(tf.data.AUTOTUNE), _table(corpus, pairs)
+
+
+def _table(corpus: Corpus, pairs: np.ndarray) -> PairTable:
     record = corpus.pair_record[pairs]
-    table = PairTable(
+    return PairTable(
         piece=np.array(corpus.pieces)[corpus.record_piece[record]],
         performance=np.array(corpus.performances)[record],
         onset_frame=corpus.pair_frame[pairs],
@@ -158,7 +162,6 @@ def eval_dataset(
         page=corpus.pair_page[pairs],
         system=corpus.pair_system[pairs],
     )
-    return dataset.prefetch(tf.data.AUTOTUNE), table
 
 
 def _evaluation_records(corpus: Corpus, soundfont: str | None, tempo: float) -> np.ndarray:

@@ -96,7 +96,7 @@ class LevelNormalization(keras.layers.Layer):
     Args:
         level: Level of the output. Performances at velocity 64 have 0.9 to 2.9, in the median 1.5
             (120 of MSMD); there log10(1 + x) is nearly linear for all but the loudest partials.
-            A level of 10 puts them into its bend: what is 20 dB softer than the loudest partial
+            A level of 10 puts them into its bend, so that a partial 20 dB below the loudest one
             has 37 % of its value instead of 20 %, and a filter adds more than it multiplies.
 
     Call arguments:

@@ -5,11 +5,11 @@ between them: the mean is better and sturdier than either, as in WiSE-FT (Wortsm
 """
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from tempo_invariant.data import pipeline
 from tempo_invariant.data.corpus import load_corpus
@@ -53,10 +53,10 @@ def average(
     if experiment.model.projection == "cca":
         raise UserError(f"{run} has a CCA, which is of its own encoders alone: nothing to average")
     model = runs.load_model(run, "best")
-    mix = _mixer(model, runs.load_model(other))
-    found = _validated(model, mix, data)
+    mixtures = _mixtures(model, runs.load_model(other))
+    found = _validated(model, mixtures, data)
     kept = max(found, key=lambda share: found[share]["mrr"])
-    mix(kept)
+    model.set_weights(mixtures[kept])
     directory = runs.RunDirectory(run)
     shares = {f"{share:g}": values for share, values in found.items()}
     report = {"run": str(run), "other": str(other), "shares": shares, "kept": kept}
@@ -65,35 +65,25 @@ def average(
     return report
 
 
-def _validated(
-    model: keras.Model, mix: Callable[[float], None], data: Path
-) -> dict[float, dict[str, float]]:
-    """Returns the validation metrics of a model that is mixed with each of `SHARES`."""
-    corpus = load_corpus(data, "valid")
-    frames = model.input["audio"].shape[-1]
-    valid, table = pipeline.eval_dataset(corpus, BATCH_SIZE, frames)
-    found = {}
-    for share in SHARES:
-        mix(share)
-        found[share] = validation_metrics(model, valid, len(table), f"share {share:g}")
-    return found
-
-
-def _mixer(model: keras.Model, other: keras.Model) -> Callable[[float], None]:
-    """Returns a function that gives a model a share of its own weights and the rest of another's.
-
-    Layers that the other model lacks keep the model's own weights.
-    """
+def _mixtures(model: keras.Model, other: keras.Model) -> dict[float, list[np.ndarray]]:
+    """Returns the averages of two models' weights, by the share of the first."""
     own = model.get_weights()
     copy_weights(model, other)
-    others = model.get_weights()
+    pairs = list(zip(own, model.get_weights(), strict=True))
+    return {share: [share * one + (1 - share) * two for one, two in pairs] for share in SHARES}
 
-    def mix(share: float) -> None:
-        model.set_weights(
-            [share * one + (1 - share) * two for one, two in zip(own, others, strict=True)]
-        )
 
-    return mix
+def _validated(
+    model: keras.Model, mixtures: dict[float, list[np.ndarray]], data: Path
+) -> dict[float, dict[str, float]]:
+    """Returns the validation metrics of a model with each of several weights."""
+    frames = model.input["audio"].shape[-1]
+    valid, table = pipeline.eval_dataset(load_corpus(data, "valid"), BATCH_SIZE, frames)
+    found = {}
+    for share, mixture in mixtures.items():
+        model.set_weights(mixture)
+        found[share] = validation_metrics(model, valid, len(table), f"share {share:g}")
+    return found
 
 
 def summary(report: dict[str, Any]) -> str:

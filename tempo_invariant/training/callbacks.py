@@ -1,4 +1,4 @@
-"""What happens after every epoch: validation, rounds, checkpoints, and the line that reports it."""
+"""Callbacks of training: validation, rounds, checkpoints, and the report of every epoch."""
 
 import dataclasses
 import json
@@ -192,14 +192,10 @@ class Checkpoints(keras.callbacks.Callback):
         self.state_path = run.backup / "state.json"
         self.epochs = 0
 
-    def restore(self, model: keras.Model) -> int:
-        """Brings a compiled model and `patience` to where the run was; a new run stays as it is.
-
-        Returns:
-            The number of epochs done.
-        """
+    def restore(self, model: keras.Model) -> None:
+        """Brings a compiled model and `patience` to where the run was; a new run stays as it is."""
         if not self.state_path.exists():
-            return 0
+            return
         state = self._read_state()
         self.patience.restore(state["patience"])
         if state["best"]:
@@ -207,7 +203,6 @@ class Checkpoints(keras.callbacks.Callback):
             self._publish(model)
         runs.load_weights(model, self.run.backup / state["last"])
         self.epochs = state["epoch"]
-        return self.epochs
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         action = self.patience.action

@@ -1,4 +1,4 @@
-"""Over which devices a training is spread, and what only one of its processes does."""
+"""The devices over which training is spread, and the roles of its processes."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ STRATEGIES = ("default", "mirrored", "multi_worker")
 
 
 def make_strategy(name: str) -> tf.distribute.Strategy | None:
-    """Makes the strategy by which TensorFlow distributes training.
+    """Makes the strategy with which TensorFlow distributes training.
 
     Args:
         name: Name of the strategy: "mirrored" (all GPUs of this machine, else its CPU), "default"
@@ -23,7 +23,7 @@ def make_strategy(name: str) -> tf.distribute.Strategy | None:
 
     Raises:
         ValueError: There is no strategy of this name.
-        UserError: Several workers are asked for on a backend other than TensorFlow.
+        UserError: The strategy is "multi_worker" and the backend is not TensorFlow.
     """
     if name not in STRATEGIES:
         raise ValueError(f"strategy must be one of {STRATEGIES}, received {name!r}")
@@ -56,8 +56,8 @@ def is_chief(distribution: tf.distribute.Strategy | None) -> bool:
 def synchronizer(distribution: tf.distribute.Strategy | None) -> Callable[[float], float]:
     """Returns a function from this worker's value to the mean over workers.
 
-    Workers validate the same pairs with the same weights, but not to the last bit; a decision
-    about when to stop must not differ between them.
+    Workers validate the same pairs with the same weights, but not to the last bit, and must not
+    disagree about when to stop.
     """
     if not isinstance(distribution, tf.distribute.MultiWorkerMirroredStrategy):
         return float

@@ -1,4 +1,4 @@
-"""Weights to begin with: those of another model, which may lack parts or hear shorter excerpts."""
+"""Initial weights from another model, which may lack parts or hear shorter excerpts."""
 
 from collections.abc import Sequence
 
@@ -14,12 +14,12 @@ _FREE_LAYERS = ("audio_features", "attention_channels", "projection", "temperatu
 
 
 def copy_weights(model: keras.Model, source: keras.Model) -> list[str]:
-    """Sets the layers of a model to those of the same name in another, as far as there are any.
+    """Copies the weights of a model's layers from the layers of the same name in another.
 
-    A linear projection begins with that of a CCA layer. Where the source hears shorter excerpts,
-    the audio encoder listens to the middle of the longer ones, and the attention gives each new
-    frame the score that the others have in the mean. What the source lacks (an attention, say), and
-    layers of which nothing can be made for this model, stay as they are.
+    A CCA layer becomes a linear projection. If the source hears shorter excerpts, the audio encoder
+    listens to the middle of the longer ones, and the attention gives each new frame the mean score
+    of the others. Layers that the source lacks (an attention, say), and layers that cannot be
+    converted, stay as they are.
 
     Args:
         model: Model as `tempo_invariant.model.network.build_model` makes it.
@@ -49,7 +49,7 @@ def copy_weights(model: keras.Model, source: keras.Model) -> list[str]:
 def _weights(
     layer: keras.Layer, other: keras.Layer, model: keras.Model, source: keras.Model
 ) -> list[np.ndarray]:
-    """Returns the weights of one layer, made of those of the layer of its name in the source."""
+    """Returns weights for one layer, from the layer of its name in the source."""
     if isinstance(layer, LinearProjection) and isinstance(other, CanonicalProjection):
         return other.linear_weights()
     weights = other.get_weights()
@@ -64,9 +64,9 @@ def _weights(
 
 
 def _in_the_middle(kernel: np.ndarray, old: Sequence[int], new: Sequence[int]) -> np.ndarray:
-    """Returns a kernel over flat maps for wider ones, with the old maps in the middle.
+    """Widens a kernel over flat maps, with the old maps in the middle.
 
-    Half a column, which an odd difference leaves on either side, is shared by two neighbours.
+    If the difference is odd, each old column is shared by two neighbours.
 
     Args:
         kernel: Kernel `[rows * columns * channels, outputs]`.

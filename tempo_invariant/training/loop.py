@@ -71,18 +71,17 @@ def train(
     chief = is_chief(distribution)
     run = open_run(output, experiment, write=chief)
     model = first_model(experiment, distribution)
-    # Outside the strategy: validates, and saves weights without optimizer state.
-    copy = build_model(experiment.model)
+    copy = build_model(experiment.model)  # outside the strategy: validates, and saves weights
     patience = make_patience(training)
     checkpoints = Checkpoints(run, patience, copy, write=chief)
-    done = checkpoints.restore(model)
+    checkpoints.restore(model)
     if chief:
         print(f"model: {size_line(parameters(copy), multiply_adds(copy))}", flush=True)
-    if done < training.epochs and patience.action != "stop":
+    if checkpoints.epochs < training.epochs and patience.action != "stop":
         reports = _reports(experiment, corpora["valid"], checkpoints, distribution)
-        _fit(model, experiment, corpora["train"], [*reports, checkpoints], done)
-        done = checkpoints.epochs
-    return {"epochs": done, "best_epoch": patience.best_epoch, "best_mrr": patience.best}
+        _fit(model, experiment, corpora["train"], [*reports, checkpoints], checkpoints.epochs)
+    epochs = checkpoints.epochs
+    return {"epochs": epochs, "best_epoch": patience.best_epoch, "best_mrr": patience.best}
 
 
 def _fit(

@@ -13,10 +13,11 @@ from typing import Any
 from tempo_invariant.config import Experiment, TrainingConfig
 from tempo_invariant.data import schema
 from tempo_invariant.errors import UserError, one_line
-from tempo_invariant.evaluation.retrieval import COLUMNS, cell
+from tempo_invariant.evaluation.metrics import COLUMNS, cell
 from tempo_invariant.files import sha256
 from tempo_invariant.geometry import FRAMES_PER_SECOND, PAGE_WIDTH, SNIPPET_HEIGHT, SNIPPET_WIDTH
 from tempo_invariant.model import runs
+from tempo_invariant.model.network import size_line
 from tempo_invariant.model.runs import RunDirectory
 
 _LEFT_OUT = ("run", "data", "piece_results")
@@ -80,7 +81,7 @@ def training_summary(run: RunDirectory, experiment: Experiment) -> dict[str, Any
     """
     history = runs.read_history(run.history)
     if not history:
-        return {"pairs": None, "epochs": None, "best_epoch": None, "best_mrr": None, "end": None}
+        return dict.fromkeys(("pairs", "epochs", "best_epoch", "best_mrr", "end"))
     best = max(history, key=lambda line: line["val_mrr"])
     return {
         "pairs": history[-1]["pairs"],
@@ -175,8 +176,7 @@ def _introduction(card: dict[str, Any], experiment: Experiment) -> str:
         f"{attention}) and snippets of sheet music ({SNIPPET_WIDTH} x {SNIPPET_HEIGHT} pixels of a "
         f"page {PAGE_WIDTH} pixels wide, centred on a note head) in one space of "
         f"{model.embedding_size} dimensions, where what belongs together is near. "
-        f"{card['parameters']:,d} parameters, {card['multiply_adds'] / 1e6:,.1f} M multiply-adds a "
-        f"pair, {card['bytes'] / 1e6:.1f} MB.\n\n"
+        f"{size_line(card['parameters'], card['multiply_adds'])}, {card['bytes'] / 1e6:.1f} MB.\n\n"
         "```\n"
         f"python -m tempo_invariant.evaluate --pretrained={card['name']} --data=data/records\n"
         f"python -m tempo_invariant.export --pretrained={card['name']} --output=exports/"

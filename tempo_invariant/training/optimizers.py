@@ -16,8 +16,8 @@ class Muon(keras.optimizers.Muon):
 
     Jordan et al. 2024: the momentum of a matrix is replaced by the orthogonal matrix nearest to it.
     Scaled as in Liu et al. 2025 (arXiv:2502.16982), `0.2 sqrt(larger side)`, a step has the size of
-    one of Adam's, and rates carry over. Keras' own takes matrices only. Vectors, and the last layer
-    (the projection), are left to Adam, as there.
+    one of Adam's, and rates carry over. Keras' own takes matrices only. As there, vectors and the
+    last layer (the projection) are left to Adam.
 
     Args:
         learning_rate: Learning rate, or a schedule of it.
@@ -44,15 +44,15 @@ class Muon(keras.optimizers.Muon):
 
 
 class _Clipping(keras.optimizers.Optimizer):
-    """Mixed into an optimizer: shortens the gradient of the global batch to `longest`.
+    """Mixin for optimizers that shortens the gradient of the global batch to `longest`.
 
-    `global_clipnorm` of Keras looks at the gradient of each replica alone, before their sum.
+    Keras' `global_clipnorm` looks at the gradient of each replica alone, before their sum.
     """
 
     longest = math.inf
 
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
-        """Applies gradients as Keras does; those of this replica's share of the loss."""
+        """Applies the gradients of this replica's share of the loss, clipped."""
         whole = replicas.global_sum([gradient for gradient in grads if gradient is not None])
         length = ops.sqrt(sum(ops.sum(ops.square(one)) for one in whole))
         factor = self.longest / ops.maximum(length, self.longest)
@@ -60,7 +60,7 @@ class _Clipping(keras.optimizers.Optimizer):
         super().apply(grads, trainable_variables)
 
 
-# Keras makes the name of an operation of the name of a class: no underscore in front.
+# Keras names an operation after the class, which hence must not begin with an underscore.
 class ClippedAdam(_Clipping, keras.optimizers.Adam):
     """Adam with the gradient of the global batch clipped."""
 
@@ -70,10 +70,10 @@ class ClippedAdamW(_Clipping, keras.optimizers.AdamW):
 
 
 def make_optimizer(training: TrainingConfig) -> keras.optimizers.Optimizer:
-    """Makes Adam, AdamW or Muon, as a training asks for.
+    """Makes Adam, AdamW or Muon, as configured.
 
     Args:
-        training: Training whose optimizer, schedule, decay, clipping and averaging count.
+        training: Training configuration: optimizer, schedule, decay, clipping and averaging.
     """
     rate = _learning_rate(training)
     options: dict[str, Any] = {}

@@ -60,18 +60,17 @@ def package(
     model = runs.load_model(run, weights)
     with atomic_directory(target) as temporary:
         (temporary / "experiment.json").write_text(experiment.to_json())
-        written = _write_model(model, trained, source, RunDirectory(temporary))
-        card = {"name": name} | written | about
+        card = {"name": name} | _write_model(model, trained, source, temporary) | about
         write_json(temporary / pretrained.CARD, card)
-        text = model_card.markdown(card, experiment)
-        (temporary / pretrained.MARKDOWN).write_text(text)
+        (temporary / pretrained.MARKDOWN).write_text(model_card.markdown(card, experiment))
     return target, card, others
 
 
 def _write_model(
-    model: keras.Model, trained: RunDirectory, source: Path, made: RunDirectory
+    model: keras.Model, trained: RunDirectory, source: Path, directory: Path
 ) -> dict[str, Any]:
     """Writes weights and history of a run, and returns the entries of the card about them."""
+    made = RunDirectory(directory)
     written = made.refined if source.name == made.refined.name else made.best
     runs.save_weights(model, written)  # an uncompiled model has no optimizer state
     if trained.history.exists():
@@ -83,7 +82,7 @@ def _write_model(
         "bytes": written.stat().st_size,
         "parameters": parameters(model),
         "multiply_adds": multiply_adds(model),
-        "largest_difference": check(model, made.path),
+        "largest_difference": check(model, directory),
     }
 
 

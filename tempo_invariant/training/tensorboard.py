@@ -1,4 +1,4 @@
-"""Writes what TensorBoard shows: scalars, attention pictures, and the embedding projector."""
+"""Writes to TensorBoard: scalars, attention pictures, and the embedding projector."""
 
 import csv
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import scipy.stats
 import tensorflow as tf
 from PIL import Image
 from tensorboard.plugins import projector
@@ -24,12 +25,12 @@ class Summaries(keras.callbacks.Callback):
     """Writes to TensorBoard after every epoch; the horizontal axis is pairs trained on.
 
     Scalars: loss, learning rate, validation R@k, MRR and median rank, canonical correlations,
-    entropy of the attention. After every epoch that is the best so far also pictures of the
+    entropy of the attention. After every epoch that is the best so far, also pictures of the
     attention for fixed validation pairs, and the projector's points.
 
     Args:
         logs: Directory for event files and for the projector's files.
-        validation: Validation that has been done before this callback is called.
+        validation: Validation, a callback that is called before this one.
         pairs: Table of the validation pairs, with their pieces and onset frames.
         epoch_pairs: Number of pairs in an epoch.
     """
@@ -69,8 +70,7 @@ class Summaries(keras.callbacks.Callback):
             self._write_attention()
         self.writer.flush()
         if self.validation.patience.action == "best":
-            embeddings = self.validation.embeddings[self.projected]
-            write_embeddings(self.logs, embeddings)
+            write_embeddings(self.logs, self.validation.embeddings[self.projected])
 
     def on_train_end(self, logs: Any = None) -> None:
         self.writer.close()
@@ -85,7 +85,7 @@ class Summaries(keras.callbacks.Callback):
 
     def _write_attention(self) -> None:
         attention = self.validation.attention
-        entropies = entropy_bits(attention)
+        entropies = scipy.stats.entropy(attention, base=2, axis=-1)
         tf.summary.scalar("attention/entropy_bits", np.mean(entropies))
         tf.summary.histogram("attention_entropy_bits", entropies)
         if self.validation.patience.action != "best":
@@ -94,19 +94,6 @@ class Summaries(keras.callbacks.Callback):
             title = f"{self.pairs.piece[index]}, frame {self.pairs.onset_frame[index]}"
             figure = plotting.attention_figure(sheet, spectrogram, attention[index], title)
             tf.summary.image(f"attention_pictures/{index}", plotting.rasterize(figure)[None])
-
-
-def entropy_bits(attention: np.ndarray) -> np.ndarray:
-    """Returns the entropy of attention weights in bits; log2(frames) when they are uniform.
-
-    Args:
-        attention: Weights that sum to one along the last axis, `[..., frames]`.
-
-    Returns:
-        Entropies, `[...]`.
-    """
-    weights = np.maximum(attention, np.finfo(np.float32).tiny)
-    return -np.sum(attention * np.log2(weights), axis=-1)
 
 
 def write_projector(
@@ -118,8 +105,8 @@ def write_projector(
 ) -> None:
     """Writes the projector's configuration, metadata and thumbnails, sheets first, then audio.
 
-    The points follow with `write_embeddings`. TensorBoard shows the projector only in a directory
-    that holds an event file too.
+    `write_embeddings` writes the points. TensorBoard shows the projector only in a directory that
+    holds an event file too.
 
     Args:
         logs: Directory of the event files.

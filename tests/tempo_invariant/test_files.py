@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 
 from tempo_invariant.errors import UserError
-from tempo_invariant.files import DISK_FULL, atomic_write, is_disk_full, telling_full_disk
+from tempo_invariant.files import (
+    DISK_FULL,
+    atomic_directory,
+    atomic_write,
+    is_disk_full,
+    telling_full_disk,
+)
 from tempo_invariant.scores import msmd
 from tempo_invariant.scores.sources import LilyPondSource
 from tests.handmade import make_piece
@@ -54,6 +60,20 @@ def test_atomic_write_leaves_the_old_file_and_nothing_half(tmp_path):
         raise FULL
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.npy"]
+
+
+def test_a_directory_appears_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "exports" / "1"
+    with pytest.raises(OSError, match="No space left"), atomic_directory(target) as temporary:
+        (temporary / "half").touch()
+        raise FULL
+    assert list(target.parent.iterdir()) == []
+    with atomic_directory(target) as temporary:
+        (temporary / "whole").touch()
+        assert temporary.parent == target.parent and not target.exists()
+    assert [path.name for path in target.parent.iterdir()] == ["1"]
+    assert [path.name for path in target.iterdir()] == ["whole"]
+    assert target.stat().st_mode & 0o777 == 0o755
 
 
 def test_an_array_that_does_not_fit_is_told_apart(tmp_path, monkeypatch):

@@ -105,11 +105,6 @@ def test_projector_files_fit_together(run):
     assert list(logs.glob("events.out.tfevents.*"))
 
 
-def test_entropy_of_known_distributions():
-    attention = np.array([[0.25] * 4, [1, 0, 0, 0], [0.5, 0.5, 0, 0]])
-    np.testing.assert_allclose(tensorboard.entropy_bits(attention), [2, 0, 1], atol=1e-12)
-
-
 def _scalar(event):
     proto = event.tensor_proto
     return (
