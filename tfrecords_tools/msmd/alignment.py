@@ -84,8 +84,7 @@ def align(
     Args:
         pages: Drawn heads of every page; hidden ones (without a box) are never joined.
         midis: Paths of the MIDI files, in the order of the scores.
-        tempi: Tempo marks as read from the page, for scores that are played from their heads:
-            score, time in whole notes, whole notes a minute.
+        tempi: Tempo marks as in `Engraving`, for scores that are played from their heads.
 
     Raises:
         UserError: There is nothing to play.
@@ -109,13 +108,18 @@ def align(
         aligned |= _align_score(heads, ticks, music, len(notes), offset)
         notes += [note._replace(tick=note.tick + offset) for note in music.notes]
         marks += [mark._replace(tick=mark.tick + offset) for mark in music.tempo]
-        end = max((note.tick + note.length for note in notes), default=0)
-        offset = -(-end // _GAP_TICKS) * _GAP_TICKS + _GAP_TICKS
+        offset = _start_after(notes)
     if not notes:
         raise UserError("the score has no notes")
     ordered = iter(aligned[i] for i in range(len(heads)))
     by_page = tuple(tuple(itertools.islice(ordered, len(page))) for page in pages)
     return Alignment(Music(tuple(notes), tuple(marks)), by_page, len(used), len(scores))
+
+
+def _start_after(notes: Sequence[Note]) -> int:
+    """Returns the tick at which the next score starts."""
+    end = max((note.tick + note.length for note in notes), default=0)
+    return -(-end // _GAP_TICKS) * _GAP_TICKS + _GAP_TICKS
 
 
 def _align_score(

@@ -110,32 +110,30 @@ def build(
         raise UserError(f"{output}: cannot be made ({error.strerror})") from error
     with building_in(output):
         started = time.monotonic()
-        if runner:
-            results = _build_on_beam(sources, output, options, runner)
-        else:
-            results = _build_in_processes(sources, output, options, jobs)
-        built: dict[str, PieceRecord] = {}
-        failed: dict[str, str] = {}
-        for piece, result in results:
-            if isinstance(result, PieceRecord):
-                built[piece] = result
-            else:
-                failed[piece] = result
+        found: dict[str, PieceRecord | str] = {}
+        for piece, result in _results(sources, output, options, jobs, runner):
+            found[piece] = result
+            if isinstance(result, str):
                 tqdm.write(f"{piece}: {result}", file=sys.stderr)
-        order = [source.piece for source in sources]
-        report = BuildReport(
-            tuple(built[piece] for piece in order if piece in built),
-            {piece: failed[piece] for piece in order if piece in failed},
-            time.monotonic() - started,
-        )
+        ordered = [(source.piece, found[source.piece]) for source in sources]
+        built = tuple(result for _, result in ordered if isinstance(result, PieceRecord))
+        failed = {piece: result for piece, result in ordered if isinstance(result, str)}
+        report = BuildReport(built, failed, time.monotonic() - started)
         report.write(output / REPORT)
         return report
 
 
-def _build_on_beam(
-    sources: Sequence[LilyPondSource], output: Path, options: BuildOptions, runner: Runner
+def _results(
+    sources: Sequence[LilyPondSource],
+    output: Path,
+    options: BuildOptions,
+    jobs: int | None,
+    runner: Runner | None,
 ) -> Iterator[tuple[str, PieceRecord | str]]:
     """Yields every piece with its numbers, or why it can't be built."""
+    if not runner:
+        yield from _build_in_processes(sources, output, options, jobs)
+        return
     calls = [functools.partial(_attempt, s, output.absolute(), options) for s in sources]
     results = run_calls(calls, output, runner, "piece")
     yield from zip((source.piece for source in sources), results, strict=True)

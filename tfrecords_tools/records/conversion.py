@@ -18,8 +18,8 @@ from tempo_invariant.files import telling_full_disk
 from tempo_invariant.geometry import FRAMES_PER_SECOND
 from tempo_invariant.scores.msmd import list_pieces
 from tfrecords_tools.msmd.layout import parse_performance_name, plain_soundfont
+from tfrecords_tools.records import splits
 from tfrecords_tools.records.pairs import piece_records
-from tfrecords_tools.records.splits import hash_split, read_split
 from tfrecords_tools.running.beam import Runner, run_calls
 from tfrecords_tools.running.leftovers import building_in
 from tfrecords_tools.running.processes import worker_pool
@@ -48,8 +48,8 @@ class Selection:
         return soundfont != self.test_soundfont or not self.test_soundfont
 
 
-_Result = tuple[list[schema.Record], list[str]]
-"""Records of a piece, and a line for all that could not be converted."""
+_Result = tuple[str, list[schema.Record], list[str]]
+"""Split of a piece, its records, and a line for all that could not be converted."""
 
 
 @dataclass
@@ -57,15 +57,17 @@ class ConversionReport:
     """Report of a conversion.
 
     Attributes:
-        splits: Counts by split.
+        split: Name of the split file, or how pieces are split without one.
         missing: Pieces that the split file lists and that are not there.
         unlisted: Pieces that are there and that the split file does not list.
+        splits: Counts by split.
         problems: A line for each piece or performance that could not be converted.
     """
 
+    split: str
+    missing: list[str]
+    unlisted: list[str]
     splits: dict[str, schema.SplitInfo] = field(default_factory=dict)
-    missing: list[str] = field(default_factory=list)
-    unlisted: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def table(self) -> str:
@@ -91,11 +93,11 @@ def _enumerate(names: Sequence[str]) -> str:
 
 def _records(piece_dir: Path, split: str, selection: Selection) -> _Result:
     try:
-        return piece_records(piece_dir, functools.partial(selection.wants, split))
+        return split, *piece_records(piece_dir, functools.partial(selection.wants, split))
     except UserError as error:
-        return [], [str(error)]
+        return split, [], [str(error)]
     except Exception as error:  # one broken piece must not end the whole conversion
-        return [], [f"{piece_dir}: {type(error).__name__} {one_line(error)}"]
+        return split, [], [f"{piece_dir}: {type(error).__name__} {one_line(error)}"]
 
 
 def convert(
@@ -114,45 +116,43 @@ def convert(
     Args:
         msmd_dir: Directory with a directory for each piece, rebuilt or downloaded.
         output: Directory for the shards; shards that it holds already are replaced.
-        split_path: Path of a YAML file with lists train, valid and test; without one, see
-            `splits.hash_split`.
+        split_path: Path of a split file, see `splits.read_split`; by default `hash_split` is used.
         selection: Performances that go into each split.
         shard_megabytes: Size in megabytes at which a shard is closed.
         workers: Number of processes; by default one per processor core.
-        runner: Apache Beam runner that reads the pieces instead; the shards are the same, and
-            this process writes them.
+        runner: Apache Beam runner that reads the pieces instead; the shards are the same.
 
     Raises:
         UserError: The directory or the split file cannot be used, or nothing was converted.
     """
     present = list_pieces(msmd_dir)
-    split = read_split(split_path) if split_path else hash_split(present)
-    listed = {piece for pieces in split.values() for piece in pieces}
-    missing, unlisted = listed - set(present), set(present) - listed
-    chosen = [
-        (name, piece)
-        for name in schema.SPLITS
-        for piece in sorted(split[name])
-        if piece not in missing
-    ]
+    split, report = _read_split(split_path, present)
     calls = [
         functools.partial(_records, Path(msmd_dir) / piece, name, selection or Selection())
-        for name, piece in chosen
+        for name in schema.SPLITS
+        for piece in sorted(split[name])
+        if piece in present
     ]
-    report = ConversionReport(missing=sorted(missing), unlisted=sorted(unlisted))
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     with building_in(output), telling_full_disk(output):
         results = tqdm(_run(calls, output, workers, runner), total=len(calls), unit="piece")
-        with_split = zip((name for name, _ in chosen), results, strict=True)
-        _write_shards(with_split, output, shard_megabytes * 1e6, report)
-    if not report.splits:
-        reason = report.problems[0] if report.problems else "no piece is in the split file"
-        raise UserError(f"{msmd_dir}: nothing to convert ({reason})")
-    source = Path(split_path).name if split_path else "hash of the piece name"
-    more = {"split": source, "missing": report.missing, "problems": report.problems}
-    schema.write_info(output, report.splits, **more)
+        _write_shards(msmd_dir, results, output, shard_megabytes * 1e6, report)
     return report
+
+
+def _read_split(
+    path: str | Path | None, present: Sequence[str]
+) -> tuple[dict[str, list[str]], ConversionReport]:
+    """Returns the split, and a report that compares it with the pieces that are there."""
+    split = splits.read_split(path) if path else splits.hash_split(present)
+    listed = {piece for pieces in split.values() for piece in pieces}
+    report = ConversionReport(
+        split=Path(path).name if path else "hash of the piece name",
+        missing=sorted(listed - set(present)),
+        unlisted=sorted(set(present) - listed),
+    )
+    return split, report
 
 
 def _run(
@@ -175,22 +175,26 @@ def _run(
 
 
 def _write_shards(
-    results: Iterable[tuple[str, _Result]],
+    msmd_dir: str | Path,
+    results: Iterable[_Result],
     output: Path,
     shard_bytes: float,
     report: ConversionReport,
 ) -> None:
-    """Writes all records and publishes the shards when they are whole, if there are any."""
+    """Writes the records of all pieces, and publishes the shards when they are whole."""
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=output) as directory:
         temporary = Path(directory)
         writers = {name: _ShardWriter(temporary, name, shard_bytes) for name in schema.SPLITS}
-        for split, (records, problems) in results:
+        for split, records, problems in results:
             report.problems += problems
             writers[split].add(records)
-        infos = {name: writer.close() for name, writer in writers.items()}
-        if any(info.records for info in infos.values()):
-            report.splits = infos
-            _publish(temporary, output)
+        report.splits = {name: writer.close() for name, writer in writers.items()}
+        if not any(info.records for info in report.splits.values()):
+            reason = report.problems[0] if report.problems else "no piece is in the split file"
+            raise UserError(f"{msmd_dir}: nothing to convert ({reason})")
+        _publish(temporary, output)
+    more = {"split": report.split, "missing": report.missing, "problems": report.problems}
+    schema.write_info(output, report.splits, **more)
 
 
 def _publish(temporary: Path, output: Path) -> None:
