@@ -16,8 +16,8 @@ from tempo_invariant.data.shards import RowSource, ShardReader, StoredRows
 from tempo_invariant.geometry import BANDS, PAPER
 
 MEMORY_MIB = 384
-"""Strips and spectrograms up to this size are held in memory; loading takes more than twice of it,
-and with TensorFlow itself the process stays below 2 GiB."""
+"""Strips and spectrograms up to this size are held in memory. Loading takes more than twice that;
+with TensorFlow itself the process stays below 2 GiB."""
 
 
 @dataclass(frozen=True)

@@ -66,12 +66,8 @@ def _weights(
 def _in_the_middle(kernel: np.ndarray, old: Sequence[int], new: Sequence[int]) -> np.ndarray:
     """Widens a kernel over flat maps, with the old maps in the middle.
 
-    If the difference is odd, each old column is shared by two neighbours.
-
-    Args:
-        kernel: Kernel `[rows * columns * channels, outputs]`.
-        old: Shape of the old maps, rows, columns, channels.
-        new: Shape of the new maps, with more columns.
+    The kernel is `[rows * columns * channels, outputs]`, and the shapes of the maps are rows,
+    columns and channels. If the difference is odd, each old column is shared by two neighbours.
     """
     wider = new[1] - old[1]
     result = np.zeros([*new, kernel.shape[-1]], kernel.dtype)

@@ -57,8 +57,8 @@ class Summaries(keras.callbacks.Callback):
             self.logs,
             sheets[self.projected],
             spectrograms[self.projected],
-            [self.pairs.piece[index] for index in self.projected],
-            [int(self.pairs.onset_frame[index]) for index in self.projected],
+            self.pairs.piece[self.projected],
+            self.pairs.onset_frame[self.projected],
         )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -100,8 +100,8 @@ def write_projector(
     logs: Path,
     sheets: np.ndarray,
     spectrograms: np.ndarray,
-    pieces: list[str],
-    onset_frames: list[int],
+    pieces: np.ndarray,
+    onset_frames: np.ndarray,
 ) -> None:
     """Writes the projector's configuration, metadata and thumbnails, sheets first, then audio.
 
@@ -112,8 +112,8 @@ def write_projector(
         logs: Directory of the event files.
         sheets: Snippets, uint8 `[pairs, rows, columns]`.
         spectrograms: Excerpts, `[pairs, bands, frames]`.
-        pieces: Piece of every pair.
-        onset_frames: Onset frame of every pair in its performance.
+        pieces: Names of the pieces, `[pairs]`.
+        onset_frames: Onset frames of the pairs in their performances, `[pairs]`.
     """
     folder = logs / "projector"
     folder.mkdir(parents=True, exist_ok=True)
