@@ -17,12 +17,12 @@ another piece.
 
 commands.define_run_flags()
 flags.DEFINE_string("data", None, "Directory of records; default: what the run was trained on.")
-flags.DEFINE_enum("split", "test", ["train", "valid", "test"], "Which pieces.")
+flags.DEFINE_enum("split", "test", ["train", "valid", "test"], "Split whose pieces are taken.")
 flags.DEFINE_integer("pairs", 2_000, "Windows to measure, at even spacing.", 2)
 flags.DEFINE_integer("excerpts", 4, "Windows to draw.", 1, 8)
 flags.DEFINE_string("soundfont", None, "Soundfont of the performances; default: the first.")
 flags.DEFINE_float("tempo", 1.0, "Tempo of the performances; 1 is as notated.", 0)
-flags.DEFINE_integer("seed", 0, "Of the bootstrap and of the choice of excerpts.")
+flags.DEFINE_integer("seed", 0, "Seed for the bootstrap resampling and the choice of excerpts.")
 flags.DEFINE_string("output", None, "Picture of the excerpts.", required=True)
 flags.DEFINE_string("scatter", None, "Picture of entropy against onsets.")
 flags.DEFINE_string("report", None, "JSON file.")
@@ -34,12 +34,13 @@ def main() -> None:
     run = pretrained.resolve(**commands.run_choice())
     from tempo_invariant import files
     from tempo_invariant.evaluation import attention, attention_figures
+    from tempo_invariant.evaluation.retrieval import Selection
 
-    names = ("data", "split", "pairs", "soundfont", "tempo", "weights")
-    windows = attention.listen(run, **{name: values[name] for name in names})
+    fields = {name: values[name] for name in ("data", "split", "soundfont", "tempo")}
+    selection = Selection(candidates=values["pairs"], **fields)
+    windows = attention.listen(run, selection, values["weights"])
     rows = attention.choose(windows, values["excerpts"], values["seed"])
-    source = {"run": pretrained.label(run)}
-    source |= {name: values[name] for name in names if name != "pairs"}
+    source = {"run": pretrained.label(run), **fields, "weights": values["weights"]}
     found = attention.report(windows, rows, source, values["seed"])
     sheets, spectrograms = attention.excerpts(windows, rows)
     figure = attention_figures.excerpts_figure(

@@ -32,8 +32,9 @@ def main() -> None:
     from tempo_invariant import files
     from tempo_invariant.evaluation import retrieval
 
-    names = ("data", "split", "candidates", "soundfont", "tempo", "weights", "seed")
-    report = retrieval.evaluate(run, **{name: values[name] for name in names})
+    names = ("data", "split", "candidates", "soundfont", "tempo")
+    selection = retrieval.Selection(**{name: values[name] for name in names})
+    report = retrieval.evaluate(run, selection, values["weights"], values["seed"])
     output = Path(values["output"] or retrieval.default_output(report))
     if values["pretrained"]:
         report["run"] = pretrained.label(run)

@@ -11,7 +11,7 @@ USAGE = """Measures what the training input costs: speed per core, memory, evenn
 """
 
 flags.DEFINE_string("data", None, "Directory of TFRecord shards.", required=True)
-flags.DEFINE_enum("split", "train", ["train", "valid", "test"], "Which pieces.")
+flags.DEFINE_enum("split", "train", ["train", "valid", "test"], "Split whose pieces are taken.")
 flags.DEFINE_integer("batch_size", 100, "Pairs a batch.", 1)
 flags.DEFINE_multi_integer("frames", [84, 168], "Length of an excerpt (may be repeated).", 1)
 flags.DEFINE_integer("pairs", 20_000, "Pairs to measure on, after a warm-up of a tenth.", 1)
@@ -19,21 +19,24 @@ flags.DEFINE_integer("sampled", 500_000, "Draws that the test of even sampling c
 flags.DEFINE_float(
     "memory_mib", None, "Read a larger split from its shards; default: as in training.", 0
 )
-flags.DEFINE_integer("seed", 0, "Of the draws.")
+flags.DEFINE_integer("seed", 0, "Seed for the draws.")
 flags.DEFINE_string("output", None, "JSON file to write.")
 
 
 def main() -> None:
     """Measures, prints the table and writes the JSON."""
-
+    from tempo_invariant.data.corpus import MEMORY_MIB, load_corpus
     from tempo_invariant.evaluation import speed
 
-    values = flags.FLAGS.flag_values_dict()
-    names = ("data", "split", "batch_size", "frames", "pairs", "sampled")
-    report = speed.measure(**{name: values[name] for name in (*names, "memory_mib", "seed")})
+    values = flags.FLAGS
+    limit = MEMORY_MIB if values.memory_mib is None else values.memory_mib
+    corpus = load_corpus(values.data, values.split, limit)
+    report = {"data": values.data, "split": values.split} | speed.measure(
+        corpus, values.batch_size, values.frames, values.pairs, values.sampled, values.seed
+    )
     print(speed.table(report))
-    if values["output"]:
-        write_json(values["output"], report)
+    if values.output:
+        write_json(values.output, report)
 
 
 if __name__ == "__main__":

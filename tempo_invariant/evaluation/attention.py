@@ -15,11 +15,11 @@ import numpy as np
 import scipy.special
 import scipy.stats
 
-from tempo_invariant.data import pipeline
 from tempo_invariant.data.corpus import Corpus, load_corpus
+from tempo_invariant.data.pipeline import PairTable
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import metrics
-from tempo_invariant.evaluation.retrieval import BATCH_SIZE, Progress
+from tempo_invariant.evaluation.retrieval import BATCH_SIZE, Progress, Selection
 from tempo_invariant.geometry import FRAMES_PER_SECOND
 from tempo_invariant.model import runs
 
@@ -47,7 +47,7 @@ class Windows:
     """
 
     dataset: Any
-    pairs: pipeline.PairTable
+    pairs: PairTable
     attention: np.ndarray
     onsets: np.ndarray
     whole: np.ndarray
@@ -57,62 +57,41 @@ class Windows:
         """Entropy of the attention in nats, `[pairs]`; ln(frames) where it is uniform."""
         return _entropy(self.attention)
 
-    @property
-    def uniform(self) -> float:
-        """Entropy of uniform attention in nats."""
-        return float(np.log(self.attention.shape[1]))
-
 
 def _entropy(attention: np.ndarray) -> np.ndarray:
     return scipy.special.entr(attention.astype(np.float64)).sum(axis=1)
 
 
-def listen(
-    run: str | os.PathLike,
-    data: str | os.PathLike | None = None,
-    split: str = "test",
-    pairs: int = 2_000,
-    soundfont: str | None = None,
-    tempo: float = 1.0,
-    weights: str | None = None,
-) -> Windows:
-    """Computes the attention of a run's model to the windows of a split.
+def listen(run: str | os.PathLike, selection: Selection, weights: str | None = None) -> Windows:
+    """Computes the attention of a run's model to the windows of some pairs.
 
     Args:
         run: Directory of the run.
-        data: Directory of records; None stands for those that the run was trained on.
-        split: "test", "valid" or "train".
-        pairs: Number of pairs, taken at even spacing; fewer if the split has fewer.
-        soundfont: Soundfont of the performances; None stands for the first by name.
-        tempo: Tempo of the performances relative to the notated one.
+        selection: Choice of the pairs.
         weights: Weights of the run, see `tempo_invariant.model.runs.weights_path`.
 
     Raises:
         UserError: The run, its weights or the data are missing or damaged, or the model has no
             attention.
     """
-    experiment, data = runs.load_experiment_and_data(run, data)
+    experiment, data = runs.load_experiment_and_data(run, selection.data)
     if not experiment.model.attention:
-        raise UserError(f"{run} has no attention: it was trained with --noattention")
+        raise UserError(f"{run} has no attention: it was trained without")
     model = runs.load_model(run, weights)
-    corpus = load_corpus(data, split)
+    corpus = load_corpus(data, selection.split)
     frames = experiment.model.frames
-    dataset, table = pipeline.eval_dataset(
-        corpus, BATCH_SIZE, frames, limit=pairs, soundfont=soundfont, tempo=tempo
-    )
+    dataset, table = selection.read(corpus, frames)
     pathway = keras.Model(model.input["audio"], model.get_layer("attention").output)
     attention = pathway.predict(
         dataset.map(lambda batch: batch["audio"]),
         verbose=0,
-        callbacks=[Progress(len(table), split)],
+        callbacks=[Progress(len(table), selection.split)],
     )
     onsets, whole = count_onsets(corpus, table, frames)
     return Windows(dataset, table, attention, onsets, whole)
 
 
-def count_onsets(
-    corpus: Corpus, table: pipeline.PairTable, frames: int
-) -> tuple[np.ndarray, np.ndarray]:
+def count_onsets(corpus: Corpus, table: PairTable, frames: int) -> tuple[np.ndarray, np.ndarray]:
     """Counts the distinct onset frames in the windows of pairs.
 
     Args:
@@ -121,8 +100,8 @@ def count_onsets(
         frames: Length of a window in frames; frame frames // 2 is the pair's onset.
 
     Returns:
-        int64 `[pairs]`, onsets in the window; and bool `[pairs]`, whether it lies whole in the
-        performance.
+        Number of onsets in each window, int64 `[pairs]`, and whether it lies whole in the
+        performance, bool `[pairs]`.
     """
     onsets, whole = np.zeros(len(table), np.int64), np.zeros(len(table), bool)
     record_of = {name: record for record, name in enumerate(corpus.performances)}
@@ -196,7 +175,7 @@ def _both(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
 
 
 def medians(onsets: np.ndarray, entropy: np.ndarray, bins: int = BINS) -> list[dict[str, Any]]:
-    """Quartiles of the entropy for ranges of onsets that hold about as many windows each.
+    """Returns quartiles of the entropy for ranges of onsets that hold about as many windows each.
 
     Returns:
         For each range its first and last number of onsets `from` and `to`, its median `onsets`,
@@ -204,19 +183,16 @@ def medians(onsets: np.ndarray, entropy: np.ndarray, bins: int = BINS) -> list[d
     """
     edges = np.unique(np.quantile(onsets, np.linspace(0, 1, bins + 1)[1:-1], method="lower"))
     group = np.searchsorted(edges, onsets, side="left")
-    found = []
-    for index in np.unique(group):
-        mine = group == index
-        found.append(
-            {
-                "from": int(onsets[mine].min()),
-                "to": int(onsets[mine].max()),
-                "onsets": float(np.median(onsets[mine])),
-                "windows": int(mine.sum()),
-                "entropy": [float(x) for x in np.quantile(entropy[mine], [0.25, 0.5, 0.75])],
-            }
-        )
-    return found
+    return [
+        {
+            "from": int(onsets[mine].min()),
+            "to": int(onsets[mine].max()),
+            "onsets": float(np.median(onsets[mine])),
+            "windows": int(mine.sum()),
+            "entropy": np.quantile(entropy[mine], [0.25, 0.5, 0.75]).tolist(),
+        }
+        for mine in (group == index for index in np.unique(group))
+    ]
 
 
 def choose(windows: Windows, count: int, seed: int = 0) -> np.ndarray:
@@ -237,7 +213,7 @@ def choose(windows: Windows, count: int, seed: int = 0) -> np.ndarray:
     pieces = len(np.unique(windows.pairs.piece[free]))
     if pieces < count:
         raise UserError(
-            f"--excerpts={count}: only {pieces} pieces are as long as the window of the model"
+            f"count={count}: only {pieces} pieces are as long as the window of the model"
         )
     generator = np.random.default_rng(seed)
     targets = np.quantile(windows.onsets[free], np.linspace(*OUTER_QUANTILES, count))
@@ -268,18 +244,18 @@ def excerpts(windows: Windows, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def report(
     windows: Windows, rows: np.ndarray, source: dict[str, Any], seed: int = 0
 ) -> dict[str, Any]:
-    """What was found, for JSON.
+    """Returns what was found, for JSON.
 
     Args:
         windows: Windows that were measured.
-        rows: Rows of the examples in the picture.
-        source: Run and data of the windows, which stand first in the report.
-        seed: Seed for the bootstrap resampling and for the choice of the examples.
+        rows: Rows of the examples that are drawn.
+        source: Origin of the windows, which stands first in the report.
+        seed: Seed for the bootstrap resampling; that for the choice of the examples too.
     """
     entropy, onsets, whole = windows.entropy, windows.onsets, windows.whole
     pieces = windows.pairs.piece
     frames = windows.attention.shape[1]
-    heaviest, rest = heaviest_frame(windows.attention)
+    inside = correlations(onsets[whole], entropy[whole], pieces[whole], seed)
     return {
         **source,
         "pairs": len(pieces),
@@ -288,35 +264,41 @@ def report(
         "seconds": frames / FRAMES_PER_SECOND,
         "seed": seed,
         "onsets": [int(x) for x in np.quantile(onsets, [0, 0.5, 1])],
-        "entropy_nats": [float(x) for x in np.quantile(entropy, [0, 0.5, 1])],
-        "uniform_nats": windows.uniform,
+        "entropy_nats": np.quantile(entropy, [0, 0.5, 1]).tolist(),
+        "uniform_nats": float(np.log(frames)),
         "correlation": correlations(onsets, entropy, pieces, seed),
         "whole_windows": int(whole.sum()),
-        "correlation_of_whole_windows": correlations(
-            onsets[whole], entropy[whole], pieces[whole], seed
-        ),
-        "heaviest_frame": {
-            "seconds_from_centre": (heaviest - frames // 2) / FRAMES_PER_SECOND,
-            "mean_weight": float(windows.attention[:, heaviest].mean()),
-            "correlation_without_it": correlations(onsets, _entropy(rest), pieces, seed),
-        },
+        "correlation_of_whole_windows": inside,
+        "heaviest_frame": _without_heaviest(windows, seed),
         "by_onsets": medians(onsets, entropy),
         "rule": RULE,
-        "examples": [
-            {
-                "piece": str(pieces[row]),
-                "onset_frame": int(windows.pairs.onset_frame[row]),
-                "onsets": int(onsets[row]),
-                "entropy_nats": float(entropy[row]),
-                "largest_weight": float(windows.attention[row].max()),
-            }
-            for row in rows
-        ],
+        "examples": [_example(windows, row) for row in rows],
+    }
+
+
+def _without_heaviest(windows: Windows, seed: int) -> dict[str, Any]:
+    frame, rest = heaviest_frame(windows.attention)
+    centre = windows.attention.shape[1] // 2
+    found = correlations(windows.onsets, _entropy(rest), windows.pairs.piece, seed)
+    return {
+        "seconds_from_centre": (frame - centre) / FRAMES_PER_SECOND,
+        "mean_weight": float(windows.attention[:, frame].mean()),
+        "correlation_without_it": found,
+    }
+
+
+def _example(windows: Windows, row: int) -> dict[str, Any]:
+    return {
+        "piece": str(windows.pairs.piece[row]),
+        "onset_frame": int(windows.pairs.onset_frame[row]),
+        "onsets": int(windows.onsets[row]),
+        "entropy_nats": float(windows.entropy[row]),
+        "largest_weight": float(windows.attention[row].max()),
     }
 
 
 def summary(found: dict[str, Any]) -> str:
-    """Lines for the screen."""
+    """Returns the report as lines for the screen."""
     low, middle, high = found["entropy_nats"]
     heaviest = found["heaviest_frame"]
     return "\n".join(

@@ -1,4 +1,4 @@
-"""Drawings of what `attention_measurement` finds; takes NumPy arrays and gives figures."""
+"""Figures of excerpts with their attention, and of its entropy over onsets."""
 
 import os
 from typing import Any
@@ -35,33 +35,23 @@ def excerpts_figure(
         onsets: Number of distinct onsets in each window, `[excerpts]`.
         entropy: Entropy of the attention in nats, `[excerpts]`.
     """
-    count = len(sheets)
+    count, frames = attention.shape
     width = COLUMN_INCHES * count + 0.7
     figure = Figure(figsize=(width, 6.2), dpi=DPI)
-    grid = figure.add_gridspec(
-        len(ROWS),
-        count,
-        height_ratios=ROWS,
-        left=0.62 / width,
-        right=1 - 0.12 / width,
-        bottom=0.02,
-        top=0.92,
-        wspace=0.08,
-        hspace=0.05,
-    )
-    frames = attention.shape[1]
-    highest = max(2.0, 1.08 * float(attention.max()) * frames)
+    grid = figure.add_gridspec(len(ROWS), count, height_ratios=ROWS, wspace=0.08, hspace=0.05)
+    grid.update(left=0.62 / width, right=1 - 0.12 / width, bottom=0.02, top=0.92)
+    multiples, seconds = frames * attention, excerpt_seconds(frames)
+    highest = max(2.0, 1.08 * float(multiples.max()))
     for column in range(count):
         weights, sound, sheet = (figure.add_subplot(grid[row, column]) for row in (0, 1, 3))
-        multiples, label = frames * attention[column], "seconds from the centre"
-        draw_heard(weights, sound, spectrograms[column], multiples, excerpt_seconds(frames), label)
+        heard = spectrograms[column], multiples[column], seconds
+        draw_heard(weights, sound, *heard, "seconds from the centre")
+        draw_snippet(sheet, sheets[column])
         sound.xaxis.label.set_fontsize(9)
         sound.xaxis.set_major_locator(MaxNLocator(5))
         weights.set_ylim(0, highest)
-        weights.set_title(
-            f"{onsets[column]} onsets\nentropy {entropy[column]:.2f} nats", fontsize=10
-        )
-        draw_snippet(sheet, sheets[column])
+        title = f"{onsets[column]} onsets\nentropy {entropy[column]:.2f} nats"
+        weights.set_title(title, fontsize=10)
         if column:
             for axes in (weights, sound):
                 axes.set_ylabel("")
@@ -75,7 +65,7 @@ def entropy_figure(onsets: np.ndarray, entropy: np.ndarray, found: dict[str, Any
     Args:
         onsets: Number of distinct onsets in each window, `[windows]`.
         entropy: Entropy of the attention in nats, `[windows]`.
-        found: Report of the same windows, see `attention_measurement.report`.
+        found: Report of the same windows, see `tempo_invariant.evaluation.attention.report`.
     """
     figure = Figure(figsize=(6.4, 4.6), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()
@@ -86,20 +76,11 @@ def entropy_figure(onsets: np.ndarray, entropy: np.ndarray, found: dict[str, Any
     bar.ax.set_ylim(bottom=1)
     places = [part["onsets"] for part in found["by_onsets"]]
     low, middle, high = np.array([part["entropy"] for part in found["by_onsets"]]).T
-    axes.errorbar(
-        places,
-        middle,
-        yerr=(middle - low, high - middle),
-        color="tab:orange",
-        marker="o",
-        markersize=4,
-        capsize=2,
-        label="median and quartiles",
-    )
-    axes.axhline(
-        found["uniform_nats"], color="grey", linewidth=0.8, linestyle=":", label="uniform attention"
-    )
-    axes.set_ylim(top=found["uniform_nats"] * 1.03)
+    ends, label = (middle - low, high - middle), "median and quartiles"
+    axes.errorbar(places, middle, ends, fmt="o-", color="tab:orange", ms=4, capsize=2, label=label)
+    uniform = found["uniform_nats"]
+    axes.axhline(uniform, color="grey", linewidth=0.8, linestyle=":", label="uniform attention")
+    axes.set_ylim(top=1.03 * uniform)
     axes.set_xlabel(f"distinct onsets in the window of {found['seconds']:g} s")
     axes.set_ylabel("entropy of the attention, nats")
     lines = [

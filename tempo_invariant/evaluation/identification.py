@@ -204,7 +204,10 @@ def table(reports: Sequence[dict[str, Any]]) -> str:
     for report in reports:
         lines.append(f"{report['text']}: {report['pieces']} pieces, {report['scores']} scores")
         for name, values in report["results"].items():
-            cells = [f"R@1 {_percent(values['r@1'])}", f"R@5 {_percent(values['r@5'])}"]
+            cells = [
+                f"R@1 {metrics.percent(values['r@1'])}",
+                f"R@5 {metrics.percent(values['r@5'])}",
+            ]
             cells += [f"MRR {values['mrr'][0]:.3f}", f"{1000 * values['seconds']:.0f} ms"]
             lines.append(f"  {name:26}{'  '.join(cells)}")
         place = report["place"]
@@ -213,8 +216,3 @@ def table(reports: Sequence[dict[str, Any]]) -> str:
             f"time, there {place['median_pixels']:.0f} pixels off (median)"
         )
     return "\n".join(lines)
-
-
-def _percent(values: Sequence[float]) -> str:
-    value, low, high = (f"{100 * number:.1f}" for number in values)
-    return f"{value} [{low}, {high}]"

@@ -7,6 +7,9 @@ import numpy as np
 CUTOFFS = (1, 5, 25)
 """The k of recall at k."""
 
+COLUMNS = {"r@1": "R@1", "r@5": "R@5", "r@25": "R@25", "mrr": "MRR", "mr": "MR"}
+"""Headings of the metrics in tables."""
+
 TIE = 1e-6
 """Candidates whose cosine similarity is within this of the partner's count as ahead of it."""
 
@@ -104,10 +107,30 @@ def piece_draws(count: int, seed: int = 0, resamples: int = RESAMPLES) -> np.nda
     return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
 
 
-def interval(estimates: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
+def interval(estimates: np.ndarray) -> tuple[float, float]:
     """Returns the percentile interval `(low, high)` of the estimates from all draws."""
-    low, high = np.quantile(estimates, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(estimates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
+
+
+def cell(name: str, values: Sequence[float]) -> str:
+    """Returns a value of the `summary` as text, with its interval in brackets.
+
+    Args:
+        name: Name of the metric.
+        values: Value and both ends of its interval; R@k is shown in per cent.
+    """
+    if name not in ("mrr", "mr"):
+        return percent(values)
+    value, low, high = (f"{number:.3f}" if name == "mrr" else f"{number:g}" for number in values)
+    return f"{value} [{low}, {high}]"
+
+
+def percent(values: Sequence[float]) -> str:
+    """Returns a share as text in per cent, with its interval in brackets."""
+    # Adding 0 makes 0.0 of -0.0.
+    value, low, high = (f"{round(100 * number, 1) + 0:.1f}" for number in values)
+    return f"{value} [{low}, {high}]"
 
 
 def bootstrap_intervals(

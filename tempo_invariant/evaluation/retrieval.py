@@ -2,14 +2,17 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 import tqdm
 
-from tempo_invariant.data import corpus, pipeline
+from tempo_invariant.data import pipeline
+from tempo_invariant.data.corpus import Corpus, load_corpus
 from tempo_invariant.evaluation import metrics
 from tempo_invariant.files import sha256
 from tempo_invariant.geometry import FRAMES_PER_SECOND
@@ -20,7 +23,6 @@ BATCH_SIZE = 100
 DIRECTIONS = {"audio to sheet": (1, 0), "sheet to audio": (0, 1)}
 """Which of the joint output's two embeddings is the query and which the candidate."""
 
-COLUMNS = {"r@1": "R@1", "r@5": "R@5", "r@25": "R@25", "mrr": "MRR", "mr": "MR"}
 PLACES = ("right", "repetition", "beside", "same system", "same piece", "other piece")
 """Where the first candidate can be: at the query's onset, where its piece sounds the same, at the
 onset before or after it (among those that are ranked), elsewhere in its system or in its piece, or
@@ -36,8 +38,6 @@ SAME_SOUND_SECONDS = 1.0
 
 HARDEST = 3
 """Number of pieces of lowest R@1 that are named below the table."""
-
-PERCENT = ("r@1", "r@5", "r@25")
 
 
 class Progress(keras.callbacks.Callback):
@@ -78,73 +78,87 @@ def validation_metrics(
     return metrics.retrieval_metrics(embeddings[:, 1], embeddings[:, 0])
 
 
-def evaluate(
-    run: str | os.PathLike,
-    data: str | os.PathLike | None = None,
-    split: str = "test",
-    candidates: int = 10_000,
-    soundfont: str | None = None,
-    tempo: float = 1.0,
-    weights: str | None = None,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Ranks the pairs of a split with the model of a run.
+@dataclass(frozen=True)
+class Selection:
+    """Choice of the pairs that a model is tried on.
 
-    Args:
-        run: Directory of the run.
+    Attributes:
         data: Directory of records; None stands for those that the run was trained on.
         split: "test", "valid" or "train".
         candidates: Number of pairs, taken at even spacing; fewer if the split has fewer.
         soundfont: Soundfont of the performances; None stands for the first by name.
         tempo: Tempo of the performances relative to the notated one.
+    """
+
+    data: str | os.PathLike | None = None
+    split: str = "test"
+    candidates: int = 10_000
+    soundfont: str | None = None
+    tempo: float = 1.0
+
+    def read(self, corpus: Corpus, frames: int) -> tuple[tf.data.Dataset, pipeline.PairTable]:
+        """Returns the pairs of a split, with excerpts of some frames, and their table."""
+        limit, soundfont, tempo = self.candidates, self.soundfont, self.tempo
+        return pipeline.eval_dataset(corpus, BATCH_SIZE, frames, limit, soundfont, tempo)
+
+
+def evaluate(
+    run: str | os.PathLike,
+    selection: Selection | None = None,
+    weights: str | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Ranks pairs with the model of a run.
+
+    Args:
+        run: Directory of the run.
+        selection: Choice of the pairs; None stands for 10,000 of the test split.
         weights: Weights of the run, see `tempo_invariant.model.runs.weights_path`.
         seed: Seed for the bootstrap resampling.
 
     Returns:
-        What was evaluated, the model's trainable `parameters` and its `multiply_adds` for a pair,
-        and for both directions under `results` a value and its 95 % interval
-        `[value, low, high]` of every metric, R@k from 0 to 1, under `first` what share of the
-        queries finds its first candidate at each of `PLACES`, and under `piece_results` every
-        piece's `pairs`, R@1 and MRR.
+        The choice, the model's trainable `parameters` and its `multiply_adds` for a pair, and what
+        `retrieval_results`, `first_places` and `piece_results` return.
 
     Raises:
         UserError: The run, its weights or the data are missing or damaged.
     """
-    experiment, data = runs.load_experiment_and_data(run, data)
-    chosen = runs.weights_path(run, weights)
-    model = runs.load_model(run, weights)
-    dataset, pairs = pipeline.eval_dataset(
-        corpus.load_corpus(data, split),
-        BATCH_SIZE,
-        experiment.model.frames,
-        limit=candidates,
-        soundfont=soundfont,
-        tempo=tempo,
-    )
-    pieces = list(pairs.piece)
-    embeddings = model.predict(dataset, verbose=0, callbacks=[Progress(len(pieces), split)])
-    ranks = ranks_by_direction(embeddings)
+    selection = selection or Selection()
+    experiment, data = runs.load_experiment_and_data(run, selection.data)
+    chosen, model = runs.weights_path(run, weights), runs.load_model(run, weights)
+    corpus = load_corpus(data, selection.split)
+    dataset, pairs = selection.read(corpus, experiment.model.frames)
+    shown = [Progress(len(pairs), selection.split)]
+    embeddings = model.predict(dataset, verbose=0, callbacks=shown)
     return {
         "run": str(run),
         "weights": chosen.name,
         "weights_sha256": sha256(chosen),
         "data": str(data),
-        "split": split,
-        "soundfont": soundfont,
-        "tempo": tempo,
-        "pairs": len(pieces),
-        "pieces": len(set(pieces)),
+        "split": selection.split,
+        "soundfont": selection.soundfont,
+        "tempo": selection.tempo,
         "seed": seed,
         "parameters": parameters(model),
         "multiply_adds": multiply_adds(model),
+    } | _results(embeddings, pairs, onset_sounds(dataset), seed)
+
+
+def _results(
+    embeddings: np.ndarray, pairs: pipeline.PairTable, sounds: np.ndarray, seed: int
+) -> dict[str, Any]:
+    ranks, pieces = ranks_by_direction(embeddings), list(pairs.piece)
+    return {
+        "pairs": len(pieces),
+        "pieces": len(set(pieces)),
         "results": retrieval_results(ranks, pieces, seed),
-        "first": first_places(embeddings, ranks, pairs, onset_sounds(dataset)),
+        "first": first_places(embeddings, ranks, pairs, sounds),
         "piece_results": piece_results(ranks, pieces),
     }
 
 
 def ranks_by_direction(embeddings: np.ndarray) -> dict[str, np.ndarray]:
-    """Ranks int64 `[pairs]` in both directions of embeddings `[pairs, 2, size]`."""
+    """Returns ranks int64 `[pairs]` in both directions of embeddings `[pairs, 2, size]`."""
     return {
         direction: metrics.ranks(embeddings[:, query], embeddings[:, candidate])
         for direction, (query, candidate) in DIRECTIONS.items()
@@ -154,7 +168,7 @@ def ranks_by_direction(embeddings: np.ndarray) -> dict[str, np.ndarray]:
 def retrieval_results(
     ranks: Mapping[str, np.ndarray], pieces: Sequence[str] | np.ndarray, seed: int = 0
 ) -> dict[str, dict[str, list[float]]]:
-    """Metrics of both directions with their 95 % bootstrap intervals over pieces.
+    """Returns the metrics of both directions with their 95 % bootstrap intervals over pieces.
 
     Args:
         ranks: Ranks, as `ranks_by_direction` gives them.
@@ -162,7 +176,7 @@ def retrieval_results(
         seed: Seed for the bootstrap resampling.
 
     Returns:
-        `{direction: {metric: [value, low, high]}}`.
+        `{direction: {metric: [value, low, high]}}`, R@k from 0 to 1.
     """
     results = {}
     for direction, found in ranks.items():
@@ -176,7 +190,7 @@ def retrieval_results(
 def piece_results(
     ranks: Mapping[str, np.ndarray], pieces: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """`{piece: {"pairs": count, direction: {"r@1", "mrr"}}}`, among candidates of all pieces."""
+    """Returns `{piece: {"pairs": count, direction: {"r@1", "mrr"}}}`, ranked among all pieces."""
     names = np.array(pieces)
     results = {}
     for piece in dict.fromkeys(pieces):
@@ -189,7 +203,7 @@ def piece_results(
 
 
 def onset_sounds(dataset: Any) -> np.ndarray:
-    """What is heard around the onsets, whose inner product is a similarity from 0 to 1.
+    """Returns what is heard around the onsets; the inner product is a similarity from 0 to 1.
 
     Args:
         dataset: Finite batches of pairs.
@@ -215,7 +229,7 @@ def first_places(
     pairs: pipeline.PairTable,
     sounds: np.ndarray,
 ) -> dict[str, dict[str, float]]:
-    """Where the first candidate of a query is, as a share of the queries.
+    """Returns where the first candidates are, as shares of the queries.
 
     Args:
         embeddings: Embeddings of sheet and audio, `[pairs, 2, size]`.
@@ -244,10 +258,10 @@ def first_places(
 
 
 def table(report: dict[str, Any]) -> str:
-    """The results as a table for the screen, R@k in per cent, intervals in brackets.
+    """Returns the results as a table for the screen, R@k in per cent, intervals in brackets.
 
-    Below it a line for each direction says where the first candidate is, in per cent, and one
-    which pieces are the hardest.
+    Below it stand for each direction the places of the first candidates, in per cent, and the
+    hardest pieces.
     """
     title = (
         f"{report['run']} ({report['weights']}) on {report['data']}, {report['split']}: "
@@ -255,9 +269,9 @@ def table(report: dict[str, Any]) -> str:
         f"soundfont {report['soundfont'] or 'first'}, tempo {report['tempo']:g}; "
         f"{size_line(report['parameters'], report['multiply_adds'])}"
     )
-    rows = [["", *COLUMNS.values()]]
+    rows = [["", *metrics.COLUMNS.values()]]
     for direction, values in report["results"].items():
-        rows.append([direction, *(cell(name, values[name]) for name in COLUMNS)])
+        rows.append([direction, *(metrics.cell(name, values[name]) for name in metrics.COLUMNS)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
@@ -274,19 +288,8 @@ def table(report: dict[str, Any]) -> str:
     return "\n".join([title, *lines])
 
 
-def cell(name: str, values: Sequence[float]) -> str:
-    """A metric and its interval as text: R@k in per cent, the interval in brackets."""
-    if name in PERCENT:
-        value, low, high = (f"{100 * number:.1f}" for number in values)
-    elif name == "mrr":
-        value, low, high = (f"{number:.3f}" for number in values)
-    else:
-        value, low, high = (f"{number:g}" for number in values)
-    return f"{value} [{low}, {high}]"
-
-
 def default_output(report: dict[str, Any]) -> Path:
-    """Where a report is kept in the run directory: a name that tells it from others."""
+    """Returns where a report is kept in the run directory, under a name of its own."""
     parts = ["evaluation", report["split"], report["soundfont"], str(report["pairs"])]
     if report["tempo"] != 1:
         parts.append(f"tempo-{round(1000 * report['tempo'])}")

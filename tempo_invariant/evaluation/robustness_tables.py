@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tempo_invariant.errors import UserError, one_line
@@ -16,7 +17,6 @@ LOSSES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "r@1": lambda ranks: ranks <= 1,
     "mrr": lambda ranks: 1 / ranks,
 }
-NAMES = {"r@1": "R@1", "mrr": "MRR"}
 DIRECTION = "audio to sheet"
 EXPRESSION = "expression"
 
@@ -71,8 +71,7 @@ def read_reports(paths: Sequence[str | Path]) -> list[dict[str, Any]]:
             for row in report["conditions"]:
                 _ = row["name"], row["loss"][DIRECTION]["mrr"], row["results"][DIRECTION]["mrr"]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            reason = one_line(error)
-            raise UserError(f"{path}: no report of robustness ({reason})") from error
+            raise UserError(f"{path}: no report of robustness ({one_line(error)})") from error
         reports.append(report)
     return reports
 
@@ -92,45 +91,39 @@ def table(report: dict[str, Any]) -> str:
         cells = [row["name"]]
         for direction in directions:
             for metric in LOSSES:
-                cells.append(_value(metric, row["results"][direction][metric]))
-                cells.append(_percent(row["loss"][direction][metric]))
+                cells.append(metrics.cell(metric, row["results"][direction][metric]))
+                cells.append(metrics.percent(row["loss"][direction][metric]))
         lines.append(_row(cells))
     return "\n".join(lines)
 
 
-def comparison(
-    reports: Sequence[dict[str, Any]], labels: Sequence[str], direction: str = DIRECTION
-) -> str:
+def comparison(reports: Sequence[dict[str, Any]], labels: Sequence[str]) -> str:
     """Returns what models lose of R@1, in Markdown and per cent; first R@1 of the clean condition.
 
     Args:
         reports: What `measure` returned; a condition that one lacks is left out.
         labels: Name of each model.
-        direction: Direction of the queries.
     """
     rows = [{row["name"]: row for row in report["conditions"]} for report in reports]
     shared = [name for name in rows[0] if all(name in named for named in rows)]
-    lines = [f"Loss of R@1, {direction}, in per cent of that of the clean condition", ""]
+    lines = [f"Loss of R@1, {DIRECTION}, in per cent of that of the clean condition", ""]
     lines += [_row(["condition", *labels]), _row(["---"] * (1 + len(labels)))]
     if CLEAN in shared:
-        values = [_percent(named[CLEAN]["results"][direction]["r@1"]) for named in rows]
+        values = [metrics.percent(named[CLEAN]["results"][DIRECTION]["r@1"]) for named in rows]
         lines.append(_row([f"{CLEAN} (R@1)", *values]))
     for name in shared:
         if name != CLEAN:
-            lost = [_percent(named[name]["loss"][direction]["r@1"]) for named in rows]
+            lost = [metrics.percent(named[name]["loss"][DIRECTION]["r@1"]) for named in rows]
             lines.append(_row([name, *lost]))
     return "\n".join(lines)
 
 
-def tempo_figure(
-    reports: Sequence[dict[str, Any]], labels: Sequence[str], direction: str = DIRECTION
-) -> Figure:
+def tempo_figure(reports: Sequence[dict[str, Any]], labels: Sequence[str]) -> Figure:
     """Draws R@1 and MRR over tempo, and beside it with expressive timing, one line a model.
 
     Args:
         reports: What `measure` returned; all need conditions of tempo, not all that of expression.
         labels: Name of each model.
-        direction: Direction of the queries.
 
     Returns:
         A matplotlib figure.
@@ -145,58 +138,41 @@ def tempo_figure(
         curve = figure.add_subplot(parts[0])
         beside = figure.add_subplot(parts[1], sharey=curve)
         for number, (report, label) in enumerate(zip(reports, labels, strict=True)):
-            tempi, values = _tempo_points(report, metric, direction)
-            color = f"C{number}"
-            curve.plot(tempi, values[:, 0], "o-", markersize=4, color=color, label=label)
-            curve.fill_between(tempi, values[:, 1], values[:, 2], color=color, alpha=0.15)
-            for value, low, high in _expressive(report, metric, direction):
-                error = [[value - low], [high - value]]
-                beside.errorbar(number, value, error, fmt="D", markersize=4, color=color)
+            tempi = _draw_model(curve, beside, report, metric, label, number)
         curve.set_xscale("log")
         curve.set_xticks(tempi, [f"{tempo:g}" for tempo in tempi])
         curve.minorticks_off()
         curve.set_xlabel("tempo relative to the notated one")
-        curve.set_title(f"{NAMES[metric]}, {direction}", fontsize=10)
+        curve.set_title(f"{metrics.COLUMNS[metric]}, {DIRECTION}", fontsize=10)
         curve.grid(color="grey", linewidth=0.4, alpha=0.4)
         beside.grid(axis="y", color="grey", linewidth=0.4, alpha=0.4)
         beside.set_xlim(-0.7, len(reports) - 0.3)
         beside.set_xticks([])
         beside.set_xlabel("expressive\ntiming", fontsize=8)
         beside.tick_params(labelleft=False)
-        if column == 0:
-            curve.legend(fontsize=8)
+    figure.axes[0].legend(fontsize=8)
     return figure
 
 
-def _tempo_points(
-    report: dict[str, Any], metric: str, direction: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns tempi `[points]` and value, low, high `[points, 3]`, by tempo."""
+def _draw_model(
+    curve: Axes, beside: Axes, report: dict[str, Any], metric: str, label: str, number: int
+) -> list[float]:
+    """Draws what was measured of a model; returns the tempi."""
     rows = [row for row in report["conditions"] if row["group"] in (CLEAN, "tempo")]
     if len(rows) < 2:
         raise UserError(f"the report of {report['run']} has no conditions of tempo")
     rows.sort(key=lambda row: row["tempo"])
-    values = [row["results"][direction][metric] for row in rows]
-    return np.array([row["tempo"] for row in rows]), np.array(values)
-
-
-def _expressive(report: dict[str, Any], metric: str, direction: str) -> list[list[float]]:
-    rows = [row for row in report["conditions"] if row["group"] == EXPRESSION]
-    return [row["results"][direction][metric] for row in rows]
+    tempi, color = [row["tempo"] for row in rows], f"C{number}"
+    values = np.array([row["results"][DIRECTION][metric] for row in rows])
+    curve.plot(tempi, values[:, 0], "o-", markersize=4, color=color, label=label)
+    curve.fill_between(tempi, values[:, 1], values[:, 2], color=color, alpha=0.15)
+    for row in report["conditions"]:
+        if row["group"] == EXPRESSION:
+            value, low, high = row["results"][DIRECTION][metric]
+            error = [[value - low], [high - value]]
+            beside.errorbar(number, value, error, fmt="D", markersize=4, color=color)
+    return tempi
 
 
 def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _value(metric: str, values: Sequence[float]) -> str:
-    if metric == "mrr":
-        value, low, high = (f"{number:.3f}" for number in values)
-        return f"{value} [{low}, {high}]"
-    return _percent(values)
-
-
-def _percent(values: Sequence[float]) -> str:
-    # Adding 0 makes 0.0 of -0.0.
-    value, low, high = (f"{round(100 * number, 1) + 0:.1f}" for number in values)
-    return f"{value} [{low}, {high}]"

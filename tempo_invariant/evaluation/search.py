@@ -1,4 +1,4 @@
-"""How fast and how well neighbours are found among synthetic vectors."""
+"""Speed and recall of the search for neighbours among synthetic vectors."""
 
 import dataclasses
 import time
@@ -39,7 +39,7 @@ class Measurement:
 
 
 def clustered_vectors(count: int, size: int, generator: np.random.Generator) -> np.ndarray:
-    """Unit vectors around a fiftieth as many random centres: float32 [count, size]."""
+    """Returns unit vectors around a fiftieth as many random centres: float32 [count, size]."""
     centres = generator.standard_normal((-(-count // _VECTORS_PER_CENTRE), size), np.float32)
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
     vectors = np.empty((count, size), np.float32)
@@ -80,28 +80,26 @@ def measure(
     started = time.perf_counter()
     _, found = index.search(asked, most)
     batch = time.perf_counter() - started
-    seconds = []
-    for query in asked:
-        started = time.perf_counter()
-        index.search(query[None], most)
-        seconds.append(time.perf_counter() - started)
-    milliseconds = 1000 * np.array(seconds)
+    milliseconds = 1000 * np.array([_seconds(index, query, most) for query in asked])
+    tail = float(np.quantile(milliseconds, 0.95))
     return Measurement(
-        count,
-        index.description,
-        build_seconds,
-        {k: neighbours.recall(found[:, :k], true[:, :k]) for k in CUTOFFS},
-        (
-            float(np.median(milliseconds)),
-            float(milliseconds.mean()),
-            float(np.quantile(milliseconds, 0.95)),
-        ),
-        1000 * batch / len(asked),
+        vectors=count,
+        description=index.description,
+        build_seconds=build_seconds,
+        recall={k: neighbours.recall(found[:, :k], true[:, :k]) for k in CUTOFFS},
+        milliseconds=(float(np.median(milliseconds)), float(milliseconds.mean()), tail),
+        batch_milliseconds=1000 * batch / len(asked),
     )
 
 
+def _seconds(index: neighbours.Neighbours, query: np.ndarray, count: int) -> float:
+    started = time.perf_counter()
+    index.search(query[None], count)
+    return time.perf_counter() - started
+
+
 def text(measured: Measurement) -> str:
-    """The measurement for the screen."""
+    """Returns the measurement as text for the screen."""
     median, mean, tail = measured.milliseconds
     recalls = ", ".join(f"@{k} {100 * value:.1f} %" for k, value in measured.recall.items())
     return (

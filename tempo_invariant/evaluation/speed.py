@@ -1,6 +1,7 @@
-"""What the training input costs and whether it is fair: speed, memory, evenness of sampling."""
+"""Speed and memory of the training input, and whether it draws all pieces evenly."""
 
 import dataclasses
+import itertools
 import resource
 import sys
 import time
@@ -10,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from scipy import stats
 from tqdm import tqdm
 
 from tempo_invariant.config import NO_AUGMENTATION, Augmentation
-from tempo_invariant.data import corpus as corpora
-from tempo_invariant.data.corpus import Corpus, load_corpus
+from tempo_invariant.data.corpus import Corpus
 from tempo_invariant.data.cutting import Draw
 from tempo_invariant.data.pipeline import pair_chooser, train_dataset, wanted_records
 from tempo_invariant.data.shards import StoredRows
@@ -35,54 +36,36 @@ EVERYTHING = Augmentation(
 )
 """All that the pipeline can do to a pair, at full strength."""
 
+KINDS = {"none": NO_AUGMENTATION, "published": Augmentation(), "all": EVERYTHING}
+
 _DRAWS_AT_ONCE = 10_000
 
 
 def measure(
-    data: str | Path,
-    split: str,
-    batch_size: int,
-    frames: Sequence[int],
-    pairs: int,
-    sampled: int,
-    memory_mib: float | None = None,
-    seed: int = 0,
+    corpus: Corpus, batch_size: int, frames: Sequence[int], pairs: int, sampled: int, seed: int = 0
 ) -> dict[str, Any]:
     """Measures the pipeline on a split.
 
     Args:
-        data: Directory of records.
-        split: Split of the records.
+        corpus: The split.
         batch_size: Number of pairs in a batch.
-        frames: Lengths of excerpts in spectrogram frames, each measured without augmentation, with
-            the published one and with `EVERYTHING`.
+        frames: Lengths of excerpts in spectrogram frames, each measured with all `KINDS` of
+            augmentation.
         pairs: Number of pairs measured of each kind, after a warm-up of a tenth as many.
         sampled: Number of draws in the test of uniformity.
-        memory_mib: Size in MiB up to which the split is held in memory, see `load_corpus`.
         seed: Seed for the draws.
 
     Returns:
-        What `table` shows; `speed` has a row for each length and augmentation.
-
-    Raises:
-        UserError: The records cannot be read.
+        What `table` shows, but for the origin of the split; `speed` has a row for each length and
+        augmentation.
     """
-    limit = corpora.MEMORY_MIB if memory_mib is None else memory_mib
-    corpus = load_corpus(data, split, limit)
-    kinds = {"none": NO_AUGMENTATION, "published": Augmentation(), "all": EVERYTHING}
     rows = []
-    total = len(frames) * len(kinds) * pairs
-    with tqdm(total=total, unit="pair", file=sys.stderr) as progress:
-        for length in frames:
-            for name, augmentation in kinds.items():
-                progress.set_description(f"T = {length}, {name}")
-                dataset = train_dataset(corpus, batch_size, length, augmentation, seed)
-                row = measure_speed(iter(dataset), batch_size, pairs, progress)
-                rows.append({"frames": length, "augmentation": name} | row)
+    for length, name in tqdm(list(itertools.product(frames, KINDS)), unit="setting"):
+        dataset = train_dataset(corpus, batch_size, length, KINDS[name], seed)
+        row = measure_speed(iter(dataset), batch_size, pairs)
+        rows.append({"frames": length, "augmentation": name} | row)
     counts, expected = piece_counts(corpus, EVERYTHING, sampled, seed)
     return {
-        "data": str(data),
-        "split": split,
         "pieces": len(corpus.pieces),
         "pairs": corpus.pairs,
         "held_in_memory": not isinstance(corpus.strips, StoredRows),
@@ -95,9 +78,7 @@ def measure(
     }
 
 
-def measure_speed(
-    batches: Iterator[Any], batch_size: int, pairs: int, progress: tqdm | None = None
-) -> dict[str, float]:
+def measure_speed(batches: Iterator[Any], batch_size: int, pairs: int) -> dict[str, float]:
     """Takes batches as fast as they come.
 
     Processor time is that of all threads of this process: what a core can do stays the same when
@@ -111,12 +92,10 @@ def measure_speed(
     for _ in range(max(1, round(WARM_UP_SHARE * steps))):
         next(batches)
     warm = resident_mib()
-    clock, processor = time.perf_counter(), processor_seconds()
+    clock, processor = time.perf_counter(), time.process_time()
     for _ in range(steps):
         next(batches)
-        if progress is not None:
-            progress.update(batch_size)
-    clock, processor = time.perf_counter() - clock, processor_seconds() - processor
+    clock, processor = time.perf_counter() - clock, time.process_time() - processor
     return {
         "pairs_per_second": round(steps * batch_size / clock, 1),
         "pairs_per_core_second": round(steps * batch_size / max(processor, 1e-6), 1),
@@ -149,33 +128,22 @@ def piece_counts(
 def chi_square_p_value(counts: np.ndarray, expected: np.ndarray) -> float:
     """Returns how likely counts at least as uneven are, if each is drawn as often as expected.
 
-    Pearson's chi-square test; counts of which none is expected are left out.
+    Pearson's chi-square test; where none is expected, counts are left out.
     """
-    counts, expected = counts[expected > 0], expected[expected > 0]
-    statistic = float(((counts - expected) ** 2 / expected).sum())
-    half_degrees = (len(counts) - 1) / 2
-    if not half_degrees:
+    there = expected > 0
+    if there.sum() < 2:
         return 1.0
-    tail = tf.math.igammac(
-        tf.constant(half_degrees, tf.float64), tf.constant(statistic / 2, tf.float64)
-    )
-    return float(tail)
-
-
-def processor_seconds() -> float:
-    """Processor time of this process, all threads, user and system."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+    return float(stats.chisquare(counts[there], expected[there]).pvalue)
 
 
 def peak_mib() -> float:
-    """Most resident memory that this process has had."""
+    """Returns the most resident memory that this process has had, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def resident_mib() -> float:
-    """Resident memory of this process now; the peak where the system does not tell."""
+    """Returns the resident memory of this process in MiB; the peak where that is not known."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except (OSError, ValueError):

@@ -109,10 +109,7 @@ def measure(
     for number in tqdm(chosen, unit="page"):
         path = every[number]
         name = f"{path.parent.parent.name}-{path.stem.removeprefix('systems_')}"
-        image, corners = _read(path, ink)
-        how = None
-        if degraded:
-            image, corners, how = _degrade(image, corners, [seed, number])
+        image, corners, how = _read(path, ink, [seed, number] if degraded else None)
         start = time.process_time()
         normal = normalise(image)
         found = find_systems(normal.image)
@@ -124,18 +121,14 @@ def measure(
     return report
 
 
-def _degrade(
-    image: np.ndarray, corners: np.ndarray, seed: Sequence[int]
-) -> tuple[np.ndarray, np.ndarray, degradation.Degradation]:
-    """Degrades a page at random; returns it, the corners where they lie then, and what was done."""
-    generator = np.random.default_rng(seed)
-    how = degradation.draw(generator)
-    image = degradation.degrade(image, how, generator)
-    return image, degradation.rotated(corners, how.degrees, image.shape), how
+def _read(
+    path: Path, ink: str, seed: Sequence[int] | None
+) -> tuple[np.ndarray, np.ndarray, degradation.Degradation | None]:
+    """Reads a page and the corners [systems, 4, 2] of its systems; degrades it if there is a seed.
 
-
-def _read(path: Path, ink: str) -> tuple[np.ndarray, np.ndarray]:
-    """Reads a page's image, and the corners [systems, 4, 2] of its systems."""
+    Returns:
+        The image, the corners where they lie in it, and how it was degraded.
+    """
     folder = "img" if ink == msmd.FIRST_INK else f"img_{ink}"
     number = path.stem.removeprefix("systems_")
     image = msmd.read_image(path.parent.parent / folder / f"{number}.png")
@@ -145,7 +138,12 @@ def _read(path: Path, ink: str) -> tuple[np.ndarray, np.ndarray]:
         raise UserError(f"{path}: not an array of corners ({one_line(error)})") from error
     # Some systems are engraved past the paper's edge.
     corners[..., 1] = np.clip(corners[..., 1], 0, image.shape[1])
-    return image, corners
+    if seed is None:
+        return image, corners, None
+    generator = np.random.default_rng(seed)
+    how = degradation.draw(generator)
+    degraded = degradation.degrade(image, how, generator)
+    return degraded, degradation.rotated(corners, how.degrees, degraded.shape), how
 
 
 def place(corners: np.ndarray, normal: NormalPage) -> list[Box]:

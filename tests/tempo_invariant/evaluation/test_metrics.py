@@ -82,7 +82,7 @@ def test_pieces_are_drawn_evenly_and_an_interval_holds_its_share():
     np.testing.assert_allclose(draws.mean(axis=0), 1, atol=0.05)
     np.testing.assert_allclose(draws.var(axis=0), 0.75, atol=0.05)
     assert metrics.interval(np.arange(101.0)) == pytest.approx((2.5, 97.5))
-    assert metrics.interval(np.arange(101.0), 0.5) == pytest.approx((25, 75))
+    assert metrics.interval(np.arange(1001.0)[::-1]) == pytest.approx((25, 975))
 
 
 def test_bootstrap_of_a_single_piece_has_no_width():

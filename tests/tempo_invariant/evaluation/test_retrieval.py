@@ -10,6 +10,7 @@ from tempo_invariant import files
 from tempo_invariant.data import corpus, pipeline
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import retrieval
+from tempo_invariant.evaluation.retrieval import Selection
 from tempo_invariant.model import runs
 from tests.tiny_records import ONSETS, PIECES, write_records, write_run
 
@@ -22,7 +23,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def report(run):
-    return retrieval.evaluate(run, candidates=30)
+    return retrieval.evaluate(run, Selection(candidates=30))
 
 
 def test_report_equals_ranks_counted_by_hand(run, report):
@@ -46,7 +47,7 @@ def test_intervals_hold_their_values(report):
 
 
 def test_fewer_pairs_than_candidates(run):
-    report = retrieval.evaluate(run, candidates=10_000)
+    report = retrieval.evaluate(run, Selection(candidates=10_000))
     assert report["pairs"] == PIECES["test"] * ONSETS
 
 
@@ -163,4 +164,4 @@ def test_damaged_runs_give_one_line(tmp_path, run, spoil, message):
 
 def test_unknown_soundfont_is_named(run):
     with pytest.raises(UserError, match="Organ"):
-        retrieval.evaluate(run, soundfont="Organ")
+        retrieval.evaluate(run, Selection(soundfont="Organ"))

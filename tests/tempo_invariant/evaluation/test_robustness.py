@@ -18,6 +18,7 @@ from tempo_invariant.evaluation import (
     robustness_tables,
 )
 from tempo_invariant.evaluation.conditions import CLEAN, Condition, conditions, select
+from tempo_invariant.evaluation.retrieval import Selection
 from tempo_invariant.scores import mung
 from tempo_invariant.scores.places import Box
 from tests.tiny_records import write_run
@@ -194,7 +195,7 @@ def test_clean_gives_the_numbers_of_evaluate(root, records, tmp_path):
     info = schema.SplitInfo(2, 6, counts, 0, 0.0, [listed])
     schema.write_info(shard.parent, {"test": info})
     run = write_run(tmp_path / "run", shard.parent, attention=True)
-    expected = retrieval.evaluate(run, candidates=47, soundfont=STEM)
+    expected = retrieval.evaluate(run, Selection(candidates=47, soundfont=STEM))
     pieces = ["b_piece", "a_piece"]
     inks = robustness.shared_inks(root / "msmd", pieces)
     asked = select(conditions([SOUND], inks), ["tempo 1.25", "ink", "level -20 dB", "phone"])

@@ -30,7 +30,7 @@ def data(tmp_path_factory):
 def run(data, tmp_path_factory):
     """A run with an evaluation of its weights, one of others, and a history of two epochs."""
     path = write_run(tmp_path_factory.mktemp("runs") / "tiny", data, attention=True)
-    report = retrieval.evaluate(path, candidates=30)
+    report = retrieval.evaluate(path, retrieval.Selection(candidates=30))
     files.write_json(retrieval.default_output(report), report)
     stale = report | {"weights_sha256": "0" * 64}
     files.write_json(path / "evaluation-test-7.json", stale)
