@@ -1,11 +1,12 @@
 """Many recordings read side by side with `tf.data`, with the samples that the one reader gives.
 
-tensorflow-io decodes WAV (integers of 8, 16 and 24 bits, floats) and Ogg Vorbis, where its samples
-are those of the reader (`tempo_invariant.audio.reading`) up to rounding. It knows FLAC and MP3 as
-well, but not when a file is damaged: it skips over damage in FLAC that the reader reports, and does
-not return from some; for MP3 it allocates whatever a damaged header claims. Integers of 32 bits it
-takes for floats. All these, and every other format, the reader decodes in the same pipeline. The
-reader also does the resampling in all cases, since tensorflow-io's delays and filters otherwise.
+tensorflow-io decodes WAV (integers of 8, 16 and 24 bits, floats), to the very samples of the reader
+(`tempo_invariant.audio.reading`). Of the rest that it knows, it skips over damage in FLAC that the
+reader reports, and does not return from some; for MP3 it allocates whatever a damaged header
+claims; for Ogg Vorbis it takes four times as long; integers of 32 bits it takes for floats. All
+these, and every other format, the reader decodes in the same pipeline. The reader also does the
+resampling in all cases, since tensorflow-io's delays and filters otherwise. Of its operations only
+the stateless ones serve here: calls that run at the same time share the file of `AudioIOTensor`'s.
 """
 
 import functools
@@ -28,13 +29,9 @@ a compact disc, 128 MiB. A longer one is read in blocks when its turn comes."""
 READERS = min(4, os.cpu_count() or 1)
 """Recordings that are decoded at the same time."""
 
-_BY_TENSORFLOW_IO = {
-    *((file, encoding) for file in ("WAV", "WAVEX") for encoding in ("PCM_U8", "PCM_16", "PCM_24")),
-    ("WAV", "FLOAT"),
-    ("WAVEX", "FLOAT"),
-    ("OGG", "VORBIS"),
-}
-_DTYPES = (tf.float32, tf.uint8, tf.int16, tf.int32)
+_WAV = ("WAV", "WAVEX")
+_DTYPES = {"PCM_U8": tf.uint8, "PCM_16": tf.int16, "PCM_24": tf.int32, "FLOAT": tf.float32}
+"""Types that tensorflow-io decodes WAV to, by libsndfile's names of the encodings."""
 
 
 def read_recordings(
@@ -74,7 +71,7 @@ def tensorflow_io_ops() -> Any | None:
     try:
         from tensorflow_io.python.ops import core_ops
 
-        core_ops.io_audio_readable_init  # noqa: B018 - loads the library
+        core_ops.io_audio_decode_wav  # noqa: B018 - loads the library
     except (ImportError, AttributeError, NotImplementedError, tf.errors.OpError):
         return None
     return core_ops
@@ -84,43 +81,40 @@ def _decode(core_ops: Any | None, gain_db: float, path: tf.Tensor) -> tf.Tensor:
     """Decodes a file: float32 [samples], nothing if the reader has to see to it."""
     rate, samples = tf.constant(0, tf.int64), tf.zeros([0, 1])
     if core_ops is not None:
-        expected = tf.numpy_function(_expected, [path], tf.int64)
+        header = tf.numpy_function(_wav_header, [path], tf.int64)
         rate, samples = tf.cond(
-            tf.reduce_all(expected > 0),
-            lambda: (expected[2], _decode_by_tensorflow_io(core_ops, path, expected)),
+            header[2] > 0,
+            lambda: (header[2], _decode_wav(core_ops, path, header)),
             lambda: (rate, samples),
         )
     return tf.numpy_function(functools.partial(_finish, gain_db), [path, rate, samples], tf.float32)
 
 
-def _expected(path: bytes) -> np.ndarray:
-    """Returns frames, channels and rate of a file for tensorflow-io; zeros if it is for others."""
+def _wav_header(path: bytes) -> np.ndarray:
+    """Returns frames, channels, rate and number of the type; zeros if it is not for _decode_wav."""
     try:
         info = reading.audio_info(os.fsdecode(path))
     except UserError:
-        return np.zeros(3, np.int64)
-    fits = (info.format, info.encoding) in _BY_TENSORFLOW_IO and not _is_long(info)
-    return np.array(info[:3] if fits else (0, 0, 0), np.int64)
+        return np.zeros(4, np.int64)
+    if info.format not in _WAV or info.encoding not in _DTYPES or _is_long(info):
+        return np.zeros(4, np.int64)
+    return np.array([*info[:3], list(_DTYPES).index(info.encoding)], np.int64)
 
 
-def _decode_by_tensorflow_io(core_ops: Any, path: tf.Tensor, expected: tf.Tensor) -> tf.Tensor:
-    """Decodes a file to float32 [frames, channels], full scale +-1."""
-    resource = core_ops.io_audio_readable_init(path)
-    shape, type_number, rate = core_ops.io_audio_readable_spec(resource)
-    found = tf.concat([shape, [tf.cast(rate, tf.int64)]], 0)
-    with tf.control_dependencies([tf.debugging.assert_equal(found, expected)]):
-        known = tf.constant([dtype.as_datatype_enum for dtype in _DTYPES], type_number.dtype)
-        index = tf.argmax(tf.cast(known == type_number, tf.int32), output_type=tf.int32)
+def _decode_wav(core_ops: Any, path: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
+    """Decodes a WAV file to float32 [frames, channels], full scale +-1."""
+    content = tf.io.read_file(path)
 
     def read(dtype: tf.DType) -> tf.Tensor:
-        values = core_ops.io_audio_readable_read(resource, 0, -1, dtype=dtype)
+        values = core_ops.io_audio_decode_wav(content, tf.constant([-1, -1], tf.int64), dtype=dtype)
         if dtype.is_floating:
             return values
         middle = 128.0 if dtype == tf.uint8 else 0.0
         return (tf.cast(values, tf.float32) - middle) / (dtype.max + 1.0 - middle)
 
-    values = tf.switch_case(index, [functools.partial(read, dtype) for dtype in _DTYPES])
-    return tf.reshape(values, expected[:2])
+    readers = [functools.partial(read, dtype) for dtype in _DTYPES.values()]
+    values = tf.switch_case(tf.cast(header[3], tf.int32), readers)
+    return tf.ensure_shape(tf.reshape(values, header[:2]), [None, None])
 
 
 def _finish(gain_db: float, path: bytes, rate: np.ndarray, samples: np.ndarray) -> np.ndarray:
