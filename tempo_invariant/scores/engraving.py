@@ -99,7 +99,8 @@ def _read_pages(output: Path) -> tuple[tuple[DrawnPage, ...], tuple[str, ...]]:
     paths = sorted(output.glob("page*.svg"), key=_natural)
     svgs = [path.read_text(encoding="utf-8") for path in paths]
     pages = [parse_page(svg) for svg in svgs]
-    order = sorted(range(len(pages)), key=lambda index: pages[index].first_score)
+    first_scores = [min((head.score for head in page.heads), default=0) for page in pages]
+    order = sorted(range(len(pages)), key=lambda index: first_scores[index])
     return tuple(pages[index] for index in order), tuple(svgs[index] for index in order)
 
 

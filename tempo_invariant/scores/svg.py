@@ -57,11 +57,6 @@ class DrawnPage:
     width: int
     height: int
 
-    @property
-    def first_score(self) -> int:
-        """The lowest score index on the page; 0 for a page without music."""
-        return min((head.score for head in self.heads), default=0)
-
 
 @dataclass(frozen=True)
 class _Transform:
