@@ -33,11 +33,8 @@ def main() -> None:
     values = flags.FLAGS
     from tempo_invariant.evaluation import following, query_sets
     from tempo_invariant.retrieval.score_alignment import Costs
-    from tempo_invariant.scores import msmd
 
     choice = commands.query_choice()
-    if not values.queries:
-        msmd.choose_pieces(values.msmd, choice["pieces"])
     model = commands.model_choice()
     with query_sets.opened(**choice) as queries:
         reports = following.run(

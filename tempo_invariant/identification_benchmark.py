@@ -39,11 +39,8 @@ def main() -> None:
     """Measures and prints a table."""
     values = flags.FLAGS
     from tempo_invariant.evaluation import identification, query_sets
-    from tempo_invariant.scores import msmd
 
     choice = commands.query_choice("seconds", "degraded", "seed")
-    if not values.queries:
-        msmd.choose_pieces(values.msmd, choice["pieces"])
     model = commands.model_choice()
     keep = Path(values.keep) if values.keep else None
     with query_sets.opened(**choice, keep=keep and keep / "queries") as queries:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from scipy.io import wavfile
 
-from tempo_invariant.evaluation import query_sets
+from tempo_invariant.evaluation import json_objects, query_sets
 from tempo_invariant.evaluation.conditions import Condition
 from tempo_invariant.evaluation.query_sets import Entry, Query, Strike
 from tempo_invariant.scores import msmd
@@ -38,7 +38,7 @@ def query_set(
     entries, conditions = [], {}
     for number, (piece, condition, pcm, truth, more) in enumerate(recordings):
         wavfile.write(directory / f"{number}.wav", 22050, pcm)
-        query_sets.write_truth(directory / f"{number}.json", truth)
+        json_objects.save(directory / f"{number}.json", truth)
         names = piece, condition.name, f"{number}.wav", f"{number}.json"
         entries.append(Entry(*names, **more))
         conditions[condition.name] = condition

@@ -2,7 +2,6 @@
 
 import bisect
 import dataclasses
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.following import Following
 from tempo_invariant.retrieval.score_alignment import Costs, Strip
 from tempo_invariant.scores import documents
+from tempo_invariant.scores.documents import SheetDocument
 from tempo_invariant.scores.places import Place
 
 SHARES = (0.5, 0.9)
@@ -25,6 +25,9 @@ SHARES = (0.5, 0.9)
 
 Errors = Sequence[np.ndarray] | np.ndarray
 """Errors in seconds and in pixels, [moments] each."""
+
+Followed = tuple[Query, Errors, int]
+"""A query with its errors and the number of leaps."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,35 +76,49 @@ def run(
         seed: Seed for the bootstrap resampling.
 
     Returns:
-        For every condition its fields, and what `summary` gives.
+        For every condition its fields, and what `summary` returns.
 
     Raises:
         UserError: A score is missing, or a recording cannot be read, is silent or has no truth.
     """
-    of_piece: dict[str, list[Query]] = {query.piece: [] for query in queries}
-    for query in queries:
-        of_piece[query.piece].append(query)
-    errors: dict[str, dict[str, np.ndarray]] = {query.condition.name: {} for query in queries}
-    leaps: Counter[str] = Counter()
+    of_piece = {query.piece: [q for q in queries if q.piece == query.piece] for query in queries}
+    followed: list[Followed] = []
     sources = documents.find_scores(scores, step_pixels, documents=list(of_piece))
     for source in tqdm(sources, "pieces", len(of_piece), unit="", disable=None):
         document = source.read()
         sheet = embedder.embed_sheet(document.snippets)
         for query in of_piece[source.name]:
-            found = following.follow_embedded(
-                embedder, document, sheet, [query.pcm()], hop_frames, str(query.audio), costs
-            )
-            missed = find_truth(query, found.systems, found.strip).errors(found)
-            before = errors[query.condition.name].get(query.piece, np.empty((2, 0)))
-            after = np.concatenate([before, missed], axis=1)
-            errors[query.condition.name][query.piece] = after
-            leaps[query.condition.name] += int(found.leaps.sum())
+            followed.append(_follow(embedder, document, sheet, query, hop_frames, costs))
     reports = []
     for condition in by_condition(queries):
-        name = condition.name
-        of_pieces = {piece: errors[name][piece] for piece in of_piece if piece in errors[name]}
-        reports.append(condition.report() | {"leaps": leaps[name]} | summary(of_pieces, seed))
+        mine = [item for item in followed if item[0].condition == condition]
+        reports.append(condition.report() | _results(mine, list(of_piece), seed))
     return reports
+
+
+def _follow(
+    embedder: Embedder,
+    document: SheetDocument,
+    sheet: np.ndarray,
+    query: Query,
+    hop_frames: int,
+    costs: Costs | None,
+) -> Followed:
+    name = str(query.audio)
+    found = following.follow_embedded(
+        embedder, document, sheet, [query.pcm()], hop_frames, name, costs
+    )
+    errors = find_truth(query, found.systems, found.strip).errors(found)
+    return query, errors, int(found.leaps.sum())
+
+
+def _results(followed: Sequence[Followed], pieces: Sequence[str], seed: int) -> dict[str, Any]:
+    """Returns what all errors and leaps under a condition amount to; pieces keep their order."""
+    errors: dict[str, list[Errors]] = {piece: [] for piece in pieces}
+    for query, missed, _ in followed:
+        errors[query.piece].append(missed)
+    of_pieces = {piece: np.concatenate(parts, axis=1) for piece, parts in errors.items() if parts}
+    return {"leaps": sum(leaps for *_, leaps in followed)} | summary(of_pieces, seed)
 
 
 def find_truth(query: Query, systems: Sequence[Place], strip: Strip) -> Truth:

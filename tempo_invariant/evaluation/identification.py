@@ -60,12 +60,9 @@ def run(
             raise UserError(f"{index.path}: holds no score {missing[0]!r}")
         reports = []
         for condition, played in by_condition(queries).items():
-            recordings = _once(
-                root / _index_name(condition, played, hop_frames),
-                embedder,
-                "recordings",
-                partial(record, embedder, played, hop_frames),
-            )
+            path = root / _index_name(condition, played, hop_frames)
+            make_recordings = partial(record, embedder, played, hop_frames)
+            recordings = _once(path, embedder, "recordings", make_recordings)
             reports.append(_measure(index, recordings, condition, played))
         return reports
 
@@ -81,7 +78,7 @@ def _once(
 
 
 def _index_name(condition: Condition, queries: Sequence[Query], hop_frames: int) -> str:
-    """Returns what an index of recordings is called; others have another name."""
+    """Returns the name of an index of recordings, which no other index has."""
     keys = " ".join([str(hop_frames), *(query.key() for query in queries)])
     name = re.sub(r"[^\w.+-]+", "-", condition.name)
     return f"{name}-{hashlib.sha256(keys.encode()).hexdigest()[:8]}"

@@ -206,14 +206,9 @@ def by_condition(queries: Iterable[Query]) -> dict[Condition, list[Query]]:
 
 
 def write(directory: str | Path, conditions: Sequence[Condition], queries: Sequence[Entry]) -> None:
-    """Writes `queries.json`; the audio files and the truth are there already."""
-    path = Path(directory) / INFO_NAME
-    json_objects.save(path, QuerySet(FORMAT, list(conditions), list(queries)))
-
-
-def write_truth(path: str | Path, strikes: Sequence[Strike]) -> None:
-    """Writes the truth of an audio file."""
-    json_objects.save(path, list(strikes))
+    """Writes `queries.json`; the audio files and their truth, lists of strikes, are there."""
+    content = QuerySet(FORMAT, list(conditions), list(queries))
+    json_objects.save(Path(directory) / INFO_NAME, content)
 
 
 @contextlib.contextmanager

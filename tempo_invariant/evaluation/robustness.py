@@ -77,34 +77,31 @@ def measure(
         keep: Directory where embeddings are kept, to go on from.
 
     Returns:
-        What was measured and with what, and under `conditions` for each its `name`, its `group`,
-        `tempo`, and for both directions `results` (a value with its 95 % interval
-        `[value, low, high]` of every metric) and `loss` (of R@1 and MRR, as a share of what they
-        are in the clean condition, with its paired interval).
+        Model, pieces and settings, and for each of the `conditions` its `name`, `group`, `tempo`,
+        `results` and `loss`, see `retrieval_results` and `robustness_tables.losses`.
 
     Raises:
         UserError: The run, pieces or recordings are missing or damaged.
     """
     wanted, recordings = _arrange(queries)
-    # The order of the records, of which every n-th pair is taken.
-    clean = tqdm(sorted(recordings[0].items()), "scores", unit="piece")
-    pieces = choose_pairs([read_piece(Path(msmd_dir), query) for _, query in clean], candidates)
-    joint = runs.load_model(run, weights)
-    model = _model(joint, run, weights)
+    pieces = choose_pairs(_read_pieces(Path(msmd_dir), recordings[0]), candidates)
+    joint, model = _load(run, weights)
     sheet, audio = _embed_all(model, pieces, wanted, recordings, Path(keep) if keep else None)
-    owners = np.repeat([piece.name for piece in pieces], [len(piece.pairs) for piece in pieces])
     return {
         "run": pretrained.label(run),
         "weights": runs.weights_path(run, weights).name,
         "msmd": str(msmd_dir),
         "soundfont": Path(wanted[0].soundfont).stem,
-        "pairs": len(owners),
-        "pieces": len(pieces),
         "seed": seed,
         "parameters": parameters(joint),
         "multiply_adds": multiply_adds(joint),
-        "conditions": _results(wanted, sheet, audio, owners, seed),
-    }
+    } | _results(wanted, sheet, audio, pieces, seed)
+
+
+def _read_pieces(msmd_dir: Path, clean: Mapping[str, Query]) -> list[Piece]:
+    """Reads pieces in the order of the records, of which every n-th pair is taken."""
+    named = tqdm(sorted(clean.items()), "scores", unit="piece")
+    return [read_piece(msmd_dir, query) for _, query in named]
 
 
 def _arrange(queries: Iterable[Query]) -> tuple[list[Condition], list[dict[str, Query]]]:
@@ -122,14 +119,17 @@ def _arrange(queries: Iterable[Query]) -> tuple[list[Condition], list[dict[str, 
     return wanted, recordings
 
 
-def _model(joint: keras.Model, run: str, weights: str | None) -> Model:
+def _load(run: str, weights: str | None) -> tuple[keras.Model, Model]:
+    """Returns the model of a run, whole and in halves."""
+    joint = runs.load_model(run, weights)
     projection = joint.get_layer("projection")
     features = joint.get_layer("audio_features").output
     audio = keras.Model(joint.input["audio"], projection(features, view="audio"))
     config = runs.load_experiment(run).model
     digest = hashlib.sha256(json.dumps(dataclasses.asdict(config), sort_keys=True).encode())
     digest.update(runs.weights_path(run, weights).read_bytes())
-    return Model(sheet_encoder(joint), audio, config.frames, digest.hexdigest()[:16])
+    halves = Model(sheet_encoder(joint), audio, config.frames, digest.hexdigest()[:16])
+    return joint, halves
 
 
 def _embed_all(
@@ -191,8 +191,7 @@ class _Store:
             with np.load(path) as arrays:
                 return cls(path, dict(arrays))
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            reason = one_line(error)
-            raise UserError(f"{path}: damaged; delete it ({reason})") from error
+            raise UserError(f"{path}: damaged; delete it ({one_line(error)})") from error
 
     def add(self, arrays: Mapping[str, np.ndarray]) -> None:
         self.arrays |= arrays
@@ -284,24 +283,21 @@ def _results(
     wanted: Sequence[Condition],
     sheet: Sequence[np.ndarray],
     audio: Sequence[np.ndarray],
-    owners: np.ndarray,
+    pieces: Sequence[Piece],
     seed: int,
-) -> list[dict[str, Any]]:
+) -> dict[str, Any]:
     """Ranks the pairs under every condition; the first one is the clean one."""
+    owners = np.repeat([piece.name for piece in pieces], [len(piece.pairs) for piece in pieces])
     rows: list[dict[str, Any]] = []
     clean: dict[str, np.ndarray] = {}
     embeddings = zip(wanted, sheet, audio, strict=True)
     for condition, seen, heard in tqdm(embeddings, "ranks", len(wanted), unit="condition"):
         ranks = ranks_by_direction(np.stack([seen, heard], axis=1))
         clean = clean or ranks
-        row: dict[str, Any] = {"name": condition.name, "group": condition.group}
-        row |= {
-            "tempo": condition.tempo,
-            "results": retrieval_results(ranks, owners, seed),
-            "loss": {
-                direction: robustness_tables.losses(clean[direction], found, owners, seed)
-                for direction, found in ranks.items()
-            },
+        lost = {
+            direction: robustness_tables.losses(clean[direction], found, owners, seed)
+            for direction, found in ranks.items()
         }
-        rows.append(row)
-    return rows
+        row = {"name": condition.name, "group": condition.group, "tempo": condition.tempo}
+        rows.append(row | {"results": retrieval_results(ranks, owners, seed), "loss": lost})
+    return {"pairs": len(owners), "pieces": len(pieces), "conditions": rows}

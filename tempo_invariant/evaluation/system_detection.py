@@ -99,11 +99,9 @@ def measure(
     Raises:
         UserError: The directory, or a page in it, cannot be read.
     """
-    every = [
-        path
-        for piece in msmd.list_pieces(msmd_dir)
-        for path in sorted((Path(msmd_dir) / piece).glob("scores/*/coords/systems_*.npy"))
-    ]
+    every: list[Path] = []
+    for piece in msmd.list_pieces(msmd_dir):
+        every += sorted((Path(msmd_dir) / piece).glob("scores/*/coords/systems_*.npy"))
     report, seconds = DetectionReport(), []
     chosen = np.random.default_rng(seed).permutation(len(every))[:pages]
     for number in tqdm(chosen, unit="page"):

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from tempo_invariant.audio.degradation import AS_PLAYED, tune
 from tempo_invariant.errors import UserError
-from tempo_invariant.evaluation import query_sets
+from tempo_invariant.evaluation import json_objects, query_sets
 from tempo_invariant.evaluation.conditions import Condition
 from tempo_invariant.evaluation.query_sets import Entry, Strike
 from tempo_invariant.files import atomic_write
@@ -169,7 +169,7 @@ def _render(piece: Piece, output: Path, soundfont: str, tempo: float, expression
         pcm = render_audio(piece.music, soundfont, tempo=tempo, seed=seed)
         with atomic_write(audio) as temporary:
             wavfile.write(temporary, SAMPLE_RATE, pcm)
-    query_sets.write_truth(output / "truth" / f"{stem}.json", strikes(piece, tempo, seed))
+    json_objects.save(output / "truth" / f"{stem}.json", strikes(piece, tempo, seed))
     return stem
 
 

@@ -163,7 +163,7 @@ def run(command: str, *arguments: str) -> subprocess.CompletedProcess:
         ("follow", ["--score=x", "--audio=y"], 2, "--output"),
         ("follow", ["--score=x", "--audio=nowhere.wav", "--output=z"], 1, "nowhere.wav: no such"),
         ("follow", ["--score=nowhere", f"--audio={__file__}", "--output=z"], 1, "nowhere"),
-        ("follow_benchmark", ["--msmd=nowhere"], 1, "nowhere: no such directory"),
+        ("follow_benchmark", ["--msmd=nowhere", "--run=x"], 1, "nowhere: no such directory"),
         ("follow_benchmark", [], 1, "give --msmd, or --queries"),
         ("follow_benchmark", ["--queries=a"], 1, "--queries: needs --scores or --msmd"),
         ("follow_benchmark", ["--queries=a", "--msmd=b", "--tempo=2"], 1, "--tempo: does not go"),
