@@ -12,7 +12,7 @@ The share of either is the one that validates best; the average becomes the run'
 """
 
 flags.DEFINE_string("run", None, "Directory of the run.", required=True)
-flags.DEFINE_string("other", None, "Another run; default: that which the run began with.")
+flags.DEFINE_string("other", None, "Another run; default: the one whose weights it began with.")
 flags.DEFINE_string("data", None, "Directory of records; default: what the run was trained on.")
 
 

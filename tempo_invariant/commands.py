@@ -1,4 +1,4 @@
-"""How every command starts and ends: flags, one-line errors, exit codes."""
+"""The frame of every command: flags, errors in one line, exit codes."""
 
 import dataclasses
 import os
@@ -45,8 +45,7 @@ def _parse(argv: list[str]) -> list[str]:
         # Raised after --help and its variants were printed; absl means exit code 1.
         sys.exit(0)
     except flags.Error as error:
-        message = one_line(error)
-        print(f"error: {message} (--help lists the flags)", file=sys.stderr)
+        print(f"error: {one_line(error)} (--help lists the flags)", file=sys.stderr)
         sys.exit(2)
 
 

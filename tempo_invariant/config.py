@@ -1,4 +1,4 @@
-"""What an experiment is: the architecture of a model, its training, and how its data are varied.
+"""An experiment: the architecture of a model, its training and the variation of its data.
 
 Every setting is stated once, as a field with its default, its meaning and the values that it takes.
 Checks and the flags of training (`tempo_invariant.commands.define_fields`) follow from that.
@@ -77,7 +77,7 @@ class ModelConfig:
         smallest = 2 ** max(len(self.filters), len(self.attention_filters))
         if self.frames < smallest:
             raise UserError(
-                f"frames must be at least {smallest} for so many blocks, received {self.frames}"
+                f"frames must be at least {smallest} for these blocks, received {self.frames}"
             )
 
 
@@ -146,7 +146,7 @@ class Augmentation:
 
     @property
     def varies_spectrograms(self) -> bool:
-        """Whether there is anything to be done to a share of the excerpts."""
+        """Whether a share of the excerpts is varied."""
         ways = (
             (self.tuning_cents, self.reverberation_seconds, self.equalization_db)
             + (self.low_cut_hz, self.high_cut_hz, self.noise_snr_db)

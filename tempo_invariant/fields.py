@@ -1,7 +1,6 @@
 """Fields of dataclasses that say what they mean and which values they take.
 
-What is declared is checked, by `check`, and can be set by flags, see
-`tempo_invariant.commands.define_fields`.
+Such fields are checked by `check` and set by flags, see `tempo_invariant.commands.define_fields`.
 """
 
 import dataclasses
@@ -33,7 +32,7 @@ def setting(
 
     Args:
         default: Value where none is given; the field is of its type.
-        meaning: What the field does, in plain words.
+        meaning: Effect of the field in plain words; the help text of its flag.
         choices: All values of a text that has a few only.
         off: Whether 0 is a value besides those between the bounds.
         **bounds: Bounds of a number, or of each in a tuple: `lower` and `upper`, which are values

@@ -29,7 +29,7 @@ flags.DEFINE_integer("step", 10, "Distance of snippets in page pixels.", 1, 100)
 flags.DEFINE_float("gain_db", 0.0, "By how much the recording is amplified.")
 flags.DEFINE_boolean("embed_audio", True, "The recording is in follow.html; else a copy beside it.")
 flags.DEFINE_float(
-    "leap_cost", 2.0, "What a repeat or a leap costs, in seconds of perfect similarity.", 0.0
+    "leap_cost", 2.0, "Cost of a repeat or a leap, in seconds of perfect similarity.", 0.0
 )
 commands.define_model_flags()
 

@@ -21,7 +21,7 @@ commands.define_query_flags()
 flags.DEFINE_integer("hop", 2, "Distance of windows in spectrogram frames of 1/20 s.", 1, 10)
 flags.DEFINE_integer("step", 10, "Distance of snippets in page pixels.", 1, 100)
 flags.DEFINE_float(
-    "leap_cost", 2.0, "What a repeat or a leap costs, in seconds of perfect similarity.", 0.0
+    "leap_cost", 2.0, "Cost of a repeat or a leap, in seconds of perfect similarity.", 0.0
 )
 flags.DEFINE_integer("seed", 0, "Seed for the bootstrap resampling.", 0)
 flags.DEFINE_string("output", None, "File for the results as JSON.")

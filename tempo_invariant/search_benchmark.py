@@ -11,11 +11,11 @@ USAGE = """Builds an index of synthetic vectors; measures its speed, and its rec
 Ten million vectors take about 3 GB of memory.
 """
 
-flags.DEFINE_integer("vectors", 10_000_000, "How many vectors.", 1)
-flags.DEFINE_integer("queries", 1000, "How many queries.", 1)
-flags.DEFINE_integer("size", 32, "Dimensions.", 2)
-flags.DEFINE_integer("exact_limit", None, "The most vectors to search exhaustively.", 0)
-flags.DEFINE_integer("seed", 0, "Of vectors and queries.", 0)
+flags.DEFINE_integer("vectors", 10_000_000, "Number of vectors.", 1)
+flags.DEFINE_integer("queries", 1000, "Number of queries.", 1)
+flags.DEFINE_integer("size", 32, "Number of dimensions.", 2)
+flags.DEFINE_integer("exact_limit", None, "Largest number that is searched exhaustively.", 0)
+flags.DEFINE_integer("seed", 0, "Seed for vectors and queries.", 0)
 
 
 def main() -> None:

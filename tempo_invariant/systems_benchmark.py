@@ -13,9 +13,9 @@ one, and top and bottom are less than a staff space off.
 """
 
 flags.DEFINE_string("msmd", None, "Directory in MSMD's layout.", required=True)
-flags.DEFINE_integer("pages", 200, "How many pages, drawn at random.", 1)
+flags.DEFINE_integer("pages", 200, "Number of pages, drawn at random.", 1)
 flags.DEFINE_bool("degraded", False, "Rotate (to 3 degrees), shade, blur, ... the pages first.")
-flags.DEFINE_integer("seed", 0, "Of the choice of pages and of what happens to them.", 0)
+flags.DEFINE_integer("seed", 0, "Seed for the choice of pages and their degradation.", 0)
 flags.DEFINE_string("ink", "bold", "Rendering of the pages.")
 flags.DEFINE_string("pictures", None, "Directory for pictures of the pages with errors.")
 

@@ -1,4 +1,4 @@
-"""How attention depends on the density of the music: entropy against onsets in the window.
+"""Attention and the density of the music: entropy against onsets in the window.
 
 The paper says of its Figure 2 that "attention is sharply peaked when the density of notes in the
 audio is high, and conversely it is distributed more evenly when there are fewer notes". If so, the

@@ -26,7 +26,7 @@ CLEAN = "clean"
 
 @dataclass(frozen=True)
 class Condition:
-    """What is heard and what is seen.
+    """Describes what is heard and what is seen.
 
     Attributes:
         name: A name that no other condition of the same set has, such as "tempo 0.5".

@@ -1,4 +1,4 @@
-"""How far from the truth the recordings of a query set are followed, in seconds and pixels."""
+"""Errors of following the recordings of a query set, in seconds and pixels."""
 
 import bisect
 import dataclasses
@@ -72,7 +72,7 @@ def run(
         queries: Recordings.
         hop_frames: Distance of windows in spectrogram frames.
         step_pixels: Distance of snippets in page pixels.
-        costs: What the alignment avoids.
+        costs: Costs of the alignment; None stands for the usual ones.
         seed: Seed for the bootstrap resampling.
 
     Returns:

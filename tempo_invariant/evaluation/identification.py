@@ -1,4 +1,4 @@
-"""How often the right piece is found for the recordings of a query set, and the right system."""
+"""Shares of a query set whose right piece is found, and the right system."""
 
 import hashlib
 import re

@@ -43,7 +43,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Recording:
-    """How a piece sounds.
+    """Describes how a piece sounds.
 
     Attributes:
         spectrogram: Bands of all frames, float16 [frames, 92], rounded as in the records.
@@ -78,7 +78,7 @@ def read_piece(msmd_dir: Path, query: Query) -> Piece:
 
 
 def choose_pairs(pieces: Sequence[Piece], limit: int) -> list[Piece]:
-    """Returns the pieces with at most so many pairs in all, at even spacing, as `eval_dataset`."""
+    """Keeps at most `limit` pairs of all pieces, at even spacing, as `eval_dataset` does."""
     counts = [len(piece.pairs) for piece in pieces]
     total = sum(counts)
     chosen = np.arange(total) if limit >= total else np.arange(limit) * total // limit

@@ -95,7 +95,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class QuerySet:
-    """What `queries.json` holds."""
+    """The content of `queries.json`."""
 
     format: int
     conditions: list[Condition]

@@ -1,4 +1,4 @@
-"""How retrieval suffers from tempo, timing, sound, recording and print: the same pairs in each.
+"""Retrieval of the same pairs at other tempi, in other sound, recordings and print.
 
 Recordings are read and degraded while the ones before them are embedded. Embeddings are kept piece
 by piece, so that a measurement goes on where it was.

@@ -1,4 +1,4 @@
-"""What robustness was measured: losses with their intervals, the table, the tempo curve."""
+"""Reports of robustness: losses with their intervals, the table, the tempo curve."""
 
 import json
 from collections.abc import Callable, Sequence
