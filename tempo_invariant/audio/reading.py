@@ -24,8 +24,8 @@ class AudioInfo(NamedTuple):
         frames: Number of samples in each channel.
         channels: Number of channels.
         rate: Sampling rate in Hz.
-        format: libsndfile's name of the file format, "WAV" for one; empty if audioread reads it.
-        encoding: libsndfile's name of the encoding, "PCM_16" for one; empty likewise.
+        format: Name of the file format in libsndfile, "WAV" for one; empty if audioread reads it.
+        encoding: Name of the encoding in libsndfile, "PCM_16" for one; empty likewise.
     """
 
     frames: int

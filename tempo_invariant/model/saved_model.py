@@ -304,7 +304,7 @@ def _write_extras(directory: Path, experiment_json: str, model_name: str, frames
     try:
         from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
     except ImportError as error:
-        raise UserError("export needs the extra 'serving': pip install .[serving]") from error
+        raise UserError('export needs gRPC: pip install "tempo-invariant[serving]"') from error
 
     extras = directory / "assets.extra"
     extras.mkdir()

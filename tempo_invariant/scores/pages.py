@@ -57,7 +57,7 @@ def _read_pdf(path: Path) -> Iterator[np.ndarray]:
         import pypdfium2
     except ImportError as error:
         raise UserError(
-            f"{path}: PDF files need pypdfium2 (pip install tempo-invariant[identify])"
+            f'{path}: PDF files need pypdfium2: pip install "tempo-invariant[identify]"'
         ) from error
     try:
         with pypdfium2.PdfDocument(path) as document:
