@@ -48,7 +48,12 @@ def test_help_needs_no_tensorflow():
         ("identify", ["--index=nowhere", "--audio=a", "--live"], 1, "one of --audio, --sheet"),
         ("identify", ["--index=nowhere", "--live"], 1, "nowhere is not an index"),
         ("identify", ["--index=nowhere", "--live", "--output=x"], 1, "--output needs"),
-        ("identification_benchmark", ["--msmd=nowhere", "--run=x"], 1, "nowhere: no such directory"),
+        (
+            "identification_benchmark",
+            ["--msmd=nowhere", "--run=x"],
+            1,
+            "nowhere: no such directory",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(command, arguments, code, message):
