@@ -162,6 +162,7 @@ def test_a_run_is_listened_to_and_its_excerpts_are_cut(run, monkeypatch):
     np.testing.assert_allclose(attention, windows.attention[rows], atol=1e-6)
     assert sheets.shape == (2, 80, 100) and sheets.dtype == np.uint8
     found = attention_measurement.report(windows, rows, {"run": "tiny"})
+    assert found["uniform_nats"] == pytest.approx(np.log(windows.attention.shape[1]))
     assert (
         found["pairs"] == PIECES["test"] * ONSETS
         and found["pieces"] == PIECES["test"]
