@@ -8,7 +8,7 @@ from tempo_invariant.retrieval import embedders
 
 USAGE = """Plays pieces of an MSMD directory, follows them through their scores, measures errors.
 
-    python -m tempo_invariant.follow_benchmark --msmd=data/msmd --pieces=@test_pieces \\
+    python -m tempo_invariant.follow_benchmark --msmd=data/msmd --pieces=@pieces.txt \\
         --run=runs/bl_at --tempo=0.66,1.0,1.5 --expression=0,1 --soundfont=FluidR3_GM.sf2
     python -m tempo_invariant.follow_benchmark --queries=concerts --scores=scans --run=runs/bl_at
 

@@ -10,9 +10,9 @@ from tempo_invariant.retrieval import embedders
 
 USAGE = """Plays pieces of an MSMD directory and counts how often the right score is found.
 
-    python -m tempo_invariant.identification_benchmark --msmd=data/msmd --pieces=@test_pieces \\
+    python -m tempo_invariant.identification_benchmark --msmd=data/msmd --pieces=@pieces.txt \\
         --run=runs/bl_at --tempo=0.66,1.0,1.5 --seconds=0,10 --soundfont=FluidR3_GM.sf2
-    python -m tempo_invariant.identification_benchmark --msmd=data/msmd --pieces=@test_pieces \\
+    python -m tempo_invariant.identification_benchmark --msmd=data/msmd --pieces=@pieces.txt \\
         --run=runs/bl_at --degraded --expression=1
     python -m tempo_invariant.identification_benchmark --queries=concerts --scores=scans \\
         --run=runs/bl_at

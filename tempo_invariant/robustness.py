@@ -13,7 +13,7 @@ from tempo_invariant.scores import msmd
 
 USAGE = """Ranks the same pairs at other tempi, in rooms, through noise, MP3, out of tune, ...
 
-    python -m tempo_invariant.robustness --run=runs/best --msmd=data/msmd --pieces=@test_pieces \\
+    python -m tempo_invariant.robustness --run=runs/best --msmd=data/msmd --pieces=@pieces.txt \\
         --soundfont=MuseScore_General_Full.sf2 --soundfont=FluidR3_GM.sf2 \\
         --recordings=recordings --keep=embeddings --output=robustness-best.json
     python -m tempo_invariant.robustness --reports=bl_at.json,best.json --output=figures

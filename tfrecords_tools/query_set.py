@@ -1,6 +1,6 @@
 """Plays pieces of an MSMD directory into a query set, which the benchmarks read.
 
-    python -m tfrecords_tools.query_set --msmd=data/msmd --pieces=@test_pieces --output=queries \\
+    python -m tfrecords_tools.query_set --msmd=data/msmd --pieces=@pieces.txt --output=queries \\
         --tempo=0.66,1.0 --seconds=10,0 --soundfont=FluidR3_GM.sf2
 
 The folder holds recordings, when their note heads are struck, and queries.json. What was rendered

@@ -12,6 +12,9 @@ from tempo_invariant import files
 from tempo_invariant.errors import UserError, one_line
 
 
+_WORDS = {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}
+
+
 def save(path: str | Path, value: Any) -> None:
     """Writes a dataclass, or a list of them, without the fields that have their defaults."""
     files.write_json(path, plain(value))
@@ -66,7 +69,7 @@ def _typed(kind: Any, value: Any, where: str) -> Any:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     right = number and math.isfinite(value) if kind is float else type(value) is kind
     if not right:
-        raise UserError(f"{where}: must be of type {kind.__name__}, received {value!r}")
+        raise UserError(f"{where}: must be {_WORDS[kind]}, received {value!r}")
     return kind(value) if number else value
 
 

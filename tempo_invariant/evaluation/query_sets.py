@@ -126,12 +126,21 @@ class Query:
         return self.entry.piece
 
     def pcm(self) -> np.ndarray:
-        """Returns what is heard, degraded, amplified and cut: float32 [samples] at 22,050 Hz."""
+        """Returns what is heard, degraded, amplified and cut: float32 [samples] at 22,050 Hz.
+
+        Raises:
+            UserError: The recording cannot be read, or ends before the excerpt begins.
+        """
         pcm = np.concatenate(list(reading.read_blocks(self.audio)))
         if self.condition.degradation != AS_PLAYED:
             pcm = degrade_recording(pcm, self.condition.degradation, self.entry.seed)
         pcm = pcm * np.float32(10 ** (self.condition.gain_db / 20))
         first = round(self.entry.start_seconds * SAMPLE_RATE)
+        if first >= len(pcm):
+            raise UserError(
+                f"{self.audio}: lasts {len(pcm) / SAMPLE_RATE:.1f} s, and the query of {self.piece} "
+                f"begins at {self.entry.start_seconds:g} s"
+            )
         count = round(self.entry.seconds * SAMPLE_RATE) or len(pcm)
         return pcm[first : first + count]
 

@@ -43,6 +43,13 @@ def test_a_query_is_degraded_amplified_and_cut(tmp_path):
     assert loud.truth()["seconds"] == pytest.approx(rows["seconds"] * 2 ** (-1 / 60))
 
 
+def test_an_excerpt_that_begins_after_the_end_is_named(tmp_path):
+    late = {"start_seconds": 500.0, "seconds": 1.0}
+    (query,) = query_set(tmp_path, [("piece", Condition("plain"), NOISE, STRIKES, late)])
+    with pytest.raises(UserError, match="lasts 3.0 s, and the query of piece begins at 500 s"):
+        query.pcm()
+
+
 def test_conditions_are_read_as_they_were_written(tmp_path):
     conditions = [
         Condition("a", "tempo", 0.66, "Piano.sf2", 2, 10.0, -3.0, BENT, "thin"),
@@ -86,9 +93,13 @@ def test_a_set_may_be_written_by_hand(tmp_path):
         (
             "queries.json",
             ("queries", {"seconds": "3"}),
-            "queries[0]: seconds: must be of type float",
+            "queries[0]: seconds: must be a number",
         ),
-        ("queries.json", ("queries", {"seed": [0.5]}), "queries[0]: seed[0]: must be of type int"),
+        (
+            "queries.json",
+            ("queries", {"seed": [0.5]}),
+            "queries[0]: seed[0]: must be a whole number",
+        ),
         ("queries.json", ("conditions", {"sound": "x"}), "conditions[0]: unknown field 'sound'"),
         ("queries.json", ("conditions", {"tempo": 0}), "conditions[0]: tempo=0: must be from 0.05"),
         ("queries.json", ("conditions", {"expression": -1}), "expression=-1: must not"),
@@ -103,11 +114,11 @@ def test_a_set_may_be_written_by_hand(tmp_path):
             lambda c: c + [{"page": 1, "system": 1, "x": 2.0}],
             "0.json[2]: field 'seconds' is",
         ),
-        ("0.json", lambda c: [c[0] | {"page": True}], "0.json[0]: page: must be of type int"),
+        ("0.json", lambda c: [c[0] | {"page": True}], "0.json[0]: page: must be a whole number"),
         (
             "0.json",
             lambda c: [c[0] | {"seconds": float("inf")}],
-            "0.json[0]: seconds: must be of type",
+            "0.json[0]: seconds: must be a number",
         ),
     ],
 )
