@@ -11,7 +11,6 @@ from typing import Any
 from tempo_invariant import files
 from tempo_invariant.errors import UserError, one_line
 
-
 _WORDS = {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}
 
 

@@ -138,8 +138,8 @@ class Query:
         first = round(self.entry.start_seconds * SAMPLE_RATE)
         if first >= len(pcm):
             raise UserError(
-                f"{self.audio}: lasts {len(pcm) / SAMPLE_RATE:.1f} s, and the query of {self.piece} "
-                f"begins at {self.entry.start_seconds:g} s"
+                f"{self.audio}: lasts {len(pcm) / SAMPLE_RATE:.1f} s, and the query of "
+                f"{self.piece} begins at {self.entry.start_seconds:g} s"
             )
         count = round(self.entry.seconds * SAMPLE_RATE) or len(pcm)
         return pcm[first : first + count]
