@@ -27,13 +27,6 @@ from tests.server_calls import (
 )
 
 
-@pytest.fixture(scope="module")
-def base_path(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("model")
-    tiny_saved_model.save(path, 3, shift=3.0)
-    return path
-
-
 def test_a_new_version_takes_over_without_a_lost_request(tmp_path):
     tiny_saved_model.save(tmp_path, 1, shift=1.0)
     server = make_server(tmp_path, poll_seconds=0.1)

@@ -1,7 +1,6 @@
 """Requests over real gRPC on loopback, good and bad, to a server of a tiny SavedModel."""
 
 from concurrent import futures
-from pathlib import Path
 
 import grpc
 import numpy as np
@@ -26,13 +25,6 @@ from tests.server_calls import (
     make_request,
     make_server,
 )
-
-
-@pytest.fixture(scope="module")
-def base_path(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("model")
-    tiny_saved_model.save(path, 3, shift=3.0)
-    return path
 
 
 @pytest.fixture(scope="module")
