@@ -47,7 +47,7 @@ import numpy as np
 
 from tempo_invariant import files
 from tempo_invariant.audio import reading
-from tempo_invariant.audio.degradation import AS_PLAYED, degrade_recording
+from tempo_invariant.audio.degradation import AS_PLAYED, amplify, degrade_recording
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import json_objects
 from tempo_invariant.evaluation.conditions import Condition
@@ -134,7 +134,7 @@ class Query:
         pcm = np.concatenate(list(reading.read_blocks(self.audio)))
         if self.condition.degradation != AS_PLAYED:
             pcm = degrade_recording(pcm, self.condition.degradation, self.entry.seed)
-        pcm = pcm * np.float32(10 ** (self.condition.gain_db / 20))
+        pcm = amplify(pcm, self.condition.gain_db)
         first = round(self.entry.start_seconds * SAMPLE_RATE)
         if first >= len(pcm):
             raise UserError(
