@@ -31,7 +31,11 @@ def note(text: str) -> None:
 
 
 def track(
-    items: Iterable[Any] | None = None, text: str = "", total: int | None = None, unit: str = ""
+    items: Iterable[Any] | None = None,
+    text: str = "",
+    total: int | None = None,
+    keep: bool = True,
+    shown: bool = True,
 ) -> tqdm:
     """Shows how far one has got, as an iterable or, without items, by its method `update`.
 
@@ -39,17 +43,19 @@ def track(
         items: The items to go through.
         text: Name of what is done.
         total: Number of items, where they do not tell it themselves.
-        unit: Name of an item.
+        keep: Whether a bar stays on the terminal when all is done.
+        shown: Whether it is shown at all, where a command has progress shown.
     """
     on_terminal = sys.stderr is not None and sys.stderr.isatty()
-    lines = "{desc}: {n_fmt} of {total_fmt}, {rate_fmt}, {elapsed} gone, {remaining} to go"
+    lines = "{desc}: {n_fmt} of {total_fmt}, {rate_fmt}, {elapsed} gone, {remaining} to go{postfix}"
     return tqdm(
         items,
         text,
         total,
+        leave=keep,
         file=None if on_terminal else _Lines(),
-        unit=f" {unit}" if unit else "",
-        disable=not _shown,
+        unit="",
+        disable=not (_shown and shown),
         delay=DELAY_SECONDS,
         mininterval=0.1 if on_terminal else LINE_SECONDS,
         miniters=None if on_terminal else 1,

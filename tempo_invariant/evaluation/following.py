@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from tempo_invariant import progress
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import metrics
 from tempo_invariant.evaluation.query_sets import Query, by_condition
@@ -84,7 +84,7 @@ def run(
     of_piece = {query.piece: [q for q in queries if q.piece == query.piece] for query in queries}
     followed: list[Followed] = []
     sources = documents.find_scores(scores, step_pixels, documents=list(of_piece))
-    for source in tqdm(sources, "pieces", len(of_piece), unit="", disable=None):
+    for source in progress.track(sources, "pieces", len(of_piece)):
         document = source.read()
         sheet = embedder.embed_sheet(document.snippets)
         for query in of_piece[source.name]:

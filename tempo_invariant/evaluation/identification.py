@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from tempo_invariant import progress
 from tempo_invariant.audio import windows
 from tempo_invariant.audio.degradation import AS_PLAYED
 from tempo_invariant.errors import UserError
@@ -92,7 +92,7 @@ def record(
     step, text = STEP_PIXELS, queries[0].condition.text
     with library.IndexWriter(output, "recordings", embedder, hop_frames, step) as writer:
         both = zip(names, queries, strict=True)
-        for name, query in tqdm(both, text, len(names), unit="recording", disable=None):
+        for name, query in progress.track(both, text, len(names)):
             heard = identification.hear(embedder, [query.pcm()], hop_frames, str(query.audio))
             rows = np.zeros(len(heard.seconds), library.AUDIO)
             rows["seconds"] = heard.seconds + query.entry.start_seconds

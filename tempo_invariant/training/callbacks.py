@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-import tqdm
 
+from tempo_invariant import progress
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.evaluation.metrics import CUTOFFS, retrieval_metrics
 from tempo_invariant.files import atomic_write, write_json
@@ -270,15 +269,8 @@ class EpochReport(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.begun = time.monotonic()
-        self.bar = tqdm.tqdm(
-            total=self.steps * self.batch_size,
-            desc=f"epoch {epoch + 1}",
-            unit="pairs",
-            leave=False,
-            disable=not self.write,
-            mininterval=1.0,
-            file=sys.stderr,
-        )
+        text, pairs = f"epoch {epoch + 1}, pairs", self.steps * self.batch_size
+        self.bar = progress.track(text=text, total=pairs, keep=False, shown=self.write)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if batch + 1 == self.steps:

@@ -6,7 +6,7 @@ from tempo_invariant import progress
 
 
 def count(items: int, seconds: float) -> None:
-    for _ in progress.track(range(items), "scores", unit="score"):
+    for _ in progress.track(range(items), "scores"):
         time.sleep(seconds)
 
 
