@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from tempo_invariant import progress
 from tempo_invariant.audio.windows import window_samples
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.geometry import (
@@ -51,11 +52,13 @@ class Embedder(Protocol):
         name: Description of the model in words.
         frames: Length of its audio window in spectrogram frames.
         size: Number of dimensions of the embeddings.
+        source: Arguments of `open_embedder` that open it again; None if nothing does.
     """
 
     name: str
     frames: int
     size: int
+    source: dict[str, Any] | None
 
     def embed_audio(self, windows: np.ndarray) -> AudioEmbeddings:
         """Embeds float32 [windows, window_samples(frames)], mono at 22,050 Hz."""
@@ -71,6 +74,8 @@ class GraphEmbedder:
         signatures: Functions of a tensor by name, see `tempo_invariant.model.saved_model`.
         name: Description of the model in words.
     """
+
+    source: dict[str, Any] | None = None
 
     def __init__(self, signatures: Any, name: str):
         self.name = name
@@ -107,6 +112,8 @@ class ServerEmbedder:
         client: Connection, a `tempo_invariant.retrieval.client.EmbeddingClient`.
         name: Description of the model in words.
     """
+
+    source: dict[str, Any] | None = None
 
     def __init__(self, client: Any, name: str):
         self.name = name
@@ -148,15 +155,25 @@ def open_embedder(
         UserError: The model cannot be used.
         ValueError: There is no such kind.
     """
+    progress.note(f"loading the model {name}" if kind != "server" else f"asking {name}")
+    source: dict[str, Any] = {"kind": kind, "name": name}
+    if kind in ("run", "export"):
+        source["name"] = os.path.abspath(name)
+    embedder: Embedder
     if kind == "run":
-        return _open_run(name, weights)
-    if kind == "pretrained":
-        return _open_run(str(pretrained.find(name)))
-    if kind == "export":
-        return _open_export(Path(name))
-    if kind == "server":
-        return _open_server(name, model_name, wait_seconds)
-    raise ValueError(f"kind must be run, pretrained, export or server, received {kind!r}")
+        embedder = _open_run(name, weights)
+        source["weights"] = weights
+    elif kind == "pretrained":
+        embedder = _open_run(str(pretrained.find(name)))
+    elif kind == "export":
+        embedder = _open_export(Path(name))
+    elif kind == "server":
+        embedder = _open_server(name, model_name, wait_seconds)
+        source["model_name"] = model_name
+    else:
+        raise ValueError(f"kind must be run, pretrained, export or server, received {kind!r}")
+    embedder.source = source
+    return embedder
 
 
 def _open_run(run: str, weights: str | None = None) -> Embedder:
