@@ -13,7 +13,7 @@ from typing import Any
 
 from absl import flags
 
-from tempo_invariant import __version__, progress
+from tempo_invariant import __version__, progress, quiet
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.files import DISK_FULL, is_disk_full
 
@@ -72,9 +72,7 @@ def run(main: Callable[[], None], usage: str) -> None:
 
 def _prepare() -> None:
     """Sets up what is printed: progress, warnings in one line, nothing of TensorFlow's own."""
-    # TensorFlow is imported later and speaks about itself at length.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    quiet.install()
     logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     for stream in (sys.stdout, sys.stderr):
