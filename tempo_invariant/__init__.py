@@ -2,8 +2,8 @@
 
 import os
 
+__version__ = "0.1.0"
+
 # TensorFlow leaves oneDNN's kernels off on processors without AVX-512; training is twice as fast
 # with them on any. Has to be set before TensorFlow is first imported.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-
-__version__ = "0.1.0"

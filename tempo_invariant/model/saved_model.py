@@ -23,6 +23,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from tempo_invariant import geometry
 from tempo_invariant.audio.spectrogram import frames_to_bands, whole_spectrogram
@@ -301,11 +302,6 @@ def _middle(spectrogram: np.ndarray, frames: int) -> np.ndarray:
 
 def _write_extras(directory: Path, experiment_json: str, model_name: str, frames: int) -> None:
     """Writes `assets.extra`: the experiment, and requests that TensorFlow Serving warms up with."""
-    try:
-        from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
-    except ImportError as error:
-        raise UserError('export needs gRPC: pip install "tempo-invariant[serving]"') from error
-
     extras = directory / "assets.extra"
     extras.mkdir()
     (extras / "experiment.json").write_text(experiment_json)

@@ -118,7 +118,6 @@ class IndexWriter:
         self.path = Path(path)
         if self.path.exists():
             raise UserError(f"{self.path} exists already: choose a new directory")
-        neighbours.import_faiss()
         self._info = {
             "format": FORMAT,
             "kind": kind,

@@ -9,6 +9,7 @@ neighbours are found.
 from pathlib import Path
 from typing import Any
 
+import faiss
 import numpy as np
 
 from tempo_invariant.errors import UserError, one_line
@@ -29,21 +30,6 @@ _TESTED_QUERIES = 256
 _TESTED_NEIGHBOURS = 25
 _PERTURBATION = 1.0
 _BLOCK_ROWS = 1_000_000
-
-
-def import_faiss() -> Any:
-    """Returns the module `faiss`.
-
-    Raises:
-        UserError: It is not installed.
-    """
-    try:
-        import faiss
-    except ImportError as error:
-        raise UserError(
-            'an index needs the extra "identify": pip install "tempo-invariant[identify]"'
-        ) from error
-    return faiss
 
 
 class Neighbours:
@@ -105,7 +91,7 @@ class Neighbours:
     def save(self, path: str | Path) -> None:
         """Writes the FAISS index, without the vectors themselves where they are compressed."""
         with atomic_write(path) as temporary:
-            import_faiss().write_index(self._index, str(temporary))
+            faiss.write_index(self._index, str(temporary))
 
     @classmethod
     def load(cls, path: str | Path, vectors: np.ndarray) -> "Neighbours":
@@ -114,7 +100,6 @@ class Neighbours:
         Raises:
             UserError: The file is missing or damaged, or belongs to other vectors.
         """
-        faiss = import_faiss()
         try:
             return cls(vectors, faiss.read_index(str(path)))
         except RuntimeError as error:
@@ -131,7 +116,6 @@ def build(vectors: np.ndarray, exact_limit: int = EXACT_LIMIT, seed: int = 0) ->
             kind takes 1,000 in any case.
         seed: Seed for the sample that it is trained on.
     """
-    faiss = import_faiss()
     count, size = vectors.shape
     if count <= max(exact_limit, _SMALLEST_TRAINING):
         index = faiss.IndexFlatIP(size)
@@ -162,7 +146,6 @@ def exact_neighbours(vectors: np.ndarray, queries: np.ndarray, count: int) -> np
     Returns:
         int64 [queries, count], the best first.
     """
-    faiss = import_faiss()
     heap = faiss.ResultHeap(nq=len(queries), k=count, keep_max=True)
     for first in range(0, len(vectors), _BLOCK_ROWS):
         block = np.ascontiguousarray(vectors[first : first + _BLOCK_ROWS], np.float32)

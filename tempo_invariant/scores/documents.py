@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tempo_invariant import extras
 from tempo_invariant.data import schema
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import PAPER, REDUCTION, STRIP_HEIGHT
@@ -156,6 +157,7 @@ def _lilypond(scores: str, step: int) -> Iterator[ScoreReader]:
 
 
 def _engrave(source: LilyPondSource, step: int) -> SheetDocument:
+    extras.require("lilypond", f"{source.path}:")
     from tempo_invariant.scores.engraving import engrave
     from tempo_invariant.scores.svg import rasterise
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pypdfium2
 from PIL import Image, ImageOps, ImageSequence
 
 from tempo_invariant.errors import UserError, one_line
@@ -53,12 +54,6 @@ def read(path: str | Path) -> list[np.ndarray]:
 
 
 def _read_pdf(path: Path) -> Iterator[np.ndarray]:
-    try:
-        import pypdfium2
-    except ImportError as error:
-        raise UserError(
-            f'{path}: PDF files need pypdfium2: pip install "tempo-invariant[identify]"'
-        ) from error
     try:
         with pypdfium2.PdfDocument(path) as document:
             _check_count(path, len(document))

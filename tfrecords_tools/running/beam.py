@@ -19,6 +19,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from tempo_invariant import extras
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.files import atomic_write
 
@@ -69,14 +70,10 @@ def run_calls(
 
 
 def _run_pipeline(calls: list[bytes], folder: Path, runner: Runner, unit: str) -> None:
-    try:
-        import apache_beam as beam
-        from apache_beam.options.pipeline_options import PipelineOptions
-    except ImportError as error:
-        raise UserError(
-            f"runner {runner.name} needs Apache Beam (pip install 'tempo-invariant[beam]'): "
-            f"{one_line(error)}"
-        ) from error
+    extras.require("apache_beam", f"runner {runner.name}")
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
     options = PipelineOptions([f"--runner={runner.name}", *runner.options])
     try:
         with _progress(folder, len(calls), unit):

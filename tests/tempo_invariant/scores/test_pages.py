@@ -32,7 +32,6 @@ def test_images_with_several_pages_transparency_and_16_bits(tmp_path):
 
 
 def test_pdf_pages_are_drawn_twice_as_wide_as_the_models(tmp_path):
-    pytest.importorskip("pypdfium2")
     page, _ = piano_page(2)
     images = [Image.fromarray(page), Image.fromarray(np.flipud(page))]
     images[0].save(tmp_path / "a.pdf", save_all=True, append_images=images[1:], quality=95)
@@ -64,7 +63,6 @@ def test_what_is_refused(tmp_path, monkeypatch):
     assert "no page" in refusal("long.png")
     Image.new("1", (12000, 11000)).save(tmp_path / "bomb.png")
     assert "larger than 120000000" in refusal("bomb.png")
-    pytest.importorskip("pypdfium2")
     assert "not a readable PDF" in refusal("broken.pdf", b"%PDF-1.4 broken")
     assert "is encrypted" in refusal("locked.pdf", ENCRYPTED)
     Image.new("L", (300, 300)).save(
