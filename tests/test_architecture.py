@@ -22,7 +22,10 @@ ROOMS = {
 }
 """The rooms of each package from the ground up: a room imports those before it."""
 
-GROUND_FLOOR = {"__init__", "commands", "config", "errors", "fields", "files", "geometry"}
+GROUND_FLOOR = {
+    *("__init__", "arrays", "commands", "config", "errors", "fields", "files", "geometry"),
+    "json_objects",
+}
 """Modules at the root of a package that are no commands; they import nothing of ours above them."""
 
 
