@@ -21,6 +21,9 @@ from tempo_invariant.errors import UserError, one_line
 
 DISK_FULL = "no space is left on the disk; the same command goes on when there is some"
 
+_LONGEST_NAME = 255
+"""Bytes of a name, in every file system of note."""
+
 _PREFIX = ".partial-"
 _PARTIAL = re.compile(r"\.partial-[a-z0-9_]{8}(-.*)?", re.DOTALL)
 """Names of what is being written; once there were files too, which end as their target does."""
@@ -82,7 +85,8 @@ def check_output_directory(path: str | os.PathLike, new: bool = False) -> None:
 def _check_output(path: str | os.PathLike, kind: str, right: Callable[[Path], bool]) -> None:
     path = Path(path)
     try:
-        os.fspath(path).encode()
+        if any(len(part.encode()) > _LONGEST_NAME for part in path.parts):
+            raise UserError(f"{path}: cannot be written ({os.strerror(errno.ENAMETOOLONG)})")
         with telling_failures(path):
             present = next(each for each in (path, *path.absolute().parents) if _exists(each))
     except ValueError as error:  # TensorFlow, FAISS and JSON take no other names
