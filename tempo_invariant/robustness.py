@@ -100,7 +100,8 @@ def _measure() -> None:
 
 def _playing(pieces: list[str], path: Path) -> list[str]:
     """Writes the conditions to a file and returns the flags that have them played."""
-    from tempo_invariant.evaluation import conditions, json_objects, robustness
+    from tempo_invariant import json_objects
+    from tempo_invariant.evaluation import conditions, robustness
 
     values = flags.FLAGS
     inks = robustness.shared_inks(values.msmd, pieces)

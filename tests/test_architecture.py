@@ -22,8 +22,17 @@ ROOMS = {
 }
 """The rooms of each package from the ground up: a room imports those before it."""
 
-GROUND_FLOOR = {"__init__", "cli", "commands", "config", "errors", "extras", "fields", "files"}
-GROUND_FLOOR |= {"flag_sets", "geometry", "progress", "quiet", "samples", "shipped"}
+GROUND_FLOOR = {"__init__", "arrays", "cli", "commands", "config", "errors", "extras", "fields"}
+GROUND_FLOOR |= {
+    "files",
+    "flag_sets",
+    "geometry",
+    "json_objects",
+    "progress",
+    "quiet",
+    "samples",
+    "shipped",
+}
 """Modules at the root of a package that are no commands; they import nothing of ours above them."""
 
 

@@ -41,8 +41,8 @@ flags.DEFINE_integer("seed", 0, "Seed for the places of excerpts, and for rooms 
 
 def _conditions() -> list["Condition"]:
     """Returns the conditions that the flags ask for, named by what differs between them."""
+    from tempo_invariant import json_objects
     from tempo_invariant.audio.degradation import AS_PLAYED, PHONE
-    from tempo_invariant.evaluation import json_objects
     from tempo_invariant.evaluation.conditions import Condition
     from tfrecords_tools.music.performing import default_soundfont
 

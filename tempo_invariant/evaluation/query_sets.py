@@ -45,11 +45,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tempo_invariant import files
+from tempo_invariant import files, json_objects
 from tempo_invariant.audio import reading
 from tempo_invariant.audio.degradation import AS_PLAYED, amplify, degrade_recording
 from tempo_invariant.errors import UserError
-from tempo_invariant.evaluation import json_objects
 from tempo_invariant.evaluation.conditions import Condition
 from tempo_invariant.geometry import SAMPLE_RATE
 

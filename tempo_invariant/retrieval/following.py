@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import FRAMES_PER_SECOND, SAMPLE_RATE, frame_count
@@ -112,11 +111,7 @@ def _from_index(path: Path, document: str | None, step: int) -> SheetDocument:
     rows = index.places[index.rows(number)]
     pages, boxes = [], []
     for page in range(1, int(rows["page"].max()) + 1):
-        file = index.page_path(number, page)
-        if not file.is_file():
-            raise UserError(f"{file}: no such page image; make the index anew, with its pages")
-        with Image.open(file, formats=["PNG"]) as image:
-            pages.append(np.asarray(image.convert("L")))
+        pages.append(library.read_page(index.page_path(number, page)))
         on_page = np.unique(rows[rows["page"] == page][["system", "box"]])
         boxes.append([Box(*row["box"].tolist()) for row in on_page])
     return documents.cut_pages(name, pages, boxes, step)

@@ -12,9 +12,10 @@ import numpy as np
 from scipy.io import wavfile
 from tqdm import tqdm
 
+from tempo_invariant import json_objects
 from tempo_invariant.audio.degradation import AS_PLAYED, tune
 from tempo_invariant.errors import UserError
-from tempo_invariant.evaluation import json_objects, query_sets
+from tempo_invariant.evaluation import query_sets
 from tempo_invariant.evaluation.conditions import Condition
 from tempo_invariant.evaluation.query_sets import Entry, Strike
 from tempo_invariant.files import atomic_write

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from tempo_invariant.data import schema
 from tempo_invariant.errors import UserError, one_line
-from tempo_invariant.files import telling_full_disk
+from tempo_invariant.files import telling_failures
 from tempo_invariant.geometry import FRAMES_PER_SECOND
 from tempo_invariant.scores.msmd import list_pieces
 from tfrecords_tools.msmd.layout import parse_performance_name, plain_soundfont
@@ -135,7 +135,7 @@ def convert(
     ]
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    with building_in(output), telling_full_disk(output):
+    with building_in(output), telling_failures(output):
         results = tqdm(_run(calls, output, workers, runner), total=len(calls), unit="piece")
         _write_shards(msmd_dir, results, output, shard_megabytes * 1e6, report)
     return report

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tempo_invariant import geometry
 from tempo_invariant.audio.plotting import draw_heard
+from tempo_invariant.retrieval import library
 from tempo_invariant.retrieval.answers.visits import Visit
 from tempo_invariant.retrieval.identification import Identification
 from tempo_invariant.scores.places import Box
@@ -195,5 +196,4 @@ def image_png(image: Image.Image) -> bytes:
 
 def page_png(path: Path, visits: Sequence[Visit]) -> bytes:
     """Returns the page image at `path` with marked systems, as a PNG file."""
-    with Image.open(path, formats=["PNG"]) as image:
-        return image_png(draw_page(np.asarray(image.convert("L")), visits))
+    return image_png(draw_page(library.read_page(path), visits))

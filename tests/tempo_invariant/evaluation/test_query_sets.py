@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from tempo_invariant import json_objects
 from tempo_invariant.audio.degradation import PHONE, RecordingDegradation, degrade_recording
 from tempo_invariant.errors import UserError
-from tempo_invariant.evaluation import json_objects, query_sets
+from tempo_invariant.evaluation import query_sets
 from tempo_invariant.evaluation.conditions import Condition
 from tempo_invariant.evaluation.query_sets import Strike
 from tests.query_files import query_set
