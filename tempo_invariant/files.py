@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, one_line
 
 DISK_FULL = "no space is left on the disk; the same command goes on when there is some"
 
@@ -21,6 +21,23 @@ def is_disk_full(error: BaseException | None) -> bool:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
     return os.strerror(errno.ENOSPC) in str(error)
+
+
+def why_left_out(error: Exception) -> str:
+    """Returns in one printable line why one of many, a file or a piece, cannot be used.
+
+    Args:
+        error: What was raised for this one; anything but a `UserError` is named by its type.
+
+    Raises:
+        Exception: `error` itself, when it will befall all others as well: the disk is full, or the
+            memory.
+    """
+    if isinstance(error, UserError):
+        return str(error)
+    if is_disk_full(error) or isinstance(error, MemoryError):
+        raise error
+    return f"{type(error).__name__}: {one_line(error)}"
 
 
 @contextlib.contextmanager
