@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.scores.images import open_image
 from tempo_invariant.scores.mung import Page, read_page
 
@@ -115,3 +115,23 @@ def read_image(path: Path) -> np.ndarray:
     """
     with open_image(path, ["PNG"]) as image:
         return np.asarray(image.convert("L"))
+
+
+def read_numbers(path: Path) -> np.ndarray:
+    """Reads a NumPy file of numbers that are all finite and no larger than 2 ** 31 - 1.
+
+    Raises:
+        UserError: The file is missing, damaged or of another content.
+    """
+    try:
+        with path.open("rb") as stream:
+            array = np.lib.format.read_array(stream, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
+    except Exception as error:  # of any kind: damaged headers are parsed as Python
+        raise UserError(f"{path}: not a NumPy array ({one_line(error)})") from error
+    if array.dtype.kind not in "biuf":
+        raise UserError(f"{path}: an array of {array.dtype}, not of numbers")
+    if not (np.abs(array.astype(np.float64, copy=False)) < 2**31).all():
+        raise UserError(f"{path}: holds values that are not finite numbers or far too large")
+    return array

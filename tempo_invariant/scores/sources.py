@@ -204,7 +204,7 @@ def _unpack(archive: Path, directory: Path) -> None:
                 elif member.isdir():
                     target.mkdir(parents=True, exist_ok=True)
                 else:
-                    room -= member.size
+                    room -= max(0, member.size)
                     if room < 0:
                         size = f"{MAX_UNPACKED / 2**30:g} GiB"
                         raise UserError(f"{archive}: refused, holds more than {size}")

@@ -117,7 +117,7 @@ def test_damaged_archives_get_one_line(workplace):
     ("members", "message"),
     [
         ([("a/" * 51 + "b.ly", tarfile.REGTYPE, "")], "nested more than 50 deep"),
-        ([(f"{number}.ly", tarfile.REGTYPE, "") for number in range(6)], "more than 5 files"),
+        ([(f"{number}", tarfile.DIRTYPE, "") for number in range(6)], "more than 5 files"),
         ([(f"{number}.ly", tarfile.REGTYPE, "") for number in range(5)], "more than .* GiB"),
     ],
 )
