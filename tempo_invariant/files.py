@@ -36,6 +36,23 @@ def is_disk_full(error: BaseException | None) -> bool:
     return any(text in str(error) for text in (os.strerror(errno.ENOSPC), DISK_FULL))
 
 
+def why_left_out(error: Exception) -> str:
+    """Returns in one printable line why one of many, a file or a piece, cannot be used.
+
+    Args:
+        error: What was raised for this one; anything but a `UserError` is named by its type.
+
+    Raises:
+        Exception: `error` itself, when it will befall all others as well: the disk is full, or the
+            memory.
+    """
+    if isinstance(error, UserError):
+        return str(error)
+    if is_disk_full(error) or isinstance(error, MemoryError):
+        raise error
+    return f"{type(error).__name__}: {one_line(error)}"
+
+
 @contextlib.contextmanager
 def telling_failures(path: str | os.PathLike) -> Iterator[None]:
     """Turns what the system says against writing `path` into a `UserError` that names it."""

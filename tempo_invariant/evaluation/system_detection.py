@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from tempo_invariant import progress
-from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.errors import UserError
 from tempo_invariant.files import atomic_write
 from tempo_invariant.scores import degradation, msmd
 from tempo_invariant.scores.places import Box
@@ -130,10 +130,10 @@ def _read(
     folder = "img" if ink == msmd.FIRST_INK else f"img_{ink}"
     number = path.stem.removeprefix("systems_")
     image = msmd.read_image(path.parent.parent / folder / f"{number}.png")
-    try:
-        corners = np.load(path, allow_pickle=False).astype(np.float64).reshape(-1, 4, 2)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path}: not an array of corners ({one_line(error)})") from error
+    corners = msmd.read_numbers(path).astype(np.float64)
+    if corners.shape[1:] != (4, 2) and corners.size:
+        raise UserError(f"{path}: corners of shape {corners.shape}, not systems x 4 x 2")
+    corners = corners.reshape(-1, 4, 2)
     # Some systems are engraved past the paper's edge.
     corners[..., 1] = np.clip(corners[..., 1], 0, image.shape[1])
     if seed is None:

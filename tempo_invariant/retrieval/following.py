@@ -109,12 +109,16 @@ def _from_index(path: Path, document: str | None, step: int) -> SheetDocument:
         raise UserError(f"{path}: holds no score {name!r}")
     number = index.documents.index(name)
     rows = index.places[index.rows(number)]
-    pages, boxes = [], []
+    pages, boxes, numbers = [], [], []
     for page in range(1, int(rows["page"].max()) + 1):
-        pages.append(library.read_page(index.page_path(number, page)))
+        file = index.page_path(number, page)
         on_page = np.unique(rows[rows["page"] == page][["system", "box"]])
+        if not len(on_page) and not file.is_file():
+            continue  # it could not be read when the index was made
+        pages.append(library.read_page(file))
         boxes.append([Box(*row["box"].tolist()) for row in on_page])
-    return documents.cut_pages(name, pages, boxes, step)
+        numbers.append(page)
+    return documents.cut_pages(name, pages, boxes, step, numbers)
 
 
 def lay_out(places: np.ndarray) -> tuple[tuple[Place, ...], Strip]:

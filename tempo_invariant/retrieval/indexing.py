@@ -9,7 +9,8 @@ import numpy as np
 from tqdm import tqdm
 
 from tempo_invariant.audio import windows
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, printable
+from tempo_invariant.files import why_left_out
 from tempo_invariant.retrieval import library, neighbours
 from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.identification import hear
@@ -53,9 +54,9 @@ def index_scores(
         for source in tqdm(sources, desc="scores", unit="", disable=None):
             try:
                 document = source.read()
-            except UserError as error:
-                problems.append(f"{source.name}: {error}")
-                logging.warning("skipped: %s", problems[-1])
+            except Exception as error:  # one bad score must not end the rest
+                problems.append(f"{source.name}: {why_left_out(error)}")
+                logging.warning("left out: %s", problems[-1])
                 continue
             embeddings = embedder.embed_sheet(document.snippets)
             if keep_pages:
@@ -101,9 +102,11 @@ def index_recordings(
         for (name, path), blocks in progress:
             try:
                 heard = hear(embedder, blocks, hop_frames, str(path))
-            except UserError as error:
-                problems.append(str(error))
-                logging.warning("skipped: %s", error)
+            except Exception as error:  # one bad recording must not end the rest
+                reason = why_left_out(error)
+                named = isinstance(error, UserError)
+                problems.append(reason if named else f"{printable(str(path))}: {reason}")
+                logging.warning("left out: %s", problems[-1])
                 continue
             rows = np.zeros(len(heard.seconds), library.AUDIO)
             rows["seconds"] = heard.seconds
@@ -121,10 +124,11 @@ def find_recordings(recordings: str | os.PathLike) -> dict[str, Path]:
         UserError: There is none.
     """
     root = Path(recordings)
-    found = [root] if root.is_file() else sorted(root.rglob("*")) if root.is_dir() else []
-    if root.is_dir():
+    is_folder = os.path.isdir(root)
+    found = [root] if os.path.isfile(root) else sorted(root.rglob("*")) if is_folder else []
+    if is_folder:
         found = [path for path in found if path.suffix.lower() in AUDIO_SUFFIXES]
     found = [path for path in found if path.is_file() and not path.name.startswith(".")]
     if not found:
         raise UserError(f"{recordings}: no audio file there")
-    return dict(zip(names([path.stem for path in found]), found, strict=True))
+    return dict(zip(names([printable(path.stem) for path in found]), found, strict=True))

@@ -26,6 +26,7 @@ from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.retrieval import neighbours, soundness
 from tempo_invariant.retrieval.embedders import Embedder, check_same_model, probe
 from tempo_invariant.retrieval.neighbours import Neighbours
+from tempo_invariant.scores.images import open_image, to_grey
 from tempo_invariant.scores.places import SHEET
 
 FORMAT = 2
@@ -103,21 +104,12 @@ def read_page(path: Path) -> np.ndarray:
     Raises:
         UserError: It is missing, damaged (a PNG has checksums) or larger than a page can be.
     """
-    from PIL import Image
-
     if not path.is_file():
         raise UserError(f"{path}: no such page image; make the index anew, with its pages")
-    try:
-        with Image.open(path, formats=["PNG"]) as image:
-            if image.width * image.height > _MOST_PIXELS:
-                raise UserError(f"{path}: {image.width} x {image.height} pixels are no page")
-            image.verify()
-        with Image.open(path, formats=["PNG"]) as image:
-            return np.asarray(image.convert("L"))
-    except UserError:
-        raise
-    except Exception as error:  # Pillow has errors of many kinds for damaged files
-        raise UserError(f"{path}: damaged page image ({one_line(error)})") from error
+    with open_image(path, ("PNG",)) as image:
+        image.verify()
+    with open_image(path, ("PNG",)) as image:
+        return to_grey(image)
 
 
 class IndexWriter:

@@ -1,8 +1,9 @@
 """Scores of every kind as snippets with their places: MSMD, LilyPond, records, PDF and images."""
 
 import dataclasses
+import logging
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,18 +11,30 @@ import numpy as np
 
 from tempo_invariant import extras
 from tempo_invariant.data import schema
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, one_line, printable
+from tempo_invariant.files import why_left_out
 from tempo_invariant.geometry import PAPER, REDUCTION, STRIP_HEIGHT
 from tempo_invariant.scores import msmd, pages
+from tempo_invariant.scores.folders import LILYPOND, NO_KIND, FoundScore, kind_of, list_folder
+from tempo_invariant.scores.mung import Page
 from tempo_invariant.scores.places import SHEET, Box, Place
-from tempo_invariant.scores.sources import LilyPondSource, open_scores
+from tempo_invariant.scores.sources import (
+    PIECES_FILE,
+    SAMPLE,
+    SAMPLE_SCORES,
+    LilyPondSource,
+    is_archive,
+    list_sources,
+    unpacked,
+)
 from tempo_invariant.scores.strips import cut_snippet, cut_snippets
 from tempo_invariant.scores.systems import find_systems, normalise
 
 STEP_PIXELS = 25
 """Distance of neighbouring snippets: an eighth of their width."""
 
-PAGE_SUFFIXES = (".pdf", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+MAX_SNIPPETS = 100_000
+"""Scores with more snippets, which take 3 GB of memory, are refused."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,9 +70,10 @@ def find_scores(
 ) -> Iterator[ScoreReader]:
     """Finds the scores in a file or directory, whose kind is told by its content.
 
-    It may be an MSMD directory; a directory of records (`dataset_info.json`); a LilyPond file, a
-    directory or tar archive of them, or "sample"; a PDF file or page image, or a directory in which
-    every such file is a score and every folder of them a score of several pages.
+    It may be an MSMD directory; a directory of records (`dataset_info.json`); a PDF file, page
+    image or LilyPond file; a folder of these, see `folders.list_folder`, or a tar archive of one;
+    or "sample", the scores that come with this package. What a folder holds besides is named in a
+    warning.
 
     Args:
         scores: Path of the file or directory, or "sample".
@@ -72,27 +86,47 @@ def find_scores(
     """
     if step < 1:
         raise UserError(f"step must be at least one pixel, received {step}")
-    path = Path(scores)
-    if (path / schema.INFO_NAME).is_file():
-        found = _records(path, step, split)
-    elif path.is_dir() and any(path.glob("*/scores")):
-        found = _msmd(path, step)
-    elif path.suffix.lower() in PAGE_SUFFIXES or _is_page_directory(path):
-        found = _images(path, step)
-    else:
-        found = _lilypond(str(scores), step)
-    wanted, seen = set(documents), set()
+    found = _find(str(scores), step, split, warn=not documents)
+    wanted, seen = set(map(printable, documents)), set()
     for source in found:
         if not wanted or source.name in wanted:
             seen.add(source.name)
             yield source
     if wanted - seen or not seen:
-        missing = f"no score {min(wanted - seen)!r}" if wanted - seen else "no score"
+        missing = f"no score {min(wanted - seen)!r}" if wanted - seen else f"no score ({NO_KIND})"
         raise UserError(f"{scores}: holds {missing}")
 
 
+def _find(scores: str, step: int, split: str | None, warn: bool) -> Iterator[ScoreReader]:
+    """Yields the readers of all scores, by the kind of collection."""
+    if scores == SAMPLE:
+        yield from _folder(SAMPLE_SCORES, step, warn=False)
+        return
+    path = Path(scores)
+    try:
+        path.stat()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or one_line(error)
+        raise UserError(f"{scores}: cannot be read ({reason})") from error
+    if (path / schema.INFO_NAME).is_file():
+        yield from _records(path, step, split)
+    elif path.is_dir() and any(path.glob("*/scores")):
+        yield from _msmd(path, step)
+    elif path.is_dir():
+        yield from _folder(path, step, warn)
+    elif is_archive(path):
+        with unpacked(path) as folder:
+            yield from _folder(folder, step, warn)
+    else:
+        yield from _file(path, step)
+
+
 def cut_pages(
-    name: str, pages: Sequence[np.ndarray], boxes: Sequence[Sequence[Box]], step: int
+    name: str,
+    pages: Sequence[np.ndarray],
+    boxes: Sequence[Sequence[Box]],
+    step: int,
+    numbers: Sequence[int] | None = None,
 ) -> SheetDocument:
     """Cuts snippets out of pages whose systems are known.
 
@@ -101,26 +135,42 @@ def cut_pages(
         pages: Pages, uint8 [rows, columns] each.
         boxes: Boxes of the systems of every page, in reading order.
         step: Distance of neighbouring snippets in page pixels.
+        numbers: Numbers of the pages; 1, 2, ... if None.
 
     Raises:
-        UserError: There is no system on any page.
+        UserError: There is no system on any page, or there are too many.
     """
+    numbers = range(1, len(pages) + 1) if numbers is None else numbers
     cuts, rows = [], []
-    for number, (page, systems) in enumerate(zip(pages, boxes, strict=True), 1):
+    for number, page, systems in zip(numbers, pages, boxes, strict=True):
         images, found = cut_snippets(page, systems, step, number)
         cuts.append(images)
         rows += [place.row() for place in found]
+        if len(rows) > MAX_SNIPPETS:
+            raise UserError(f"{name}: more than {MAX_SNIPPETS:,} snippets; divide it into parts")
     if not rows:
         raise UserError(f"{name}: no system on any page")
-    by_number = dict(enumerate(pages, 1))
-    return SheetDocument(name, by_number, np.concatenate(cuts), np.array(rows, SHEET))
+    by_number = dict(zip(numbers, pages, strict=True))
+    return SheetDocument(name, by_number, _join(cuts), np.array(rows, SHEET))
+
+
+def _join(parts: list[np.ndarray]) -> np.ndarray:
+    """Joins arrays along their first axis and empties the list on the way, to save memory."""
+    joined = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
+    end = len(joined)
+    while parts:
+        part = parts.pop()
+        joined[end - len(part) : end] = part
+        end -= len(part)
+    return joined
 
 
 def read_pages(name: str, paths: Sequence[Path], step: int) -> SheetDocument:
     """Reads PDF files or images as one score; its systems are found in the pictures.
 
     Pages are made straight and even, and scaled so that their staves are as large as those that
-    the model was trained with; a page without staves is made 835 pixels wide.
+    the model was trained with; a page without staves is made 835 pixels wide. A page that cannot be
+    read is left out with a warning; the others keep their numbers.
 
     Args:
         name: Name of the score.
@@ -128,32 +178,94 @@ def read_pages(name: str, paths: Sequence[Path], step: int) -> SheetDocument:
         step: Distance of neighbouring snippets in pixels of these pages.
 
     Raises:
-        UserError: A file cannot be read, or there is no system on any page.
+        UserError: No page can be read, or there is no system on any page.
     """
-    found = [normalise(page).image for path in paths for page in pages.read(path)]
-    return cut_pages(name, found, [find_systems(page) for page in found], step)
+    each = (partial(_find_boxes, page) for path in paths for page in _pages(path))
+    return _cut_usable(name, each, step)
+
+
+def _pages(path: Path) -> Iterator[pages.MaybePage]:
+    """Reads the pages of a file; one that cannot be read counts as a page that cannot."""
+    try:
+        yield from pages.read(path)
+    except UserError as error:
+        yield error
+
+
+_PageWithBoxes = tuple[np.ndarray, Sequence[Box]]
+"""A page and the boxes of its systems."""
+
+
+def _find_boxes(page: pages.MaybePage) -> _PageWithBoxes:
+    if isinstance(page, UserError):
+        raise page
+    image = normalise(page).image
+    return image, find_systems(image)
+
+
+def _cut_usable(
+    name: str, each: Iterable[Callable[[], _PageWithBoxes]], step: int
+) -> SheetDocument:
+    """Cuts the pages that can be read, and warns of the others; if none can, the first is named."""
+    numbers, images, boxes, problems = [], [], [], []
+    for number, read in enumerate(each, 1):
+        try:
+            image, systems = read()
+        except Exception as error:  # one bad page must not end the others
+            reason = why_left_out(error)
+            named = isinstance(error, UserError)
+            problems.append(reason if named else f"{name}: page {number}: {reason}")
+            continue
+        numbers.append(number)
+        images.append(image)
+        boxes.append(systems)
+    if not images:
+        raise UserError(problems[0] if problems else f"{name}: holds no page")
+    for problem in problems:
+        logging.warning("left out: %s", problem)
+    return cut_pages(name, images, boxes, step, numbers)
 
 
 def _msmd(directory: Path, step: int) -> Iterator[ScoreReader]:
     def read(piece: str) -> SheetDocument:
         score = msmd.read_score(directory / piece)
-        images = [score.image(score.inks[0], page.number) for page in score.pages]
-        boxes = [[system.box for system in page.systems] for page in score.pages]
-        return cut_pages(piece, images, boxes, step)
+
+        def read_page(page: Page) -> _PageWithBoxes:
+            boxes = [system.box for system in page.systems]
+            return score.image(score.inks[0], page.number), boxes
+
+        each = (partial(read_page, page) for page in score.pages)
+        return _cut_usable(printable(piece), each, step)
 
     for piece in msmd.list_pieces(directory):
-        yield ScoreReader(piece, partial(read, piece))
+        yield ScoreReader(printable(piece), partial(read, piece))
 
 
-def _lilypond(scores: str, step: int) -> Iterator[ScoreReader]:
-    path = Path(scores)
-    if path.suffix == ".ly":
-        found = LilyPondSource(path.stem, path, path.parent)
-        yield ScoreReader(path.stem, partial(_engrave, found, step))
-        return
-    with open_scores(scores) as listed:
-        for source in listed:
-            yield ScoreReader(source.piece, partial(_engrave, source, step))
+def _file(path: Path, step: int) -> Iterator[ScoreReader]:
+    kind = kind_of(path)
+    if kind is None:
+        raise UserError(f"{path}: is {NO_KIND}, nor a tar archive of them")
+    yield _reader(FoundScore(printable(path.stem), kind, (path,)), step)
+
+
+def _folder(folder: Path, step: int, warn: bool) -> Iterator[ScoreReader]:
+    sources = list_sources(folder) if (folder / PIECES_FILE).is_file() else None
+    for source in sources or ():
+        yield ScoreReader(source.piece, partial(_engrave, source, step))
+    listing = list_folder(folder, None if sources is None else [s.piece for s in sources])
+    for line in listing.left_out_lines() if warn else ():
+        logging.warning("left out: %s", line)
+    for found in listing.scores:
+        yield _reader(found, step)
+
+
+def _reader(found: FoundScore, step: int) -> ScoreReader:
+    """Returns the reader of a score that a folder holds: here kinds of files get theirs."""
+    path = found.files[0]
+    if found.kind == LILYPOND:
+        source = LilyPondSource(found.name, path, path.parent)
+        return ScoreReader(found.name, partial(_engrave, source, step))
+    return ScoreReader(found.name, partial(read_pages, found.name, found.files, step))
 
 
 def _engrave(source: LilyPondSource, step: int) -> SheetDocument:
@@ -167,39 +279,6 @@ def _engrave(source: LilyPondSource, step: int) -> SheetDocument:
     images = [rasterise(svg, page)["bold"] for svg, page in drawn]
     boxes = [sorted(page.systems.values(), key=lambda box: box.top) for page in engraving.pages]
     return cut_pages(source.piece, images, boxes, step)
-
-
-def _images(path: Path, step: int) -> Iterator[ScoreReader]:
-    if not path.exists():
-        raise UserError(f"{path}: no such file")
-    scores = {path.stem: [path]} if path.is_file() else _page_scores(path)
-    for name, files in scores.items():
-        yield ScoreReader(name, partial(read_pages, name, files, step))
-
-
-def _is_page_directory(path: Path) -> bool:
-    """Tells whether a path is a directory of pages, not of LilyPond files with pictures."""
-    if not path.is_dir() or any(path.glob("*.ly")) or (path / "PIECES.tsv").is_file():
-        return False
-    return bool(_page_scores(path))
-
-
-def _page_scores(directory: Path) -> dict[str, list[Path]]:
-    """Returns the files of every score in a directory of PDF files and images."""
-    scores = {}
-    for path in sorted(directory.iterdir()):
-        if path.is_dir():
-            files = [file for file in sorted(path.iterdir()) if _is_page(file)]
-            if files:
-                scores[path.name] = files
-        elif _is_page(path):
-            scores[path.stem if path.stem not in scores else path.name] = [path]
-    return scores
-
-
-def _is_page(path: Path) -> bool:
-    named = path.suffix.lower() in PAGE_SUFFIXES and not path.name.startswith(".")
-    return named and path.is_file()
 
 
 def _records(directory: Path, step: int, split: str | None) -> Iterator[ScoreReader]:

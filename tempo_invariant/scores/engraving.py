@@ -15,7 +15,7 @@ from pathlib import Path
 
 import lilypond
 
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.scores.svg import DrawnPage, parse_page
 
 SETTINGS = Path(__file__).parent / "lilypond" / "tags.ily"
@@ -28,7 +28,10 @@ _WAITING = 10
 _ATTEMPTS = 2
 """Now and then LilyPond crashes on a score, but not when it is run again."""
 
-_INCLUDE = re.compile(r'^[^%\n]*?\\include\s+"([^"\n]+)"', re.MULTILINE)
+_LARGEST_SOURCE = 16 * 2**20
+"""Bytes of a LilyPond file."""
+
+_INCLUDE = re.compile(r'^[^%\n]*?\\include\s+"([^"\n\0]+)"', re.MULTILINE)
 _CONTEXT_OF_SETTING = re.compile(
     r'(\\context\s+\w+\s*=\s*"[^"\n]*"\s*)(\\(?:override|revert|set|unset)\s[^\n{}]*)'
 )
@@ -78,10 +81,10 @@ def engrave(
         UserError: The source is missing, or yields no page with music; the message holds the first
             error that LilyPond reported.
     """
-    if not source.is_file():
+    if not os.path.isfile(source):
         raise UserError(f"{source}: no such file")
     copy = _copy_with_includes(source, workspace / "source", root or source.parent)
-    _convert(workspace / "source", copy)
+    _convert(workspace / "source", copy, timeout_seconds)
     output = workspace / "output"
     log, returncode = _try_lilypond(copy, output, timeout_seconds)
     errors = tuple(_error_lines(log))
@@ -97,7 +100,7 @@ def engrave(
 def _read_pages(output: Path) -> tuple[tuple[DrawnPage, ...], tuple[str, ...]]:
     """Returns the pages and their SVG in reading order."""
     paths = sorted(output.glob("page*.svg"), key=_natural)
-    svgs = [path.read_text(encoding="utf-8") for path in paths]
+    svgs = [path.read_text(encoding="utf-8", errors="replace") for path in paths]
     pages = [parse_page(svg) for svg in svgs]
     first_scores = [min((head.score for head in page.heads), default=0) for page in pages]
     order = sorted(range(len(pages)), key=lambda index: first_scores[index])
@@ -106,8 +109,7 @@ def _read_pages(output: Path) -> tuple[tuple[DrawnPage, ...], tuple[str, ...]]:
 
 def _copy_with_includes(source: Path, target: Path, root: Path) -> Path:
     """Copies `source` and all that it includes from below `root`; returns the copy of `source`."""
-    root = root.resolve()
-    source = source.resolve()
+    root, source = _real(root), _real(source)
     if not source.is_relative_to(root):
         raise UserError(f"{source}: lies outside {root}")
     waiting, seen = [source], {source}
@@ -115,25 +117,37 @@ def _copy_with_includes(source: Path, target: Path, root: Path) -> Path:
         path = waiting.pop()
         copy = target / path.relative_to(root)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        text = _decode(path.read_bytes())
+        text = _read_source(path)
         copy.write_text(text, encoding="utf-8")
         for name in _INCLUDE.findall(text):
             for folder in (path.parent, source.parent):
-                found = (folder / name).resolve()
-                if found.is_file() and found.is_relative_to(root) and found not in seen:
+                found = _real(folder / name)
+                if os.path.isfile(found) and found.is_relative_to(root) and found not in seen:
                     seen.add(found)
                     waiting.append(found)
     return target / source.relative_to(root)
 
 
-def _decode(data: bytes) -> str:
+def _real(path: Path) -> Path:
+    """Follows links; unlike `Path.resolve`, it has no objection to a circle of them."""
+    return Path(os.path.realpath(path))
+
+
+def _read_source(path: Path) -> str:
+    """Reads a file of LilyPond's, whose encoding is UTF-8 or what came before it."""
+    try:
+        if path.stat().st_size > _LARGEST_SOURCE:
+            raise UserError(f"{path}: larger than {_LARGEST_SOURCE >> 20} MiB")
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         return data.decode("latin-1")
 
 
-def _convert(directory: Path, main: Path) -> None:
+def _convert(directory: Path, main: Path, timeout_seconds: float) -> None:
     """Updates old syntax in place; files without a version take that of the main file."""
     version = _VERSION.search(main.read_text(encoding="utf-8"))
     for path in directory.rglob("*"):
@@ -145,7 +159,15 @@ def _convert(directory: Path, main: Path) -> None:
         command: list[str | os.PathLike] = [lilypond.executable("convert-ly"), "--edit"]
         if own is None and version is not None:
             command.append(f"--from={version[1]}")
-        done = subprocess.run([*command, path], capture_output=True, env=_environment())
+        try:
+            done = subprocess.run(
+                [*command, path],
+                capture_output=True,
+                env=_environment(),
+                timeout=timeout_seconds * _WAITING,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise UserError(f"{main.name}: convert-ly did not finish") from error
         if done.returncode:
             logging.debug("convert-ly %s: %s", path, done.stderr.decode(errors="replace"))
         path.with_name(path.name + "~").unlink(missing_ok=True)
@@ -231,6 +253,9 @@ def _natural(path: Path) -> list[int]:
 def _read_tempi(path: Path) -> Iterator[tuple[int, Fraction, Fraction]]:
     if not path.is_file():
         return
-    for line in path.read_text().splitlines():
-        score, moment, tempo = line.split("\t")
-        yield int(score), Fraction(moment), Fraction(tempo)
+    try:
+        for line in path.read_text().splitlines():
+            score, moment, tempo = line.split("\t")
+            yield int(score), Fraction(moment), Fraction(tempo)
+    except (ValueError, ZeroDivisionError) as error:
+        raise UserError(f"LilyPond wrote no list of tempi: {one_line(error)}") from error

@@ -19,15 +19,14 @@ Additions that readers of the published layout don't notice: further inks in `im
 `img/`, and a data item `moment_quarters` on note heads.
 """
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.scores.images import open_image
 from tempo_invariant.scores.mung import Page, read_page
 
 FIRST_INK = "bold"
@@ -48,7 +47,7 @@ class Score:
 
     def size(self, page_number: int) -> tuple[int, int]:
         """Returns height and width of a page in pixels, from the head of its first image."""
-        with _open_image(self._image_path(self.inks[0], page_number)) as image:
+        with open_image(self._image_path(self.inks[0], page_number), ["PNG"]) as image:
             return image.height, image.width
 
     def _image_path(self, ink: str, page_number: int) -> Path:
@@ -114,16 +113,25 @@ def read_image(path: Path) -> np.ndarray:
     Raises:
         UserError: The file is missing or no image.
     """
-    with _open_image(path) as image:
+    with open_image(path, ["PNG"]) as image:
         return np.asarray(image.convert("L"))
 
 
-@contextlib.contextmanager
-def _open_image(path: Path) -> Iterator[Image.Image]:
+def read_numbers(path: Path) -> np.ndarray:
+    """Reads a NumPy file of numbers that are all finite and no larger than 2 ** 31 - 1.
+
+    Raises:
+        UserError: The file is missing, damaged or of another content.
+    """
     try:
-        with Image.open(path, formats=["PNG"]) as image:
-            yield image
+        with path.open("rb") as stream:
+            array = np.lib.format.read_array(stream, allow_pickle=False)
     except FileNotFoundError as error:
-        raise UserError(f"{path}: no such page image") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: not a readable image ({one_line(error)})") from error
+        raise UserError(f"{path}: no such file") from error
+    except Exception as error:  # of any kind: damaged headers are parsed as Python
+        raise UserError(f"{path}: not a NumPy array ({one_line(error)})") from error
+    if array.dtype.kind not in "biuf":
+        raise UserError(f"{path}: an array of {array.dtype}, not of numbers")
+    if not (np.abs(array.astype(np.float64, copy=False)) < 2**31).all():
+        raise UserError(f"{path}: holds values that are not finite numbers or far too large")
+    return array

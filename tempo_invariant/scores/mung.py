@@ -6,7 +6,7 @@ note head give its pitch, whether it continues a tie, and for each performance P
 `P_note_event_idx` and `P_onset_seconds`.
 """
 
-import math
+import os
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +18,11 @@ from tempo_invariant.scores.places import Box
 
 NOTE_HEAD_CLASS = "notehead-full"
 SYSTEM_CLASS = "staff"
+_LARGEST_FILE = 32 * 2**20
+_MOST_SYSTEMS = 200
+"""Bytes of a file, and systems of a page: pages of music have about one million, and ten."""
+
+_LARGEST_NUMBER = 2**31 - 1
 _FRAME, _EVENT, _SECONDS = "_onset_frame", "_note_event_idx", "_onset_seconds"
 
 
@@ -139,28 +144,50 @@ def read_page(path: Path) -> Page:
     """
     heads, systems = [], []
     try:
+        if os.path.getsize(path) > _LARGEST_FILE:
+            raise ValueError(f"larger than {_LARGEST_FILE >> 20} MiB")
+        # Entities that grow without end are refused by Expat itself, from 2.4.1 on.
         for element in ElementTree.parse(path).iter("CropObject"):
             name = element.findtext("ClassName", "")
             box = _read_box(element)
-            identifier = int(element.findtext("Id", ""))
+            identifier = _integer(element.findtext("Id", ""))
             if name == SYSTEM_CLASS:
                 systems.append(System(identifier, box))
             elif name.startswith("notehead"):
                 heads.append((identifier, box, element))
-        number = int(path.stem)
+        number = _integer(path.stem)
+        if len(systems) > _MOST_SYSTEMS:
+            raise ValueError(f"{len(systems)} systems on a page")
         systems.sort(key=lambda system: system.box[:2])
         known = {system.id for system in systems}
         read = (_read_head(identifier, box, known, element) for identifier, box, element in heads)
         return Page(number, tuple(systems), tuple(head for head in read if head))
-    except (ElementTree.ParseError, OSError, ValueError) as error:
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
+    except (ElementTree.ParseError, OSError, ValueError, LookupError) as error:
         raise UserError(f"{path}: not a MuNG page ({one_line(error)})") from error
 
 
+def _integer(text: str, least: int = -_LARGEST_NUMBER, most: int = _LARGEST_NUMBER) -> int:
+    number = int(text)
+    if not least <= number <= most:
+        raise ValueError(f"{number} is not between {least} and {most}")
+    return number
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not abs(number) <= _LARGEST_NUMBER:  # nor what is no number at all
+        raise ValueError(f"{text} is not below {_LARGEST_NUMBER}")
+    return number
+
+
 def _read_box(element: ElementTree.Element) -> Box:
-    sizes = [float(element.findtext(key, "")) for key in ("Top", "Left", "Height", "Width")]
-    if not all(map(math.isfinite, sizes)):
-        raise ValueError(f"box {sizes} of CropObject {element.findtext('Id')}")
-    top, left, height, width = sizes
+    top, left, height, width = (
+        _number(element.findtext(key, "")) for key in ("Top", "Left", "Height", "Width")
+    )
+    if min(height, width) < 0:
+        raise ValueError(f"a box of {height:g} x {width:g} pixels")
     return Box(top, left, top + height, left + width)
 
 
@@ -175,15 +202,17 @@ def _read_head(
     for key, text in data.items():
         if key.endswith(_FRAME):
             name = key.removesuffix(_FRAME)
-            seconds = data.get(name + _SECONDS) or int(text) / FRAMES_PER_SECOND
-            onsets[name] = Onset(int(text), float(seconds), int(data.get(name + _EVENT) or -1))
-    links = [int(link) for link in (element.findtext("Outlinks") or "").split()]
+            frame = _integer(text)
+            told = data.get(name + _SECONDS)
+            seconds = _number(told) if told else frame / FRAMES_PER_SECOND
+            onsets[name] = Onset(frame, seconds, _integer(data.get(name + _EVENT) or "-1", -1))
+    links = [_integer(link) for link in (element.findtext("Outlinks") or "").split()]
     return NoteHead(
         id=identifier,
         box=box,
-        pitch=int(data["midi_pitch_code"]),
+        pitch=_integer(data["midi_pitch_code"], 0, 127),
         system=next((link for link in links if link in systems), -1),
         tied=data.get("tied", "0") not in ("0", "False"),
-        moment=float(data["moment_quarters"]) if "moment_quarters" in data else None,
+        moment=_number(data["moment_quarters"]) if "moment_quarters" in data else None,
         onsets=onsets,
     )

@@ -1,20 +1,22 @@
-"""Reading PDF files and page images as grey pages."""
+"""Reading PDF files and page images as grey pages, one after the other."""
 
-import warnings
-from collections.abc import Iterator
+import contextlib
+import itertools
+import math
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import pypdfium2
-from PIL import Image, ImageOps, ImageSequence
+from PIL import Image, ImageOps
 
 from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.scores.images import check_pixels, open_image, to_grey
 
 MAX_PAGES = 500
-"""Files with more pages are refused: every page takes about a megabyte of memory."""
-
-MAX_PIXELS = 120_000_000
-"""Larger images are refused: A3 at 600 dots per inch has 70 million pixels."""
+"""Files with more pages are refused: every page takes about six megabytes of memory in the end."""
 
 RENDER_WIDTH = 1670
 """Width in pixels at which pages of PDF files are drawn: twice that of a page of the model."""
@@ -23,96 +25,106 @@ MIN_SIDE = 50
 MAX_SHAPE = 8.0
 """Smallest side of a page in pixels, and largest ratio of its sides."""
 
-FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "PPM")
-"""Formats of images that are read; Pillow's decoders of others are seldom looked after."""
+MaybePage = np.ndarray | UserError
+"""A grey page uint8 [rows, columns], or why there is none."""
 
 _PDF_MAGIC = b"%PDF-"
+_NEW_SUBFILE_TYPE, _REDUCED = 254, 1
+"""Tag of a TIFF image, and its bit that marks a smaller copy of another page."""
 
 
-def read(path: str | Path) -> list[np.ndarray]:
-    """Reads the pages of a PDF file, or of an image file in one of `FORMATS`.
+def read(path: str | Path) -> Iterator[MaybePage]:
+    """Reads the pages of a PDF file, or of an image file in one of `images.FORMATS`.
+
+    A TIFF file may hold several pages; of an animation, the first picture is the page.
 
     Args:
         path: Path of the file, whose kind is told by its content, not its name.
 
-    Returns:
-        Grey pages uint8 [rows, columns], at the resolution of the image, or `RENDER_WIDTH` wide.
+    Yields:
+        Pages at the resolution of the image, or `RENDER_WIDTH` wide. In place of one that cannot be
+        used comes the error that names it.
 
     Raises:
-        UserError: The file is missing, broken, encrypted, too large, or holds no page.
+        UserError: The file is missing, broken or encrypted, or holds no page or too many.
     """
     path = Path(path)
+    if not os.path.isfile(path):  # a pipe would let us wait
+        raise UserError(f"{path}: cannot be read (no such file)")
     try:
-        with path.open("rb") as stream:
-            start = stream.read(1024)
+        stream = path.open("rb")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    pages = list(_read_pdf(path) if _PDF_MAGIC in start else _read_image(path))
-    if not pages:
-        raise UserError(f"{path}: holds no page")
-    return pages
+    with stream:
+        is_pdf = _PDF_MAGIC in stream.read(1024)
+        stream.seek(0)
+        yield from _read_pdf(path, stream) if is_pdf else _read_image(path, stream)
 
 
-def _read_pdf(path: Path) -> Iterator[np.ndarray]:
+def _read_pdf(path: Path, stream: IO[bytes]) -> Iterator[MaybePage]:
     try:
-        with pypdfium2.PdfDocument(path) as document:
-            _check_count(path, len(document))
-            for number in range(len(document)):
-                page = document[number]
-                width, height = page.get_size()
-                scale = RENDER_WIDTH / max(width, 1e-6)
-                _check_size(path, number + 1, round(width * scale), round(height * scale))
-                bitmap = page.render(scale=scale, grayscale=True)
-                yield np.array(bitmap.to_pil().convert("L"))
+        document = pypdfium2.PdfDocument(stream)  # names it takes in UTF-8 only
     except pypdfium2.PdfiumError as error:
         reason = "is encrypted" if "password" in str(error).lower() else "is not a readable PDF"
         raise UserError(f"{path}: {reason} ({one_line(error)})") from error
+    with document:
+        count = len(document)
+        if not count:
+            raise UserError(f"{path}: holds no page")
+        if count > MAX_PAGES:
+            raise UserError(f"{path}: has {count} pages, more than {MAX_PAGES}")
+        for number in range(1, count + 1):
+            yield _attempt(_draw, f"{path}: page {number}", document, number - 1)
 
 
-def _read_image(path: Path) -> Iterator[np.ndarray]:
+def _draw(name: str, document: Any, index: int) -> np.ndarray:
+    """Draws a page of a PDF document."""
+    with contextlib.closing(document[index]) as page:
+        width, height = page.get_size()
+        scale = RENDER_WIDTH / max(width, 1e-6)
+        _check_shape(name, math.ceil(width * scale), math.ceil(height * scale))
+        with contextlib.closing(page.render(scale=scale, grayscale=True)) as bitmap:
+            return np.array(bitmap.to_pil().convert("L"))
+
+
+def _read_image(path: Path, stream: IO[bytes]) -> Iterator[MaybePage]:
+    with open_image(stream, name=str(path)) as image:
+        if image.format != "TIFF":
+            yield _attempt(_decode, str(path), image)
+            return
+        count = 0
+        for frame in itertools.count():
+            try:
+                image.seek(frame)
+            except EOFError:
+                return
+            if not image.tag_v2.get(_NEW_SUBFILE_TYPE, 0) & _REDUCED:
+                count += 1
+                if count > MAX_PAGES:
+                    raise UserError(f"{path}: has more than {MAX_PAGES} pages")
+                yield _attempt(_decode, f"{path}: page {count}", image)
+
+
+def _decode(name: str, image: Image.Image) -> np.ndarray:
+    """Decodes the picture that an image file stands at."""
+    _check_shape(name, *image.size)
+    return to_grey(ImageOps.exif_transpose(image))
+
+
+def _attempt(read_page: Callable[..., np.ndarray], name: str, *where: Any) -> MaybePage:
+    """Returns a page, or the error that says why it cannot be used."""
     try:
-        with _open(path) as image:
-            _check_count(path, getattr(image, "n_frames", 1))
-            for number, frame in enumerate(ImageSequence.Iterator(image), start=1):
-                _check_size(path, number, *frame.size)
-                yield _grey(ImageOps.exif_transpose(frame))
-    except Image.DecompressionBombError as error:
-        raise UserError(f"{path}: more than {MAX_PIXELS} pixels") from error
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
-        reason = one_line(error)
-        raise UserError(f"{path}: not a readable page image ({reason})") from error
+        return read_page(name, *where)
+    except UserError as error:
+        return error
+    except Exception as error:  # of any kind: damaged bytes lead decoders to a dozen of them
+        return UserError(f"{name}: cannot be read ({one_line(error)})")
 
 
-def _open(path: Path) -> Image.Image:
-    """Opens an image without decoding it; its size is checked against our own limit first."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(path, formats=FORMATS)
-
-
-def _grey(image: Image.Image) -> np.ndarray:
-    """Returns uint8 [rows, columns], with white paper for transparency."""
-    if image.mode.startswith(("I", "F")):  # 16 or 32 bits a pixel: from darkest to lightest
-        wide = np.asarray(image, np.float64)
-        top = 65535.0 if wide.max() > 255 else 255.0
-        return np.clip(np.rint(wide * (255.0 / top)), 0, 255).astype(np.uint8)
-    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
-        colours = image.convert("RGBA")
-        paper = Image.new("RGBA", colours.size, "white")
-        image = Image.alpha_composite(paper, colours)
-    return np.array(image.convert("L"))
-
-
-def _check_count(path: Path, count: int) -> None:
-    if count > MAX_PAGES:
-        raise UserError(f"{path}: has {count} pages, more than {MAX_PAGES}")
-
-
-def _check_size(path: Path, number: int, width: int, height: int) -> None:
-    place = f"{path}: page {number} of {width} x {height} pixels"
-    if width * height > MAX_PIXELS:
-        raise UserError(f"{place} is larger than {MAX_PIXELS} pixels")
+def _check_shape(name: str, width: int, height: int) -> None:
+    check_pixels(width, height, name)
     if min(width, height) < MIN_SIDE:
-        raise UserError(f"{place} is smaller than {MIN_SIDE} pixels")
+        raise UserError(f"{name}: {width} x {height} pixels are smaller than {MIN_SIDE}")
     if max(width, height) > MAX_SHAPE * min(width, height):
-        raise UserError(f"{place} is no page: more than {MAX_SHAPE:g} times as long as wide")
+        shape = f"{width} x {height} pixels"
+        raise UserError(f"{name}: {shape} are no page: over {MAX_SHAPE:g} times as long as wide")

@@ -129,6 +129,8 @@ def cut_snippets(
     offset = 0
     for system, box in enumerate(boxes, 1):
         left, right = max(0, round(box.left)), min(page.shape[1], round(box.right))
+        if right <= left:  # beside the page
+            continue
         top = min(max(int(box.centre_row), 0), page.shape[0] - 1) - SNIPPET_HEIGHT // 2
         rows = slice(top + SNIPPET_HEIGHT, top + 2 * SNIPPET_HEIGHT)
         cuts.append(padded[rows, left + SNIPPET_HEIGHT : right + SNIPPET_HEIGHT])

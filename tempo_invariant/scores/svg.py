@@ -16,11 +16,21 @@ from pathlib import Path
 import lilypond
 import numpy as np
 import resvg_py
-from PIL import Image
 
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.geometry import PAGE_WIDTH
+from tempo_invariant.scores.images import open_image
 from tempo_invariant.scores.places import Box, around
+
+_WIDEST = 1e6
+_LONGEST = 8.0
+"""Largest width of a page in LilyPond's units, and largest ratio of height to width."""
+
+_FARTHEST = 1e6
+"""Nothing is drawn farther from the corner of the page, in pixels."""
+
+_LONGEST_VALUE = 50
+"""Most characters of a number in a tag."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +95,8 @@ class _Transform:
         """Returns the box around the transformed corners."""
         left, right = sorted(x * self.scale_x + self.shift_x for x in (box.left, box.right))
         top, bottom = sorted(y * self.scale_y + self.shift_y for y in (box.top, box.bottom))
+        if not max(map(abs, (top, left, bottom, right))) <= _FARTHEST:  # nor what is no number
+            raise ValueError("something is drawn far from the page")
         return Box(top, left, bottom, right)
 
 
@@ -98,10 +110,18 @@ def parse_page(svg: str) -> DrawnPage:
         UserError: The text is no SVG page of LilyPond's.
     """
     try:
-        root = ElementTree.fromstring(svg)
-        left, top, width, height = (float(v) for v in root.get("viewBox", "").split())
-    except (ElementTree.ParseError, ValueError) as error:
+        return _parse_page(svg)
+    except (ElementTree.ParseError, ValueError, ArithmeticError, LookupError) as error:
         raise UserError(f"not an SVG page: {one_line(error)}") from error
+    except RecursionError as error:
+        raise UserError("not an SVG page: its groups are nested too deeply") from error
+
+
+def _parse_page(svg: str) -> DrawnPage:
+    root = ElementTree.fromstring(svg)
+    left, top, width, height = (float(v) for v in root.get("viewBox", "").split())
+    if not (0 < width <= _WIDEST and 0 < height <= _LONGEST * width):
+        raise ValueError(f"a page of {width:g} x {height:g}")
     scale = PAGE_WIDTH / width
     outer = _Transform(scale, scale, -left * scale, -top * scale)
     heads: list[DrawnHead] = []
@@ -119,7 +139,10 @@ def parse_page(svg: str) -> DrawnPage:
 
 def _head(element: ElementTree.Element, box: Box | None) -> DrawnHead:
     def value(key: str) -> str:
-        return element.get(f"data-{key}", "0")
+        text = element.get(f"data-{key}", "0")
+        if len(text) > _LONGEST_VALUE or "e" in text.lower():  # powers of ten fill the memory
+            raise ValueError(f"{key} {one_line(text, _LONGEST_VALUE)}")
+        return text
 
     return DrawnHead(
         score=int(value("score")),
@@ -240,15 +263,17 @@ def rasterise(svg: str, page: DrawnPage) -> dict[str, np.ndarray]:
     "bold": the transparency of the drawing is dropped, as in MSMD's own pages: every pixel that
     ink touches has the ink's full colour. "thin": anti-aliased on white paper.
     """
-    sized = re.sub(
+    sized, count = re.subn(
         r'width="[^"]*" height="[^"]*"',
         f'width="{page.width}" height="{page.height}"',
         svg,
         count=1,
-    ).replace("currentColor", "black")
+    )
+    if not count:
+        raise UserError("a page cannot be drawn: it has no width and height")
     try:
         png = resvg_py.svg_to_bytes(
-            svg_string=sized,
+            svg_string=sized.replace("currentColor", "black"),
             skip_system_fonts=True,
             font_files=_text_fonts(),
             font_family="C059",
@@ -256,9 +281,14 @@ def rasterise(svg: str, page: DrawnPage) -> dict[str, np.ndarray]:
             sans_serif_family="Nimbus Sans",
             monospace_family="Nimbus Mono PS",
         )
-    except ValueError as error:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # the renderer panics, which is no Exception
         raise UserError(f"a page cannot be drawn: {one_line(error)}") from error
-    pixels = np.asarray(Image.open(io.BytesIO(bytes(png)), formats=["PNG"]).convert("RGBA"))
+    with open_image(io.BytesIO(bytes(png)), ["PNG"], "a page that was drawn") as image:
+        pixels = np.asarray(image.convert("RGBA"))
+    if pixels.shape[:2] != (page.height, page.width):
+        raise UserError(f"a page cannot be drawn: it came out as {pixels.shape[:2]} pixels")
     colour = pixels[..., :3].mean(axis=-1)
     alpha = pixels[..., 3] / 255.0
     thin = np.rint(colour * alpha + 255 * (1 - alpha)).astype(np.uint8)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tempo_invariant.errors import UserError, one_line
-from tempo_invariant.files import write_json
+from tempo_invariant.errors import UserError, printable
+from tempo_invariant.files import why_left_out, write_json
 from tempo_invariant.geometry import FRAMES_PER_SECOND
 from tempo_invariant.scores.msmd import choose_pieces, read_score
 from tempo_invariant.scores.strips import Placement, aligned_placements, strip
@@ -183,7 +183,8 @@ def _try_piece(piece_dir: Path) -> _Result:
     except UserError as error:
         return piece_dir.name, None, [str(error)]
     except Exception as error:  # one broken piece must not end the inspection
-        return piece_dir.name, None, [f"{piece_dir}: {type(error).__name__} {one_line(error)}"]
+        reason = why_left_out(error)
+        return piece_dir.name, None, [f"{printable(str(piece_dir))}: {reason}"]
 
 
 def inspect_piece(piece_dir: str | Path) -> tuple[PieceCounts, list[str]]:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tempo_invariant.errors import UserError, one_line
-from tempo_invariant.files import DISK_FULL, is_disk_full, write_json
+from tempo_invariant.errors import UserError, printable
+from tempo_invariant.files import telling_failures, why_left_out, write_json
 from tempo_invariant.scores.sources import LilyPondSource
 from tfrecords_tools.msmd.pieces import BuildOptions, PieceRecord, build_piece
 from tfrecords_tools.running.beam import Runner, run_calls
@@ -114,7 +114,7 @@ def build(
         for piece, result in _results(sources, output, options, jobs, runner):
             found[piece] = result
             if isinstance(result, str):
-                tqdm.write(f"{piece}: {result}", file=sys.stderr)
+                tqdm.write(printable(f"{piece}: {result}"), file=sys.stderr)
         ordered = [(source.piece, found[source.piece]) for source in sources]
         built = tuple(result for _, result in ordered if isinstance(result, PieceRecord))
         failed = {piece: result for piece, result in ordered if isinstance(result, str)}
@@ -185,7 +185,7 @@ def _reason(error: BaseException, output: Path) -> str:
     Raises:
         UserError: The disk is full, as it will be for all others.
     """
-    if is_disk_full(error):
-        raise UserError(f"{output}: {DISK_FULL}") from error
-    reason = one_line(error)
-    return reason if isinstance(error, UserError) else f"{type(error).__name__}: {reason}"
+    if not isinstance(error, Exception):  # an interruption
+        raise error
+    with telling_failures(output):
+        return why_left_out(error)

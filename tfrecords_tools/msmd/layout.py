@@ -11,9 +11,10 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.errors import UserError
 from tempo_invariant.files import atomic_write
 from tempo_invariant.geometry import BANDS
+from tempo_invariant.scores.msmd import read_numbers
 from tempo_invariant.scores.mung import Page, write_page
 from tfrecords_tools.music.performing import Features
 
@@ -134,20 +135,21 @@ def read_performance(piece_dir: str | Path, name: str) -> Performance:
     """Reads one performance.
 
     Raises:
-        UserError: A feature is missing, malformed or of the wrong shape.
+        UserError: A feature is missing, malformed, of the wrong shape or not finite.
     """
     features = Path(piece_dir) / "performances" / name / "features"
     notes = _load(features, "notes.npy")
     spectrogram = _load(features, "_spec.npy")
+    onsets = _load(features, "_onsets.npy")
     if spectrogram.ndim != 2 or spectrogram.shape[0] != BANDS:
         raise UserError(f"{features}: spectrogram of shape {spectrogram.shape}, not {BANDS} x n")
-    if not np.isfinite(spectrogram).all():
-        raise UserError(f"{features}: spectrogram holds values that are not finite numbers")
     if notes.ndim != 2 or notes.shape[1] < 3:
         raise UserError(f"{features}: notes of shape {notes.shape}, not n x 5")
+    if onsets.ndim != 1:
+        raise UserError(f"{features}: onsets of shape {onsets.shape}, not n")
     tempo, soundfont = parse_performance_name(name)
-    onsets = _load(features, "_onsets.npy").astype(np.int64)
-    return Performance(name, tempo, soundfont, notes, onsets, spectrogram.astype(np.float32))
+    frames, heights = onsets.astype(np.int64), spectrogram.astype(np.float32)
+    return Performance(name, tempo, soundfont, notes, frames, heights)
 
 
 def _save(path: Path, array: np.ndarray) -> None:
@@ -161,7 +163,4 @@ def _load(directory: Path, ending: str) -> np.ndarray:
     paths = sorted(directory.glob(f"[!.]*{ending}"))
     if not paths:
         raise UserError(f"{directory}: no file *{ending}")
-    try:
-        return np.load(paths[0], allow_pickle=False)
-    except (OSError, ValueError, EOFError, MemoryError) as error:
-        raise UserError(f"{paths[0]}: not a NumPy array ({one_line(error)})") from error
+    return read_numbers(paths[0])

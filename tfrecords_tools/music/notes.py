@@ -6,6 +6,7 @@ in LilyPond's MIDI.
 
 import bisect
 import io
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ from tempo_invariant.errors import UserError, one_line
 TICKS_PER_QUARTER = 384
 VELOCITY = 64
 """MIDI velocity of notated music, as in MSMD."""
+
+LONGEST_SECONDS = 24 * 3600.0
+"""Longest music that is read; damaged files claim years."""
 
 DEFAULT_MICROSECONDS = 500_000
 """Length of a quarter in a MIDI file without a tempo."""
@@ -100,12 +104,14 @@ def notes_of_midi(data: bytes) -> Music:
     a note that is struck again while it sounds ends there.
 
     Raises:
-        UserError: The data is no MIDI file.
+        UserError: The data is no MIDI file, or its music lasts for more than a day.
     """
     try:
         midi = mido.MidiFile(file=io.BytesIO(data))
-    except (OSError, ValueError, EOFError, IndexError, KeyError) as error:
+    except Exception as error:  # of any kind: damaged bytes lead Mido to a dozen of them
         raise UserError(f"not a MIDI file: {one_line(error)}") from error
+    if midi.ticks_per_beat <= 0:  # frames of film a second
+        raise UserError("not a MIDI file with a tempo: its time is counted in frames")
     scale = TICKS_PER_QUARTER / midi.ticks_per_beat
     found: list[Note] = []
     tempo: dict[int, int] = {}
@@ -125,7 +131,11 @@ def notes_of_midi(data: bytes) -> Music:
                 length = max(1, round((tick - start) * scale))
                 found.append(Note(round(start * scale), message.note, length))
     marks = tuple(TempoMark(tick, microseconds) for tick, microseconds in sorted(tempo.items()))
-    return Music(merge(found), marks)
+    music = Music(merge(found), marks)
+    seconds = music.seconds([note.tick + note.length for note in music.notes])
+    if len(seconds) and seconds.max() > LONGEST_SECONDS:
+        raise UserError(f"not a piece of music: it lasts for {seconds.max() / 3600:,.0f} hours")
+    return music
 
 
 def read_midi(path: Path) -> Music:
@@ -134,10 +144,12 @@ def read_midi(path: Path) -> Music:
     Raises:
         UserError: The file is missing or no MIDI file.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UserError(f"{path}: no such file")
     try:
         return notes_of_midi(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
 

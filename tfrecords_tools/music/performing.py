@@ -24,6 +24,9 @@ from tfrecords_tools.music.notes import Music, midi_bytes
 TAIL_SECONDS = 1.5
 """Time that is rendered after the end of the last note, for its sound to fade."""
 
+LONGEST_SECONDS = 1.5 * 3600
+"""Longest music that is played: an hour of CD sound and its copies take two gigabytes."""
+
 MIDIRENDERER_GAIN = 0.46
 """Brings midirenderer to the level of FluidSynth at its default gain of 0.2, 6.7 dB lower."""
 
@@ -84,8 +87,16 @@ def render_audio(
 
 
 def played_music(music: Music, tempo: float, seed: str = "") -> Music:
-    """Returns music at another tempo and, if there is a seed, with expression."""
+    """Returns music at another tempo and, if there is a seed, with expression.
+
+    Raises:
+        UserError: It would last for longer than `LONGEST_SECONDS`.
+    """
     at_tempo = music.at_tempo(tempo)
+    seconds = at_tempo.seconds([note.tick + note.length for note in at_tempo.notes])
+    if seconds.max(initial=0) > LONGEST_SECONDS:
+        hours = f"{seconds.max() / 3600:.1f} hours, longer than {LONGEST_SECONDS / 3600:g}"
+        raise UserError(f"the music would last for {hours}")
     return express(at_tempo, seed) if seed else at_tempo
 
 

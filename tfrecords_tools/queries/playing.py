@@ -22,7 +22,7 @@ from tempo_invariant.files import atomic_write
 from tempo_invariant.geometry import SAMPLE_RATE
 from tempo_invariant.scores import msmd
 from tfrecords_tools.msmd.layout import performance_name
-from tfrecords_tools.music.notes import TICKS_PER_QUARTER, Music, midi_bytes, notes_of_midi
+from tfrecords_tools.music.notes import TICKS_PER_QUARTER, Music, midi_bytes, read_midi
 from tfrecords_tools.music.performing import (
     check_soundfont,
     default_soundfont,
@@ -99,10 +99,7 @@ def read_piece(piece_dir: Path) -> Piece:
     path = piece_dir / f"{piece_dir.name}.midi"
     if not path.is_file():
         raise UserError(f"{path}: no such file; only pieces that build_msmd built can be played")
-    try:
-        return Piece(piece_dir, notes_of_midi(path.read_bytes()))
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+    return Piece(piece_dir, read_midi(path))
 
 
 def strikes(piece: Piece, tempo: float = 1.0, seed: str = "") -> list[Strike]:
@@ -124,6 +121,10 @@ def strikes(piece: Piece, tempo: float = 1.0, seed: str = "") -> list[Strike]:
         numbers = {system.id: number for number, system in enumerate(page.systems, 1)}
         for head in page.note_heads:
             event = next((onset.event for onset in head.onsets.values()), -1)
+            if event >= len(notes):
+                raise UserError(
+                    f"{piece.directory}: a note head names note {event} of {len(notes)}"
+                )
             if event >= 0:
                 moment = notes[event].tick / TICKS_PER_QUARTER
                 place = page.number, numbers.get(head.system, 0), head.column

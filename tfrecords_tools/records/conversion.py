@@ -13,8 +13,8 @@ from typing import Any
 from tqdm import tqdm
 
 from tempo_invariant.data import schema
-from tempo_invariant.errors import UserError, one_line
-from tempo_invariant.files import telling_failures
+from tempo_invariant.errors import UserError, printable
+from tempo_invariant.files import telling_failures, why_left_out
 from tempo_invariant.geometry import FRAMES_PER_SECOND
 from tempo_invariant.scores.msmd import list_pieces
 from tfrecords_tools.msmd.layout import parse_performance_name, plain_soundfont
@@ -87,8 +87,9 @@ class ConversionReport:
 
 
 def _enumerate(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:3])
-    return f"{len(names)} pieces ({shown}{', ...' if len(names) > 3 else ''})"
+    shown = printable(", ".join(names[:3]))
+    noun = "piece" if len(names) == 1 else "pieces"
+    return f"{len(names)} {noun} ({shown}{', ...' if len(names) > 3 else ''})"
 
 
 def _records(piece_dir: Path, split: str, selection: Selection) -> _Result:
@@ -97,7 +98,7 @@ def _records(piece_dir: Path, split: str, selection: Selection) -> _Result:
     except UserError as error:
         return split, [], [str(error)]
     except Exception as error:  # one broken piece must not end the whole conversion
-        return split, [], [f"{piece_dir}: {type(error).__name__} {one_line(error)}"]
+        return split, [], [f"{printable(str(piece_dir))}: {why_left_out(error)}"]
 
 
 def convert(

@@ -9,10 +9,13 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from tempo_invariant.errors import UserError
-from tempo_invariant.files import atomic_write, write_json
+from tempo_invariant.errors import UserError, printable
+from tempo_invariant.files import atomic_write, why_left_out, write_json
 from tempo_invariant.scores.msmd import choose_pieces, read_score
 from tempo_invariant.scores.strips import Placement, cut_snippet, strip
+
+_LONGEST_NAME = 160
+"""Bytes of a piece's name in that of a file."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,12 @@ class Snippet:
 
     @property
     def file_name(self) -> str:
-        """Name with the place; characters that file systems dislike become underscores."""
+        """Name with the place; characters that file systems dislike become underscores.
+
+        The name of the piece is cut where the file's would be longer than file systems take.
+        """
         piece = re.sub(r"[^\w.-]", "_", self.piece)
+        piece = piece.encode()[:_LONGEST_NAME].decode(errors="ignore")
         return f"{piece}_p{self.page:02d}_s{self.system:02d}_x{round(self.x):04d}.png"
 
     def write(self, directory: Path) -> dict[str, str | int | float]:
@@ -115,6 +122,8 @@ def write_snippets(
             snippets += piece_snippets(Path(msmd_dir) / piece, every, ink)
         except UserError as error:
             problems.append(str(error))
+        except Exception as error:  # one broken piece must not end the others
+            problems.append(f"{printable(piece)}: {why_left_out(error)}")
     if limit is not None and limit < len(snippets):
         snippets = [snippets[i * len(snippets) // limit] for i in range(limit)]
     if not snippets:

@@ -8,6 +8,9 @@ import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+from tempo_invariant.errors import UserError
 
 
 @contextlib.contextmanager
@@ -19,11 +22,18 @@ def worker_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
 
     Args:
         jobs: Number of processes.
+
+    Raises:
+        UserError: A process died, for lack of memory for one.
     """
     context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
     with ProcessPoolExecutor(jobs, context, _start_worker) as pool:
         try:
             yield pool
+        except BrokenProcessPool as error:
+            raise UserError(
+                "a process died while it worked, perhaps for lack of memory: fewer take less"
+            ) from error
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise

@@ -1,5 +1,9 @@
 """Scores of every kind, cut into snippets whose places are right."""
 
+import errno
+import os
+import tarfile
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,7 +13,11 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import search
 from tempo_invariant.retrieval import neighbours
 from tempo_invariant.scores import documents
+from tempo_invariant.scores.places import Box
+from tempo_invariant.scores.systems import normalise
 from tests import fake_embedder
+from tests.drawn_pages import piano_page
+from tests.handmade import make_piece
 
 
 def _record() -> schema.Record:
@@ -97,9 +105,116 @@ def test_pages_in_a_directory_are_scores(tmp_path):
     ]
     with pytest.raises(UserError, match="no score 'fugue'"):
         list(documents.find_scores(tmp_path, documents=["fugue"]))
-    # Pictures beside LilyPond files are not scores.
-    (tmp_path / "waltz.ly").write_text("{ c' }")
-    assert [source.name for source in documents.find_scores(tmp_path)] == ["waltz"]
+
+
+def test_a_folder_of_all_kinds_says_what_it_leaves_out(tmp_path, caplog):
+    for name in ("b.pdf", "b.png", "waltz.ly", "waltz.pdf", "march.mxl", ".hidden", "suite/01.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("nothing")
+    (tmp_path / "suite/notes.txt").write_text("nothing")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / os.fsdecode(b"caf\xe9\x1b.jpg")).write_text("nothing")
+    names = [source.name for source in documents.find_scores(tmp_path)]
+    assert names == ["b", "b.png", r"caf\xe9\x1b", "suite", "waltz"]
+    assert caplog.messages == [
+        f"left out: {tmp_path}/empty: a folder without any PDF file or page image",
+        f"left out: {tmp_path}/march.mxl, {tmp_path}/suite/notes.txt: "
+        "no PDF file or page image or LilyPond file",
+        f"left out: {tmp_path}/waltz.pdf: the LilyPond file of the same name is used",
+    ]
+    # The score of one name, however it is written, and no word about the others.
+    caplog.clear()
+    for name in (r"caf\xe9\x1b", os.fsdecode(b"caf\xe9\x1b")):
+        (found,) = documents.find_scores(tmp_path, documents=[name])
+        assert found.name == r"caf\xe9\x1b"
+    assert not caplog.messages
+    # With a table, the LilyPond files that it does not list are parts of those that it does.
+    (tmp_path / "PIECES.tsv").write_text("Chopin_waltz\twaltz.ly\n")
+    (tmp_path / "style.ly").write_text("nothing")
+    names = [source.name for source in documents.find_scores(tmp_path)]
+    assert names == ["Chopin_waltz", "b", "b.png", r"caf\xe9\x1b", "suite"]
+    assert not any("PIECES" in message or "style" in message for message in caplog.messages)
+
+
+def test_an_archive_is_read_like_its_folder(tmp_path):
+    (tmp_path / "music").mkdir()
+    page, _ = piano_page(2)
+    Image.fromarray(page).save(tmp_path / "music/march.png")
+    (tmp_path / "music/waltz.ly").write_text("{ c' }")
+    with tarfile.open(tmp_path / "music.tar.gz", "w:gz") as tar:
+        tar.add(tmp_path / "music", "music")
+    names, counts = [], []
+    for source in documents.find_scores(tmp_path / "music.tar.gz"):
+        names.append(source.name)
+        if source.name == "march":
+            counts.append(source.read().places["system"].max())
+    assert names == ["march", "waltz"] and counts == [2]
+
+
+@pytest.mark.parametrize("name", ["nothing", "x" * 300, "a\0b", "text.txt", "empty"])
+def test_what_holds_no_score_is_named(tmp_path, name):
+    (tmp_path / "text.txt").write_text("nothing")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError) as error:
+        next(documents.find_scores(tmp_path / name))
+    assert str(error.value).isprintable() and name.replace("\0", r"\x00") in str(error.value)
+    assert "PIECES" not in str(error.value)
+
+
+def test_a_bad_page_is_named_and_the_others_keep_their_numbers(tmp_path, caplog, monkeypatch):
+    page, _ = piano_page(2)
+    for number in (1, 2, 3, 4):
+        Image.fromarray(page).save(tmp_path / f"{number}.png")
+    (tmp_path / "2.png").write_bytes((tmp_path / "2.png").read_bytes()[:500])
+    paths = sorted(tmp_path.glob("*.png"))
+    document = documents.read_pages("suite", paths, 25)
+    assert list(document.pages) == [1, 3, 4]
+    assert np.unique(document.places["page"]).tolist() == [1, 3, 4]
+    (message,) = caplog.messages
+    assert message.startswith(f"left out: {tmp_path}/2.png: ") and message.isprintable()
+    # An error of our own is named by its kind.
+    results = iter([normalise(page), ValueError("wrong"), normalise(page), normalise(page)])
+
+    def fail_once(_):
+        result = next(results)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    caplog.clear()
+    Image.fromarray(page).save(tmp_path / "2.png")
+    monkeypatch.setattr(documents, "normalise", fail_once)
+    assert list(documents.read_pages("suite", paths, 25).pages) == [1, 3, 4]
+    assert caplog.messages == ["left out: suite: page 2: ValueError: wrong"]
+    # What would befall every page ends the reading.
+    results = iter([OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), MemoryError()])
+    for kind in (OSError, MemoryError):
+        with pytest.raises(kind):
+            documents.read_pages("suite", paths, 25)
+
+
+def test_a_bad_page_of_an_msmd_piece_is_left_out(tmp_path, caplog):
+    folder = make_piece(tmp_path, pages=3)
+    (image,) = folder.glob("scores/*/img/02.png")
+    image.write_bytes(b"no image")
+    (source,) = documents.find_scores(tmp_path)
+    document = source.read()
+    assert list(document.pages) == [1, 3] and set(document.places["page"]) == {1, 3}
+    assert caplog.messages[0].startswith(f"left out: {image}: not a readable image")
+    for path in image.parent.iterdir():
+        path.unlink()
+    with pytest.raises(UserError, match="01.png: no such image"):
+        source.read()
+
+
+def test_scores_too_long_for_the_memory_are_refused(monkeypatch):
+    page, _ = piano_page(2)
+    boxes = [Box(100, 60, 198, 775)]
+    whole = documents.cut_pages("x", [page, page], [boxes, boxes], 25, [4, 7])
+    assert set(whole.places["page"]) == {4, 7}
+    monkeypatch.setattr(documents, "MAX_SNIPPETS", len(whole.snippets) - 1)
+    with pytest.raises(UserError, match="x: more than 57 snippets"):
+        documents.cut_pages("x", [page, page], [boxes, boxes], 25)
 
 
 @pytest.mark.slow

@@ -89,7 +89,7 @@ def test_bad_files_give_one_line_that_names_them(tmp_path):
     with pytest.raises(UserError, match="01.png: not a readable image"):
         strips.strip(msmd.read_score(folder), "bold")
     (score / "img/01.png").unlink()
-    with pytest.raises(UserError, match="01.png: no such page image"):
+    with pytest.raises(UserError, match="01.png: no such image"):
         strips.strip(msmd.read_score(folder), "bold")
     for text in ("<CropObjectList><CropObject>", "<a><CropObject><Id>x</Id></CropObject></a>"):
         (score / "mung/02.xml").write_text(text)

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import gzip
 import io
 import os
 import tarfile
@@ -67,7 +68,7 @@ def test_members_that_escape_or_are_devices_are_refused(workplace, member, messa
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
-def test_links_are_left_out_and_reported(workplace, capsys, kind):
+def test_links_are_left_out_and_reported(workplace, caplog, kind):
     spared = workplace / "spared.txt"
     members = [
         GOOD,
@@ -85,9 +86,9 @@ def test_links_are_left_out_and_reported(workplace, capsys, kind):
         assert not any(path.is_symlink() for path in top.rglob("*"))
     assert spared.read_text() == "spared"
     assert everything_below(workplace) == ["scores.tar.gz", "spared.txt", "unpack"]
-    assert capsys.readouterr().err == (
-        f"{workplace / 'scores.tar.gz'}: 4 links left out, 'top/out' first\n"
-    )
+    assert caplog.messages == [
+        f"left out: {workplace / 'scores.tar.gz'}: the link top/out and 3 more"
+    ]
 
 
 def test_damaged_archives_get_one_line(workplace):
@@ -110,6 +111,36 @@ def test_damaged_archives_get_one_line(workplace):
                 pass
         assert "\n" not in str(caught.value)
     assert clash.endswith("clash.tar") and not list((workplace / "unpack").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ([("a/" * 51 + "b.ly", tarfile.REGTYPE, "")], "nested more than 50 deep"),
+        ([(f"{number}", tarfile.DIRTYPE, "") for number in range(6)], "more than 5 files"),
+        ([(f"{number}.ly", tarfile.REGTYPE, "") for number in range(5)], "more than .* GiB"),
+    ],
+)
+def test_archives_too_large_or_deep_are_refused(workplace, monkeypatch, members, message):
+    monkeypatch.setattr(sources, "MAX_MEMBERS", 5)
+    monkeypatch.setattr(sources, "MAX_UNPACKED", 4 * len(TEXT))
+    path = archive(workplace / "scores.tar.gz", *members)
+    with pytest.raises(UserError, match=message), open_scores(path):
+        pass
+    assert not list((workplace / "unpack").iterdir())
+
+
+def test_a_few_bytes_do_not_fill_disk_or_memory(workplace):
+    """Gigabytes of zeros, as content and as the name of a member."""
+    path = workplace / "zeros.tar.gz"
+    huge = 6 * 2**30
+    for kind, message in ((tarfile.REGTYPE, "more than 4 GiB"), (tarfile.GNUTYPE_LONGNAME, "name")):
+        info = tarfile.TarInfo("zeros.ly")
+        info.type, info.size = kind, huge
+        path.write_bytes(gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(2**20)))
+        with pytest.raises(UserError, match=message), open_scores(str(path)):
+            pass
+    assert not list((workplace / "unpack").iterdir())
 
 
 def test_a_full_disk_while_unpacking_is_said(workplace, monkeypatch):
@@ -162,15 +193,15 @@ def test_names_of_pieces():
         assert not is_safe_name(name)
 
 
-def test_files_whose_names_would_replace_the_output_directory_are_no_pieces(tmp_path):
+def test_files_whose_names_would_replace_the_output_directory_are_no_pieces(tmp_path, caplog):
     (tmp_path / "tune.ly").write_bytes(TEXT)
     for name in ("..ly", "...ly", ".hidden.ly", "._tune.ly"):  # stems ".", "..", ...
         (tmp_path / name).write_bytes(TEXT)
     assert [source.piece for source in list_sources(tmp_path)] == ["tune"]
     with contextlib.suppress(OSError):  # not every file system takes such names
         (tmp_path / "a\nb.ly").write_bytes(TEXT)
-        with pytest.raises(UserError, match=r"'a\\nb.ly' cannot name a piece"):
-            list_sources(tmp_path)
+        assert [source.piece for source in list_sources(tmp_path)] == ["tune"]
+        assert caplog.messages == [rf"left out: {tmp_path}/a\nb.ly: cannot name a piece"]
 
 
 def test_a_linked_score_outside_its_folder_is_refused(tmp_path):
