@@ -5,13 +5,16 @@ so by a known factor. (`scores.degradation` is about images of pages, and `data.
 varies the spectrograms of training pairs.)
 """
 
+import contextlib
 import io
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import fft, signal
 
+from tempo_invariant.audio.decoding import Recording
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import SAMPLE_RATE
 
@@ -202,10 +205,10 @@ def through_mp3(pcm: np.ndarray, kilobits: int) -> np.ndarray:
     Raises:
         UserError: There is no such bit rate, or libsndfile was built without MP3.
     """
-    import soundfile
-
     stream = io.BytesIO(mp3_bytes(pcm, kilobits))
-    decoded, _ = soundfile.read(stream, dtype="float32")  # the file says what to cut at its ends
+    with contextlib.closing(Recording(stream)) as recording:
+        blocks = [block for _, block in recording.blocks(logging.warning)]
+    decoded = np.concatenate(blocks)
     return np.pad(decoded[: len(pcm)], (0, max(0, len(pcm) - len(decoded))))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tempo_invariant.audio import parallel_reading, reading
+from tempo_invariant.audio import decoding, parallel_reading, reading
 from tempo_invariant.errors import UserError
 from tests.tempo_invariant.audio.test_reading import FORMATS, write_tone
 
@@ -69,11 +69,13 @@ def test_a_broken_recording_raises_when_its_turn_comes(collection, decoder, tmp_
     assert [lengths[0], lengths[3]] == [22050, 22050]
 
 
-def test_a_long_recording_is_read_in_blocks(collection, decoder, monkeypatch):
+def test_a_long_recording_is_read_in_blocks(decoder, monkeypatch, tmp_path):
     monkeypatch.setattr(parallel_reading, "MOST_VALUES", 1000)
-    monkeypatch.setattr(reading, "BLOCK_SECONDS", 1)
-    (blocks,) = parallel_reading.read_recordings([collection[8]])  # 30,000 samples at 8,000 Hz
-    assert [round(len(block) / 22050) for block in blocks][:3] == [1, 1, 1]
+    monkeypatch.setattr(decoding, "BLOCK_SECONDS", 4)
+    for name in ("a.wav", "a.mp3"):
+        soundfile.write(tmp_path / name, np.full(11 * 22050, 0.25), 22050)
+        (blocks,) = parallel_reading.read_recordings([tmp_path / name])
+        assert [round(len(block) / 22050) for block in blocks] == [4, 4, 3]
 
 
 def test_tensorflow_io_decodes_where_it_is_installed(collection, monkeypatch):
@@ -84,7 +86,7 @@ def test_tensorflow_io_decodes_where_it_is_installed(collection, monkeypatch):
     monkeypatch.setattr(
         reading, "prepare", lambda path, *more: decoded.append(path) or prepare(path, *more)
     )
-    monkeypatch.setattr(reading, "read_blocks", lambda path, *more: iter(()))
+    monkeypatch.setattr(reading, "read_blocks", lambda path, **more: iter(()))
     paths = [
         path
         for path in collection
