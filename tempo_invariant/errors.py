@@ -16,3 +16,19 @@ def one_line(error: BaseException | str, limit: int = 200) -> str:
         The text with all white space folded, or the name of the exception if it says nothing.
     """
     return " ".join(str(error).split())[:limit] or type(error).__name__
+
+
+def printable(text: str) -> str:
+    """Returns a text that a terminal or a page shows as it is, on one line.
+
+    Control characters, marks that turn the direction of writing, and what is not Unicode in the
+    name of a file each become a replacement character.
+    """
+    return "".join(
+        character
+        if character.isprintable()
+        else " "
+        if character.isspace()
+        else "\N{REPLACEMENT CHARACTER}"
+        for character in text
+    )
