@@ -8,14 +8,12 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from absl import flags
 
-from tempo_invariant import __version__, progress, quiet
+from tempo_invariant import __version__, extras, files, progress, quiet, shipped
 from tempo_invariant.errors import UserError, one_line
-from tempo_invariant.files import DISK_FULL, is_disk_full
 
 flags.disclaim_key_flags()  # what is defined here is a flag of the command that asks for it
 
@@ -61,10 +59,14 @@ def run(main: Callable[[], None], usage: str) -> None:
         sys.exit(130)
     except MemoryError:
         _end(1, "there is not enough memory for this")
+    except ModuleNotFoundError as error:
+        if not (told := extras.explain(error, sys.argv[0].rpartition(" ")[2])):
+            raise
+        _end(1, told)
     except Exception as error:
         path = getattr(error, "filename", None) or "output"
-        if is_disk_full(error):
-            _end(1, f"{path}: {DISK_FULL}")
+        if files.is_disk_full(error):
+            _end(1, f"{path}: {files.DISK_FULL}")
         if not isinstance(error, OSError) or error.strerror is None:
             raise
         _end(1, f"{path}: {error.strerror}")
@@ -90,22 +92,13 @@ def _parse(argv: Sequence[str]) -> None:
     """Reads the flags; ends the command if one of them cannot be right."""
     flags.FLAGS.set_gnu_getopt(True)
     try:
-        stray = flags.FLAGS([argv[0], *map(_with_shipped_file, argv[1:])])[1:]
+        stray = flags.FLAGS([argv[0], *shipped.find_flag_files(argv[1:])])[1:]
         if stray:
             raise flags.Error(f"unexpected argument {stray[0]!r}")
         _check_numbers()
     except (flags.Error, UnicodeError, OSError) as error:
         _end(2, f"{one_line(error)} (--help lists the flags)")
     _check_paths()
-
-
-def _with_shipped_file(argument: str) -> str:
-    """Has --flagfile=NAME name the file that ships where there is no such file."""
-    prefix, name = "--flagfile=", argument.removeprefix("--flagfile=")
-    shipped = Path(__file__).parent / "flags" / name
-    if argument.startswith(prefix) and not Path(name).exists() and shipped.is_file():
-        return f"{prefix}{shipped}"
-    return argument
 
 
 def _check_numbers() -> None:
@@ -123,12 +116,15 @@ def _check_paths() -> None:
     values = flags.FLAGS
     for name, words in _inputs.items():
         given = values[name].value
-        if isinstance(given, str) and given in words:
-            values[name].value = words[given]
-            continue
+        if isinstance(given, str) and not os.path.exists(given):
+            values[name].value = given = words.get(given) or shipped.find(given)
         for path in given if isinstance(given, list) else [given] if given else []:
-            if not os.path.exists(path):
+            if path not in words and not os.path.exists(path):
                 raise UserError(f"--{name}={path}: no such file or directory")
+    for name, is_directory in _outputs.items():
+        if path := values[name].value:
+            check = files.check_output_directory if is_directory else files.check_output_file
+            check(path)
 
 
 def define_input(

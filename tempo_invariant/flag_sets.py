@@ -8,7 +8,7 @@ from typing import Any
 
 from absl import flags
 
-from tempo_invariant import commands, samples
+from tempo_invariant import commands, files, samples
 from tempo_invariant.errors import UserError, one_line
 
 flags.disclaim_key_flags()  # what is defined here is a flag of the command that asks for it
@@ -102,14 +102,18 @@ def output(source: str, ending: str) -> str:
     Args:
         source: Path of the file or directory that it is made from.
         ending: Word that is added to its name.
+
+    Raises:
+        UserError: The directory cannot be made or written to.
     """
-    if flags.FLAGS.output:
-        return flags.FLAGS.output
     path = Path(os.path.abspath(source))
-    # What ships with the package has its output in the current directory.
-    folder = Path() if path.is_relative_to(samples.DIRECTORY) else Path(source).parent
-    name = "sample" if path.is_relative_to(samples.DIRECTORY) else path.stem
-    return str(folder / f"{name}-{ending}")
+    chosen = flags.FLAGS.output
+    if not chosen and path.is_relative_to(samples.DIRECTORY):
+        chosen = f"sample-{ending}"  # in the current directory
+    elif not chosen:
+        chosen = str(Path(source).parent / f"{path.stem}-{ending}")
+    files.check_output_directory(chosen)
+    return chosen
 
 
 def define_query_flags() -> None:

@@ -31,6 +31,8 @@ commands.define_output(
     "Directory for follow.html and follow.json; default: NAME-followed beside the recording.",
     directory=True,
 )
+flags.DEFINE_boolean("verbose", False, "Show columns of the page and every system, too.")
+flags.DEFINE_boolean("strict", False, "A recording that is damaged is an error.")
 flags.DEFINE_integer("hop", 2, "Distance of windows in spectrogram frames of 1/20 s.", 1, 10)
 flags.DEFINE_integer("step", 10, "Distance of snippets in page pixels.", 1, 100)
 flags.DEFINE_float("gain_db", 0.0, "By how much the recording is amplified.")
@@ -44,25 +46,21 @@ flag_sets.define_model_flags()
 def main() -> None:
     """Follows and says where the files are."""
     values = flags.FLAGS
-    output = flag_sets.output(values.audio, "followed")
-    from tempo_invariant.retrieval import embedders
-    from tempo_invariant.retrieval.answers import followed
+    from tempo_invariant.audio import recordings
+    from tempo_invariant.retrieval import embedders, following, library
+    from tempo_invariant.retrieval.answers import followed, text
     from tempo_invariant.retrieval.score_alignment import Costs
 
+    output = flag_sets.output(values.audio, "followed")
     costs = Costs(leap=values.leap_cost)
-    settings = followed.FollowingSettings(
-        values.hop, values.step, values.gain_db, values.embed_audio, costs
-    )
-    print(
-        followed.answer(
-            lambda: embedders.open_embedder(**flag_sets.model_choice()),
-            values.score,
-            values.document,
-            values.audio,
-            output,
-            settings,
-        )
-    )
+    settings = following.FollowingSettings(values.hop, values.step, values.gain_db, costs)
+    recording = recordings.open_recording(values.audio, strict=values.strict)
+    document = following.read_score(values.score, values.document, values.step)
+    known = library.load(values.score).source if library.is_index(values.score) else {}
+    embedder = embedders.open_embedder(**flag_sets.model_choice(known))
+    answer = following.follow_recording(embedder, document, recording, settings)
+    print(text.followed_score(answer, values.verbose))
+    print(followed.write(answer, recording, output, values.embed_audio))
 
 
 if __name__ == "__main__":

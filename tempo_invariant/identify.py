@@ -1,6 +1,7 @@
 """Which score is this, and where are we: `python -m tempo_invariant.identify --index=...`."""
 
 import sys
+from pathlib import Path
 
 from absl import flags
 
@@ -35,7 +36,7 @@ commands.define_output(
     "Directory for answer.html and answer.json; default: NAME-answer beside the input.",
     directory=True,
 )
-flags.DEFINE_boolean("verbose", False, "Print scores, votes, and columns of the page, too.")
+flags.DEFINE_boolean("verbose", False, "Show votes, columns of the page and every system, too.")
 flags.DEFINE_boolean("strict", False, "A recording that is damaged is an error.")
 flags.DEFINE_integer("top", 5, "Number of candidates to name.", 1)
 flags.DEFINE_enum("ranking", "sequence", ["sequence", "votes"], "Method of ranking.")
@@ -56,25 +57,36 @@ def main() -> None:
         raise UserError("--output needs --audio or --sheet: a live answer has no end")
     if values.live and sys.stdin is None:
         raise UserError("--live listens to standard input, and that is closed")
+    from tempo_invariant.audio import reading, recordings
+    from tempo_invariant.retrieval import embedders, identification, library, listening
+    from tempo_invariant.retrieval.answers import identified, text
+    from tempo_invariant.scores import documents
+
     output = None if values.live else flag_sets.output(values.audio or values.sheet, "answer")
-    from tempo_invariant.audio import reading
-    from tempo_invariant.retrieval import embedders, library
-    from tempo_invariant.retrieval.answers import identified
+    recording = None
+    if values.audio:
+        recording = recordings.open_recording(values.audio, strict=values.strict)
 
     index = library.load(values.index, "recordings" if values.sheet else "sheets")
     embedder = embedders.open_embedder(**flag_sets.model_choice(index.source))
     index.check_model(embedder)
-    settings = identified.IdentificationSettings(
+    settings = identification.IdentificationSettings(
         values.ranking, values.top, values.hop, values.gain_db, values.half_life
     )
-    if values.audio:
-        print(identified.answer_recording(index, embedder, values.audio, settings, output))
-    elif values.sheet:
-        print(identified.answer_sheet(index, embedder, values.sheet, settings, output))
+    if recording and output:
+        score = identification.identify_recording(index, embedder, recording, settings)
+        print(text.identified_score(score, values.verbose))
+        print(identified.write_score(score, index, recording, output))
+    elif output:
+        pages = [Path(values.sheet)]
+        document = documents.read_pages(pages[0].stem, pages, index.step_pixels)
+        answer = identification.identify_sheet(index, embedder, document, settings, values.sheet)
+        print(text.identified_recording(answer, values.verbose))
+        print(identified.write_recording(answer, output))
     else:
         blocks = reading.pcm_blocks(sys.stdin.buffer, gain_db=values.gain_db)
-        for line in identified.answer_live(index, embedder, blocks, settings):
-            print(line, flush=True)
+        for live in listening.listen(index, embedder, blocks, settings):
+            print(text.live(live, embedder.frames, values.verbose), flush=True)
 
 
 if __name__ == "__main__":

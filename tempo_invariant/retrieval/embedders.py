@@ -58,7 +58,7 @@ class Embedder(Protocol):
     name: str
     frames: int
     size: int
-    source: dict[str, Any] | None
+    source: dict[str, str] | None
 
     def embed_audio(self, windows: np.ndarray) -> AudioEmbeddings:
         """Embeds float32 [windows, window_samples(frames)], mono at 22,050 Hz."""
@@ -75,7 +75,7 @@ class GraphEmbedder:
         name: Description of the model in words.
     """
 
-    source: dict[str, Any] | None = None
+    source: dict[str, str] | None = None
 
     def __init__(self, signatures: Any, name: str):
         self.name = name
@@ -113,7 +113,7 @@ class ServerEmbedder:
         name: Description of the model in words.
     """
 
-    source: dict[str, Any] | None = None
+    source: dict[str, str] | None = None
 
     def __init__(self, client: Any, name: str):
         self.name = name
@@ -156,13 +156,13 @@ def open_embedder(
         ValueError: There is no such kind.
     """
     progress.note(f"loading the model {name}" if kind != "server" else f"asking {name}")
-    source: dict[str, Any] = {"kind": kind, "name": name}
+    source = {"kind": kind, "name": name}
     if kind in ("run", "export"):
         source["name"] = os.path.abspath(name)
     embedder: Embedder
     if kind == "run":
         embedder = _open_run(name, weights)
-        source["weights"] = weights
+        source |= {"weights": weights} if weights else {}
     elif kind == "pretrained":
         embedder = _open_run(str(pretrained.find(name)))
     elif kind == "export":

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from tempo_invariant.audio.recordings import Recording
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import FRAMES_PER_SECOND, SAMPLE_RATE, frame_count
-from tempo_invariant.retrieval import identification, library
+from tempo_invariant.retrieval import courses, hearing, library
+from tempo_invariant.retrieval.courses import TimedPlace
 from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.score_alignment import Costs, Strip, align
 from tempo_invariant.scores import documents
@@ -62,16 +64,89 @@ class Following:
         """The full seconds of the recording, from 0."""
         return np.arange(int(self.duration_seconds) + 1)
 
-    def places(self, seconds: np.ndarray) -> list[Place]:
-        """Returns the places in the score at some times, to a tenth of a pixel."""
-        columns = self.at(seconds)
-        numbers = self.strip.system(columns)
-        offsets = columns - self.strip.starts[numbers]
-        found = []
-        for number, offset in zip(numbers, offsets, strict=True):
+    def places(self, seconds: np.ndarray) -> list[Place | None]:
+        """Returns the places in the score at some times, to a tenth of a pixel.
+
+        None stands for times at which the recording is nowhere: its column is not a number.
+        """
+        found: list[Place | None] = []
+        for column in self.at(seconds):
+            if np.isnan(column):
+                found.append(None)
+                continue
+            number = int(self.strip.system(column))
             system = self.systems[number]
-            found.append(dataclasses.replace(system, x=round(float(system.x + offset), 1)))
+            x = round(float(system.x + column - self.strip.starts[number]), 1)
+            found.append(dataclasses.replace(system, x=x))
         return found
+
+
+@dataclasses.dataclass(frozen=True)
+class FollowingSettings:
+    """Settings of an alignment.
+
+    Attributes:
+        hop_frames: Distance of neighbouring windows in spectrogram frames.
+        step_pixels: Distance of neighbouring snippets in page pixels.
+        gain_db: Amplification of the recording in decibels.
+        costs: Costs of what the alignment avoids.
+    """
+
+    hop_frames: int = HOP_FRAMES
+    step_pixels: int = STEP_PIXELS
+    gain_db: float = 0.0
+    costs: Costs = Costs()
+
+
+@dataclasses.dataclass(frozen=True)
+class FollowedScore:
+    """Where in its score a recording is at every time.
+
+    Columns and rows are in pixels of `document.pages`: the pages of scans and PDF files have been
+    made straight and brought to the size that the model knows.
+
+    Attributes:
+        audio: Path of the recording, or the name of its samples.
+        model: Name of the model.
+        duration_seconds: Duration of the recording.
+        document: Score with its pages.
+        systems: Left ends of the systems of the score, in reading order.
+        places: Places at every full second at which the recording is in the score.
+        course: Places at every window, `courses.COURSE` [windows].
+    """
+
+    audio: str
+    model: str
+    duration_seconds: float
+    document: SheetDocument
+    systems: tuple[Place, ...]
+    places: tuple[TimedPlace, ...]
+    course: np.ndarray
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns what follow.json holds.
+
+        Returns:
+            "places": one row for every full second; "course": lists for every window; "leaps": the
+            times of leaps; "pages" and "systems" of the score.
+        """
+        return {
+            "score": self.document.name,
+            "audio": self.audio,
+            "model": self.model,
+            "duration_seconds": round(self.duration_seconds, 3),
+            "pages": [
+                {"page": number, "width": int(image.shape[1]), "height": int(image.shape[0])}
+                for number, image in self.document.pages.items()
+            ],
+            "systems": [
+                {"page": system.page, "system": system.system, "box": list(system.box)}
+                for system in self.systems
+            ],
+            "leaps": courses.leap_seconds(self.course),
+            "places": [place.to_dict() for place in self.places],
+            "course": courses.course_lists(self.course),
+        }
 
 
 def read_score(
@@ -89,7 +164,7 @@ def read_score(
         UserError: There is no score, or there are several and none is named.
     """
     path = Path(score)
-    if (path / library.INFO_NAME).is_file():
+    if library.is_index(path):
         return _from_index(path, document, step)
     if (path / "scores").is_dir():
         path, document = path.parent, path.name
@@ -176,7 +251,7 @@ def follow_embedded(
     costs: Costs | None = None,
 ) -> Following:
     """Aligns as `follow`, with snippets that are embedded already: `sheet` [snippets, size]."""
-    heard = identification.hear(embedder, blocks, hop_frames, name, on_onsets=False)
+    heard = hearing.hear(embedder, blocks, hop_frames, name, on_onsets=False)
     audio = evenly(heard, hop_frames)
     systems, strip = lay_out(document.places)
     course = align(audio, sheet, strip, hop_frames / FRAMES_PER_SECOND, costs)
@@ -192,7 +267,7 @@ def follow_embedded(
     )
 
 
-def evenly(heard: identification.Heard, hop_frames: int) -> np.ndarray:
+def evenly(heard: hearing.Heard, hop_frames: int) -> np.ndarray:
     """Returns embeddings of all windows, float32 [windows, size]; those of silence are 0."""
     frames = frame_count(round(heard.duration_seconds * SAMPLE_RATE))
     audio = np.zeros((-(-frames // hop_frames), heard.embedding.shape[1]), np.float32)
@@ -200,49 +275,38 @@ def evenly(heard: identification.Heard, hop_frames: int) -> np.ndarray:
     return audio
 
 
-def place_fields(following: Following, seconds: np.ndarray) -> dict[str, list]:
-    """Returns the places at some times as lists that JSON can hold: page, system, x and y."""
-    places = following.places(seconds)
-    return {
-        "seconds": [round(float(second), 3) for second in seconds],
-        "page": [place.page for place in places],
-        "system": [place.system for place in places],
-        "x": [place.x for place in places],
-        "y": [place.box.centre_row for place in places],
-    }
-
-
-def report(following: Following, document: SheetDocument, audio: str | Path) -> dict[str, Any]:
-    """Returns the alignment as JSON can hold it.
+def follow_recording(
+    embedder: Embedder,
+    document: SheetDocument,
+    recording: Recording,
+    settings: FollowingSettings | None = None,
+) -> FollowedScore:
+    """Follows a recording through its score.
 
     Args:
-        following: Alignment of the recording with the score.
-        document: Score with its pages.
-        audio: Path of the recording.
+        embedder: Model that embeds sound and snippets.
+        document: Score, cut up as finely as the settings say; see `read_score`.
+        recording: Recording.
+        settings: Settings of the alignment.
 
-    Returns:
-        "places": one row for every full second; "course": lists for every window, with the
-        similarity of sound and page; "leaps": the times of leaps; "pages" and "systems" of the
-        score. All in pixels of the pages that the player shows: those of scans and PDF files
-        have been made straight and brought to the size that the model knows.
+    Raises:
+        UserError: The recording cannot be read, or is silent.
     """
-    whole = place_fields(following, following.full_seconds)
-    rows = zip(*whole.values(), strict=True)
-    course = place_fields(following, following.seconds)
-    return {
-        "score": document.name,
-        "audio": str(audio),
-        "duration_seconds": round(following.duration_seconds, 3),
-        "pages": [
-            {"page": number, "width": int(image.shape[1]), "height": int(image.shape[0])}
-            for number, image in document.pages.items()
-        ],
-        "systems": [
-            {"page": system.page, "system": system.system, "box": list(system.box)}
-            for system in following.systems
-        ],
-        "leaps": [round(float(second), 3) for second in following.seconds[following.leaps]],
-        "places": [dict(zip(whole, row, strict=True)) for row in rows],
-        "course": course
-        | {"similarity": [round(float(value), 3) for value in following.similarities]},
-    }
+    settings = settings or FollowingSettings()
+    blocks = recording.blocks(settings.gain_db)
+    found = follow(embedder, document, blocks, settings.hop_frames, recording.name, settings.costs)
+    whole = found.full_seconds
+    nearest = np.searchsorted((found.seconds[1:] + found.seconds[:-1]) / 2, whole)
+    similarities = found.similarities[nearest].tolist()
+    at_seconds = zip(whole.tolist(), found.places(whole), similarities, strict=True)
+    return FollowedScore(
+        recording.name,
+        embedder.name,
+        found.duration_seconds,
+        document,
+        found.systems,
+        tuple(courses.timed_place(*at) for at in at_seconds if at[1] is not None),
+        courses.make_course(
+            found.seconds, found.places(found.seconds), found.similarities, found.leaps
+        ),
+    )

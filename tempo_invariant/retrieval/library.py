@@ -39,8 +39,6 @@ AUDIO = np.dtype([("document", "<i4"), ("seconds", "<f4")])
 KINDS = {"sheets": SHEET, "recordings": AUDIO}
 """What an index can hold."""
 
-_MOST_PIXELS = 50_000_000
-
 
 @dataclasses.dataclass(frozen=True)
 class SnippetIndex:
@@ -57,6 +55,7 @@ class SnippetIndex:
         step_pixels: Distance of snippets that it was made with, in page pixels.
         model: Description of the model that made the embeddings, in words.
         probe: The identity of that model, float32 [rows, size], see `embedders.probe`.
+        source: Arguments of `embedders.open_embedder` that opened it; empty where none is known.
     """
 
     path: Path
@@ -69,6 +68,7 @@ class SnippetIndex:
     step_pixels: int
     model: str
     probe: np.ndarray
+    source: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def vectors(self) -> np.ndarray:
@@ -141,7 +141,8 @@ class IndexWriter:
     ):
         self.path = Path(path)
         files.check_output_directory(self.path, new=True)
-        self._info = _Info(FORMAT, kind, hop_frames, step_pixels, embedder.name, 0, [])
+        settings = hop_frames, step_pixels, embedder.name
+        self._info = _Info(FORMAT, kind, *settings, 0, [], source=embedder.source or {})
         self._place_type = KINDS[kind]
         self._probe = probe(embedder)
         self._exact_limit = exact_limit
@@ -227,6 +228,7 @@ class _Info:
     count: int
     documents: list[str]
     checksums: dict[str, str] = dataclasses.field(default_factory=dict)
+    source: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.format not in (1, FORMAT):
@@ -235,6 +237,11 @@ class _Info:
             raise UserError(f"kind must be one of {', '.join(KINDS)}, received {self.kind!r}")
         if min(self.hop_frames, self.step_pixels) < 1:
             raise UserError("hop_frames and step_pixels must be at least 1")
+
+
+def is_index(path: str | os.PathLike) -> bool:
+    """Tells whether a path is the directory of an index."""
+    return (Path(path) / INFO_NAME).exists()
 
 
 def load(path: str | os.PathLike, kind: str | None = None) -> SnippetIndex:
@@ -250,10 +257,9 @@ def load(path: str | os.PathLike, kind: str | None = None) -> SnippetIndex:
         UserError: It is missing, damaged or of the other kind.
     """
     path = Path(path)
-    if not (path / INFO_NAME).exists():
+    if not is_index(path):
         raise UserError(
-            f"{path} is not an index: it holds no {INFO_NAME} "
-            "(python -m tempo_invariant.index makes one)"
+            f"{path} is not an index: it holds no {INFO_NAME} (tempo-invariant index makes one)"
         )
     info: _Info = json_objects.load(_Info, path / INFO_NAME)
     if kind and info.kind != kind:
@@ -283,6 +289,7 @@ def load(path: str | os.PathLike, kind: str | None = None) -> SnippetIndex:
         info.step_pixels,
         info.model,
         probe_rows,
+        info.source,
     )
 
 

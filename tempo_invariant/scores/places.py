@@ -57,12 +57,14 @@ class Place:
         system: Number of the system on the page, from 1.
         x: Column of the page.
         box: Box of the system on the page.
+        bar: Number of the bar, from 0 for a pickup; None where it is not known.
     """
 
     page: int
     system: int
     x: float
     box: Box
+    bar: int | None = None
 
     @classmethod
     def from_row(cls, row: Any) -> "Place":

@@ -14,7 +14,7 @@ from PIL import Image
 from tempo_invariant.audio import reading
 from tempo_invariant.audio.windows import cut_windows
 from tempo_invariant.errors import UserError
-from tempo_invariant.retrieval import identification, indexing
+from tempo_invariant.retrieval import hearing, identification, indexing
 from tempo_invariant.retrieval.answers import identified
 from tempo_invariant.retrieval.answers.identified import IdentificationSettings
 from tempo_invariant.retrieval.answers.pictures import attention_by_frame
@@ -44,7 +44,7 @@ def index(tmp_path_factory):
 
 
 def _heard(pcm, hop_frames=10):
-    return identification.hear(FakeEmbedder(), np.array_split(pcm, 9), hop_frames)
+    return hearing.hear(FakeEmbedder(), np.array_split(pcm, 9), hop_frames)
 
 
 @pytest.mark.parametrize("seconds", [14, 21, 42])
@@ -184,7 +184,7 @@ def test_an_hour_is_heard_and_ranked_in_little_memory(index):
     blocks = (block for _ in range(60) for block in np.split(minute, 6))
     tracemalloc.start()
     try:
-        heard = identification.hear(FakeEmbedder(), blocks, 10)
+        heard = hearing.hear(FakeEmbedder(), blocks, 10)
         answer = identification.rank(index, heard.embedding, heard.seconds)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
