@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tempo_invariant.audio import reading
+from tempo_invariant.audio.decoding import BLOCK_SECONDS
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import SAMPLE_RATE
 
@@ -40,9 +41,10 @@ class Recording:
         """
         if self.samples is None:
             return reading.read_blocks(self.path or self.name, gain_db, strict=self.strict)
-        step = reading.BLOCK_SECONDS * self.rate
+        step = BLOCK_SECONDS * self.rate
         parts = (self.samples[first : first + step] for first in range(0, len(self.samples), step))
-        return reading.prepare(self.name, self.rate, parts, gain_db)
+        blocks = ((self.rate, part.mean(axis=1, dtype=np.float32)) for part in parts)
+        return reading.prepare(self.name, blocks, gain_db)
 
 
 def open_recording(

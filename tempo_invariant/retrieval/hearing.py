@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,16 @@ class Heard:
     attention: np.ndarray
     duration_seconds: float
     sound_end_seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields as JSON can hold them."""
+        return {
+            "seconds": self.seconds.tolist(),
+            "embedding": self.embedding.tolist(),
+            "attention": self.attention.tolist(),
+            "duration_seconds": self.duration_seconds,
+            "sound_end_seconds": self.sound_end_seconds,
+        }
 
 
 def embed_windows(embedder: Embedder, windows: Windows) -> tuple[np.ndarray, ...]:

@@ -165,6 +165,16 @@ def _join(parts: list[np.ndarray]) -> np.ndarray:
     return joined
 
 
+def cut_page(name: str, page: np.ndarray, step: int) -> SheetDocument:
+    """Cuts snippets out of one page uint8 [rows, columns], whose systems are found in the picture.
+
+    Raises:
+        UserError: There is no system on it.
+    """
+    image, boxes = _find_boxes(page)
+    return cut_pages(name, [image], [boxes], step)
+
+
 def read_pages(name: str, paths: Sequence[Path], step: int) -> SheetDocument:
     """Reads PDF files or images as one score; its systems are found in the pictures.
 
