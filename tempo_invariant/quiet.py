@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from types import ModuleType
 
 _CHATTER = re.compile(
-    r"WARNING: All log messages before absl::|[IWE]\d{4} \d\d:\d\d:|To enable the following instr"
+    r"WARNING: All log messages before absl::|[IWE]\d{4} \d\d:\d\d:|"
+    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWE] |To enable the following instructions"
 )
 
 

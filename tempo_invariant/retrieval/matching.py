@@ -97,8 +97,8 @@ class MatchingModel:
         """Embeds a recording, window by window.
 
         Args:
-            audio: Path of an audio file, or samples [samples] or [samples, channels]: floating-point
-                numbers of full scale +-1, or signed integers.
+            audio: Path of an audio file, or samples [samples] or [samples, channels]: numbers of
+                full scale +-1, or signed integers.
             rate: Sampling rate of the samples in Hz.
             hop_seconds: Distance of neighbouring windows; each goes to the strongest onset nearby,
                 and silent ones are left out. None: one window only, around the middle.

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 LOADED = """import os
 os.write(2, b"WARNING: All log messages before absl::InitializeLog() is called are written to\\n")
 os.write(2, b"I0000 00:00:1795750399.454768   30303 port.cc:153] oneDNN is on.\\n")
+os.write(2, b"2026-11-27 03:51:16.616873: E external/cuda_fft.cc:479] Unable to register\\n")
 os.write(2, b"something is wrong with this installation\\n")
 LEVEL = os.environ["TF_CPP_MIN_LOG_LEVEL"]
 """
