@@ -13,7 +13,7 @@ from typing import Any
 from absl import flags
 
 from tempo_invariant import __version__, extras, files, progress, quiet, shipped
-from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.errors import UserError, one_line, printable
 
 flags.disclaim_key_flags()  # what is defined here is a flag of the command that asks for it
 
@@ -60,7 +60,8 @@ def run(main: Callable[[], None], usage: str) -> None:
     except MemoryError:
         _end(1, "there is not enough memory for this")
     except ModuleNotFoundError as error:
-        if not (told := extras.explain(error, sys.argv[0].rpartition(" ")[2])):
+        command = os.path.basename(sys.argv[0]).rpartition(" ")[2].removesuffix(".py")
+        if not (told := extras.explain(error, command)):
             raise
         _end(1, told)
     except Exception as error:
@@ -76,6 +77,7 @@ def _prepare() -> None:
     """Sets up what is printed: progress, warnings in one line, nothing of TensorFlow's own."""
     quiet.install()
     logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
+    logging.getLogger().handlers[0].addFilter(_new_message())
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # names of files need not be text
@@ -83,8 +85,20 @@ def _prepare() -> None:
     progress.show()
 
 
+def _new_message() -> Callable[[logging.LogRecord], bool]:
+    """Returns a filter of warnings: a file that is read twice is warned of once."""
+    seen: set[str] = set()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        new = record.levelno != logging.WARNING or record.getMessage() not in seen
+        seen.add(record.getMessage())
+        return new
+
+    return is_new
+
+
 def _end(code: int, message: str) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {printable(message)}", file=sys.stderr)
     sys.exit(code)
 
 
