@@ -1,19 +1,17 @@
 """Reading PDF files and page images as grey pages, one after the other."""
 
-import contextlib
 import itertools
-import math
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import pypdfium2
 from PIL import Image, ImageOps
 
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.scores.images import check_pixels, open_image, to_grey
+from tempo_invariant.scores.pdf import draw_pages
 
 MAX_PAGES = 500
 """Files with more pages are refused: every page takes about six megabytes of memory in the end."""
@@ -56,35 +54,21 @@ def read(path: str | Path) -> Iterator[MaybePage]:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     with stream:
-        is_pdf = _PDF_MAGIC in stream.read(1024)
-        stream.seek(0)
-        yield from _read_pdf(path, stream) if is_pdf else _read_image(path, stream)
+        if _PDF_MAGIC not in stream.read(1024):
+            stream.seek(0)
+            yield from _read_image(path, stream)
+            return
+    max_pixels = round(MAX_SHAPE * RENDER_WIDTH**2)
+    for number, page in enumerate(draw_pages(path, RENDER_WIDTH, max_pixels, MAX_PAGES), 1):
+        if isinstance(page, UserError):
+            yield page
+        else:
+            yield _attempt(_checked, f"{path}: page {number}", page)
 
 
-def _read_pdf(path: Path, stream: IO[bytes]) -> Iterator[MaybePage]:
-    try:
-        document = pypdfium2.PdfDocument(stream)  # names it takes in UTF-8 only
-    except pypdfium2.PdfiumError as error:
-        reason = "is encrypted" if "password" in str(error).lower() else "is not a readable PDF"
-        raise UserError(f"{path}: {reason} ({one_line(error)})") from error
-    with document:
-        count = len(document)
-        if not count:
-            raise UserError(f"{path}: holds no page")
-        if count > MAX_PAGES:
-            raise UserError(f"{path}: has {count} pages, more than {MAX_PAGES}")
-        for number in range(1, count + 1):
-            yield _attempt(_draw, f"{path}: page {number}", document, number - 1)
-
-
-def _draw(name: str, document: Any, index: int) -> np.ndarray:
-    """Draws a page of a PDF document."""
-    with contextlib.closing(document[index]) as page:
-        width, height = page.get_size()
-        scale = RENDER_WIDTH / max(width, 1e-6)
-        _check_shape(name, math.ceil(width * scale), math.ceil(height * scale))
-        with contextlib.closing(page.render(scale=scale, grayscale=True)) as bitmap:
-            return np.array(bitmap.to_pil().convert("L"))
+def _checked(name: str, page: np.ndarray) -> np.ndarray:
+    _check_shape(name, page.shape[1], page.shape[0])
+    return page
 
 
 def _read_image(path: Path, stream: IO[bytes]) -> Iterator[MaybePage]:

@@ -49,5 +49,5 @@ def test_errors_are_named_and_drawn(drawn_msmd, tmp_path):
     picture = np.asarray(Image.open(tmp_path / "out/a__b__c_ly-01.png"))
     assert (picture == [255, 0, 0]).all(axis=-1).any()
     assert (picture == [0, 0, 255]).all(axis=-1).any()
-    with pytest.raises(UserError, match="img_thin.*no such page image"):
+    with pytest.raises(UserError, match="img_thin.*no such image"):
         system_detection.measure(drawn_msmd, ink="thin")

@@ -299,7 +299,7 @@ with IndexWriter(sys.argv[1], "sheets", FakeEmbedder(), 10, 25):
 def test_scores_that_are_not_there_are_named(scores, tmp_path):
     for source, wanted, message in (
         (scores, ["rising", "waltz"], "no score 'waltz'"),
-        (tmp_path / "nowhere", [], "neither a directory"),
+        (tmp_path / "nowhere", [], "cannot be read"),
     ):
         with pytest.raises(UserError, match=message):
             indexing.index_scores(FakeEmbedder(), source, tmp_path / "x", documents=wanted)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from tempo_invariant.errors import UserError
 from tempo_invariant.scores import images, msmd, pages
+from tempo_invariant.scores import pdf as pdf_reader
 from tests.drawn_pages import piano_page
 
 ENCRYPTED = b"""%%PDF-1.4
@@ -217,13 +218,33 @@ def test_bad_pages_between_good_ones_are_named(tmp_path):
     assert [isinstance(page, UserError) for page in found] == [False, True, False, True]
     assert found[0].shape == found[2].shape == (2364, 1670)
     assert str(found[1]).startswith(f"{name}: page 2: 1670 x 12 pixels are smaller than 50")
-    assert str(found[3]).startswith(f"{name}: page 4: cannot be read (")
+    assert str(found[3]).startswith(f"{name}: page 4: cannot be drawn (")
 
     tall = tmp_path / "scan.tif"
     frames = [Image.new("L", size, 255) for size in ((80, 90), (80, 900), (80, 90))]
     frames[0].save(tall, save_all=True, append_images=frames[1:])
     first, second, third = pages.read(tall)
     assert first.shape == third.shape == (90, 80) and "page 2: 80 x 900" in str(second)
+
+
+def test_a_page_that_pdfium_does_not_survive_is_named(tmp_path, monkeypatch):
+    pytest.importorskip("pypdfium2")
+    good = b"[0 0 595 842]"
+    form = b"/Resources<</XObject<</F 8 0 R>>>>/Contents 7 0 R"
+    # A form that draws itself twice, and so on.
+    more = b"7 0 obj<</Length 5>>stream\n/F Do\nendstream endobj\n"
+    more += b"8 0 obj<</Type/XObject/Subtype/Form/BBox[0 0 9 9]/Resources<</XObject<</F 8 0 R>>>>"
+    more += b"/Length 12>>stream\n/F Do /F Do \nendstream endobj\n"
+    bad = good + form
+    data = pdf([good, bad, good, bad, good]).replace(b"trailer", more + b"trailer")
+    (tmp_path / "loop.pdf").write_bytes(data)
+    monkeypatch.setattr(pdf_reader, "SECONDS", 3)
+    found = []
+    with pytest.raises(UserError, match="page 5 and what follows: given up"):
+        for page in pages.read(tmp_path / "loop.pdf"):
+            found.append(page)
+    assert [isinstance(page, UserError) for page in found] == [False, True, False, True]
+    assert "page 2: cannot be drawn (PDFium crashes, or takes longer than 3 s)" in str(found[1])
 
 
 def test_images_are_read_in_the_formats_promised_and_no_other(tmp_path):

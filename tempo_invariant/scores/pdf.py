@@ -1,0 +1,99 @@
+"""Reading the pages of PDF files, which another process draws; see `pdf_process`."""
+
+import contextlib
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from tempo_invariant.errors import UserError, one_line
+
+SECONDS = 15
+"""Processor time that opening a file or drawing a page may take; usual is a fifth of a second."""
+
+_MOST_DEATHS = 2
+"""Number of pages that the drawing may not survive, before the rest of a file is given up."""
+
+_PROGRAM = Path(__file__).with_name("pdf_process.py")
+
+
+def draw_pages(
+    path: Path, width: int, max_pixels: int, max_pages: int
+) -> Iterator[np.ndarray | UserError]:
+    """Draws the pages of a PDF file.
+
+    Args:
+        path: Path of the file.
+        width: Width in pixels at which pages are drawn.
+        max_pixels: Largest number of pixels of a page.
+        max_pages: Largest number of pages.
+
+    Yields:
+        Grey pages uint8 [rows, columns]; in place of one that cannot be drawn, why.
+
+    Raises:
+        UserError: The file is broken or encrypted, or has no page or too many.
+    """
+    if importlib.util.find_spec("pypdfium2") is None:
+        raise UserError(
+            f'{path}: PDF files need pypdfium2: pip install "tempo-invariant[identify]"'
+        )
+    done, count, deaths = 0, 1, 0
+    while done < count:
+        with _process(path, done, width, max_pixels, SECONDS) as process:
+            count = _count(path, _answer(process, max_pixels), max_pages)
+            while done < count and process.returncode is None:
+                done += 1
+                page = _answer(process, max_pixels)
+                yield UserError(f"{path}: page {done}: {page}") if isinstance(page, str) else page
+        deaths += done < count
+        if deaths >= _MOST_DEATHS and done < count:
+            raise UserError(f"{path}: page {done + 1} and what follows: given up after the others")
+
+
+def _count(path: Path, answer: np.ndarray | int | str, max_pages: int) -> int:
+    """Returns the number of pages, if the first answer is one that can be."""
+    if isinstance(answer, str) and "password" in answer.lower():
+        raise UserError(f"{path}: is encrypted ({answer})")
+    if not isinstance(answer, int):
+        raise UserError(f"{path}: is not a readable PDF ({answer})")
+    if not answer:
+        raise UserError(f"{path}: holds no page")
+    if answer > max_pages:
+        raise UserError(f"{path}: has {answer} pages, more than {max_pages}")
+    return answer
+
+
+@contextlib.contextmanager
+def _process(path: Path, *arguments: int) -> Iterator[subprocess.Popen]:
+    command = [sys.executable, "-P", _PROGRAM, path.absolute(), *map(str, arguments)]
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _answer(process: subprocess.Popen, max_pixels: int) -> np.ndarray | int | str:
+    """Reads the next answer: a page, the number of pages, or why there is none."""
+    kind, _, rest = process.stdout.readline(1000).decode().strip().partition(" ")
+    if kind == "count":
+        return int(rest)
+    if kind == "error":
+        return f"cannot be drawn ({one_line(rest)})"
+    if kind == "page":
+        columns, rows = map(int, rest.split())
+        if columns * rows > max_pixels:
+            return f"{columns} x {rows} pixels are more than {max_pixels:,}"
+        pixels = process.stdout.read(columns * rows)
+        if len(pixels) == columns * rows:
+            return np.frombuffer(pixels, np.uint8).reshape(rows, columns)
+    process.kill()  # it has nothing more to say
+    process.wait()
+    return f"cannot be drawn (PDFium crashes, or takes longer than {SECONDS} s)"
