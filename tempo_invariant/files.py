@@ -21,6 +21,9 @@ from tempo_invariant.errors import UserError, one_line
 
 DISK_FULL = "no space is left on the disk; the same command goes on when there is some"
 
+CHECKSUMS = "assets.extra/SHA256SUMS"
+"""Where an exported model has the checksums of its files."""
+
 _LONGEST_NAME = 255
 """Bytes of a name, in every file system of note."""
 
@@ -221,3 +224,35 @@ def sha256(path: str | os.PathLike) -> str:
     """Returns the SHA-256 of a file's content as hexadecimal digits."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_checksums(directory: Path, name: str) -> None:
+    """Writes the SHA-256 of every file below a directory, as `sha256sum -c` reads it.
+
+    Args:
+        directory: The directory.
+        name: Path in it of the file to be written.
+    """
+    found = sorted(path for path in directory.rglob("*") if path.is_file())
+    lines = [f"{sha256(path)}  {path.relative_to(directory).as_posix()}\n" for path in found]
+    (directory / name).write_text("".join(lines), encoding="utf-8")
+
+
+def check_checksums(directory: Path, name: str) -> None:
+    """Compares files with what `write_checksums` wrote; does nothing if it wrote nothing.
+
+    Raises:
+        UserError: A file is missing or another one, or the checksums are damaged.
+    """
+    if not (directory / name).is_file():
+        return
+    try:
+        lines = (directory / name).read_text(encoding="utf-8").splitlines()
+        sums = {path: expected for expected, path in (line.split("  ", 1) for line in lines)}
+        for path, expected in sums.items():
+            if sha256(directory / path) != expected:
+                raise UserError(f"{directory / path}: damaged: its checksum is not that in {name}")
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename}: no such file, though {name} lists it") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{directory / name}: damaged ({one_line(error)})") from error

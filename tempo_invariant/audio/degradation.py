@@ -64,6 +64,16 @@ class RecordingDegradation:
     level_db: float = 0.0
     mp3_kilobits: int | None = None
 
+    def __post_init__(self) -> None:
+        gains = [self.wet_db, self.noise_snr_db or 0.0, self.noise_slope_db, self.level_db]
+        gains += [gain for _, gain in self.equalization]
+        if not abs(self.tuning_cents) <= 1200 or not 0 <= self.room_seconds <= 60:
+            raise UserError("tuning_cents must be at most 1200, room_seconds from 0 to 60")
+        if not max(map(abs, gains)) <= 200:
+            raise UserError("gains and ratios must be at most 200 dB")
+        if any(hertz <= 0 for hertz, _ in self.equalization):
+            raise UserError("equalization must have frequencies above 0 Hz")
+
     @property
     def time_factor(self) -> float:
         """Factor of times, for an instrument out of tune is faster: t becomes t times this."""

@@ -91,6 +91,10 @@ class Entry:
     seconds: float = 0.0
     seed: tuple[int, ...] = ()
 
+    def __post_init__(self) -> None:
+        if min(self.start_seconds, self.seconds, *self.seed) < 0:
+            raise UserError("start_seconds, seconds and seed must not be negative")
+
 
 @dataclass(frozen=True)
 class QuerySet:

@@ -15,6 +15,7 @@ import numpy as np
 from tempo_invariant import progress
 from tempo_invariant.audio.windows import window_samples
 from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.files import CHECKSUMS, check_checksums
 from tempo_invariant.geometry import (
     FRAMES_PER_SECOND,
     PAPER,
@@ -202,10 +203,11 @@ def _open_export(path: Path) -> Embedder:
         if not versions:
             raise UserError(f"{path}: neither a SavedModel nor a directory of versions")
         chosen = max(versions, key=lambda child: int(child.name))
+    check_checksums(chosen, CHECKSUMS)
     try:
         loaded = tf.saved_model.load(str(chosen))
         embedder = GraphEmbedder(loaded.signatures, f"the export {chosen}")
-    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+    except Exception as error:  # TensorFlow has errors of many kinds for damaged files
         raise UserError(f"{chosen}: not an export of this project ({one_line(error)})") from error
     embedder.loaded = loaded  # type: ignore[attr-defined]  # its variables live as long as it does
     return embedder

@@ -248,7 +248,6 @@ class _ShardWriter:
         for index, count in enumerate(self.counts):
             name = schema.shard_name(self.split, index, len(self.counts))
             path = self._path(index).rename(self.directory / name)
-            shard = {"name": name, "bytes": path.stat().st_size, "records": count}
-            self.info.shards.append(shard)
+            self.info.shards.append(schema.Shard(name, path.stat().st_size, count))
         self.info.hours = round(self.info.frames / FRAMES_PER_SECOND / 3600, 4)
         return self.info
