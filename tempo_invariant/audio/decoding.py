@@ -120,10 +120,9 @@ class Recording:
         """Yields the rate, the number of samples, and the frame; None stands for silence."""
         import av
 
-        timeline = Timeline(self.format, report)
-        claimed_seconds = None if self.claimed is None else self.claimed / self.rate
-        if self.goes_on:
-            report(f"has more than the {claimed_seconds:.2f} s of its header, which are read too")
+        timeline = Timeline(self.format, self._file, report)
+        if self.goes_on and self.claimed is not None:
+            report(f"is read beyond the {self.claimed / self.rate:.2f} s that its header claims")
         for packet in self._read():
             if isinstance(packet, av.FFmpegError):
                 timeline.fail(packet.strerror, None)
@@ -136,12 +135,21 @@ class Recording:
                 continue
             for frame in frames:
                 check_bounds(frame.sample_rate, frame.layout.nb_channels)
-                silent = timeline.place(packet, frame)
-                if silent:
-                    yield frame.sample_rate, silent, None
+            silent = timeline.place(packet, frames) if frames else 0
+            if silent:
+                yield frames[0].sample_rate, silent, None
+            for frame in frames:
                 yield frame.sample_rate, frame.samples, frame
-        is_cut = self.format == "ogg" and file_formats.ogg_is_cut(self._file)
-        timeline.finish(claimed_seconds, self.encoding.startswith("pcm_"), is_cut)
+        self._finish(timeline)
+
+    def _finish(self, timeline: Timeline) -> None:
+        seconds = None if self.claimed is None else self.claimed / self.rate
+        is_cut = False
+        if self.format == "ogg" and len(self._container.streams) == 1:
+            end = file_formats.ogg_end(self._file)
+            seconds = None if end is None else end / self.rate - (timeline.zero or 0.0)
+            is_cut = end is None
+        timeline.finish(seconds, self.encoding.startswith("pcm_"), is_cut)
 
     def _read(self) -> "Iterator[Packet | FFmpegError]":
         """Yields packets, and errors in place of those that cannot be read."""
