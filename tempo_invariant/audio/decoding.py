@@ -120,7 +120,7 @@ class Recording:
         """Yields the rate, the number of samples, and the frame; None stands for silence."""
         import av
 
-        timeline = Timeline(self.format, self._file, report)
+        timeline = Timeline(self.format, self.encoding, self._file, report)
         if self.goes_on and self.claimed is not None:
             report(f"is read beyond the {self.claimed / self.rate:.2f} s that its header claims")
         for packet in self._read():

@@ -30,9 +30,12 @@ class Timeline:
         zero: The time stamp at the beginning, in seconds; None if there are none.
     """
 
-    def __init__(self, file_format: str, file: BinaryIO, report: Callable[[str], None]) -> None:
+    def __init__(
+        self, file_format: str, encoding: str, file: BinaryIO, report: Callable[[str], None]
+    ) -> None:
         self.at = 0.0
-        self.zero = 0.0 if file_format == "flac" else None
+        self._is_flac = encoding == "flac"
+        self.zero = 0.0 if self._is_flac else None
         self._format, self._file, self._report = file_format, file, report
         self._packets = self._bytes = self._end = self._flac_block = 0
         self._silence_seconds = 0.0
@@ -99,12 +102,12 @@ class Timeline:
         gap = position - self.zero - self.at
         if gap < -JITTER_SECONDS:  # such as the second of two files that were joined
             self.zero += gap
-        is_exact = self._failures or self._format == "flac"
+        is_exact = self._failures or self._is_flac
         return gap if gap > (0 if is_exact else JITTER_SECONDS) else 0.0
 
     def _position(self, packet: "Packet", frame: "AudioFrame") -> float | None:
         """Returns where a frame is by its number or time stamp, in seconds; None: unknown."""
-        if self._format == "flac" and packet.size:
+        if self._is_flac and packet.size:
             self._flac_block = self._flac_block or frame.samples
             number, counts_samples = file_formats.flac_number(packet)
             return number * (1 if counts_samples else self._flac_block) / frame.sample_rate
