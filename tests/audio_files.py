@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
+LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 
 
 def sound(seconds: float, rate: int = 44100, channels: int = 2, seed: int = 0) -> np.ndarray:
@@ -69,7 +69,7 @@ def _packets(track, pcm: np.ndarray, rate: int):
 
     layout = LAYOUTS[pcm.shape[1]]
     resampler = av.AudioResampler(track.codec_context.format.name, layout, rate)
-    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(pcm.T), "fltp", layout)
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(pcm).reshape(1, -1), "flt", layout)
     frame.rate, frame.pts = rate, 0
     for converted in resampler.resample(frame) + resampler.resample(None):
         yield from track.encode(converted)

@@ -66,7 +66,8 @@ def sound_after_claim(stream: "AudioStream", first: "Packet", file: BinaryIO) ->
     chunk = _peek(file, end, 8)
     is_chunk = chunk[:4].isascii() and chunk[:4].decode("latin-1").isprintable()
     fits = int.from_bytes(chunk[4:], "little") <= rest
-    return rest > first.size and bool(chunk.strip(b"\0")) and not (is_chunk and fits)
+    least = stream.codec_context.sample_rate // 10 * _bytes_per_sample(first)
+    return rest > least and bool(chunk.strip(b"\0")) and not (is_chunk and fits)
 
 
 def is_tag(packet: "Packet") -> bool:

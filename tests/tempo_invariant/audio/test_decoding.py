@@ -109,6 +109,14 @@ def test_the_sound_of_a_video_and_all_its_channels():
     np.testing.assert_allclose(found, pcm.mean(1), atol=4e-5)
 
 
+@pytest.mark.parametrize(("codec", "late"), [("flac", 0), ("aac", 1024)])
+def test_eight_channels(codec, late):
+    pcm = sound(2.0, 48000, 8)
+    found, lines = decode(encode(pcm, 48000, codec, "matroska"))
+    assert not lines and abs(lag(found, pcm.mean(1))) <= late
+    np.testing.assert_allclose(np.std(found), np.std(pcm.mean(1)), rtol=0.1)
+
+
 def test_the_sampling_rate_may_change():
     first, second = sound(2.0, 44100), sound(2.0, 22050, seed=1)
     content = encode(first, 44100, "aac", "adts") + encode(second, 22050, "aac", "adts")
