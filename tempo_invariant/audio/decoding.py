@@ -13,6 +13,7 @@ import numpy as np
 
 from tempo_invariant.audio import file_formats
 from tempo_invariant.audio.timeline import Timeline
+from tempo_invariant.errors import one_line
 
 if TYPE_CHECKING:
     from av import AudioFrame, FFmpegError, Packet
@@ -120,28 +121,34 @@ class Recording:
         """Yields the rate, the number of samples, and the frame; None stands for silence."""
         import av
 
-        timeline = Timeline(self.format, report)
-        claimed_seconds = None if self.claimed is None else self.claimed / self.rate
-        if self.goes_on:
-            report(f"has more than the {claimed_seconds:.2f} s of its header, which are read too")
+        timeline = Timeline(self.format, self.encoding, self._file, report)
+        if self.goes_on and self.claimed is not None:
+            report(f"is read beyond the {self.claimed / self.rate:.2f} s that its header claims")
         for packet in self._read():
             if isinstance(packet, av.FFmpegError):
-                timeline.fail(packet.strerror, None)
+                timeline.fail(reason(packet), None)
                 continue
             try:
-                frames = self._context.decode(packet)
-            except av.FFmpegError as error:
+                frames = [whole for frame in self._context.decode(packet) for whole in _safe(frame)]
+            except (av.FFmpegError, ValueError) as error:
                 if packet.size:
-                    timeline.fail(error.strerror, packet)
+                    timeline.fail(reason(error), packet)
                 continue
+            silent = timeline.place(packet, frames) if frames else 0
+            if silent:
+                yield frames[0].sample_rate, silent, None
             for frame in frames:
-                check_bounds(frame.sample_rate, frame.layout.nb_channels)
-                silent = timeline.place(packet, frame)
-                if silent:
-                    yield frame.sample_rate, silent, None
                 yield frame.sample_rate, frame.samples, frame
-        is_cut = self.format == "ogg" and file_formats.ogg_is_cut(self._file)
-        timeline.finish(claimed_seconds, self.encoding.startswith("pcm_"), is_cut)
+        self._finish(timeline)
+
+    def _finish(self, timeline: Timeline) -> None:
+        seconds = None if self.claimed is None else self.claimed / self.rate
+        is_cut = False
+        if self.format == "ogg" and len(self._container.streams) == 1:
+            end = file_formats.ogg_end(self._file)
+            seconds = None if end is None else end / self.rate - (timeline.zero or 0.0)
+            is_cut = end is None
+        timeline.finish(seconds, self.encoding.startswith("pcm_"), is_cut)
 
     def _read(self) -> "Iterator[Packet | FFmpegError]":
         """Yields packets, and errors in place of those that cannot be read."""
@@ -227,6 +234,24 @@ def check_bounds(rate: int, channels: int) -> None:
         raise ValueError(f"a sampling rate of {rate:,} Hz; supported are {bounds}")
     if not 1 <= channels <= MOST_CHANNELS:
         raise ValueError(f"{channels} channels; supported are 1 to {MOST_CHANNELS}")
+
+
+def reason(error: Exception) -> str:
+    """Returns the text of an error of FFmpeg, Python or the system as one line."""
+    return one_line(getattr(error, "strerror", None) or error)
+
+
+def _safe(frame: "AudioFrame") -> "list[AudioFrame]":
+    """Returns a frame within bounds, with its channels in one plane if there are many.
+
+    PyAV (15 to 18) counts the planes of 8 channels and more wrongly, and reads beyond them.
+    """
+    import av
+
+    check_bounds(frame.sample_rate, frame.layout.nb_channels)
+    if frame.layout.nb_channels < 8 or not frame.format.is_planar:
+        return [frame]
+    return av.AudioResampler("flt", frame.layout, frame.sample_rate).resample(frame)
 
 
 def _mixed(frames: "list[AudioFrame]") -> np.ndarray:

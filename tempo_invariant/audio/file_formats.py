@@ -48,7 +48,7 @@ def claimed_samples(stream: "AudioStream", first: "Packet", file: BinaryIO) -> i
         return size // _bytes_per_sample(first)
     if name in _COUNTED or (name == "mp3" and _has_mp3_header(first, file)):
         seconds = stream.duration and stream.duration * stream.time_base
-    elif name == MATROSKA and len(container.streams) == 1:
+    elif name in ("asf", MATROSKA) and len(container.streams) == 1:
         seconds = container.duration and container.duration / 1e6
     return round(seconds * stream.codec_context.sample_rate) if seconds else None
 
@@ -66,7 +66,8 @@ def sound_after_claim(stream: "AudioStream", first: "Packet", file: BinaryIO) ->
     chunk = _peek(file, end, 8)
     is_chunk = chunk[:4].isascii() and chunk[:4].decode("latin-1").isprintable()
     fits = int.from_bytes(chunk[4:], "little") <= rest
-    return rest > first.size and bool(chunk.strip(b"\0")) and not (is_chunk and fits)
+    least = stream.codec_context.sample_rate // 10 * _bytes_per_sample(first)
+    return rest > least and bool(chunk.strip(b"\0")) and not (is_chunk and fits)
 
 
 def is_tag(packet: "Packet") -> bool:
@@ -88,14 +89,22 @@ def flac_number(packet: "Packet") -> tuple[int, bool]:
     return number, bool(content[1] & 1)
 
 
-def ogg_is_cut(file: BinaryIO) -> bool:
-    """Returns whether an Ogg file ends without the page that its last stream ends with."""
+def ogg_end(file: BinaryIO) -> int | None:
+    """Returns the time stamp at the end of an Ogg file, in samples; None if its last page is cut.
+
+    The page is looked up here, since FFmpeg knows of none that is damaged.
+    """
     data = _peek(file, max(0, _size(file) - 2 * _LARGEST_PAGE), 2 * _LARGEST_PAGE)
     page = data[data.rfind(b"OggS") :]
-    if len(page) < 27:
-        return True
-    segments = page[27 : 27 + page[26]]
-    return not page[5] & 4 or len(page) < 27 + page[26] + sum(segments)
+    if len(page) < 27 or not page[5] & 4 or len(page) < 27 + page[26] + sum(page[27:][: page[26]]):
+        return None
+    return int.from_bytes(page[6:14], "little", signed=True)
+
+
+def find_packet(packet: "Packet", start: int, file: BinaryIO) -> int:
+    """Returns where a packet is in a file, from an offset on, since FFmpeg tells it wrongly."""
+    found = _peek(file, start, 2**20).find(bytes(packet)[:64])
+    return start + max(0, found)
 
 
 def _claimed_bytes(name: str, first: "Packet", file: BinaryIO) -> int | None:

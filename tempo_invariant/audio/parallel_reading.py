@@ -1,12 +1,12 @@
 """Many recordings read side by side with `tf.data`, with the samples that the one reader gives.
 
-Where tensorflow-io is installed it decodes WAV (integers of 8, 16 and 24 bits, floats), to the very
-samples of the reader (`tempo_invariant.audio.reading`), unless the header is wrong. Of the rest that
-it knows, it skips over damage in FLAC, and does not return from some; for MP3 it allocates whatever
-a damaged header claims; for Ogg Vorbis it takes four times as long; integers of 32 bits it takes for
-floats. All these, and every other format, the reader decodes in the same pipeline. The reader also
-does the resampling in all cases, since tensorflow-io's delays and filters otherwise. Of its
-operations only the stateless ones serve here: calls that run at the same time share the file of
+Where tensorflow-io is installed it decodes WAV (integers of 8, 16 and 24 bits, floats) to the very
+samples of the reader (`tempo_invariant.audio.reading`), unless the header is wrong. Of the rest
+that it knows, it skips over damage in FLAC, and does not return from some; for MP3 it allocates
+whatever a damaged header claims; for Ogg Vorbis it takes four times as long; integers of 32 bits it
+takes for floats. All these, and every other format, the reader decodes in the same pipeline. The
+reader also does the resampling in all cases, since tensorflow-io's delays and filters otherwise. Of
+its operations only the stateless ones serve here: calls that run at the same time share the file of
 `AudioIOTensor`'s.
 """
 

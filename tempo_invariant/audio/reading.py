@@ -9,7 +9,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from tempo_invariant.audio.decoding import Recording
+from tempo_invariant.audio.decoding import Recording, reason
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.geometry import SAMPLE_RATE
 
@@ -90,8 +90,7 @@ def opened(path: str | Path) -> Iterator[Recording]:
     except UserError:
         raise
     except Exception as error:  # FFmpeg's, those of the system, those of damaged numbers
-        reason = getattr(error, "strerror", None) or one_line(error)
-        raise UserError(f"{path}: not a readable audio file ({reason})") from error
+        raise UserError(f"{path}: not a readable audio file ({reason(error)})") from error
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """Where the sound of a recording belongs in time, also when some of it cannot be decoded."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from tempo_invariant.audio import file_formats
 
@@ -14,75 +14,79 @@ JITTER_SECONDS = 0.1
 MOST_SILENCE_SECONDS = 1800
 """All gaps of a recording together; longer ones are errors of its time stamps."""
 
+_RAW = ("aac", "mp3")
+"""Formats of frames and nothing else, as long as they are not damaged."""
+
 
 class Timeline:
-    """Finds the gaps between decoded frames, and tells of them.
+    """Finds the gaps between decoded packets, and tells of them.
 
-    FLAC numbers its frames, and many formats have time stamps. In the others, MP3 for one, the
-    length of a gap is estimated from its bytes and the mean size of the packets before it.
+    FLAC numbers its frames, and many formats have time stamps. In MP3 and AAC the length of a gap
+    is estimated from its bytes and the mean size of the packets before it, in other formats from
+    the number of packets that failed.
 
     Attributes:
-        at: Where the next frame begins, in seconds from the beginning.
+        at: Where the next packet begins, in seconds from the beginning.
+        zero: The time stamp at the beginning, in seconds; None if there are none.
     """
 
-    def __init__(self, file_format: str, report: Callable[[str], None]) -> None:
+    def __init__(
+        self, file_format: str, encoding: str, file: BinaryIO, report: Callable[[str], None]
+    ) -> None:
         self.at = 0.0
-        self._format, self._report = file_format, report
-        self._zero = 0.0 if file_format == "flac" else None
-        self._packets = self._bytes = self._flac_block = 0
+        self._is_flac = encoding == "flac"
+        self.zero = 0.0 if self._is_flac else None
+        self._format, self._file, self._report = file_format, file, report
+        self._packets = self._bytes = self._end = self._flac_block = 0
         self._silence_seconds = 0.0
-        self._forget_failures()
-
-    def _forget_failures(self) -> None:
-        self._reason, self._is_tag = "", False
-        self._failed_packets = self._failed_bytes = 0
+        self._failures, self._reason, self._is_tag = 0, "", False
 
     def fail(self, reason: str, packet: "Packet | None") -> None:
-        """Takes note of a packet that cannot be decoded, or not even read."""
-        if not self._failed_packets:
-            tagged = self._format in ("mp3", "aac") and packet is not None
-            self._reason, self._is_tag = reason, tagged and file_formats.is_tag(packet)
-        self._failed_packets += 1
-        if packet is None:
+        """Takes note of a packet that cannot be decoded, or of one that cannot even be read."""
+        if not self._failures:
+            self._reason = reason
+            raw = packet is not None and self._format in _RAW
+            self._is_tag = raw and file_formats.is_tag(packet)
+        self._failures += 1
+        if packet is None or packet.pts is None or self._format not in file_formats.TIMED:
             return
-        self._failed_bytes += packet.size
-        if self._zero is None and self._format in file_formats.TIMED and packet.pts is not None:
-            self._zero = float(packet.pts * packet.time_base)
+        if self.zero is None:
+            self.zero = float(packet.pts * packet.time_base)
 
-    def place(self, packet: "Packet", frame: "AudioFrame") -> int:
-        """Puts the next frame in its place; returns how many samples of silence precede it."""
-        rate = frame.sample_rate
-        gap = self._gap_seconds(packet, frame)
+    def place(self, packet: "Packet", frames: "list[AudioFrame]") -> int:
+        """Puts the frames of a packet in their place; returns how many silent samples precede."""
+        rate = frames[0].sample_rate
+        gap = self._gap_seconds(packet, frames[0])
         silent = round(gap * rate)
         if silent and self._silence_seconds + gap > MOST_SILENCE_SECONDS:
             self._report(f"leaps by {gap:.0f} s at {self.at:.2f} s; the leap is left out")
-            self._zero = None if self._zero is None else self._zero + gap
+            self.zero = None if self.zero is None else self.zero + gap
             silent = 0
         elif silent:
             reason = self._reason or "data is missing"
             places = f"from {self.at:.2f} s to {self.at + gap:.2f} s"
             self._report(f"cannot be decoded {places}, which becomes silence ({reason})")
             self._silence_seconds += gap
-        self.at += (silent + frame.samples) / rate
+        self.at += silent / rate + sum(frame.samples / frame.sample_rate for frame in frames)
         self._packets += 1
         self._bytes += packet.size
-        self._forget_failures()
+        self._failures, self._reason, self._is_tag = 0, "", False
         return silent
 
-    def finish(self, claimed_seconds: float | None, is_pcm: bool, is_cut: bool) -> None:
+    def finish(self, seconds: float | None, is_exact: bool, is_cut: bool) -> None:
         """Tells where the recording stops, if that is before its end.
 
         Args:
-            claimed_seconds: Its length by the header of the file; None if it does not tell.
-            is_pcm: Whether that is right to the sample.
+            seconds: The length that the file claims; None if it does not tell.
+            is_exact: Whether that is right to the sample.
             is_cut: Whether the format tells that the file ends too early.
         """
-        missing = 0.0 if claimed_seconds is None else claimed_seconds - self.at
-        whole = claimed_seconds is not None and missing < 1e-6
-        if self._failed_packets and not self._is_tag and not whole:
+        missing = 0.0 if seconds is None else seconds - self.at
+        is_whole = seconds is not None and missing < 1e-6
+        if self._failures and not self._is_tag and not is_whole:
             reason = self._reason
-        elif missing > (1e-6 if is_pcm else 2 * JITTER_SECONDS):
-            reason = f"the file ends; its header says {claimed_seconds:.2f} s"
+        elif missing > (1e-6 if is_exact else 2 * JITTER_SECONDS):
+            reason = f"it should last {seconds:.2f} s"
         elif is_cut:
             reason = "the file ends before its last page"
         else:
@@ -92,26 +96,33 @@ class Timeline:
     def _gap_seconds(self, packet: "Packet", frame: "AudioFrame") -> float:
         position = self._position(packet, frame)
         if position is None:
-            if not self._failed_packets or self._is_tag:
-                return 0.0
-            packets = self._failed_packets
-            if self._packets:
-                packets = max(packets, round(self._failed_bytes * self._packets / self._bytes))
-            return packets * frame.samples / frame.sample_rate
-        if self._zero is None:
-            self._zero = position
-        gap = position - self._zero - self.at
+            return self._lost_packets(packet) * frame.samples / frame.sample_rate
+        if self.zero is None:
+            self.zero = position
+        gap = position - self.zero - self.at
         if gap < -JITTER_SECONDS:  # such as the second of two files that were joined
-            self._zero += gap
-        is_exact = self._failed_packets or self._format == "flac"
+            self.zero += gap
+        is_exact = self._failures or self._is_flac
         return gap if gap > (0 if is_exact else JITTER_SECONDS) else 0.0
 
     def _position(self, packet: "Packet", frame: "AudioFrame") -> float | None:
         """Returns where a frame is by its number or time stamp, in seconds; None: unknown."""
-        if self._format == "flac" and packet.size:
+        if self._is_flac and packet.size:
             self._flac_block = self._flac_block or frame.samples
             number, counts_samples = file_formats.flac_number(packet)
             return number * (1 if counts_samples else self._flac_block) / frame.sample_rate
         if self._format in file_formats.TIMED and frame.pts is not None:
             return float(frame.pts * frame.time_base)
         return None
+
+    def _lost_packets(self, packet: "Packet") -> int:
+        """Returns how many packets there were between the last decoded one and this one."""
+        lost = self._failures
+        if self._format in _RAW and packet.size:
+            start = self._end or packet.pos or 0
+            if lost and self._packets:
+                found = file_formats.find_packet(packet, start, self._file)
+                lost = max(lost, round((found - start) * self._packets / self._bytes))
+                start = found
+            self._end = start + packet.size
+        return 0 if self._is_tag else lost
