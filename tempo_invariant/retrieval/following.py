@@ -58,7 +58,8 @@ class Following:
         systems = self.strip.system(self.columns)
         jumps = (systems[before] != systems[after]) | self.leaps[after]
         share = np.where(jumps, 0.0, place - before)
-        return self.columns[before] * (1 - share) + self.columns[after] * share
+        moved = self.columns[before] * (1 - share) + self.columns[after] * share
+        return np.where(share > 0, moved, self.columns[before])
 
     @property
     def full_seconds(self) -> np.ndarray:
@@ -119,10 +120,10 @@ class FollowedScore:
     audio: str
     model: str
     duration_seconds: float
-    document: SheetDocument
+    document: SheetDocument = dataclasses.field(repr=False)
     systems: tuple[Place, ...]
     places: tuple[TimedPlace, ...]
-    course: np.ndarray
+    course: np.ndarray = dataclasses.field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns what follow.json holds.
