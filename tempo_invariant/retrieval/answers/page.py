@@ -79,22 +79,26 @@ def document(
         playing: What the player needs; without it the page has none.
         details: HTML that is folded away at the end.
     """
-    script = _read("player.js")
+    script = _read("player.js") if playing else ""
     grown = _grown(score)
     sheets = "".join(_sheet(number, score, grown, playing is not None) for number in score.pages)
     paragraphs = "".join(f'<p class="quiet">{_escape(text)}</p>' for text in introduction)
+    folded = f"<details><summary>Details</summary>{details}</details>" if details else ""
+    header = f"<header><h1>{_escape(title)}</h1>{paragraphs}</header>"
+    if playing:
+        body = (
+            f"<body data-playable>{header}{_player(playing)}<main>{_HINT}{sheets}</main>"
+            f"<footer>{_KEYS}{folded}</footer>{_data(score, grown, playing)}"
+            f"<script>{script}</script></body>"
+        )
+    else:
+        body = f"<body>{header}<main>{sheets}</main><footer>{folded}</footer></body>"
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">'
         f"<title>{_escape(title)}</title><style>{_read('player.css')}</style></head>"
-        f"<body{' data-playable' if playing else ''}>"
-        f"<header><h1>{_escape(title)}</h1>{paragraphs}</header>"
-        f"{_player(playing) if playing else ''}"
-        f"<main>{_HINT if playing else ''}{sheets}</main>"
-        f"<footer>{_KEYS if playing else ''}{_folded('Details', details)}</footer>"
-        f"{_data(score, grown, playing) if playing else ''}"
-        f"<script>{script}</script></body></html>\n"
+        f"{body}</html>\n"
     )
 
 
@@ -114,12 +118,6 @@ def _policy(script: str) -> str:
 
 def _escape(text: str) -> str:
     return html.escape(printable(text))
-
-
-def _folded(summary: str, content: str) -> str:
-    if not content:
-        return ""
-    return f"<details><summary>{_escape(summary)}</summary>{content}</details>"
 
 
 def _player(playing: Playing) -> str:
