@@ -3,6 +3,7 @@
 from absl import flags
 
 from tempo_invariant import commands, flag_sets, samples
+from tempo_invariant.errors import printable
 
 USAGE = """Aligns a recording with its score: for every moment page, system and place.
 
@@ -60,7 +61,8 @@ def main() -> None:
     embedder = embedders.open_embedder(**flag_sets.model_choice(known))
     answer = following.follow_recording(embedder, document, recording, settings)
     print(text.followed_score(answer, values.verbose))
-    print(followed.write(answer, recording, output, values.embed_audio))
+    path = followed.write(answer, recording, output, values.embed_audio)
+    print(printable(str(path)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 from absl import flags
 
 from tempo_invariant import commands, flag_sets, samples
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, printable
 
 USAGE = """Finds the score that is played, and the place in it; or the recordings of a page.
 
@@ -76,13 +76,13 @@ def main() -> None:
     if recording and output:
         score = identification.identify_recording(index, embedder, recording, settings)
         print(text.identified_score(score, values.verbose))
-        print(identified.write_score(score, index, recording, output))
+        print(printable(str(identified.write_score(score, index, recording, output))))
     elif output:
         pages = [Path(values.sheet)]
         document = documents.read_pages(pages[0].stem, pages, index.step_pixels)
         answer = identification.identify_sheet(index, embedder, document, settings, values.sheet)
         print(text.identified_recording(answer, values.verbose))
-        print(identified.write_recording(answer, output))
+        print(printable(str(identified.write_recording(answer, output))))
     else:
         blocks = reading.pcm_blocks(sys.stdin.buffer, gain_db=values.gain_db)
         for live in listening.listen(index, embedder, blocks, settings):

@@ -57,7 +57,8 @@ class Following:
         systems = self.strip.system(self.columns)
         jumps = (systems[before] != systems[after]) | self.leaps[after]
         share = np.where(jumps, 0.0, place - before)
-        return self.columns[before] * (1 - share) + self.columns[after] * share
+        moved = self.columns[before] * (1 - share) + self.columns[after] * share
+        return np.where(share > 0, moved, self.columns[before])
 
     @property
     def full_seconds(self) -> np.ndarray:
@@ -118,10 +119,10 @@ class FollowedScore:
     audio: str
     model: str
     duration_seconds: float
-    document: SheetDocument
+    document: SheetDocument = dataclasses.field(repr=False)
     systems: tuple[Place, ...]
     places: tuple[TimedPlace, ...]
-    course: np.ndarray
+    course: np.ndarray = dataclasses.field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns what follow.json holds.
@@ -297,15 +298,19 @@ def follow_recording(
     found = follow(embedder, document, blocks, settings.hop_frames, recording.name, settings.costs)
     whole = found.full_seconds
     nearest = np.searchsorted((found.seconds[1:] + found.seconds[:-1]) / 2, whole)
-    similarities = found.similarities[nearest].tolist()
-    at_seconds = zip(whole.tolist(), found.places(whole), similarities, strict=True)
+    at_seconds = zip(whole, found.places(whole), found.similarities[nearest], strict=True)
+    places = tuple(
+        courses.timed_place(int(second), place, float(similarity))
+        for second, place, similarity in at_seconds
+        if place is not None
+    )
     return FollowedScore(
         recording.name,
         embedder.name,
         found.duration_seconds,
         document,
         found.systems,
-        tuple(courses.timed_place(*at) for at in at_seconds if at[1] is not None),
+        places,
         courses.make_course(
             found.seconds, found.places(found.seconds), found.similarities, found.leaps
         ),

@@ -90,9 +90,9 @@ class IdentifiedScore:
     duration_seconds: float
     candidates: tuple[Candidate, ...]
     places: tuple[TimedPlace, ...]
-    course: np.ndarray
-    heard: Heard
-    matching: Matching
+    course: np.ndarray = dataclasses.field(repr=False)
+    heard: Heard = dataclasses.field(repr=False)
+    matching: Matching = dataclasses.field(repr=False)
 
     @property
     def certainty(self) -> str:
@@ -137,8 +137,8 @@ class IdentifiedRecording:
     documents: int
     candidates: tuple[Candidate, ...]
     played: tuple[PlayedSystem, ...]
-    document: SheetDocument
-    matching: Matching
+    document: SheetDocument = dataclasses.field(repr=False)
+    matching: Matching = dataclasses.field(repr=False)
 
     @property
     def certainty(self) -> str:

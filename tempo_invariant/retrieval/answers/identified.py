@@ -107,8 +107,8 @@ def _introduction(
     answer: IdentifiedScore | IdentifiedRecording, query: str, count: str
 ) -> list[str]:
     certainty = text.certainty_text(answer, count)
-    lines = [f"{query}: {certainty}."]
-    if others := answer.candidates[1:]:
+    lines = [f"{query}: {certainty} ({text.score_text(answer.candidates[0])})."]
+    if others := answer.candidates[1:4]:
         names = (f"{other.name} ({text.score_text(other)})" for other in others)
         lines.append(f"Then {', '.join(names)}.")
     return lines

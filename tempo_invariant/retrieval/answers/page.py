@@ -23,6 +23,12 @@ from tempo_invariant.scores.places import Box
 System = tuple[int, int]
 """Numbers of a page and of a system on it."""
 
+_HINT = '<p class="quiet hint">A click on the page, or on a time, plays from there.</p>'
+_KEYS = (
+    '<p class="quiet keys">Space plays and pauses, ← and → go back and forward by 5 seconds, '
+    "Home and End to the beginning and the end.</p>"
+)
+
 TIMES_SHOWN = 2
 """Times beside a system, at most; there is no room for more on a small screen."""
 
@@ -73,21 +79,26 @@ def document(
         playing: What the player needs; without it the page has none.
         details: HTML that is folded away at the end.
     """
-    script = _read("player.js")
+    script = _read("player.js") if playing else ""
     grown = _grown(score)
     sheets = "".join(_sheet(number, score, grown, playing is not None) for number in score.pages)
     paragraphs = "".join(f'<p class="quiet">{_escape(text)}</p>' for text in introduction)
+    folded = f"<details><summary>Details</summary>{details}</details>" if details else ""
+    header = f"<header><h1>{_escape(title)}</h1>{paragraphs}</header>"
+    if playing:
+        body = (
+            f"<body data-playable>{header}{_player(playing)}<main>{_HINT}{sheets}</main>"
+            f"<footer>{_KEYS}{folded}</footer>{_data(score, grown, playing)}"
+            f"<script>{script}</script></body>"
+        )
+    else:
+        body = f"<body>{header}<main>{sheets}</main><footer>{folded}</footer></body>"
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">'
         f"<title>{_escape(title)}</title><style>{_read('player.css')}</style></head>"
-        f"<body{' data-playable' if playing else ''}>"
-        f"<header><h1>{_escape(title)}</h1>{paragraphs}</header>"
-        f"{_player(playing) if playing else ''}<main>{sheets}</main><footer>"
-        f"{_folded('Details', details)}</footer>"
-        f"{_data(score, grown, playing) if playing else ''}"
-        f"<script>{script}</script></body></html>\n"
+        f"{body}</html>\n"
     )
 
 
@@ -109,12 +120,6 @@ def _escape(text: str) -> str:
     return html.escape(printable(text))
 
 
-def _folded(summary: str, content: str) -> str:
-    if not content:
-        return ""
-    return f"<details><summary>{_escape(summary)}</summary>{content}</details>"
-
-
 def _player(playing: Playing) -> str:
     return (
         '<div id="player" role="group" aria-label="Player"><div>'
@@ -127,9 +132,6 @@ def _player(playing: Playing) -> str:
         f'max="{playing.duration_seconds:.2f}" aria-label="Time in the recording">'
         '<span id="clock"></span><span id="where">'
         '<span id="place" aria-live="polite"></span><span id="bar"></span></span></div></div>'
-        '<main><p class="quiet hint">Click on the page or on a time to play from there. Keys: '
-        "space plays and pauses, ← and → go back and forward by 5 seconds, Home and End to the "
-        "beginning and the end.</p></main>"
     )
 
 
@@ -230,11 +232,16 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def visit_table(visits: Sequence[Visit]) -> str:
     """Returns when which system is played, as a table."""
-    rows = []
-    for visit in visits:
-        bars = bar_text(visit.bars).rpartition(" ")[2]
-        columns = "–".join(f"{column:.0f}" for column in visit.columns)
-        rows.append([visit.label, f"{visit.page}", f"{visit.system}", bars, columns])
+    rows = [
+        [
+            visit.label,
+            f"{visit.page}",
+            f"{visit.system}",
+            bar_text(visit.bars).rpartition(" ")[2],
+            "–".join(f"{column:.0f}" for column in visit.columns),
+        ]
+        for visit in visits
+    ]
     return table(["time", "page", "system", "bars", "x in pixels"], rows)
 
 
