@@ -1,7 +1,7 @@
-"""LilyPond's SVG pages: tagged note heads and staves, and their pixels.
+"""LilyPond's SVG pages: tagged note heads, staves and bar lines, and their pixels.
 
-Pages are engraved with `lilypond/tags.ily`, which wraps every note head and staff in a `<g>` with
-`data-*` attributes. Boxes come from the drawn outlines, scaled to page pixels.
+Pages are engraved with `lilypond/tags.ily`, which wraps each of them in a `<g>` with `data-*`
+attributes. Boxes come from the drawn outlines, scaled to page pixels.
 """
 
 import functools
@@ -35,6 +35,7 @@ class DrawnHead:
         length: Written length in whole notes.
         pitch: MIDI pitch.
         tied: Whether a tie ends on the head.
+        bar: Number of the bar; 0 is what comes before the first whole one.
         box: Box in page pixels; None for a head that is not visible.
     """
 
@@ -45,14 +46,26 @@ class DrawnHead:
     length: Fraction
     pitch: int
     tied: bool
+    bar: int
     box: Box | None
 
 
 @dataclass(frozen=True)
+class DrawnBarLine:
+    """A bar line as engraved, of one staff or between two: its system, and the bar after it."""
+
+    score: int
+    system: int
+    bar: int
+    box: Box
+
+
+@dataclass(frozen=True)
 class DrawnPage:
-    """A page: its note heads, the box of every system, and its size in pixels."""
+    """A page: its note heads, its bar lines, the box of every system, and its size in pixels."""
 
     heads: tuple[DrawnHead, ...]
+    bar_lines: tuple[DrawnBarLine, ...]
     systems: dict[int, Box]
     width: int
     height: int
@@ -105,16 +118,20 @@ def parse_page(svg: str) -> DrawnPage:
     scale = PAGE_WIDTH / width
     outer = _Transform(scale, scale, -left * scale, -top * scale)
     heads: list[DrawnHead] = []
+    bar_lines: list[DrawnBarLine] = []
     systems: dict[int, Box] = {}
     for element, transform in _tagged(root, outer):
         boxes = list(_boxes(element, transform))
         box = around(boxes) if boxes else None
-        if element.get("data-kind") == "head":
+        kind, system = element.get("data-kind"), int(element.get("data-system", "0"))
+        if kind == "head":
             heads.append(_head(element, box))
+        elif box is not None and kind == "bar":
+            score, bar = (int(element.get(f"data-{key}", "0")) for key in ("score", "bar"))
+            bar_lines.append(DrawnBarLine(score, system, bar, box))
         elif box is not None:
-            number = int(element.get("data-system", "0"))
-            systems[number] = around([box, systems.get(number, box)])
-    return DrawnPage(tuple(heads), systems, PAGE_WIDTH, round(height * scale))
+            systems[system] = around([box, systems.get(system, box)])
+    return DrawnPage(tuple(heads), tuple(bar_lines), systems, PAGE_WIDTH, round(height * scale))
 
 
 def _head(element: ElementTree.Element, box: Box | None) -> DrawnHead:
@@ -129,6 +146,7 @@ def _head(element: ElementTree.Element, box: Box | None) -> DrawnHead:
         length=Fraction(value("length")),
         pitch=round(float(Fraction(value("pitch")))),
         tied=value("tied") == "1",
+        bar=int(value("bar")),
         box=box,
     )
 
