@@ -26,7 +26,7 @@ from tempo_invariant.files import write_json
 from tempo_invariant.retrieval import library, neighbours
 from tempo_invariant.retrieval.embedders import Embedder, check_same_model, probe
 from tempo_invariant.retrieval.neighbours import Neighbours
-from tempo_invariant.scores.places import SHEET
+from tempo_invariant.scores.places import SHEET, with_bars
 
 FORMAT = 1
 INFO_NAME = "index.json"
@@ -207,7 +207,7 @@ def load(path: str | os.PathLike, kind: str | None = None) -> SnippetIndex:
         if info["format"] != FORMAT:
             raise UserError(f"{path}: index of format {info['format']}, not {FORMAT}; make it anew")
         vectors = np.load(path / "vectors.npy", mmap_mode="r", allow_pickle=False)
-        rows = np.load(path / "places.npy", allow_pickle=False)
+        rows = with_bars(np.load(path / "places.npy", allow_pickle=False))
         probe_rows = np.load(path / "probe.npy", allow_pickle=False)
         found_kind, documents = info["kind"], tuple(info["documents"])
         settings = int(info["hop_frames"]), int(info["step_pixels"]), str(info["model"])

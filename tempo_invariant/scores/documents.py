@@ -12,6 +12,7 @@ from tempo_invariant.data import schema
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import PAPER, REDUCTION, STRIP_HEIGHT
 from tempo_invariant.scores import msmd, pages
+from tempo_invariant.scores.bars import Bars, bar_at, find_bars
 from tempo_invariant.scores.places import SHEET, Box, Place
 from tempo_invariant.scores.sources import LilyPondSource, open_scores
 from tempo_invariant.scores.strips import cut_snippet, cut_snippets
@@ -91,7 +92,11 @@ def find_scores(
 
 
 def cut_pages(
-    name: str, pages: Sequence[np.ndarray], boxes: Sequence[Sequence[Box]], step: int
+    name: str,
+    pages: Sequence[np.ndarray],
+    boxes: Sequence[Sequence[Box]],
+    step: int,
+    bars: Sequence[Sequence[Bars]] | None = None,
 ) -> SheetDocument:
     """Cuts snippets out of pages whose systems are known.
 
@@ -100,15 +105,19 @@ def cut_pages(
         pages: Pages, uint8 [rows, columns] each.
         boxes: Boxes of the systems of every page, in reading order.
         step: Distance of neighbouring snippets in page pixels.
+        bars: Bars of every system, where they are known; without, they are found in the pictures.
 
     Raises:
         UserError: There is no system on any page.
     """
     cuts, rows = [], []
+    bars = bars or find_bars(pages, boxes)
     for number, (page, systems) in enumerate(zip(pages, boxes, strict=True), 1):
         images, found = cut_snippets(page, systems, step, number)
         cuts.append(images)
-        rows += [place.row() for place in found]
+        for place in found:
+            bar = bar_at(bars[number - 1][place.system - 1], place.x)
+            rows.append(dataclasses.replace(place, bar=bar).row())
     if not rows:
         raise UserError(f"{name}: no system on any page")
     by_number = dict(enumerate(pages, 1))
@@ -157,14 +166,19 @@ def _lilypond(scores: str, step: int) -> Iterator[ScoreReader]:
 
 def _engrave(source: LilyPondSource, step: int) -> SheetDocument:
     from tempo_invariant.scores.engraving import engrave
-    from tempo_invariant.scores.svg import rasterise
+    from tempo_invariant.scores.svg import drawn_bars, rasterise
 
     with tempfile.TemporaryDirectory(prefix="engrave-") as workspace:
         engraving = engrave(source.path, Path(workspace), source.root)
     drawn = zip(engraving.svgs, engraving.pages, strict=True)
     images = [rasterise(svg, page)["bold"] for svg, page in drawn]
-    boxes = [sorted(page.systems.values(), key=lambda box: box.top) for page in engraving.pages]
-    return cut_pages(source.piece, images, boxes, step)
+    systems = [
+        sorted(page.systems.items(), key=lambda item: item[1].top) for page in engraving.pages
+    ]
+    numbered = drawn_bars(engraving.pages)
+    boxes = [[box for _, box in found] for found in systems]
+    bars = [[numbered[number] for number, _ in found] for found in systems]
+    return cut_pages(source.piece, images, boxes, step, bars)
 
 
 def _images(path: Path, step: int) -> Iterator[ScoreReader]:

@@ -6,11 +6,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+NO_BAR = -1
+"""Stands for the number of a bar that is not known."""
+
 SHEET = np.dtype(
-    [("document", "<i4"), ("page", "<i2"), ("system", "<i2"), ("x", "<f4"), ("box", "<i4", (4,))]
+    [
+        ("document", "<i4"),
+        ("page", "<i2"),
+        ("system", "<i2"),
+        ("x", "<f4"),
+        ("box", "<i4", (4,)),
+        ("bar", "<i4"),
+    ]
 )
-"""A snippet: number of the score, page and system from 1, column of its centre in page pixels, and
-the system's box (top, left, bottom, right) on the page."""
+"""A snippet: number of the score, page and system from 1, column of its centre in page pixels, the
+system's box (top, left, bottom, right) on the page, and the number of the bar or `NO_BAR`."""
 
 
 class Box(NamedTuple):
@@ -57,20 +67,35 @@ class Place:
         system: Number of the system on the page, from 1.
         x: Column of the page.
         box: Box of the system on the page.
+        bar: Number of the bar, where it is known; 0 is a pickup before the first whole bar.
     """
 
     page: int
     system: int
     x: float
     box: Box
+    bar: int | None = None
 
     @classmethod
     def from_row(cls, row: Any) -> "Place":
         """Returns the place that a row of type `SHEET` holds."""
         box = Box(*(int(side) for side in row["box"]))
-        return cls(int(row["page"]), int(row["system"]), float(row["x"]), box)
+        bar = None if row["bar"] == NO_BAR else int(row["bar"])
+        return cls(int(row["page"]), int(row["system"]), float(row["x"]), box, bar)
 
     def row(self, document: int = 0) -> tuple:
         """Returns the row of type `SHEET`, with the box in whole pixels."""
         box = [round(side) for side in self.box]
-        return (document, self.page, self.system, self.x, box)
+        bar = NO_BAR if self.bar is None else self.bar
+        return (document, self.page, self.system, self.x, box, bar)
+
+
+def with_bars(rows: np.ndarray) -> np.ndarray:
+    """Returns rows of type `SHEET`; those of older indexes lack the bars, which are not known."""
+    if rows.dtype != np.dtype([field for field in SHEET.descr if field[0] != "bar"]):
+        return rows
+    known = np.zeros(rows.shape, SHEET)
+    for name in rows.dtype.names or ():
+        known[name] = rows[name]
+    known["bar"] = NO_BAR
+    return known

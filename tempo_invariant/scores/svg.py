@@ -8,7 +8,7 @@ import functools
 import io
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +20,7 @@ from PIL import Image
 
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.geometry import PAGE_WIDTH
+from tempo_invariant.scores.bars import Bars, BarStart
 from tempo_invariant.scores.places import Box, around
 
 
@@ -132,6 +133,35 @@ def parse_page(svg: str) -> DrawnPage:
         elif box is not None:
             systems[system] = around([box, systems.get(system, box)])
     return DrawnPage(tuple(heads), tuple(bar_lines), systems, PAGE_WIDTH, round(height * scale))
+
+
+def drawn_bars(pages: Sequence[DrawnPage]) -> dict[int, Bars]:
+    """Returns the bars of every system, as they are engraved, by the system's number."""
+    boxes = {number: box for page in pages for number, box in page.systems.items()}
+    lines: dict[int, list[DrawnBarLine]] = {number: [] for number in boxes}
+    heads: dict[int, list[DrawnHead]] = {number: [] for number in boxes}
+    for page in pages:
+        for line in page.bar_lines:
+            lines.get(line.system, []).append(line)
+        for head in page.heads:
+            heads.get(head.system, []).append(head)
+    found: dict[int, Bars] = {}
+    following: dict[int, int] = {}  # the bar after the last system of each score
+    for system in sorted(boxes):
+        own = sorted(lines[system], key=lambda line: line.box.left)
+        score = min((part.score for part in [*own, *heads[system]]), default=0)
+        number = following.get(score)
+        if number is None:
+            number = min((part.bar for part in heads[system]), default=None)
+        starts = [BarStart(boxes[system].left, number)]
+        for line in own:
+            if number is None or line.bar > number:
+                number = line.bar
+                starts.append(BarStart(line.box.left, number))
+        if number is not None:
+            following[score] = number
+        found[system] = tuple(starts)
+    return found
 
 
 def _head(element: ElementTree.Element, box: Box | None) -> DrawnHead:
