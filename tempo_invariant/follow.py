@@ -24,6 +24,7 @@ flags.DEFINE_string("score", None, "The score.", required=True)
 flags.DEFINE_string("document", None, "Name of the score, where --score holds several.")
 flags.DEFINE_string("audio", None, "Recording, of any format and length.", required=True)
 flags.DEFINE_string("output", None, "Directory for follow.html and follow.json.", required=True)
+flags.DEFINE_boolean("verbose", False, "Show columns of the page and every system, too.")
 flags.DEFINE_integer("hop", 2, "Distance of windows in spectrogram frames of 1/20 s.", 1, 10)
 flags.DEFINE_integer("step", 10, "Distance of snippets in page pixels.", 1, 100)
 flags.DEFINE_float("gain_db", 0.0, "By how much the recording is amplified.")
@@ -37,23 +38,19 @@ commands.define_model_flags()
 def main() -> None:
     """Follows and says where the files are."""
     values = flags.FLAGS
-    from tempo_invariant.retrieval.answers import followed
+    from tempo_invariant.audio import recordings
+    from tempo_invariant.retrieval import following
+    from tempo_invariant.retrieval.answers import followed, text
     from tempo_invariant.retrieval.score_alignment import Costs
 
     costs = Costs(leap=values.leap_cost)
-    settings = followed.FollowingSettings(
-        values.hop, values.step, values.gain_db, values.embed_audio, costs
-    )
-    print(
-        followed.answer(
-            lambda: embedders.open_embedder(**commands.model_choice()),
-            values.score,
-            values.document,
-            values.audio,
-            values.output,
-            settings,
-        )
-    )
+    settings = following.FollowingSettings(values.hop, values.step, values.gain_db, costs)
+    recording = recordings.open_recording(values.audio)
+    document = following.read_score(values.score, values.document, values.step)
+    embedder = embedders.open_embedder(**commands.model_choice())
+    answer = following.follow_recording(embedder, document, recording, settings)
+    print(text.followed_score(answer, values.verbose))
+    print(followed.write(answer, recording, values.output, values.embed_audio))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Which score is this, and where are we: `python -m tempo_invariant.identify --index=...`."""
 
 import sys
+from pathlib import Path
 
 from absl import flags
 
@@ -27,6 +28,7 @@ flags.DEFINE_boolean("live", False, "Listen to standard input.")
 flags.DEFINE_enum("ranking", "sequence", ["sequence", "votes"], "Method of ranking.")
 flags.DEFINE_integer("top", 5, "Number of candidates to name.", 1)
 flags.DEFINE_string("output", None, "Directory for answer.html and answer.json.")
+flags.DEFINE_boolean("verbose", False, "Show votes, columns of the page and every system, too.")
 flags.DEFINE_integer("hop", 10, "Distance of windows in spectrogram frames of 1/20 s.", 1)
 flags.DEFINE_float("gain_db", 0.0, "By how much recordings are amplified.")
 flags.DEFINE_float(
@@ -42,24 +44,34 @@ def main() -> None:
         raise UserError("give one of --audio, --sheet and --live")
     if values.live and values.output:
         raise UserError("--output needs --audio or --sheet: a live answer has no end")
-    from tempo_invariant.audio import reading
-    from tempo_invariant.retrieval import library
-    from tempo_invariant.retrieval.answers import identified
+    from tempo_invariant.audio import reading, recordings
+    from tempo_invariant.retrieval import identification, library, listening
+    from tempo_invariant.retrieval.answers import identified, text
+    from tempo_invariant.scores import documents
 
+    recording = recordings.open_recording(values.audio) if values.audio else None
     index = library.load(values.index, "recordings" if values.sheet else "sheets")
     embedder = embedders.open_embedder(**commands.model_choice())
     index.check_model(embedder)
-    settings = identified.IdentificationSettings(
+    settings = identification.IdentificationSettings(
         values.ranking, values.top, values.hop, values.gain_db, values.half_life
     )
-    if values.audio:
-        print(identified.answer_recording(index, embedder, values.audio, settings, values.output))
+    if recording:
+        score = identification.identify_recording(index, embedder, recording, settings)
+        print(text.identified_score(score, values.verbose))
+        if values.output:
+            print(identified.write_score(score, index, recording, values.output))
     elif values.sheet:
-        print(identified.answer_sheet(index, embedder, values.sheet, settings, values.output))
+        pages = [Path(values.sheet)]
+        document = documents.read_pages(pages[0].stem, pages, index.step_pixels)
+        answer = identification.identify_sheet(index, embedder, document, settings, values.sheet)
+        print(text.identified_recording(answer, values.verbose))
+        if values.output:
+            print(identified.write_recording(answer, values.output))
     else:
         blocks = reading.pcm_blocks(sys.stdin.buffer, gain_db=values.gain_db)
-        for line in identified.answer_live(index, embedder, blocks, settings):
-            print(line, flush=True)
+        for live in listening.listen(index, embedder, blocks, settings):
+            print(text.live(live, embedder.frames, values.verbose), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 Printed numbers cannot be read, so bars are counted from the first system on. The count stops, and
 the rest has no numbers, where it would be a guess: at a stroke that may or may not be a bar line,
-at a system that does not end with one, where a repeat sign or a double bar may part a bar, and where
-the first bar may be a pickup or a whole one. It begins anew with an indented system after a double
-bar, as every movement does.
+at a system that does not end with one, where a repeat sign or a double bar may part a bar, and
+where the first bar may be a pickup or a whole one. It begins anew with an indented system after a
+double bar, as every movement does.
 """
 
 import bisect
@@ -37,8 +37,8 @@ _INDENTS = (2.0, 4.0)
 # Widths relative to a usual bar.
 _PICKUP = 0.35
 _WHOLE = 0.6
-"""Up to the one, the first bar is a pickup; from the other on it is whole. Beside a repeat sign or a
-double bar, narrower ones than the second may be parts of one bar."""
+"""Up to the one, the first bar is a pickup; from the other on it is whole. Beside a repeat sign or
+a double bar, narrower ones than the second may be parts of one bar."""
 
 
 class BarStart(NamedTuple):

@@ -67,7 +67,7 @@ class Place:
         system: Number of the system on the page, from 1.
         x: Column of the page.
         box: Box of the system on the page.
-        bar: Number of the bar, where it is known; 0 is a pickup before the first whole bar.
+        bar: Number of the bar, from 0 for a pickup; None where it is not known.
     """
 
     page: int

@@ -9,7 +9,7 @@ import soxr
 
 from tempo_invariant.audio import reading
 from tempo_invariant.errors import UserError
-from tempo_invariant.retrieval import identification, indexing, library, neighbours
+from tempo_invariant.retrieval import hearing, indexing, library, neighbours
 from tempo_invariant.retrieval.library import IndexWriter
 from tests import fake_embedder
 from tests.fake_embedder import FakeEmbedder, melody
@@ -119,7 +119,7 @@ def test_recordings_of_all_formats_are_indexed_as_the_reader_alone_reads_them(tm
     index, problems = indexing.index_recordings(FakeEmbedder(), music, tmp_path / "index")
     assert not problems and index.documents == tuple("abcdef")
     for number, path in enumerate(sorted(music.iterdir())):
-        alone = identification.hear(FakeEmbedder(), reading.read_blocks(path), 10)
+        alone = hearing.hear(FakeEmbedder(), reading.read_blocks(path), 10)
         rows = index.rows(number)
         assert np.array_equal(index.places["seconds"][rows], alone.seconds.astype(np.float32))
         assert np.allclose(index.vectors[rows], alone.embedding, atol=1e-4)
