@@ -50,6 +50,7 @@ class Truth:
             many pixels along the strip it is beyond what is played: float64 [moments] each.
         """
         inside = (found.seconds >= self.seconds[0]) & (found.seconds <= self.seconds[-1])
+        inside &= ~np.isnan(found.columns)
         seconds, columns = found.seconds[inside], found.columns[inside]
         late = np.interp(columns, self.columns, self.seconds) - seconds
         return late, columns - np.interp(seconds, self.seconds, self.columns)

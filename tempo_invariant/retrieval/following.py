@@ -1,6 +1,7 @@
 """Follows a recording through its score: at every moment page, system and place."""
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,11 @@ class Following:
         systems: Left ends of the systems of the score, in reading order.
         strip: Systems of the score joined left to right, in page pixels.
         seconds: Times, ascending, float64 [moments].
-        columns: Columns of the strip at these times, float64 [moments].
+        columns: Columns of the strip at these times, float64 [moments]; NaN before the first sound
+            and after the last one.
         leaps: Moments at which the recording goes back or leaves something out, bool [moments].
         similarities: Similarities of sound and snippet, float32 [moments].
+        bars: Numbers of the bars at the snippets of the strip, None where they are not known.
     """
 
     duration_seconds: float
@@ -48,6 +51,7 @@ class Following:
     columns: np.ndarray
     leaps: np.ndarray
     similarities: np.ndarray
+    bars: tuple[int | None, ...] = ()
 
     def at(self, seconds: np.ndarray) -> np.ndarray:
         """Returns columns of the strip at other times; between two systems the earlier is held."""
@@ -78,8 +82,15 @@ class Following:
             number = int(self.strip.system(column))
             system = self.systems[number]
             x = round(float(system.x + column - self.strip.starts[number]), 1)
-            found.append(dataclasses.replace(system, x=x))
+            found.append(dataclasses.replace(system, x=x, bar=self._bar(column)))
         return found
+
+    def _bar(self, column: float) -> int | None:
+        """Returns the number of the bar at a column: that of the nearest snippet of its system."""
+        own = np.flatnonzero(self.strip.system(self.strip.columns) == self.strip.system(column))
+        if not self.bars or not len(own):
+            return None
+        return self.bars[own[np.abs(self.strip.columns[own] - column).argmin()]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,7 +220,7 @@ def lay_out(places: np.ndarray) -> tuple[tuple[Place, ...], Strip]:
     systems: list[Place] = []
     starts, columns = [0.0], []
     for place in map(Place.from_row, places):
-        left_end = dataclasses.replace(place, x=place.box.left)
+        left_end = dataclasses.replace(place, x=place.box.left, bar=None)
         if not systems or systems[-1] != left_end:
             systems.append(left_end)
             starts.append(starts[-1] + max(1, place.box.width))
@@ -255,16 +266,21 @@ def follow_embedded(
     heard = hearing.hear(embedder, blocks, hop_frames, name, on_onsets=False)
     audio = evenly(heard, hop_frames)
     systems, strip = lay_out(document.places)
-    course = align(audio, sheet, strip, hop_frames / FRAMES_PER_SECOND, costs)
+    hop_seconds = hop_frames / FRAMES_PER_SECOND
+    first = int(heard.sound_start_seconds / hop_seconds)
+    last = min(math.ceil(heard.sound_end_seconds / hop_seconds), len(audio) - 1)
+    course = align(audio[first : last + 1], sheet, strip, hop_seconds, costs)
+    silent = (first, len(audio) - 1 - last)
     seconds = (np.arange(len(audio)) * hop_frames - ONSET_DELAY_FRAMES) / FRAMES_PER_SECOND
     return Following(
         heard.duration_seconds,
         systems,
         strip,
         np.maximum(seconds, 0.0),
-        course.columns,
-        course.leaps,
-        course.similarities,
+        np.pad(course.columns, silent, constant_values=np.nan),
+        np.pad(course.leaps, silent),
+        np.pad(course.similarities, silent),
+        tuple(Place.from_row(row).bar for row in document.places),
     )
 
 

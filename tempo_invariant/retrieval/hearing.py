@@ -21,13 +21,15 @@ class Heard:
         embedding: Embeddings of the windows, float32 [windows, size].
         attention: Attention to the frames of each window, float32 [windows, frames].
         duration_seconds: Duration of the recording.
-        sound_end_seconds: Time of the last sample that can be heard.
+        sound_start_seconds: Time of the first sample that can be heard.
+        sound_end_seconds: Time of the last one.
     """
 
     seconds: np.ndarray
     embedding: np.ndarray
     attention: np.ndarray
     duration_seconds: float
+    sound_start_seconds: float
     sound_end_seconds: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -73,12 +75,15 @@ def hear(
     """
     parts = []
     samples = sound_end = 0
+    sound_start: int | None = None
 
     def counted() -> Iterator[np.ndarray]:
-        nonlocal samples, sound_end
+        nonlocal samples, sound_start, sound_end
         for block in blocks:
             audible = np.flatnonzero(np.abs(block) >= SILENCE)
-            sound_end = samples + int(audible[-1]) + 1 if len(audible) else sound_end
+            if len(audible):
+                sound_end = samples + int(audible[-1]) + 1
+                sound_start = samples + int(audible[0]) if sound_start is None else sound_start
             samples += len(block)
             yield block
 
@@ -87,5 +92,5 @@ def hear(
     frames, embedding, attention = (np.concatenate(part) for part in zip(*parts, strict=True))
     if not len(frames):
         raise UserError(f"{name}: is silent (no sample above {SILENCE:g})")
-    durations = samples / SAMPLE_RATE, sound_end / SAMPLE_RATE
-    return Heard(frames / FRAMES_PER_SECOND, embedding, attention, *durations)
+    times = (count / SAMPLE_RATE for count in (samples, sound_start or 0, sound_end))
+    return Heard(frames / FRAMES_PER_SECOND, embedding, attention, *times)

@@ -75,11 +75,14 @@ class Costs:
         speed_change: Cost of every change of the speed by 20 pixels per second.
         leap: Cost of a leap anywhere. Lower, it finds shorter repeats, and some that aren't there.
         turn: Cost of a step from the end of a system to the beginning of the next.
+        start: Cost of a start elsewhere than in the first system. If it were higher than that of a
+            leap, a leap after the first moment would save it.
     """
 
     speed_change: float = 0.02
     leap: float = 2.0
     turn: float = 0.1
+    start: float = 2.0
 
     def __post_init__(self):
         for name, value in dataclasses.asdict(self).items():
@@ -153,7 +156,8 @@ def _coarse_course(
         fastest=math.ceil(FASTEST_PIXELS_PER_SECOND * seconds / pixels),
         leap_cost=costs.leap / seconds,
     )
-    path = best_path(steps @ positions.T, limits)
+    elsewhere = strip.system(places) > 0
+    path = best_path(steps @ positions.T, limits, costs.start / seconds * elsewhere)
     middles = _means(np.arange(len(audio))[:, None], windows)[:, 0]
     columns = np.empty(len(audio))
     edges = [0, *(int(step) for step in np.flatnonzero(path.leaps)), len(steps)]
@@ -204,6 +208,7 @@ class _FineSearch:
         count = max(1, math.ceil((strip.starts[-1] - self._origin) / self._pixels))
         self._places = self._origin + self._pixels * (np.arange(count) + 0.5)
         self._sheet = _interpolate(sheet, strip.columns, self._places)
+        self._start = np.float32(costs.start / hop_seconds) * (strip.system(self._places) > 0)
         self._turns = np.round((strip.starts[1:-1] - self._origin) / self._pixels).astype(int)
         self._width = min(count, 2 * round(BAND_PIXELS / self._pixels) + 1)
         self.shape = (FASTEST_PIXELS_PER_SECOND // SPEED_STEP + 1, self._width)
@@ -217,9 +222,11 @@ class _FineSearch:
         count = len(self._audio)
         entries = np.full(count, NEVER, np.float32)
         entries[0] = 0.0
-        tables = []
+        tables: list[_Table] = []
         for stretch in stretches:
-            tables.append(_Table(self, stretch, entries))
+            tables.append(
+                _Table(self, stretch, entries, 0 * self._start if tables else self._start)
+            )
             entries = np.full(count, NEVER, np.float32)
             ends = np.arange(stretch.begin, stretch.end - 1)
             entries[ends + 1] = tables[-1].best[: len(ends)] - self._leap
@@ -303,12 +310,15 @@ class _Table:
         stretch: Windows, and columns that the band follows.
         entries: Value with which the stretch may be entered before each window, at any place and
             speed, float32 [windows of the recording].
+        costs: What it costs to enter it at each place, float32 [places].
 
     Attributes:
         best: Value of the best place, float32 [windows of the stretch].
     """
 
-    def __init__(self, search: _FineSearch, stretch: _Stretch, entries: np.ndarray):
+    def __init__(
+        self, search: _FineSearch, stretch: _Stretch, entries: np.ndarray, costs: np.ndarray
+    ):
         self._begin, count = stretch.begin, stretch.end - stretch.begin
         self._offsets = search.band(stretch.columns)
         self._came_from = np.empty((count, *search.shape), np.int16)
@@ -318,8 +328,8 @@ class _Table:
         previous = int(self._offsets[0])
         for step, offset in enumerate(self._offsets.tolist()):
             value, self._came_from[step] = search.enter(value, offset - previous, offset)
-            start = entries[self._begin + step]
-            if start > NEVER:
+            if entries[self._begin + step] > NEVER:
+                start = entries[self._begin + step] - costs[offset : offset + value.shape[1]]
                 self._came_from[step][value < start] = _START
                 np.maximum(value, start, out=value)
             value += search.similarities(self._begin + step, offset)

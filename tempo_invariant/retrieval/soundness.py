@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from tempo_invariant.scores.places import NO_BAR
+
 UNIT_TOLERANCE = 1e-3
 """The most by which the squared length of a vector may differ from 1."""
 
-_ADDED_LATER = {"bar"}
-"""Fields of places that indices of earlier versions lack; 0 stands for what is not known."""
+_ADDED_LATER = {"bar": NO_BAR}
+"""Fields of places that indices of earlier versions lack, with what stands for "not known"."""
 
 _BLOCK_ROWS = 1_000_000
 _FURTHEST_PIXEL = 1_000_000
@@ -15,9 +17,11 @@ _FURTHEST_PIXEL = 1_000_000
 def taken_over(rows: np.ndarray, wanted: np.dtype) -> np.ndarray:
     """Returns places with the fields that have been added to their type since they were written."""
     fields = rows.dtype.fields or {}
-    if rows.ndim != 1 or set(wanted.names or ()) - set(fields) - _ADDED_LATER:
+    if rows.ndim != 1 or set(wanted.names or ()) - set(fields) - set(_ADDED_LATER):
         return rows
     whole = np.zeros(len(rows), wanted)
+    for name in set(_ADDED_LATER) & set(wanted.names or ()):
+        whole[name] = _ADDED_LATER[name]
     for name, (kind, *_) in fields.items():
         if name not in wanted.names or kind != wanted[name]:
             return rows
