@@ -72,8 +72,8 @@ def bomb() -> object:
     """A tensor of a few bytes that declares 10 gigabytes."""
     proto = tf.make_tensor_proto(np.zeros([1, 1], np.float32))
     proto.ClearField("tensor_content")
-    proto.tensor_shape.dim[0].size = 50_000
-    proto.tensor_shape.dim[1].size = 50_000
+    proto.tensor_shape.dim[0].size = 250
+    proto.tensor_shape.dim[1].size = 10_000_000
     proto.float_val.append(1.0)
     return proto
 
