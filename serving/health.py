@@ -26,14 +26,15 @@ def main() -> None:
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
     values = flags.FLAGS
-    with grpc.insecure_channel(values.server) as channel:
+    try:
         request = health_pb2.HealthCheckRequest(service=values.service)
-        try:
-            stub = health_pb2_grpc.HealthStub(channel)
-            response = stub.Check(request, timeout=values.timeout)
-        except grpc.RpcError as error:
-            reason = one_line(error.details() or "no details")
-            raise UserError(f"{values.server}: {error.code().name} ({reason})") from error
+        with grpc.insecure_channel(values.server) as channel:
+            response = health_pb2_grpc.HealthStub(channel).Check(request, timeout=values.timeout)
+    except ValueError as error:  # neither gRPC nor its messages take other text
+        raise UserError("--server and --service must be text in UTF-8") from error
+    except grpc.RpcError as error:
+        reason = one_line(error.details() or "no details")
+        raise UserError(f"{values.server}: {error.code().name} ({reason})") from error
     status = health_pb2.HealthCheckResponse.ServingStatus.Name(response.status)
     if response.status != health_pb2.HealthCheckResponse.SERVING:
         raise UserError(f"{values.server}: {status}")

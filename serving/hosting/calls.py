@@ -110,6 +110,8 @@ class CallHandling(grpc.aio.ServerInterceptor):
             except grpc.aio.AbortError:  # the service has said how the call ends
                 call.code = context.code()
                 raise
+            except grpc.aio.BaseError:  # the client has gone; gRPC sees to it
+                raise
             except Exception as error:
                 call.code, call.message = _status(error)
             await context.abort(call.code, call.message)

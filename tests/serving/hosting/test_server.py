@@ -21,6 +21,7 @@ from tests.server_calls import (
     SERVING,
     Caller,
     Gate,
+    free_port,
     make_request,
     make_server,
     wait_until,
@@ -130,9 +131,3 @@ def test_the_command_serves_until_sigterm(base_path):
         assert "serving tiny on localhost" in log and log.rstrip().endswith("stopped")
     finally:
         process.kill()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return probe.getsockname()[1]

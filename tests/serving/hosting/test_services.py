@@ -60,7 +60,7 @@ def test_metadata_tells_names_types_and_shapes(caller):
     response = caller.prediction.GetModelMetadata(request)
     signatures = get_model_metadata_pb2.SignatureDefMap()
     assert response.metadata["signature_def"].Unpack(signatures)
-    assert set(signatures.signature_def) == {"embed_audio", "embed_sheet"}
+    assert set(signatures.signature_def) == {"embed_audio", "embed_audio_file", "embed_sheet"}
     image = signatures.signature_def["embed_sheet"].inputs["image"]
     assert image.dtype == tf.uint8.as_datatype_enum
     assert [dim.size for dim in image.tensor_shape.dim] == [-1, 160, 200]
