@@ -27,7 +27,10 @@ _CONCURRENT = flags.DEFINE_integer(
     lower_bound=1,
 )
 _WORKERS = flags.DEFINE_integer(
-    "workers", os.cpu_count() or 1, "Predictions that run at the same time.", lower_bound=1
+    "workers",
+    min(os.cpu_count() or 1, 4),
+    "Predictions that run at the same time; one of a full batch takes a gigabyte.",
+    lower_bound=1,
 )
 _VERSIONS = flags.DEFINE_integer(
     "versions", 1, "How many of the newest versions are served.", lower_bound=1
@@ -63,6 +66,8 @@ def main() -> None:
     """Serves until SIGTERM or SIGINT."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", force=True)
     logging.getLogger("serving").setLevel(_LOG_LEVEL.value.upper())
+    # A client that leaves while its answer is sent would be an error with a stack.
+    logging.getLogger("grpc").setLevel(logging.CRITICAL)
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from serving.hosting.server import ModelServer, ServerConfig
 

@@ -78,7 +78,7 @@ class ServerConfig:
     max_message_bytes: int = 64 * 2**20
     max_batch_size: int = 256
     max_concurrent_requests: int = 128
-    workers: int = os.cpu_count() or 1
+    workers: int = 2
     versions_kept: int = 1
     poll_seconds: float = 2.0
     drain_seconds: float = 30.0

@@ -250,7 +250,7 @@ def server(tmp_path) -> Iterator[tuple[int, int]]:
     assert "Traceback" not in log.read_text()
 
 
-def memory_mib(process: int, field: str = "VmRSS") -> int:
+def memory_mib(process: int, field: str = "RssAnon") -> int:
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return next(int(line.split()[1]) // 1024 for line in lines if line.startswith(field))
 
