@@ -9,6 +9,7 @@ import os
 from absl import flags
 
 from tempo_invariant import commands
+from tempo_invariant.errors import printable
 
 USAGE = """Ranks the snippets in a directory for one excerpt of a recording.
 
@@ -37,19 +38,21 @@ def main() -> None:
     from tempo_invariant.retrieval.client import EmbeddingClient
 
     values = flags.FLAGS
+    if values.picture:
+        from serving.querying import picture
+
+        picture.check_name(values.picture)
     with EmbeddingClient(values.server, values.model_name, values.timeout, values.wait) as client:
         answer = search.query(client, values.audio, values.sheets, values.at)
     matches = answer.matches[: values.top]
     print(
-        f"{values.audio} around {answer.excerpt.centre_seconds:.2f} s, "
+        f"{printable(values.audio)} around {answer.excerpt.centre_seconds:.2f} s, "
         f"{len(answer.matches)} snippets, model version {answer.version}"
     )
     print(search.table(matches))
     if values.picture:
-        from serving.querying import picture
-
         picture.draw(answer, matches, values.picture)
-        print(f"picture: {values.picture}")
+        print(f"picture: {printable(values.picture)}")
 
 
 if __name__ == "__main__":

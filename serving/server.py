@@ -27,7 +27,10 @@ _CONCURRENT = flags.DEFINE_integer(
     lower_bound=1,
 )
 _WORKERS = flags.DEFINE_integer(
-    "workers", os.cpu_count() or 1, "Predictions that run at the same time.", lower_bound=1
+    "workers",
+    min(os.cpu_count() or 1, 4),
+    "Predictions that run at the same time; one of a full batch takes a gigabyte.",
+    lower_bound=1,
 )
 _VERSIONS = flags.DEFINE_integer(
     "versions", 1, "How many of the newest versions are served.", lower_bound=1
@@ -38,11 +41,33 @@ _POLL = flags.DEFINE_float(
 _DRAIN = flags.DEFINE_float(
     "drain_seconds", 30.0, "How long requests may take to finish at the end.", lower_bound=0
 )
+_ARRIVAL = flags.DEFINE_float(
+    "arrival_seconds",
+    10.0,
+    "How long the message of a request may take to arrive.",
+    lower_bound=0.05,
+)
+_METRICS_PORT = flags.DEFINE_integer(
+    "metrics_port",
+    None,
+    "Port for Prometheus, over HTTP at /metrics; none if not given.",
+    lower_bound=0,
+    upper_bound=65535,
+)
+_LOG_LEVEL = flags.DEFINE_enum(
+    "log_level",
+    "info",
+    ["debug", "info", "warning", "error"],
+    "What is logged: debug has a line for every request, info has what becomes of versions.",
+)
 
 
 def main() -> None:
     """Serves until SIGTERM or SIGINT."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", force=True)
+    logging.getLogger("serving").setLevel(_LOG_LEVEL.value.upper())
+    # A client that leaves while its answer is sent would be an error with a stack.
+    logging.getLogger("grpc").setLevel(logging.CRITICAL)
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from serving.hosting.server import ModelServer, ServerConfig
 
@@ -58,6 +83,8 @@ def main() -> None:
         versions_kept=_VERSIONS.value,
         poll_seconds=_POLL.value,
         drain_seconds=_DRAIN.value,
+        arrival_seconds=_ARRIVAL.value,
+        metrics_port=_METRICS_PORT.value,
     )
     ModelServer(config).run_until_signal()
 
