@@ -1,6 +1,5 @@
 """Asks a server whether it is serving: `python -m serving.health --server=localhost:8500`."""
 
-import os
 
 from absl import flags
 
@@ -9,7 +8,7 @@ from tempo_invariant.errors import UserError, one_line
 
 USAGE = """Asks a gRPC server whether it is serving, for the health checks of containers.
 
-    python -m serving.health --server=localhost:8500
+    tempo-invariant health --server=localhost:8500
 
 It uses the standard health service of gRPC. Exit code 0 if the server is serving, else 1.
 """
@@ -21,7 +20,6 @@ flags.DEFINE_float("timeout", 5.0, "Seconds to wait for the answer.", 0.001)
 
 def main() -> None:
     """Asks and prints the status."""
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
