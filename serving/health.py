@@ -1,6 +1,5 @@
 """Asks a server whether it is serving: `python -m serving.health --server=localhost:8500`."""
 
-
 from absl import flags
 
 from tempo_invariant import commands

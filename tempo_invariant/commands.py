@@ -76,8 +76,9 @@ def run(main: Callable[[], None], usage: str) -> None:
 def _prepare() -> None:
     """Sets up what is printed: progress, warnings in one line, nothing of TensorFlow's own."""
     quiet.install()
-    logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
-    logging.getLogger().handlers[0].addFilter(_new_message())
+    handler = progress.LogHandler()
+    handler.addFilter(_new_message())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # names of files need not be text

@@ -3,6 +3,7 @@
 Nothing is shown until a command calls `show`, so that the Python API makes no noise.
 """
 
+import logging
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -62,6 +63,14 @@ def track(
         dynamic_ncols=on_terminal,
         bar_format=None if on_terminal else lines,
     )
+
+
+class LogHandler(logging.Handler):
+    """Writes what is logged on standard error, above the bar if one is there."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if sys.stderr is not None:
+            tqdm.write(self.format(record), file=sys.stderr)
 
 
 class _Lines:

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from tempo_invariant import geometry
+from tempo_invariant import geometry, progress
 from tempo_invariant.audio import reading
 from tempo_invariant.audio.windows import SILENCE, window_samples
 from tempo_invariant.errors import UserError, printable
@@ -144,7 +143,7 @@ def rank(client: EmbeddingClient, query: np.ndarray, paths: Sequence[Path]) -> l
     readable: list[Path] = []
 
     def images() -> Iterator[np.ndarray]:
-        for path in tqdm(paths, desc="snippets", unit="", disable=None):
+        for path in progress.track(paths, "snippets"):
             try:
                 image = read_snippet(path)
             except UserError as error:

@@ -99,10 +99,11 @@ class GraphEmbedder:
         """See `Embedder`."""
         import tensorflow as tf
 
-        parts = [
-            self._sheet(image=tf.constant(rows, tf.uint8))["embedding"].numpy()
-            for rows in _batches(snippets, SHEET_BATCH)
-        ]
+        parts = []
+        with progress.track(text="snippets", total=len(snippets), keep=False) as bar:
+            for rows in _batches(snippets, SHEET_BATCH):
+                parts.append(self._sheet(image=tf.constant(rows, tf.uint8))["embedding"].numpy())
+                bar.update(len(rows))
         return np.concatenate([np.zeros((0, self.size), np.float32), *parts])
 
 

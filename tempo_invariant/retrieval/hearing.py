@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tempo_invariant import progress
 from tempo_invariant.audio.windows import SILENCE, Windows, cut_windows
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import FRAMES_PER_SECOND, SAMPLE_RATE
@@ -87,8 +88,10 @@ def hear(
             samples += len(block)
             yield block
 
-    for windows in cut_windows(counted(), embedder.frames, hop_frames, on_onsets):
-        parts.append(embed_windows(embedder, windows))
+    with progress.track(text="seconds heard", keep=False) as bar:
+        for windows in cut_windows(counted(), embedder.frames, hop_frames, on_onsets):
+            parts.append(embed_windows(embedder, windows))
+            bar.update(samples // SAMPLE_RATE - bar.n)
     frames, embedding, attention = (np.concatenate(part) for part in zip(*parts, strict=True))
     if not len(frames):
         raise UserError(f"{name}: is silent (no sample above {SILENCE:g})")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from tempo_invariant import progress
 from tempo_invariant.audio import windows
 from tempo_invariant.errors import UserError, printable
 from tempo_invariant.files import why_left_out
@@ -51,7 +51,7 @@ def index_scores(
     problems: list[str] = []
     sources = find_scores(os.fspath(scores), step, split, documents)
     with IndexWriter(output, "sheets", embedder, windows.HOP_FRAMES, step, exact_limit) as writer:
-        for source in tqdm(sources, desc="scores", unit="", disable=None):
+        for source in progress.track(sources, "scores"):
             try:
                 document = source.read()
             except Exception as error:  # one bad score must not end the rest
@@ -98,8 +98,7 @@ def index_recordings(
         output, "recordings", embedder, hop_frames, STEP_PIXELS, exact_limit
     ) as writer:
         read = zip(paths.items(), read_recordings(list(paths.values()), gain_db), strict=True)
-        progress = tqdm(read, desc="recordings", total=len(paths), unit="", disable=None)
-        for (name, path), blocks in progress:
+        for (name, path), blocks in progress.track(read, "recordings", len(paths)):
             try:
                 heard = hear(embedder, blocks, hop_frames, str(path))
             except Exception as error:  # one bad recording must not end the rest

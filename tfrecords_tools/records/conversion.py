@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from tempo_invariant import progress
 from tempo_invariant.data import schema
 from tempo_invariant.errors import UserError, printable
 from tempo_invariant.files import telling_failures, why_left_out
@@ -137,7 +136,7 @@ def convert(
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     with building_in(output), telling_failures(output):
-        results = tqdm(_run(calls, output, workers, runner), total=len(calls), unit="piece")
+        results = progress.track(_run(calls, output, workers, runner), "pieces", len(calls))
         _write_shards(msmd_dir, results, output, shard_megabytes * 1e6, report)
     return report
 

@@ -9,7 +9,6 @@ have this package installed. Apache Beam is an extra of its own: `pip install
 import contextlib
 import pickle
 import shutil
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -17,9 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
-from tempo_invariant import extras
+from tempo_invariant import extras, progress
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.files import atomic_write
 
@@ -108,11 +105,11 @@ def _progress(folder: Path, total: int, unit: str) -> Iterator[None]:
     done = threading.Event()
 
     def watch() -> None:
-        with tqdm(total=total, unit=unit, file=sys.stderr) as progress:
+        with progress.track(text=f"{unit}s", total=total) as bar:
             finished = False
             while not finished:
                 finished = done.wait(_POLL_SECONDS)
-                progress.update(len(list(folder.glob("[0-9]*.result"))) - progress.n)
+                bar.update(len(list(folder.glob("[0-9]*.result"))) - bar.n)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
