@@ -3,7 +3,7 @@
 from absl import flags
 
 from tempo_invariant import commands, flag_sets, samples
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, printable
 
 USAGE = """Makes an index of scores, or of recordings, for `tempo-invariant identify`.
 
@@ -33,6 +33,8 @@ flags.DEFINE_integer("step", 25, "Distance of snippets in page pixels.", 1)
 flags.DEFINE_integer("hop", 10, "Distance of windows in spectrogram frames of 1/20 s.", 1)
 flags.DEFINE_float("gain_db", 0.0, "By how much recordings are amplified.")
 flags.DEFINE_boolean("pages", True, "Keep page images, to be shown with answers.")
+flags.DEFINE_boolean("verbose", False, "Say how many vectors there are, too.")
+flags.DEFINE_boolean("strict", False, "A recording that is damaged is left out.")
 flag_sets.define_model_flags()
 
 
@@ -58,12 +60,13 @@ def main() -> None:
         )
     else:
         index, problems = indexing.index_recordings(
-            embedder, values.recordings, output, values.hop, values.gain_db
+            embedder, values.recordings, output, values.hop, values.gain_db, values.strict
         )
-    print(
-        f"{index.path}: {len(index.documents)} {index.kind}, {len(index.places):,d} vectors "
-        f"({index.neighbours.description}), {len(problems)} left out"
-    )
+    kind, count = "score" if values.scores else "recording", len(index.documents)
+    left_out = f", {len(problems)} left out" if problems else ""
+    print(f"{printable(str(index.path))}: {count:,d} {kind}{'s' * (count != 1)}{left_out}")
+    if values.verbose:
+        print(f"{len(index.places):,d} vectors, search: {index.neighbours.description}")
 
 
 if __name__ == "__main__":

@@ -48,7 +48,10 @@ def track(
         shown: Whether it is shown at all, where a command has progress shown.
     """
     on_terminal = sys.stderr is not None and sys.stderr.isatty()
-    lines = "{desc}: {n_fmt} of {total_fmt}, {rate_fmt}, {elapsed} gone, {remaining} to go{postfix}"
+    # What a generator yields cannot be counted before.
+    known = total is not None or hasattr(items, "__len__")
+    done = "{n_fmt} of {total_fmt}, {elapsed} gone, {remaining} to go"
+    lines = f"{{desc}}: {done if known else '{n_fmt}, {elapsed} gone'}{{postfix}}"
     return tqdm(
         items,
         text,

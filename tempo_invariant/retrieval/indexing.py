@@ -17,7 +17,10 @@ from tempo_invariant.retrieval.identification import hear
 from tempo_invariant.retrieval.library import IndexWriter, SnippetIndex, names
 from tempo_invariant.scores.documents import STEP_PIXELS, find_scores
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff")
+AUDIO_SUFFIXES = (
+    *(".wav", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"),
+    *(".au", ".caf", ".wma", ".mka", ".mkv", ".webm", ".mp4", ".mov"),
+)
 
 
 def index_scores(
@@ -72,6 +75,7 @@ def index_recordings(
     output: str | os.PathLike,
     hop_frames: int = windows.HOP_FRAMES,
     gain_db: float = 0.0,
+    strict: bool = False,
     exact_limit: int = neighbours.EXACT_LIMIT,
 ) -> tuple[SnippetIndex, list[str]]:
     """Makes an index of recordings; one that cannot be read or is silent is left out.
@@ -82,6 +86,7 @@ def index_recordings(
         output: The directory to make.
         hop_frames: Distance of windows in spectrogram frames.
         gain_db: Gain by which recordings are amplified, in dB.
+        strict: Whether one that cannot be decoded to its end is left out.
         exact_limit: The most vectors that are searched exhaustively.
 
     Returns:
@@ -97,7 +102,8 @@ def index_recordings(
     with IndexWriter(
         output, "recordings", embedder, hop_frames, STEP_PIXELS, exact_limit
     ) as writer:
-        read = zip(paths.items(), read_recordings(list(paths.values()), gain_db), strict=True)
+        blocks_of = read_recordings(list(paths.values()), gain_db, strict)
+        read = zip(paths.items(), blocks_of, strict=True)
         for (name, path), blocks in progress.track(read, "recordings", len(paths)):
             try:
                 heard = hear(embedder, blocks, hop_frames, str(path))
