@@ -46,8 +46,9 @@ class Recording:
         self.claimed, self.goes_on = None, False
         if self._first is None or not self._first.size:
             return
-        self.claimed = file_formats.claimed_samples(self._stream, self._first, file)
-        self.goes_on = file_formats.sound_after_claim(self._stream, self._first, file)
+        opened = self._container, self._stream, self._first, file
+        self.claimed = file_formats.claimed_samples(*opened)
+        self.goes_on = file_formats.sound_after_claim(*opened)
         if self.goes_on:
             self.close()
             self._open({"ignore_length": "1"})
@@ -56,21 +57,24 @@ class Recording:
         import av
 
         self._file.seek(0)
-        self._container = av.open(
-            self._file, "r", options=file_formats.OPTIONS | options, metadata_errors="replace"
-        )
-        stream = self._container.streams.best("audio")
-        if stream is None:
+        options = file_formats.OPTIONS | options
+        container = av.open(self._file, "r", options=options, metadata_errors="replace")
+        stream = container.streams.best("audio")
+        if not isinstance(stream, av.AudioStream):
             raise ValueError("it holds no sound")
+        self._container = container
         self._stream, self._context = stream, stream.codec_context
         self._context.thread_count = 1
         if self._context.name == "flac":
             self._context.options = {"err_detect": "crccheck+explode"}
-        self.format, self.encoding = self._container.format.name, self._context.name
+        self.format, self.encoding = container.format.name, self._context.name
         self.rate, self.channels = self._context.sample_rate, self._context.layout.nb_channels
         check_bounds(self.rate, self.channels)
-        self._packets = self._container.demux(stream)
-        self._first = next(self._packets, None)
+        self._packets, self._first = container.demux(stream), None
+        try:
+            self._first = next(self._packets, None)
+        except av.FFmpegError:  # those after it may be readable
+            self._packets = container.demux(stream)
 
     def close(self) -> None:
         """Closes the decoder, but not the file."""
@@ -260,10 +264,10 @@ def _mixed(frames: "list[AudioFrame]") -> np.ndarray:
     if not frames[0].format.is_planar:
         values = values.reshape(-1, frames[0].layout.nb_channels).T
     with np.errstate(all="ignore"):  # what is no number, or too large for one, is looked for later
-        return full_scale(values).mean(axis=0, dtype=np.float32)
+        return _full_scale(values).mean(axis=0, dtype=np.float32)
 
 
-def full_scale(values: np.ndarray) -> np.ndarray:
+def _full_scale(values: np.ndarray) -> np.ndarray:
     """Brings samples of any type to float32, full scale +-1."""
     if values.dtype == np.uint8:
         return (values.astype(np.float32) - 128) / 128

@@ -4,8 +4,8 @@ import os
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
-    from av import Packet
-    from av.audio.stream import AudioStream
+    from av import AudioStream, Packet
+    from av.container import InputContainer
 
 _FORMATS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,loas,matroska,mov,mp3,mpeg,mpegts,"
@@ -33,33 +33,37 @@ _LARGEST_PAGE = 65307
 """The most bytes of a page of Ogg."""
 
 
-def claimed_samples(stream: "AudioStream", first: "Packet", file: BinaryIO) -> int | None:
+def claimed_samples(
+    container: "InputContainer", stream: "AudioStream", first: "Packet", file: BinaryIO
+) -> int | None:
     """Returns how many samples there are by the header of a file; None if it does not tell.
 
     Args:
-        stream: The audio stream of the open file.
+        container: The open file.
+        stream: Its audio stream.
         first: The first packet of the stream.
         file: The same file.
     """
-    container, seconds = stream.container, None
-    name = container.format.name
+    name, seconds = container.format.name, 0.0
     size = _claimed_bytes(name, first, file)
     if size is not None and stream.codec_context.name.startswith("pcm_"):
         return size // _bytes_per_sample(first)
     if name in _COUNTED or (name == "mp3" and _has_mp3_header(first, file)):
-        seconds = stream.duration and stream.duration * stream.time_base
+        seconds = float((stream.duration or 0) * (stream.time_base or 0))
     elif name in ("asf", MATROSKA) and len(container.streams) == 1:
-        seconds = container.duration and container.duration / 1e6
-    return round(seconds * stream.codec_context.sample_rate) if seconds else None
+        seconds = (container.duration or 0) / 1e6
+    return round(seconds * stream.codec_context.sample_rate) if seconds > 0 else None
 
 
-def sound_after_claim(stream: "AudioStream", first: "Packet", file: BinaryIO) -> bool:
+def sound_after_claim(
+    container: "InputContainer", stream: "AudioStream", first: "Packet", file: BinaryIO
+) -> bool:
     """Returns whether sound goes on where it should end by the header of a WAV file.
 
     So it does in the files of a recorder that lost its power. Other chunks, or zeros, may follow.
     """
-    size = _claimed_bytes(stream.container.format.name, first, file)
-    if size is None or stream.container.format.name != "wav" or first.pos is None:
+    size = _claimed_bytes(container.format.name, first, file)
+    if size is None or container.format.name != "wav" or first.pos is None:
         return False
     end = first.pos + size + size % 2
     rest = _size(file) - end

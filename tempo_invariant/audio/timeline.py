@@ -45,13 +45,12 @@ class Timeline:
         """Takes note of a packet that cannot be decoded, or of one that cannot even be read."""
         if not self._failures:
             self._reason = reason
-            raw = packet is not None and self._format in _RAW
-            self._is_tag = raw and file_formats.is_tag(packet)
+            self._is_tag = (
+                packet is not None and self._format in _RAW and file_formats.is_tag(packet)
+            )
         self._failures += 1
-        if packet is None or packet.pts is None or self._format not in file_formats.TIMED:
-            return
-        if self.zero is None:
-            self.zero = float(packet.pts * packet.time_base)
+        if self.zero is None and packet is not None and self._format in file_formats.TIMED:
+            self.zero = _seconds(packet)
 
     def place(self, packet: "Packet", frames: "list[AudioFrame]") -> int:
         """Puts the frames of a packet in their place; returns how many silent samples precede."""
@@ -111,9 +110,7 @@ class Timeline:
             self._flac_block = self._flac_block or frame.samples
             number, counts_samples = file_formats.flac_number(packet)
             return number * (1 if counts_samples else self._flac_block) / frame.sample_rate
-        if self._format in file_formats.TIMED and frame.pts is not None:
-            return float(frame.pts * frame.time_base)
-        return None
+        return _seconds(frame) if self._format in file_formats.TIMED else None
 
     def _lost_packets(self, packet: "Packet") -> int:
         """Returns how many packets there were between the last decoded one and this one."""
@@ -126,3 +123,9 @@ class Timeline:
                 start = found
             self._end = start + packet.size
         return 0 if self._is_tag else lost
+
+
+def _seconds(stamped: "Packet | AudioFrame") -> float | None:
+    if stamped.pts is None or not stamped.time_base:
+        return None
+    return float(stamped.pts * stamped.time_base)
