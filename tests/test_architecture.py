@@ -31,6 +31,7 @@ GROUND_FLOOR = {
     "fields",
     "files",
     "geometry",
+    "loading",
     "shipped",
 }
 """Modules at the root of a package that are no commands; they import nothing of ours above them."""
