@@ -118,7 +118,7 @@ def build(vectors: np.ndarray, exact_limit: int = EXACT_LIMIT, seed: int = 0) ->
     """
     count, size = vectors.shape
     if count <= max(exact_limit, _SMALLEST_TRAINING):
-        index = faiss.IndexFlatIP(size)
+        index: faiss.Index = faiss.IndexFlatIP(size)
         _add(index, vectors)
         return Neighbours(vectors, index)
     lists = _list_count(count)
