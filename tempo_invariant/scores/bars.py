@@ -87,7 +87,7 @@ def number_bars(pages: Sequence[Sequence[BarredSystem]]) -> list[list[Bars]]:
         indents += [(s.box.left - margin) / max(s.space, 1) for s in page]
     begins = [i for i, indent in enumerate(indents) if not i or indent > _INDENTS[0]]
     numbered: list[Bars] = []
-    for first, end in zip(begins, [*begins[1:], len(systems)], strict=True):
+    for first, end in itertools.pairwise([*begins, len(systems)]):
         # The last movement has ended with a double bar, unless this one is none.
         ended = first == 0 or (systems[first - 1].lines and systems[first - 1].lines[-1].heavy)
         certain = first == 0 or (ended and indents[first] > _INDENTS[1])
