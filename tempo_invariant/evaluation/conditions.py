@@ -55,6 +55,8 @@ class Condition:
             raise UserError(f"tempo={self.tempo:g}: must be from 0.05 to 20")
         if self.expression < 0:
             raise UserError(f"expression={self.expression}: must not be negative")
+        if not abs(self.gain_db) <= 200:
+            raise UserError(f"gain_db={self.gain_db:g}: must be from -200 to 200")
         if self.seconds < 0:
             raise UserError(f"seconds={self.seconds:g}: must not be negative")
 

@@ -54,6 +54,7 @@ from tempo_invariant.geometry import SAMPLE_RATE
 
 FORMAT = 1
 INFO_NAME = "queries.json"
+LONGEST_SECONDS = 1_000_000
 
 Made = TypeVar("Made")
 Item = TypeVar("Item")
@@ -94,6 +95,8 @@ class Entry:
     def __post_init__(self) -> None:
         if min(self.start_seconds, self.seconds, *self.seed) < 0:
             raise UserError("start_seconds, seconds and seed must not be negative")
+        if max(self.start_seconds, self.seconds) > LONGEST_SECONDS:
+            raise UserError(f"start_seconds and seconds must be at most {LONGEST_SECONDS:,d}")
 
 
 @dataclass(frozen=True)

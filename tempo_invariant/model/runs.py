@@ -16,6 +16,7 @@ runs/NAME/
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,13 +121,15 @@ def load_model(path: str | os.PathLike, weights: str | None = None) -> "keras.Mo
     Raises:
         UserError: The directory or the weights are missing or do not fit.
     """
+    from tempo_invariant.model import weight_files
     from tempo_invariant.model.network import build_model
 
     experiment = load_experiment(path)
     chosen = weights_path(path, weights)
     pretrained.check_weights(chosen)
+    weight_files.check(chosen)
     model = build_model(experiment.model)
-    load_weights(model, chosen)
+    _read_weights(model, chosen)
     return model
 
 
@@ -139,6 +142,10 @@ def load_weights(model: "keras.Model", path: str | os.PathLike) -> None:
     from tempo_invariant.model import weight_files
 
     weight_files.check(path)
+    _read_weights(model, path)
+
+
+def _read_weights(model: "keras.Model", path: str | os.PathLike) -> None:
     try:
         model.load_weights(path)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -184,6 +191,7 @@ def read_history(path: Path, needed: Sequence[str] = ()) -> list[dict[str, Any]]
         try:
             line = json_objects.parse(text, where)
             json_objects.typed(dict[str, float], line, where)
+            json_objects.typed(_Epoch, line, where, others=True)
         except UserError:
             if number < len(texts):
                 raise
@@ -192,6 +200,14 @@ def read_history(path: Path, needed: Sequence[str] = ()) -> list[dict[str, Any]]
             raise UserError(f"{where}: {missing[0]!r} is missing")
         lines.append(line)
     return lines
+
+
+@dataclass(frozen=True)
+class _Epoch:
+    """What is counted in a line of a history."""
+
+    epoch: int = 0
+    pairs: int = 0
 
 
 def _lines(path: Path) -> list[str]:

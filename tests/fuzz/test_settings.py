@@ -73,8 +73,8 @@ def use_history(content):
 
 
 def test_histories():
-    keys = ("pairs", "seconds", "loss", "val_mrr", "val_r@1", "epoch")
-    lines = [json.dumps(dict.fromkeys(keys, epoch / 2)) for epoch in (1, 2)]
+    numbers = dict.fromkeys(("seconds", "loss", "val_mrr", "val_r@1"), 0.5)
+    lines = [json.dumps(numbers | {"epoch": epoch, "pairs": 100 * epoch}) for epoch in (1, 2)]
 
     def inputs():
         for seed, each in enumerate(damaged_json(lines[0])):
