@@ -50,7 +50,7 @@ def read_recordings(
         The blocks of each recording, in the order of `paths`; see `reading.read_blocks`.
     """
     decode = functools.partial(_decode, tensorflow_io_ops(), gain_db)
-    dataset = tf.data.Dataset.from_tensor_slices([os.fspath(path) for path in paths])
+    dataset = tf.data.Dataset.from_tensor_slices([os.fsencode(path) for path in paths])
     decoded = iter(dataset.map(decode, num_parallel_calls=READERS, deterministic=True))
     for path in paths:
         try:
