@@ -64,7 +64,7 @@ def read_recordings(
     reading.gain_factor(gain_db)
     read = functools.partial(reading.read_blocks, gain_db=gain_db, strict=strict)
     decode = functools.partial(_decode, tensorflow_io_ops(), gain_db, read)
-    dataset = tf.data.Dataset.from_tensor_slices([os.fspath(path) for path in paths])
+    dataset = tf.data.Dataset.from_tensor_slices([os.fsencode(path) for path in paths])
     decoded = iter(dataset.map(decode, num_parallel_calls=READERS, deterministic=True))
     for path in paths:
         try:

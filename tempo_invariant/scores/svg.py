@@ -312,8 +312,8 @@ def rasterise(svg: str, page: DrawnPage) -> dict[str, np.ndarray]:
     ink touches has the ink's full colour. "thin": anti-aliased on white paper.
     """
     sized, count = re.subn(
-        r'width="[^"]*" height="[^"]*"',
-        f'width="{page.width}" height="{page.height}"',
+        r'(<svg\b[^>]*?)width="[^"]*" height="[^"]*"',
+        rf'\1width="{page.width}" height="{page.height}"',
         svg,
         count=1,
     )

@@ -195,3 +195,66 @@ def test_a_setting_as_the_music_of_a_context_and_unfolding_without_kinds(tmp_pat
     result = engrave(tmp_path / "old.ly", tmp_path / "workspace")
     heads = [head for page in result.pages for head in page.heads]
     assert sorted(head.pitch for head in heads) == [60, 62, 64, 64]
+
+
+PAGE = """<svg xmlns="http://www.w3.org/2000/svg" width="10mm" height="14mm"
+ viewBox="0 0 100 140">
+<g data-kind="staff" data-system="1"><rect x="10" y="20" width="80" height="8"/></g>
+<g data-kind="head" data-moment="1/4" data-pitch="60"><path d="M 20 22 L 22 24"/></g></svg>"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"0 0 100 140"', '"0 0 0 140"', "a page of 0 x 140"),
+        ('"0 0 100 140"', '"0 0 nan 140"', "a page of nan"),
+        ('"0 0 100 140"', '"0 0 1 1e9"', "a page of 1 x 1e"),
+        ('"0 0 100 140"', '"0 0 100"', "not enough values"),
+        ('"1/4"', '"1/0"', "not an SVG page"),
+        ('"1/4"', '"1e999999999"', "moment 1e999999999"),
+        ('"60"', '"sixty"', "not an SVG page"),
+        ('x="10"', 'x="1e300"', "far from the page"),
+        ('x="10"', 'x="inf"', "far from the page"),
+        ("M 20 22 L 22 24", "M 20 22 C 1 2 3 4 5 1" + "0" * 400, "not an SVG page"),
+        ("<svg", "<g>" * 3000 + "<svg", "not an SVG page"),
+        ('<g data-kind="staff"', "<g>" * 3000 + "<g/" + ">" + "</g>" * 3000 + "<g ", "too deeply"),
+        ("</svg>", "", "not an SVG page"),
+    ],
+)
+def test_odd_drawings_are_refused(old, new, message):
+    assert len(parse_page(PAGE).heads) == 1 and old in PAGE
+    with pytest.raises(UserError, match=message) as error:
+        parse_page(PAGE.replace(old, new))
+    assert str(error.value).isprintable() and len(str(error.value)) < 300
+
+
+def test_what_cannot_be_drawn_is_refused(monkeypatch):
+    page = parse_page(PAGE)
+    assert rasterise(PAGE, page)["bold"].shape == (1169, 835)
+    with pytest.raises(UserError, match="it has no width and height"):
+        rasterise(PAGE.replace(' width="10mm"', ""), page)
+    with pytest.raises(UserError, match="a page cannot be drawn: "):
+        rasterise(PAGE.replace("</svg>", ""), page)
+
+    class PanicException(BaseException):
+        """As the renderer raises it."""
+
+    def panic(**_):
+        raise PanicException("index\nout of bounds")
+
+    monkeypatch.setattr("resvg_py.svg_to_bytes", panic)
+    with pytest.raises(UserError, match="a page cannot be drawn: index out of bounds"):
+        rasterise(PAGE, page)
+
+
+def test_hostile_includes_are_passed_over(tmp_path):
+    (tmp_path / "loop.ily").symlink_to(tmp_path / "loop.ily")
+    names = ["x" * 300, "loop.ily", "a\0b", "../../../etc/passwd", "."]
+    text = "".join(f'\\include "{name}"\n' for name in names) + "{ c' }"
+    (tmp_path / "score.ly").write_text(text)
+    copied = engraver._copy_with_includes(tmp_path / "score.ly", tmp_path / "work", tmp_path)
+    assert copied.read_text() == text and list((tmp_path / "work").iterdir()) == [copied]
+    with (tmp_path / "huge.ly").open("wb") as stream:
+        stream.truncate(2**30)
+    with pytest.raises(UserError, match="huge.ly: larger than 16 MiB"):
+        engrave(tmp_path / "huge.ly", tmp_path)

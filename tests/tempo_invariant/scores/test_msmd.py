@@ -96,3 +96,95 @@ def test_bad_files_give_one_line_that_names_them(tmp_path):
         with pytest.raises(UserError, match="02.xml: not a MuNG page") as caught:
             msmd.read_score(folder)
         assert "\n" not in str(caught.value)
+
+
+BOMB = """<!DOCTYPE a [<!ENTITY x0 "{}">{}]><CropObjectList><CropObject><Id>&x8;</Id></CropObject>
+</CropObjectList>""".format(
+    "ha" * 500, "".join(f'<!ENTITY x{i} "{f"&x{i - 1};" * 20}">' for i in range(1, 9))
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("<Top>160", "<Top>nan", "nan is not below"),
+        ("<Top>160", "<Top>1e300", "1e300 is not below"),
+        ("<Height>7", "<Height>-7", "a box of -7 x 9"),
+        ("<Outlinks>1000", "<Outlinks>x", "invalid literal"),
+        ('code" type="int">60', 'code" type="int">128', "128 is not between 0 and 127"),
+        ('frame" type="int">10', 'frame" type="int">' + "9" * 40, "is not between"),
+        ('seconds" type="float">0', 'seconds" type="float">inf', "inf"),
+        ('idx" type="int">0', 'idx" type="int">-7', "-7 is not between -1"),
+        ('encoding="utf-8"', 'encoding="nothing"', "unknown encoding"),
+        (None, "\0" * 99, ""),
+        (None, BOMB, "amplification"),
+        (None, "<a>" * 100_000, "no element found"),
+    ],
+)
+def test_pages_with_absurd_values_are_refused(tmp_path, old, new, message):
+    folder = make_piece(tmp_path, pages=1)
+    path = folder / "scores" / f"{PIECE}_ly" / "mung" / "01.xml"
+    text = path.read_text()
+    assert old is None or old in text
+    path.write_text(new if old is None else text.replace(old, new))
+    with pytest.raises(UserError, match=f"01.xml: not a MuNG page .*{message}") as error:
+        msmd.read_score(folder)
+    assert str(error.value).isprintable() and len(str(error.value)) < 500
+
+
+def test_links_to_nothing_are_heads_without_a_system(tmp_path):
+    folder = make_piece(tmp_path, pages=1)
+    path = folder / "scores" / f"{PIECE}_ly" / "mung" / "01.xml"
+    path.write_text(path.read_text().replace("<Outlinks>1000", "<Outlinks>77 1001"))
+    [page] = msmd.read_score(folder).pages
+    assert [head.system for head in page.note_heads] == [1001] * (2 * HEADS_PER_SYSTEM)
+
+
+def test_systems_by_the_thousand_are_refused(tmp_path):
+    folder = make_piece(tmp_path, pages=1)
+    path = folder / "scores" / f"{PIECE}_ly" / "mung" / "01.xml"
+    text = path.read_text()
+    system = text[text.rindex("<CropObject ") : text.rindex("</CropObjects>")]
+    path.write_text(text.replace(system, system * 500))
+    with pytest.raises(UserError, match="501 systems on a page"):
+        msmd.read_score(folder)
+
+
+def npy(header):
+    """A NumPy file with this text for a header, and a few numbers."""
+    text = header.encode().ljust(118) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(64)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (npy("{'descr': '<f8', 'fortran_order': False, 'shape': (8"), "not a NumPy array"),
+        (npy("{'descr': '<f8', 'fortran_order': False, 'shape': (8,)} \n  ("), "not a NumPy"),
+        (npy("{'descr': '<f8', 'fortran_order': False, 'shape': (10**9, 10**9)}"), "not a NumPy"),
+        (npy("{'descr': '|O', 'fortran_order': False, 'shape': (8,)}"), "not a NumPy array"),
+        (npy("{'descr': '<U4', 'fortran_order': False, 'shape': (4,)}"), "an array of <U4"),
+        (npy("{'descr': '<c16', 'fortran_order': False, 'shape': (4,)}"), "an array of complex"),
+        (npy("(" * 115), "not a NumPy array"),
+        (b"PK\x03\x04" + bytes(50), "not a NumPy array"),
+        (b"", "not a NumPy array"),
+    ],
+)
+def test_arrays_that_are_none_are_refused(tmp_path, content, message):
+    path = tmp_path / "x.npy"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=f"x.npy: {message}"):
+        msmd.read_numbers(path)
+
+
+def test_numbers_are_read_and_absurd_ones_refused(tmp_path):
+    path = tmp_path / "x.npy"
+    good = np.arange(6, dtype=np.float32).reshape(2, 3)
+    np.save(path, good)
+    np.testing.assert_array_equal(msmd.read_numbers(path), good)
+    for value in (np.nan, np.inf, 1e30):
+        np.save(path, np.where(good == 5, value, good))
+        with pytest.raises(UserError, match="x.npy: holds values that are not finite"):
+            msmd.read_numbers(path)
+    with pytest.raises(UserError, match="y.npy: no such file"):
+        msmd.read_numbers(tmp_path / "y.npy")

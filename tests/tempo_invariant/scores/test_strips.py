@@ -35,6 +35,14 @@ def test_no_system_no_snippet():
         strips.cut_snippets(np.zeros(SHAPE, np.uint8), [], 0, 1)
 
 
+def test_systems_beside_the_page_are_passed_over():
+    page = np.random.default_rng(0).integers(0, 256, SHAPE).astype(np.uint8)
+    boxes = [Box(60, 900, 160, 1200), Box(60, 100, 160, 400), Box(60, 300, 160, 200)]
+    images, places = strips.cut_snippets(page, boxes, 100, 1)
+    assert [(place.system, place.x) for place in places] == [(2, 150), (2, 250), (2, 350)]
+    np.testing.assert_array_equal(images[1], page[30:190, 150:350])
+
+
 def test_file_to_snippets(tmp_path):
     page, corners = piano_page(3)
     Image.fromarray(page).save(tmp_path / "page.png")

@@ -75,6 +75,13 @@ def test_bad_features_give_one_line_that_names_them(tmp_path):
     np.save(features / f"{NAME}_spec.npy", np.zeros((10, 4)))
     with pytest.raises(UserError, match=r"spectrogram of shape \(10, 4\)"):
         layout.read_performance(folder, NAME)
+    np.save(features / f"{NAME}_spec.npy", np.zeros((92, 4)))
+    np.save(features / f"{NAME}_onsets.npy", np.zeros((3, 1)))
+    with pytest.raises(UserError, match=r"onsets of shape \(3, 1\)"):
+        layout.read_performance(folder, NAME)
+    np.save(features / f"{NAME}_onsets.npy", np.array([np.nan]))
+    with pytest.raises(UserError, match="_onsets.npy: holds values that are not finite"):
+        layout.read_performance(folder, NAME)
 
 
 def test_performance_names():

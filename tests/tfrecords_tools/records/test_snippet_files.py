@@ -1,6 +1,7 @@
 """Snippets on disk."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -51,3 +52,27 @@ def test_every_limit_and_errors(tmp_path):
     (tmp_path / "msmd/Other__x/scores/Other__x_ly/mung/01.xml").write_text("<")
     count, [problem] = write(tmp_path / "msmd", tmp_path / "d")
     assert count == 8 and "01.xml" in problem
+
+
+def test_names_of_pieces_of_any_length_and_bytes(tmp_path):
+    make_piece(tmp_path / "msmd", "ä" * 100, pages=1)
+    make_piece(tmp_path / "msmd", "x", pages=1).rename(os.fsencode(tmp_path) + b"/msmd/x\xff\n")
+    count, problems = snippet_files.write_snippets(tmp_path / "msmd", tmp_path / "out")
+    names = json.loads((tmp_path / "out/names.json").read_text())
+    assert not problems and count == len(names) == 16
+    assert {name.partition("_p01")[0] for name in names} == {"ä" * 80, "x__"}
+
+
+def test_one_bad_piece_does_not_end_the_rest(tmp_path, monkeypatch):
+    read = snippet_files.read_score
+
+    def fail(path):
+        if path.name == "b":
+            raise IndexError("out of\nrange")
+        return read(path)
+
+    for name in "abc":
+        make_piece(tmp_path / "msmd", name, pages=1)
+    monkeypatch.setattr(snippet_files, "read_score", fail)
+    count, problems = snippet_files.write_snippets(tmp_path / "msmd", tmp_path / "out")
+    assert count == 16 and problems == ["b: IndexError: out of range"]

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tempo_invariant.errors import UserError
 from tfrecords_tools.running.processes import worker_pool
 
 PARENT = """
 import os, time
+from tempo_invariant.errors import UserError
 from tfrecords_tools.running.processes import worker_pool
 
 with worker_pool(1) as pool:
@@ -57,6 +59,11 @@ def test_a_worker_has_no_gpu_and_leaves_interruptions_to_its_parent():
     with worker_pool(1) as pool:
         assert pool.submit(os.getenv, "CUDA_VISIBLE_DEVICES").result() == "-1"
         assert pool.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
+
+
+def test_a_process_that_dies_is_told_in_one_line():
+    with pytest.raises(UserError, match="a process died while it worked"), worker_pool(1) as pool:
+        pool.submit(os._exit, 9).result()
 
 
 def _write_slowly(path: Path) -> None:
