@@ -28,7 +28,7 @@ _UNREADABLE_PACKETS = 100
 """So many packets in a row that cannot be read are the end."""
 
 
-class Recording:
+class Decoder:
     """An open audio file, of which the best audio stream is decoded, once.
 
     Attributes:

@@ -9,7 +9,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from tempo_invariant.audio.decoding import Recording, reason
+from tempo_invariant.audio.decoding import Decoder, reason
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.geometry import SAMPLE_RATE
 
@@ -79,13 +79,13 @@ def read_blocks(
 
 
 @contextlib.contextmanager
-def opened(path: str | Path) -> Iterator[Recording]:
+def opened(path: str | Path) -> Iterator[Decoder]:
     """Opens a recording and turns whatever is wrong with it into a `UserError` that names it."""
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such audio file")
     try:
-        with path.open("rb") as file, contextlib.closing(Recording(file)) as recording:
+        with path.open("rb") as file, contextlib.closing(Decoder(file)) as recording:
             yield recording
     except UserError:
         raise

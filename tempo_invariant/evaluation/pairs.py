@@ -42,7 +42,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Recording:
+class PlayedPiece:
     """Describes how a piece sounds.
 
     Attributes:
@@ -110,9 +110,11 @@ def pair_frames(piece: Piece, query: Query) -> np.ndarray:
         raise UserError(f"{query.truth_path}: lacks note head {head} of page {page}") from error
 
 
-def listen(piece: Piece, query: Query) -> Recording:
+def listen(piece: Piece, query: Query) -> PlayedPiece:
     """Returns how a recording of a piece sounds."""
-    return Recording(whole_spectrogram(query.pcm()).T.astype(np.float16), pair_frames(piece, query))
+    return PlayedPiece(
+        whole_spectrogram(query.pcm()).T.astype(np.float16), pair_frames(piece, query)
+    )
 
 
 def _aligned(placements: Sequence[Placement], query: Query) -> dict[int, list[Placement]]:

@@ -23,7 +23,7 @@ from tempo_invariant.data.schema import STRIP_ROWS
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.evaluation import robustness_tables
 from tempo_invariant.evaluation.conditions import CLEAN, Condition
-from tempo_invariant.evaluation.pairs import Piece, Recording, choose_pairs, listen, read_piece
+from tempo_invariant.evaluation.pairs import Piece, PlayedPiece, choose_pairs, listen, read_piece
 from tempo_invariant.evaluation.query_sets import Query, ahead, by_condition
 from tempo_invariant.evaluation.retrieval import BATCH_SIZE, ranks_by_direction, retrieval_results
 from tempo_invariant.files import atomic_write
@@ -143,7 +143,7 @@ def _embed_all(
     parts: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in wanted]
     bar = progress.track(text="pairs", total=sum(len(piece.pairs) for piece in pieces))
 
-    def prepare(piece: Piece) -> tuple[_Store, list[str], dict[str, Recording]]:
+    def prepare(piece: Piece) -> tuple[_Store, list[str], dict[str, PlayedPiece]]:
         """Reads what is kept of a piece, and listens to what is not."""
         store = _Store.open(keep, model, piece)
         queries = [of_pieces[piece.name] for of_pieces in recordings]
@@ -201,7 +201,7 @@ class _Store:
 
 
 def embed_excerpts(
-    encoder: keras.Model, recordings: Sequence[Recording], frames: int
+    encoder: keras.Model, recordings: Sequence[PlayedPiece], frames: int
 ) -> list[np.ndarray]:
     """Embeds the excerpts of several recordings, cut as for an evaluation, in full batches.
 

@@ -44,8 +44,8 @@ SYSTEM_START_PIXELS = 120
 """At the end and the beginning of a system there may be no notes for so long."""
 
 START_PIXELS = 1600
-"""From here on, a start costs all that it may. The cost grows so slowly that to rush to a place from
-the beginning costs more than to start there."""
+"""From here on, a start costs all that it may. The cost grows so slowly that to rush to a place
+from the beginning costs more than to start there."""
 
 _START = -1
 

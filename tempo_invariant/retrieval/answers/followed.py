@@ -45,7 +45,7 @@ def render(answer: FollowedScore, sound: str) -> str:
     return page.document(
         answer.document.name,
         [f"{Path(answer.audio).name}, {duration(answer.duration_seconds)}"],
-        page.Score(answer.document.pages, boxes, visits),
+        page.ShownScore(answer.document.pages, boxes, visits),
         page.Playing(sound, answer.duration_seconds, answer.course),
         page.section(f"{len(visits)} stretches of the score", page.visit_table(visits)),
     )

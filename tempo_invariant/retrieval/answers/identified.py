@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from tempo_invariant.audio.recordings import Recording
-from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.files import atomic_write, write_json
+from tempo_invariant.retrieval import library
 from tempo_invariant.retrieval.answers import page, text
 from tempo_invariant.retrieval.answers.sound import sound_url
 from tempo_invariant.retrieval.answers.visits import Visit, find_visits
@@ -67,16 +66,8 @@ def _read_pages(answer: IdentifiedScore, index: SnippetIndex) -> dict[int, np.nd
     for number in sorted(sorted(seconds, key=lambda number: -seconds[number])[:MAX_PAGES]):
         path = index.page_path(answer.candidates[0].document, number)
         if path.is_file():
-            pages[number] = _read_page(path)
+            pages[number] = library.read_page(path)
     return pages
-
-
-def _read_page(path: Path) -> np.ndarray:
-    try:
-        with Image.open(path, formats=["PNG"]) as image:
-            return np.asarray(image.convert("L"))
-    except Exception as error:  # Pillow raises errors of many kinds for a damaged file
-        raise UserError(f"{path}: not a readable page image ({one_line(error)})") from error
 
 
 def render_score(
@@ -97,7 +88,7 @@ def render_score(
     return page.document(
         best.name,
         _introduction(answer, query, count),
-        page.Score(pages, boxes, visits),
+        page.ShownScore(pages, boxes, visits),
         page.Playing(sound, answer.duration_seconds, answer.course),
         _score_details(answer, recording, visits),
     )
@@ -176,7 +167,7 @@ def render_recording(answer: IdentifiedRecording) -> str:
     return page.document(
         best.name,
         _introduction(answer, f"{answer.document.name} among {count}", count),
-        page.Score(answer.document.pages, boxes, visits),
+        page.ShownScore(answer.document.pages, boxes, visits),
         details="".join(details),
     )
 

@@ -49,7 +49,7 @@ class Playing:
 
 
 @dataclasses.dataclass(frozen=True)
-class Score:
+class ShownScore:
     """Pages of a score, with the systems that are marked on them.
 
     Attributes:
@@ -66,7 +66,7 @@ class Score:
 def document(
     title: str,
     introduction: Sequence[str],
-    score: Score,
+    score: ShownScore,
     playing: Playing | None = None,
     details: str = "",
 ) -> str:
@@ -135,7 +135,7 @@ def _player(playing: Playing) -> str:
     )
 
 
-def _grown(score: Score) -> dict[System, Box]:
+def _grown(score: ShownScore) -> dict[System, Box]:
     """Returns the boxes of the systems on the pages that are shown, grown to their ink."""
     grown: dict[System, Box] = {}
     for page, image in score.pages.items():
@@ -144,7 +144,7 @@ def _grown(score: Score) -> dict[System, Box]:
     return grown
 
 
-def _sheet(number: int, score: Score, grown: Mapping[System, Box], playable: bool) -> str:
+def _sheet(number: int, score: ShownScore, grown: Mapping[System, Box], playable: bool) -> str:
     """Returns a page with its systems marked, and the times beside it."""
     image = score.pages[number]
     rows, columns = image.shape
@@ -196,7 +196,7 @@ def _times(visits: Sequence[Visit], playable: bool) -> str:
     return "".join(parts)
 
 
-def _data(score: Score, grown: Mapping[System, Box], playing: Playing) -> str:
+def _data(score: ShownScore, grown: Mapping[System, Box], playing: Playing) -> str:
     """Returns what the script reads: pages, boxes and course, as JSON."""
     lists = courses.course_lists(playing.course)
     course: dict[str, Any] = {key: lists[key] for key in ("seconds", "page", "system", "bar", "x")}

@@ -41,7 +41,7 @@ LOSSLESS = [
 def decode(content: bytes, start_seconds: float = 0.0) -> tuple[np.ndarray, list[str]]:
     """Returns the samples and the lines that were reported."""
     lines: list[str] = []
-    recording = decoding.Recording(io.BytesIO(content))
+    recording = decoding.Decoder(io.BytesIO(content))
     parts = [block for _, block in recording.blocks(lines.append, start_seconds)]
     recording.close()
     return np.concatenate(parts), lines
@@ -120,7 +120,7 @@ def test_eight_channels(codec, late):
 def test_the_sampling_rate_may_change():
     first, second = sound(2.0, 44100), sound(2.0, 22050, seed=1)
     content = encode(first, 44100, "aac", "adts") + encode(second, 22050, "aac", "adts")
-    recording = decoding.Recording(io.BytesIO(content))
+    recording = decoding.Decoder(io.BytesIO(content))
     blocks = list(recording.blocks(pytest.fail))
     for rate, pcm in ((44100, first), (22050, second)):
         found = np.concatenate([block for block_rate, block in blocks if block_rate == rate])
@@ -181,4 +181,4 @@ def test_playlists_open_nothing(tmp_path):
         path = tmp_path / "list.m3u8"
         path.write_text(text)
         with path.open("rb") as file, pytest.raises(ValueError):
-            decoding.Recording(file)
+            decoding.Decoder(file)

@@ -23,7 +23,7 @@ def visits(*times):
 def made(seen=(), play=True, **changes):
     places = [Place(1, 1, 60.0, BOXES[1, 1]), Place(1, 2, 70.0, BOXES[1, 2]), None]
     course = courses.make_course([0, 0.5, 1], places, [0.5, np.nan, 0], [False, True, False])
-    score = page.Score({1: np.full((900, 835), 255, np.uint8)}, BOXES, list(seen))
+    score = page.ShownScore({1: np.full((900, 835), 255, np.uint8)}, BOXES, list(seen))
     arguments = {"title": "minuet", "introduction": ["take.wav"], "score": score}
     if play:
         arguments["playing"] = page.Playing("data:audio/wav;base64,AA", 20.0, course)
