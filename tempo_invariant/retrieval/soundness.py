@@ -19,7 +19,7 @@ def taken_over(rows: np.ndarray, wanted: np.dtype) -> np.ndarray:
         return rows
     whole = np.zeros(len(rows), wanted)
     for name, (kind, *_) in fields.items():
-        if name not in wanted.names or kind != wanted[name]:
+        if name not in (wanted.names or ()) or kind != wanted[name]:
             return rows
         whole[name] = rows[name]
     return whole
