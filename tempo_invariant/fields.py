@@ -56,7 +56,7 @@ def check(settings: Any) -> None:
             raise UserError(f"{field.name} must be {_wanted(field)}, received {value!r}")
 
 
-def _fits(value: Any, kind: type, declared: Mapping[str, Any]) -> bool:
+def _fits(value: Any, kind: Any, declared: Mapping[str, Any]) -> bool:
     if kind is tuple:
         return isinstance(value, tuple) and all(_fits(item, int, declared) for item in value)
     if not isinstance(value, int | float if kind is float else kind):

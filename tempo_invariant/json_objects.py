@@ -111,7 +111,7 @@ def typed(kind: Any, value: Any, where: str, others: bool = False) -> Any:
     return kind(value) if kind is float else value
 
 
-def _fits(kind: type, value: Any) -> bool:
+def _fits(kind: Any, value: Any) -> bool:
     if kind is float:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return number and abs(value) <= sys.float_info.max  # neither infinite nor NaN

@@ -295,7 +295,8 @@ def load(path: str | os.PathLike, kind: str | None = None) -> SnippetIndex:
 
 def _check_sums(path: Path, info: _Info) -> None:
     """Compares the files with their checksums, which only indices of format 1 lack."""
-    if info.format > 1 and not {VECTORS, PLACES, PROBE} <= set(info.checksums):
+    needed = {VECTORS, PLACES, PROBE} | ({SEARCH} if (path / SEARCH).exists() else set())
+    if info.format > 1 and not needed <= set(info.checksums):
         raise UserError(f"{path / INFO_NAME}: checksums are missing")
     for name, expected in info.checksums.items():
         if name not in (VECTORS, PLACES, PROBE, SEARCH):

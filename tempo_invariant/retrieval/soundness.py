@@ -23,7 +23,7 @@ def taken_over(rows: np.ndarray, wanted: np.dtype) -> np.ndarray:
     for name in set(_ADDED_LATER) & set(wanted.names or ()):
         whole[name] = _ADDED_LATER[name]
     for name, (kind, *_) in fields.items():
-        if name not in wanted.names or kind != wanted[name]:
+        if name not in (wanted.names or ()) or kind != wanted[name]:
             return rows
         whole[name] = rows[name]
     return whole

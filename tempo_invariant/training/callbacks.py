@@ -15,7 +15,7 @@ import tensorflow as tf
 from tempo_invariant import json_objects, progress
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation.metrics import CUTOFFS, retrieval_metrics
-from tempo_invariant.files import atomic_write, write_json
+from tempo_invariant.files import atomic_write, remove_leftovers, write_json
 from tempo_invariant.model import runs
 from tempo_invariant.model.network import audio_encoder
 
@@ -193,6 +193,9 @@ class Checkpoints(keras.callbacks.Callback):
 
     def restore(self, model: keras.Model) -> None:
         """Brings a compiled model and `patience` to where the run was; a new run stays as it is."""
+        if self.write:
+            remove_leftovers(self.run.path)
+            remove_leftovers(self.run.backup)
         if not self.state_path.exists():
             return
         state = self._read_state()

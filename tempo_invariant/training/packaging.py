@@ -15,7 +15,7 @@ from tempo_invariant.files import atomic_directory, sha256, write_json
 from tempo_invariant.model import pretrained, runs
 from tempo_invariant.model.network import multiply_adds, parameters
 from tempo_invariant.model.runs import RunDirectory
-from tempo_invariant.training import model_card
+from tempo_invariant.training import model_card, run_reports
 
 TOLERANCE = 1e-5
 """The most by which an embedding may differ after reloading."""
@@ -50,11 +50,11 @@ def package(
         raise UserError(f"{target} exists already; remove it to package {name} anew")
     trained, source = RunDirectory(run), runs.weights_path(run, weights)
     experiment = model_card.neutral(runs.load_experiment(run))
-    reports, others = model_card.evaluations(trained, source)
+    reports, others = run_reports.evaluations(trained, source)
     about = {
         "data": model_card.data_summary(data, source) if data else {},
-        "averaging": model_card.averaging_summary(trained, source),
-        "training": model_card.training_summary(trained, experiment),
+        "averaging": run_reports.averaging_summary(trained, source),
+        "training": run_reports.training_summary(trained, experiment),
         "evaluations": reports,
     }
     model = runs.load_model(run, weights)

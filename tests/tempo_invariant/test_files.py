@@ -310,7 +310,7 @@ def test_a_conversion_leaves_the_old_records_and_goes_on_later(tmp_path, monkeyp
             conversion.convert(tmp_path / "msmd", output, workers=1)
     assert str(caught.value) == f"{output}: {DISK_FULL}"
     assert checksums(output) == before
-    (output / ".partial-killed").mkdir()  # of a conversion that was killed
+    (output / ".partial-killed12").mkdir()  # of a conversion that was killed
     conversion.convert(tmp_path / "msmd", output, workers=1)
     assert checksums(output) == before
 

@@ -3,12 +3,10 @@
 import contextlib
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-PARTIAL = ".partial-*"
-"""Names of files and directories that are being written; see `tempo_invariant.files`."""
+from tempo_invariant import files
 
 
 @contextlib.contextmanager
@@ -25,7 +23,7 @@ def building_in(output: Path) -> Iterator[None]:
     try:
         with contextlib.suppress(OSError):  # BlockingIOError: somebody else builds here
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            remove_leftovers(output)
+            _remove_leftovers(output)
         with contextlib.suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         yield
@@ -33,11 +31,9 @@ def building_in(output: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def remove_leftovers(output: Path) -> None:
+def _remove_leftovers(output: Path) -> None:
     """Removes half-written files and pieces from a directory that nobody builds in."""
-    inside = (path for piece in output.glob("*/scores") for path in piece.parent.rglob(PARTIAL))
-    for path in [*output.glob(PARTIAL), *inside]:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+    pieces = [scores.parent for scores in output.glob("*/scores")]
+    inside = [folder for piece in pieces for folder in piece.rglob("*/")]
+    for folder in [output, *pieces, *inside]:
+        files.remove_leftovers(folder)

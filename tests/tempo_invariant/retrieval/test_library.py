@@ -238,6 +238,15 @@ def test_wrong_content_is_refused_though_its_checksum_is_right(
         library.load(path)
 
 
+def test_a_search_index_without_a_checksum_is_refused(large, tmp_path):
+    path = shutil.copytree(large, tmp_path / "index")
+    info = json.loads((path / "index.json").read_text())
+    del info["checksums"]["neighbours.faiss"]
+    (path / "index.json").write_text(json.dumps(info))
+    with pytest.raises(UserError, match="checksums are missing"):
+        library.load(path)
+
+
 def test_indices_of_earlier_versions_are_taken_over(scores, large, tmp_path, monkeypatch):
     made, _ = indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index")
     damaged_index.make_old(tmp_path / "index")

@@ -117,12 +117,12 @@ def test_only_a_lone_build_removes_leftovers(tmp_path):
     )
     assert holder.stdout is not None
     assert holder.stdout.readline() == "holding\n"
-    half = tmp_path / ".partial-x" / "piece"
+    half = tmp_path / ".partial-xxxxxxxx" / "piece"
     half.mkdir(parents=True)
-    inside = tmp_path / "piece" / "scores" / "img" / ".partial-y-01.png"
+    inside = tmp_path / "piece" / "scores" / "img" / ".partial-yyyyyyyy-01.png"
     inside.parent.mkdir(parents=True)
     inside.write_bytes(b"half")
-    other = tmp_path / "other" / ".partial-z"  # no piece: not ours
+    other = tmp_path / "other" / ".partial-zzzzzzzz"  # no piece: not ours
     other.mkdir(parents=True)
     with building_in(tmp_path):
         assert half.is_dir() and inside.is_file()
