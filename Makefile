@@ -2,21 +2,42 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install test test-slow lint demo clean
+# The second environment has the packages of Python 3.13, TensorFlow 2.21 among them, on any Python.
+NEWEST := .venv-newest
+NEWEST_PYTHON := 3.13
+
+.PHONY: install install-newest test test-newest test-slow test-rows lint demo clean
 
 install: $(VENV)/installed
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable ".[build,identify,serving,jax,test,dev]"
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable ".[jax,lilypond,test,dev]"
+	touch $@
+
+install-newest: $(NEWEST)/installed
+
+$(NEWEST)/installed: $(VENV)/installed tests/rows.py
+	$(BIN)/python -m tests.rows $(NEWEST_PYTHON) jax,lilypond,test > $(VENV)/newest.txt
+	$(PYTHON) -m venv $(NEWEST)
+	$(NEWEST)/bin/python -m pip install --quiet --requirement $(VENV)/newest.txt
+	$(NEWEST)/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
 # Two processes, and a module in one of them: its fixtures are made once.
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+test-newest: install-newest
+	$(NEWEST)/bin/python -m pytest -n 2 --dist loadfile
+
 test-slow: install
 	$(BIN)/python -m pytest -m slow
+
+# Weights, exports and runs of one row in the other.
+test-rows: install install-newest
+	OTHER_ROW_PYTHON=$(NEWEST)/bin/python $(BIN)/python -m pytest -m slow tests/test_rows.py
 
 lint: install
 	$(BIN)/ruff check .

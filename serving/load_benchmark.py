@@ -7,7 +7,7 @@ from tempo_invariant.files import write_json
 
 USAGE = """Asks a server from many clients at once, malformed requests among theirs.
 
-    python -m serving.load_benchmark --server=localhost:8500 --pid=$(pgrep -f serving.server)
+    tempo-invariant load-benchmark --server=localhost:8500 --pid=$(pgrep -f model_base_path)
 
 Every answer is compared with that to the same input sent alone. Use it on a server of your own.
 Exit code 1 if an answer was lost or wrong, or a malformed request got none.
@@ -22,14 +22,13 @@ flags.DEFINE_integer("bad_requests", 200, "Malformed requests beside the others.
 flags.DEFINE_float("seconds", 300.0, "After this no further request is sent.", 0)
 flags.DEFINE_integer("pid", None, "Process of the server, to read its memory.")
 flags.DEFINE_integer("seed", 0, "Seed for inputs and their order.")
-flags.DEFINE_string("output", None, "JSON file to write.")
+commands.define_output("output", None, "JSON file to write.")
 
 
 def main() -> None:
     """Measures, prints, and writes the JSON."""
     import os
 
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     from serving.load import measurement
     from tempo_invariant.errors import UserError

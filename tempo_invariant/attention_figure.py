@@ -2,12 +2,12 @@
 
 from absl import flags
 
-from tempo_invariant import commands
+from tempo_invariant import commands, flag_sets
 from tempo_invariant.model import pretrained
 
 USAGE = """Draws excerpts with their attention, from dense to sparse music, and measures both.
 
-    python -m tempo_invariant.attention_figure --run=runs/bl_at_lc --output=attention.png \\
+    tempo-invariant attention-figure --run=runs/bl_at_lc --output=attention.png \\
         --scatter=entropy.png --report=attention.json
 
 Measured is the correlation of the attention's entropy with the number of onsets in the window, with
@@ -15,23 +15,23 @@ Measured is the correlation of the attention's entropy with the number of onsets
 another piece.
 """
 
-commands.define_run_flags()
-flags.DEFINE_string("data", None, "Directory of records; default: what the run was trained on.")
+flag_sets.define_run_flags()
+commands.define_input("data", None, "Directory of records; default: what the run was trained on.")
 flags.DEFINE_enum("split", "test", ["train", "valid", "test"], "Split whose pieces are taken.")
 flags.DEFINE_integer("pairs", 2_000, "Windows to measure, at even spacing.", 2)
 flags.DEFINE_integer("excerpts", 4, "Windows to draw.", 1, 8)
 flags.DEFINE_string("soundfont", None, "Soundfont of the performances; default: the first.")
 flags.DEFINE_float("tempo", 1.0, "Tempo of the performances; 1 is as notated.", 0)
 flags.DEFINE_integer("seed", 0, "Seed for the bootstrap resampling and the choice of excerpts.")
-flags.DEFINE_string("output", None, "Picture of the excerpts.", required=True)
-flags.DEFINE_string("scatter", None, "Picture of entropy against onsets.")
-flags.DEFINE_string("report", None, "JSON file.")
+commands.define_output("output", None, "Picture of the excerpts.", required=True)
+commands.define_output("scatter", None, "Picture of entropy against onsets.")
+commands.define_output("report", None, "JSON file.")
 
 
 def main() -> None:
     """Measures, draws and prints the correlation."""
     values = flags.FLAGS.flag_values_dict()
-    run = pretrained.resolve(**commands.run_choice())
+    run = pretrained.resolve(**flag_sets.run_choice())
     from tempo_invariant import files
     from tempo_invariant.evaluation import attention, attention_figures
     from tempo_invariant.evaluation.retrieval import Selection

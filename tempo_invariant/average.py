@@ -6,14 +6,14 @@ from tempo_invariant import commands
 
 USAGE = """Averages the weights of a run with those of the run that its training began with.
 
-    python -m tempo_invariant.average --run=runs/best
+    tempo-invariant average --run=runs/best
 
 The share of either is the one that validates best; the average becomes the run's refined weights.
 """
 
-flags.DEFINE_string("run", None, "Directory of the run.", required=True)
-flags.DEFINE_string("other", None, "Another run; default: the one whose weights it began with.")
-flags.DEFINE_string("data", None, "Directory of records; default: what the run was trained on.")
+commands.define_input("run", None, "Directory of the run.", required=True)
+commands.define_input("other", None, "Another run; default: the one whose weights it began with.")
+commands.define_input("data", None, "Directory of records; default: what the run was trained on.")
 
 
 def main() -> None:

@@ -1,269 +1,233 @@
-"""The frame of every command: flags, errors in one line, exit codes."""
+"""The frame of every command: flags, help, errors in one line, exit codes."""
 
-import dataclasses
+import logging
+import math
 import os
+import re
+import shutil
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from absl import app, flags, logging
+from absl import flags
 
-from tempo_invariant.errors import UserError, one_line
-from tempo_invariant.files import DISK_FULL, is_disk_full
+from tempo_invariant import __version__, extras, files, progress, quiet, shipped
+from tempo_invariant.errors import UserError, one_line, printable
 
 flags.disclaim_key_flags()  # what is defined here is a flag of the command that asks for it
+
+_HELP = {"--help", "-help", "-h", "-?", "--helpshort", "--helpfull"}
+
+_inputs: dict[str, Mapping[str, str]] = {}
+"""Flags that name what must be there, with the words that stand for other values."""
+
+_outputs: dict[str, bool] = {}
+"""Flags that name what is written, and whether it is a directory."""
 
 
 def run(main: Callable[[], None], usage: str) -> None:
     """Parses flags, calls `main` and turns expected errors into one line and an exit code.
 
-    Exit codes: 0 success, 1 a `UserError` or a full disk, 2 a wrong or missing flag or a stray
-    argument, 130 an interruption from the keyboard.
+    What can be seen to be wrong before the work begins ends the command before it: flags, inputs
+    that are missing, outputs that cannot be written.
+
+    Exit codes: 0 success, 1 a `UserError`, a file that cannot be read or written, or too little
+    memory, 2 a wrong or missing flag or a stray argument, 130 an interruption from the keyboard.
 
     Args:
         main: Function without arguments, which reads flags through `flags.FLAGS`.
         usage: Text that `--help` prints above the flags.
     """
-    sys.modules["__main__"].__doc__ = usage
-    # TensorFlow is imported later and speaks about itself at length.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.set_verbosity(logging.WARNING)
+    _prepare()
     try:
-        app.run(lambda argv: _guarded(main, argv), flags_parser=_parse)
+        if _HELP & set(sys.argv[1:]):
+            print(help_text(usage, key_flags(main.__module__)))
+        elif "--version" in sys.argv[1:]:
+            print(f"tempo-invariant {__version__}")
+        else:
+            _parse(sys.argv)
+            main()
+        sys.stdout.flush()
+    except UserError as error:
+        _end(1, str(error))
     except BrokenPipeError:  # the reader of the output has left, `... | head` for one
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-
-
-def _parse(argv: list[str]) -> list[str]:
-    flags.FLAGS.set_gnu_getopt(True)
-    app.define_help_flags()
-    try:
-        return flags.FLAGS(argv)
-    except SystemExit:
-        # Raised after --help and its variants were printed; absl means exit code 1.
-        sys.exit(0)
-    except flags.Error as error:
-        print(f"error: {one_line(error)} (--help lists the flags)", file=sys.stderr)
-        sys.exit(2)
-
-
-def _guarded(main: Callable[[], None], argv: list[str]) -> None:
-    if len(argv) > 1:
-        print(f"error: unexpected argument {argv[1]!r} (--help lists the flags)", file=sys.stderr)
-        sys.exit(2)
-    try:
-        main()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
-    except Exception as error:
-        if not is_disk_full(error):
-            raise
-        path = getattr(error, "filename", None) or "output"
-        print(f"error: {path}: {DISK_FULL}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+    except MemoryError:
+        _end(1, "there is not enough memory for this")
+    except ModuleNotFoundError as error:
+        command = os.path.basename(sys.argv[0]).rpartition(" ")[2].removesuffix(".py")
+        if not (told := extras.explain(error, command)):
+            raise
+        _end(1, told)
+    except Exception as error:
+        path = getattr(error, "filename", None) or "output"
+        if files.is_disk_full(error):
+            _end(1, f"{path}: {files.DISK_FULL}")
+        if not isinstance(error, OSError) or error.strerror is None:
+            raise
+        _end(1, f"{path}: {error.strerror}")
 
 
-def read_names(values: Sequence[str]) -> list[str]:
-    """Returns the names that a list flag holds; `@FILE` stands for the lines of a file.
+def _prepare() -> None:
+    """Sets up what is printed: progress, warnings in one line, nothing of TensorFlow's own."""
+    quiet.install()
+    handler = progress.LogHandler()
+    handler.addFilter(_new_message())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # names of files need not be text
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    progress.show()
+
+
+def _new_message() -> Callable[[logging.LogRecord], bool]:
+    """Returns a filter of warnings: a file that is read twice is warned of once."""
+    seen: set[str] = set()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        new = record.levelno != logging.WARNING or record.getMessage() not in seen
+        seen.add(record.getMessage())
+        return new
+
+    return is_new
+
+
+def _end(code: int, message: str) -> None:
+    print(f"error: {printable(message)}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _parse(argv: Sequence[str]) -> None:
+    """Reads the flags; ends the command if one of them cannot be right."""
+    flags.FLAGS.set_gnu_getopt(True)
+    try:
+        stray = flags.FLAGS([argv[0], *shipped.find_flag_files(argv[1:])])[1:]
+        if stray:
+            raise flags.Error(f"unexpected argument {stray[0]!r}")
+        _check_numbers()
+    except (flags.Error, UnicodeError, OSError) as error:
+        _end(2, f"{one_line(error)} (--help lists the flags)")
+    _check_paths()
+
+
+def _check_numbers() -> None:
+    for name, value in flags.FLAGS.flag_values_dict().items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise flags.Error(f"--{name}={value}: must be a finite number")
+
+
+def _check_paths() -> None:
+    """Refuses inputs that are missing and outputs that cannot be made.
 
     Raises:
-        UserError: A file cannot be read.
+        UserError: The message names the flag.
     """
-    names = []
-    for value in values:
-        if not value.startswith("@"):
-            names.append(value)
-            continue
-        try:
-            lines = Path(value[1:]).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{value[1:]}: cannot be read ({one_line(error)})") from error
-        names += [line.strip() for line in lines if line.strip()]
-    return names
+    values = flags.FLAGS
+    for name, words in _inputs.items():
+        given = values[name].value
+        if isinstance(given, str) and not os.path.exists(given):
+            values[name].value = given = words.get(given) or shipped.find(given)
+        for path in given if isinstance(given, list) else [given] if given else []:
+            if path not in words and not os.path.exists(path):
+                raise UserError(f"--{name}={path}: no such file or directory")
+    for name, is_directory in _outputs.items():
+        if path := values[name].value:
+            check = files.check_output_directory if is_directory else files.check_output_file
+            check(path)
 
 
-def define_fields(settings: type) -> None:
-    """Defines a flag for each declared field of a dataclass, see `tempo_invariant.fields`."""
-    for field in dataclasses.fields(settings):
-        if not field.metadata:
-            continue
-        name, meaning = field.name, field.metadata["meaning"]
-        default: Any = field.default
-        bounds = field.metadata["bounds"]
-        lower = 0 if field.metadata["off"] else bounds.get("lower", bounds.get("above"))
-        upper = bounds.get("upper", bounds.get("below"))
-        if field.metadata["choices"]:
-            flags.DEFINE_enum(name, default, list(field.metadata["choices"]), meaning)
-        elif isinstance(default, bool):
-            flags.DEFINE_bool(name, default, meaning)
-        elif isinstance(default, int):
-            flags.DEFINE_integer(name, default, meaning, lower, upper)
-        elif isinstance(default, float):
-            flags.DEFINE_float(name, default, meaning, lower, upper)
-        elif isinstance(default, tuple):
-            flags.DEFINE_list(name, [str(number) for number in default], meaning)
-            flags.register_validator(name, _are_numbers, "must be numbers")
-        else:
-            flags.DEFINE_string(name, default, meaning)
-
-
-def _are_numbers(values: Sequence[str]) -> bool:
-    return all(value.isdigit() for value in values)
-
-
-def read_fields(settings: type) -> dict[str, Any]:
-    """Returns the values of the flags that `define_fields` has defined, by the names of fields."""
-    values = {}
-    for field in dataclasses.fields(settings):
-        if field.metadata:
-            value: Any = flags.FLAGS[field.name].value
-            numbers = isinstance(field.default, tuple)
-            values[field.name] = tuple(map(int, value)) if numbers else value
-    return values
-
-
-def read_numbers(name: str, kind: Callable[[str], Any] = float) -> list[Any]:
-    """Returns the numbers that a list flag holds.
+def define_input(
+    name: str,
+    default: str | None,
+    meaning: str,
+    required: bool = False,
+    many: bool = False,
+    words: Mapping[str, str] | None = None,
+) -> None:
+    """Defines a flag that names a file or directory that must be there.
 
     Args:
         name: Name of the flag.
-        kind: Function that makes a number of each text.
-
-    Raises:
-        UserError: One of them is none, or the list is empty.
+        default: Value where none is given.
+        meaning: Help text.
+        required: Whether it has to be given.
+        many: Whether it takes several, with commas between them.
+        words: Words that stand for other values.
     """
-    values: Any = flags.FLAGS[name].value
-    try:
-        numbers = [kind(value) for value in values]
-    except ValueError:
-        numbers = []
-    if not numbers:
-        raise UserError(f"--{name}={','.join(values)}: must be numbers")
-    return numbers
+    define: Callable[..., Any] = flags.DEFINE_list if many else flags.DEFINE_string
+    define(name, default, meaning, required=required)
+    _inputs[name] = words or {}
 
 
-def define_query_flags() -> None:
-    """Defines the flags that say which pieces are played and how, or which query set is read."""
-    flags.DEFINE_string("queries", None, "Query set to measure, in place of playing pieces.")
-    flags.DEFINE_string("msmd", None, "MSMD directory that build_msmd made, with the pieces.")
-    flags.DEFINE_string(
-        "scores", None, "Scores of the pieces of --queries, as index takes them; default: --msmd."
-    )
-    flags.DEFINE_list("pieces", [], "Pieces, or @FILE with a name a line; all, if empty.")
-    flags.DEFINE_list("tempo", ["1.0"], "Speeds relative to the notated one.")
-    flags.DEFINE_list(
-        "expression", ["0"], "Seeds of expressive playing, each another pianist; 0 as notated."
-    )
-    flags.DEFINE_string("soundfont", None, "Soundfont (.sf2); TimGM6mb if not given.")
-    flags.DEFINE_float("gain_db", 0.0, "By how much recordings are amplified.")
-
-
-def query_choice(*more: str) -> dict[str, Any]:
-    """Returns the arguments of `tempo_invariant.evaluation.query_sets.opened` from the flags.
+def define_output(
+    name: str, default: str | None, meaning: str, required: bool = False, directory: bool = False
+) -> None:
+    """Defines a flag that names a file, or a directory, to be written.
 
     Args:
-        *more: Names of further flags that say how pieces are played.
-
-    Raises:
-        UserError: There are no pieces, no scores, or flags for what a query set says already.
+        name: Name of the flag.
+        default: Value where none is given.
+        meaning: Help text.
+        required: Whether it has to be given.
+        directory: Whether it is a directory, which may be there already.
     """
-    values = flags.FLAGS
-    how = ("tempo", "expression", "soundfont", "gain_db", *more)
-    if not values.queries and (not values.msmd or values.scores):
-        raise UserError("give --msmd, or --queries with --scores or --msmd")
-    if values.queries and not (values.msmd or values.scores):
-        raise UserError("--queries: needs --scores or --msmd, the scores of its pieces")
-    if values.queries and any(values[name].present for name in how):
-        given = next(name for name in how if values[name].present)
-        raise UserError(f"--{given}: does not go with --queries, which says what is played")
-    texts = (values[name].serialize() for name in ("msmd", "pieces", *how))
-    return {
-        "directory": values.queries,
-        "pieces": read_names(values.pieces),
-        "arguments": [text for text in texts if text],
-    }
+    flags.DEFINE_string(name, default, meaning, required=required)
+    _outputs[name] = directory
 
 
-def define_run_flags(required: bool = True) -> None:
-    """Defines --run and --pretrained, of which a command needs exactly one, and --weights.
+def key_flags(module: str) -> list[flags.Flag]:
+    """Returns the flags of a command by the name of its module, in the order of definition."""
+    return flags.FLAGS.get_key_flags_for_module(module)
+
+
+def help_text(usage: str, shown: Sequence[flags.Flag]) -> str:
+    """Returns the help of a command.
 
     Args:
-        required: Whether one of them has to be given with every use of the command.
+        usage: Text above the flags.
+        shown: Flags of the command.
     """
-    _define_choices(_RUN_CHOICES)
-    flags.mark_flags_as_mutual_exclusive(list(_RUN_CHOICES), required=required)
+    width = min(100, shutil.get_terminal_size().columns)
+    lines = [usage.rstrip(), "", "flags:"]
+    for flag in sorted(shown, key=_is_required, reverse=True):
+        head = f"  {_flag_form(flag)}"
+        text = re.sub(r"^<.*?>: ", "", flag.help) + " (required)" * _is_required(flag)
+        body = textwrap.wrap(text, width - 28)
+        if len(head) > 26:
+            lines.append(head)
+        else:
+            body[0] = f"{head:28}{body[0]}"
+        lines += [line if line.startswith("  --") else f"{'':28}{line}" for line in body]
+    return "\n".join([*lines, "", "--flagfile=FILE reads flags from a file."])
 
 
-def run_choice() -> dict[str, str | None]:
-    """Returns the arguments of `tempo_invariant.model.pretrained.resolve` from the flags.
-
-    Raises:
-        UserError: None of the flags is given, or --weights is with a model that ships.
-    """
-    values = flags.FLAGS
-    if not values.run and not values.pretrained:
-        raise UserError("give one of --run and --pretrained")
-    _check_weights()
-    return {"run": values.run, "name": values.pretrained}
+def _is_required(flag: flags.Flag) -> bool:
+    return any("other than None" in validator.message for validator in flag.validators)
 
 
-def define_model_flags() -> None:
-    """Defines the flags that say who computes the embeddings; a command needs exactly one of them.
-
-    These are --run, --pretrained, --export and --server, with --weights for a run, and --model_name
-    and --wait for a server.
-    """
-    _define_choices(_MODEL_CHOICES)
-    flags.DEFINE_string("model_name", "tempo_invariant", "Name of the model at the server.")
-    flags.DEFINE_float("wait", 0.0, "Seconds to wait for a server that is just starting.", 0)
-
-
-def model_choice() -> dict[str, Any]:
-    """Returns the arguments of `tempo_invariant.retrieval.embedders.open_embedder`.
-
-    Raises:
-        UserError: The flags do not name exactly one model, or --weights is given with another
-            model than a run.
-    """
-    values = flags.FLAGS
-    kinds = [kind for kind in _MODEL_CHOICES if values[kind].value]
-    if len(kinds) != 1:
-        names = ", ".join(f"--{kind}" for kind in _MODEL_CHOICES)
-        raise UserError(f"give one of {names}: who computes the embeddings")
-    _check_weights()
-    return {
-        "kind": kinds[0],
-        "name": values[kinds[0]].value,
-        "weights": values.weights,
-        "model_name": values.model_name,
-        "wait_seconds": values.wait,
-    }
+def _flag_form(flag: flags.Flag) -> str:
+    """Returns a flag as it is typed, with its default value or what stands for a value."""
+    if flag.boolean:
+        return f"--{'no' if flag.default else ''}{flag.name}"
+    if isinstance(flag, flags.EnumFlag):
+        choices = flag.parser.enum_values
+        chosen = [flag.default] if flag.default else []
+        return f"--{flag.name}={'|'.join([*chosen, *(c for c in choices if c != flag.default)])}"
+    if flag.default not in (None, [], ""):
+        return f"--{flag.name}={flag.default_as_str.strip(chr(39))}"
+    return f"--{flag.name}={_kind(flag)}"
 
 
-_RUN_CHOICES = {
-    "run": "Directory of a training run, whose model is used.",
-    "pretrained": "Name of a model that ships with the package.",
-}
-_MODEL_CHOICES = _RUN_CHOICES | {
-    "export": "SavedModel, or the directory of its versions, of which the newest is used.",
-    "server": "HOST:PORT of a gRPC server.",
-}
-
-
-def _define_choices(choices: dict[str, str]) -> None:
-    for name, meaning in choices.items():
-        flags.DEFINE_string(name, None, meaning)
-    flags.DEFINE_string(
-        "weights", None, "Weights of --run: best, refined or a file; default: refined if there."
-    )
-
-
-def _check_weights() -> None:
-    if flags.FLAGS.weights and not flags.FLAGS.run:
-        raise UserError("--weights goes with --run: every other model has one set of weights")
+def _kind(flag: flags.Flag) -> str:
+    if flag.name in _inputs or _outputs.get(flag.name) is False:
+        return "PATH"
+    if flag.name in _outputs:
+        return "DIR"
+    kinds = {"int": "N", "float": "X"}
+    return kinds.get(flag.parser.flag_type(), "TEXT")

@@ -6,16 +6,26 @@ Checks and the flags of training (`tempo_invariant.commands.define_fields`) foll
 
 import dataclasses
 import json
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tempo_invariant.errors import UserError, one_line
+from tempo_invariant import json_objects
+from tempo_invariant.errors import UserError
 from tempo_invariant.fields import check, setting
 from tempo_invariant.geometry import BANDS, FMAX_HZ, FMIN_HZ
 
 CLEAREST_DB = 60.0
 """Signal-to-noise ratios are drawn from `noise_snr_db` to this."""
+
+MOST_BLOCKS = 6
+"""Blocks that halve a snippet of 80 rows and a spectrogram of 92 bands."""
+
+MOST_WEIGHTS = 2**28
+"""Weights of the largest model, in its convolutions: a gibibyte."""
+
+WRONG = "not an experiment"
 
 RESUMABLE_FIELDS = ("data",)
 """Training fields that may differ when a run is continued: they change no trajectory."""
@@ -29,9 +39,11 @@ class ModelConfig:
         UserError: A field has a value that no model can be built with.
     """
 
-    frames: int = setting(84, "Length of an excerpt in spectrogram frames, 20 a second.", lower=1)
+    frames: int = setting(
+        84, "Length of an excerpt in spectrogram frames, 20 a second.", lower=1, upper=2_000
+    )
     attention: bool = setting(False, "Soft attention over the frames, before the audio encoder.")
-    embedding_size: int = setting(32, "Dimensions of the shared space.", lower=1)
+    embedding_size: int = setting(32, "Dimensions of the shared space.", lower=1, upper=1_024)
     projection: str = setting(
         "cca",
         "Last layer of both encoders: canonical correlations, as published, or a learned map.",
@@ -53,7 +65,7 @@ class ModelConfig:
         "strides and residual ones after it; or the same, split into depthwise and pointwise.",
         choices=("conv", "residual", "separable"),
     )
-    units: int = setting(1, "Convolutions of a block after its first.", lower=1)
+    units: int = setting(1, "Convolutions of a block after its first.", lower=1, upper=100)
     activation_before_norm: bool = setting(
         True, "Activation before the batch normalisation, as published; else after it."
     )
@@ -79,6 +91,14 @@ class ModelConfig:
             raise UserError(
                 f"frames must be at least {smallest} for these blocks, received {self.frames}"
             )
+        for name in ("filters", "attention_filters"):
+            channels = getattr(self, name)
+            weights = sum(9 * (self.units + 1) * number**2 for number in channels)
+            if len(channels) > MOST_BLOCKS or weights > MOST_WEIGHTS:
+                raise UserError(
+                    f"{name} must be at most {MOST_BLOCKS} integers, of a model of less than a "
+                    f"gibibyte, received {reprlib.repr(channels)}"
+                )
 
 
 @dataclass(frozen=True)
@@ -222,7 +242,12 @@ class TrainingConfig:
     initial_run: str = setting(
         "", "Run directory whose weights training begins with; none: random weights."
     )
-    seed: int = setting(0, "Seed for the initial weights, the pairs and their augmentation.")
+    seed: int = setting(
+        0,
+        "Seed for the initial weights, the pairs and their augmentation.",
+        lower=0,
+        upper=2**32 - 2,
+    )
     augmentation: Augmentation = Augmentation()
 
     def __post_init__(self) -> None:
@@ -297,11 +322,13 @@ class Experiment:
         Raises:
             UserError: A field is unknown or out of range, or one of the configurations is missing.
         """
-        try:
-            fields = json.loads(text)
-            return cls.from_fields(fields["model"], fields["training"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"not an experiment: {one_line(error)}") from error
+        fields = json_objects.typed(
+            dict[str, dict[str, Any]], json_objects.parse(text, WRONG), WRONG
+        )
+        for name in ("model", "training"):
+            if name not in fields:
+                raise UserError(f"{WRONG}: {name!r} is missing")
+        return cls.from_fields(fields["model"], fields["training"])
 
     @classmethod
     def from_fields(cls, model: Mapping[str, Any], training: Mapping[str, Any]) -> "Experiment":
@@ -332,6 +359,8 @@ class Experiment:
 
 def _made(kind: type, fields: Mapping[str, Any]) -> Any:
     """Makes an object of one of the classes above, with lists as tuples."""
+    if not isinstance(fields, Mapping):
+        raise UserError(f"{kind.__name__} must have fields, received {reprlib.repr(fields)}")
     known = {field.name for field in dataclasses.fields(kind)}
     unknown = sorted(set(fields) - known)
     if unknown:

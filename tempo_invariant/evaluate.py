@@ -4,23 +4,23 @@ from pathlib import Path
 
 from absl import flags
 
-from tempo_invariant import commands
+from tempo_invariant import commands, flag_sets
 from tempo_invariant.model import pretrained
 
 USAGE = """Ranks pairs of a split in both directions, with 95 % intervals over pieces.
 
-    python -m tempo_invariant.evaluate --run=runs/bl_at --split=test --candidates=2000
-    python -m tempo_invariant.evaluate --pretrained=bl_at --data=data/records
+    tempo-invariant evaluate --run=runs/bl_at --split=test --candidates=2000
+    tempo-invariant evaluate --pretrained=bl_at --data=data/records
 """
 
-commands.define_run_flags()
-flags.DEFINE_string("data", None, "Directory of records; default: what the run was trained on.")
+flag_sets.define_run_flags()
+commands.define_input("data", None, "Directory of records; default: what the run was trained on.")
 flags.DEFINE_enum("split", "test", ["train", "valid", "test"], "Split whose pieces are taken.")
 flags.DEFINE_integer("candidates", 10_000, "Number of pairs to rank, at even spacing.", 1)
 flags.DEFINE_string("soundfont", None, "Soundfont of the performances; default: the first.")
 flags.DEFINE_float("tempo", 1.0, "Tempo of the performances; 1 is as notated.", 0)
 flags.DEFINE_integer("seed", 0, "Seed for the bootstrap resampling.")
-flags.DEFINE_string(
+commands.define_output(
     "output", None, "JSON file; default: RUN/evaluation-....json, of a shipped model ./NAME-...."
 )
 
@@ -28,7 +28,7 @@ flags.DEFINE_string(
 def main() -> None:
     """Evaluates, prints the table and writes the JSON."""
     values = flags.FLAGS.flag_values_dict()
-    run = pretrained.resolve(**commands.run_choice())
+    run = pretrained.resolve(**flag_sets.run_choice())
     from tempo_invariant import files
     from tempo_invariant.evaluation import retrieval
 

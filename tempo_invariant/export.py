@@ -4,19 +4,23 @@ import os
 
 from absl import flags
 
-from tempo_invariant import commands
+from tempo_invariant import commands, flag_sets
 from tempo_invariant.errors import UserError
 from tempo_invariant.model import pretrained
 
 USAGE = """Writes a run as a SavedModel for TensorFlow Serving, and checks it after reloading.
 
-    python -m tempo_invariant.export --run=runs/bl_at --output=exports/tempo_invariant
-    python -m tempo_invariant.export --pretrained=bl_at_lc --output=exports/tempo_invariant
+    tempo-invariant export --run=runs/bl_at --output=exports/tempo_invariant
+    tempo-invariant export --pretrained=bl_at_lc --output=exports/tempo_invariant
 """
 
-commands.define_run_flags()
-flags.DEFINE_string(
-    "output", None, "Directory of the versions; its name is the model's name.", required=True
+flag_sets.define_run_flags()
+commands.define_output(
+    "output",
+    None,
+    "Directory of the versions; its name is the model's name.",
+    required=True,
+    directory=True,
 )
 flags.DEFINE_integer("version", None, "Number of this version; default: the next one.", 1)
 
@@ -27,7 +31,7 @@ def main() -> None:
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     if backend != "tensorflow":
         raise UserError(f"export needs the TensorFlow backend, and KERAS_BACKEND is {backend!r}")
-    run = pretrained.resolve(**commands.run_choice())
+    run = pretrained.resolve(**flag_sets.run_choice())
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # so that both sides of the check compute alike
     from tempo_invariant.model import runs, saved_model
 

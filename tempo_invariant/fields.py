@@ -5,6 +5,7 @@ Such fields are checked by `check` and set by flags, see `tempo_invariant.comman
 
 import dataclasses
 import operator
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ _KINDS: dict[type, str] = {
     str: "a text",
     tuple: "integers",
 }
+_LARGEST = {int: 2**63 - 1, float: sys.float_info.max}
 _BOUNDS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
     "above": (operator.gt, ">"),
     "lower": (operator.ge, ">="),
@@ -60,6 +62,8 @@ def _fits(value: Any, kind: type, declared: Mapping[str, Any]) -> bool:
     if not isinstance(value, int | float if kind is float else kind):
         return False
     if isinstance(value, bool) != (kind is bool):  # Python counts true and false as integers
+        return False
+    if kind in (int, float) and not abs(value) <= _LARGEST[kind]:  # nor what is not a number
         return False
     if declared["choices"]:
         return value in declared["choices"]

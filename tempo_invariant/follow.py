@@ -2,28 +2,38 @@
 
 from absl import flags
 
-from tempo_invariant import commands
-from tempo_invariant.retrieval import embedders
+from tempo_invariant import commands, flag_sets, samples
+from tempo_invariant.errors import printable
 
 USAGE = """Aligns a recording with its score: for every moment page, system and place.
 
-    python -m tempo_invariant.follow --score=data/msmd/PIECE --audio=take.flac --run=runs/bl_at \\
-        --output=followed
-    python -m tempo_invariant.follow --score=score.pdf --audio=take.flac --run=runs/bl_at \\
-        --output=followed
-    python -m tempo_invariant.follow --score=indices/scores --document=PIECE --audio=take.flac \\
-        --run=runs/bl_at --output=followed
+    tempo-invariant follow --score=sample --document=petzold_minuet_g_major --audio=sample
+    tempo-invariant follow --score=score.pdf --audio=take.flac
+    tempo-invariant follow --score=my_scores-index --document=PIECE --audio=take.flac
 
 --score is the directory of a piece of MSMD, a PDF file or page image (or a directory with a folder
 of images), a LilyPond file, or an index of scores; with --document one of several. Repeats may be
-played or not. DIR/follow.html plays the recording and shows where it is: a click on the page plays
-from there. DIR/follow.json says it in numbers.
+played or not. NAME-followed/follow.html, beside the recording NAME, plays it and shows where it is:
+a click on the page plays from there. follow.json says it in numbers.
 """
 
-flags.DEFINE_string("score", None, "The score.", required=True)
+commands.define_input("score", None, "The score.", required=True, words=samples.SCORES)
 flags.DEFINE_string("document", None, "Name of the score, where --score holds several.")
-flags.DEFINE_string("audio", None, "Recording, of any format and length.", required=True)
-flags.DEFINE_string("output", None, "Directory for follow.html and follow.json.", required=True)
+commands.define_input(
+    "audio",
+    None,
+    'Recording, of any format and length, or "sample".',
+    required=True,
+    words=samples.RECORDING,
+)
+commands.define_output(
+    "output",
+    None,
+    "Directory for follow.html and follow.json; default: NAME-followed beside the recording.",
+    directory=True,
+)
+flags.DEFINE_boolean("verbose", False, "Show columns of the page and every system, too.")
+flags.DEFINE_boolean("strict", False, "A recording that is damaged is an error.")
 flags.DEFINE_integer("hop", 2, "Distance of windows in spectrogram frames of 1/20 s.", 1, 10)
 flags.DEFINE_integer("step", 10, "Distance of snippets in page pixels.", 1, 100)
 flags.DEFINE_float("gain_db", 0.0, "By how much the recording is amplified.")
@@ -31,29 +41,28 @@ flags.DEFINE_boolean("embed_audio", True, "The recording is in follow.html; else
 flags.DEFINE_float(
     "leap_cost", 2.0, "Cost of a repeat or a leap, in seconds of perfect similarity.", 0.0
 )
-commands.define_model_flags()
+flag_sets.define_model_flags()
 
 
 def main() -> None:
     """Follows and says where the files are."""
     values = flags.FLAGS
-    from tempo_invariant.retrieval.answers import followed
+    from tempo_invariant.audio import recordings
+    from tempo_invariant.retrieval import embedders, following, library
+    from tempo_invariant.retrieval.answers import followed, text
     from tempo_invariant.retrieval.score_alignment import Costs
 
+    output = flag_sets.output(values.audio, "followed")
     costs = Costs(leap=values.leap_cost)
-    settings = followed.FollowingSettings(
-        values.hop, values.step, values.gain_db, values.embed_audio, costs
-    )
-    print(
-        followed.answer(
-            lambda: embedders.open_embedder(**commands.model_choice()),
-            values.score,
-            values.document,
-            values.audio,
-            values.output,
-            settings,
-        )
-    )
+    settings = following.FollowingSettings(values.hop, values.step, values.gain_db, costs)
+    recording = recordings.open_recording(values.audio, strict=values.strict)
+    document = following.read_score(values.score, values.document, values.step)
+    known = library.load(values.score).source if library.is_index(values.score) else {}
+    embedder = embedders.open_embedder(**flag_sets.model_choice(known))
+    answer = following.follow_recording(embedder, document, recording, settings)
+    print(text.followed_score(answer, values.verbose))
+    path = followed.write(answer, recording, output, values.embed_audio)
+    print(printable(str(path)))
 
 
 if __name__ == "__main__":

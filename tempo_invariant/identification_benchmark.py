@@ -4,17 +4,17 @@ from pathlib import Path
 
 from absl import flags
 
-from tempo_invariant import commands
+from tempo_invariant import commands, flag_sets
 from tempo_invariant.files import write_json
 from tempo_invariant.retrieval import embedders
 
 USAGE = """Plays pieces of an MSMD directory and counts how often the right score is found.
 
-    python -m tempo_invariant.identification_benchmark --msmd=data/msmd --pieces=@pieces.txt \\
+    tempo-invariant identification-benchmark --msmd=data/msmd --pieces=@pieces.txt \\
         --run=runs/bl_at --tempo=0.66,1.0,1.5 --seconds=0,10 --soundfont=FluidR3_GM.sf2
-    python -m tempo_invariant.identification_benchmark --msmd=data/msmd --pieces=@pieces.txt \\
+    tempo-invariant identification-benchmark --msmd=data/msmd --pieces=@pieces.txt \\
         --run=runs/bl_at --degraded --expression=1
-    python -m tempo_invariant.identification_benchmark --queries=concerts --scores=scans \\
+    tempo-invariant identification-benchmark --queries=concerts --scores=scans \\
         --run=runs/bl_at
 
 Both directions: the score of a recording among all scores, and the recording of a score among the
@@ -22,17 +22,20 @@ recordings of all pieces; ranked by votes and by sequence. A query set (--querie
 tfrecords_tools.query_set played, or real recordings.
 """
 
-commands.define_query_flags()
+flag_sets.define_query_flags()
 flags.DEFINE_boolean("all_scores", False, "All scores are in the index, not only the pieces'.")
 flags.DEFINE_list("seconds", ["0", "10"], "Lengths of what is played; 0: all.")
 flags.DEFINE_boolean("degraded", False, "As a phone: a room, noise, quiet, MP3, out of tune.")
 flags.DEFINE_integer("hop", 10, "Distance of windows in spectrogram frames of 1/20 s.", 1)
 flags.DEFINE_integer("seed", 0, "Seed for the places of excerpts, and for rooms and noise.", 0)
-flags.DEFINE_string(
-    "keep", None, "Directory for indices and the query set, which are used again from there."
+commands.define_output(
+    "keep",
+    None,
+    "Directory for indices and the query set, which are used again from there.",
+    directory=True,
 )
-flags.DEFINE_string("output", None, "File for the results as JSON.")
-commands.define_model_flags()
+commands.define_output("output", None, "File for the results as JSON.")
+flag_sets.define_model_flags()
 
 
 def main() -> None:
@@ -40,8 +43,8 @@ def main() -> None:
     values = flags.FLAGS
     from tempo_invariant.evaluation import identification, query_sets
 
-    choice = commands.query_choice("seconds", "degraded", "seed")
-    model = commands.model_choice()
+    choice = flag_sets.query_choice("seconds", "degraded", "seed")
+    model = flag_sets.model_choice()
     keep = Path(values.keep) if values.keep else None
     with query_sets.opened(**choice, keep=keep and keep / "queries") as queries:
         reports = identification.run(

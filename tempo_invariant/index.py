@@ -1,33 +1,41 @@
 """Makes an index of scores or of recordings: `python -m tempo_invariant.index --scores=...`."""
 
-import logging
-
 from absl import flags
 
-from tempo_invariant import commands
-from tempo_invariant.errors import UserError
-from tempo_invariant.retrieval import embedders
+from tempo_invariant import commands, flag_sets, samples
+from tempo_invariant.errors import UserError, printable
 
-USAGE = """Makes an index of scores, or of recordings, for `python -m tempo_invariant.identify`.
+USAGE = """Makes an index of scores, or of recordings, for `tempo-invariant identify`.
 
-    python -m tempo_invariant.index --scores=data/msmd --output=indices/scores --run=runs/bl_at
-    python -m tempo_invariant.index --recordings=music --output=indices/music --run=runs/bl_at
+    tempo-invariant index --scores=sample --output=sample-index
+    tempo-invariant index --scores=my_scores
+    tempo-invariant index --recordings=music --output=indices/music
 
---scores is an MSMD directory, a directory of records, LilyPond files (one, a directory or a tar
-archive; they are programs: only those that you trust), or PDF files and page images (one, or a
-directory in which every file is a score and every folder of images a score of several pages).
+--scores is a folder of PDF files and page images, in which every file is a score and every folder
+of images a score of several pages; or one such file; LilyPond files (one, a directory or a tar
+archive; they are programs: only those that you trust); an MSMD directory; a directory of records.
+The index is NAME-index beside the scores NAME, if nothing else is said.
 """
 
-flags.DEFINE_string("scores", None, "Scores to index.")
-flags.DEFINE_string("recordings", None, "Audio file, or directory of them, to index instead.")
-flags.DEFINE_string("output", None, "Directory of the index, to be made.", required=True)
+commands.define_input(
+    "scores", None, 'Scores to index, or "sample" for those of this package.', words=samples.SCORES
+)
+commands.define_input("recordings", None, "Audio file, or directory of them, to index instead.")
+commands.define_output(
+    "output",
+    None,
+    "Directory of the index, to be made; default: NAME-index beside the scores.",
+    directory=True,
+)
 flags.DEFINE_list("documents", [], "Only the scores of these names; all, if empty.")
 flags.DEFINE_string("split", None, "Split of the records to index; default: all.")
 flags.DEFINE_integer("step", 25, "Distance of snippets in page pixels.", 1)
 flags.DEFINE_integer("hop", 10, "Distance of windows in spectrogram frames of 1/20 s.", 1)
 flags.DEFINE_float("gain_db", 0.0, "By how much recordings are amplified.")
 flags.DEFINE_boolean("pages", True, "Keep page images, to be shown with answers.")
-commands.define_model_flags()
+flags.DEFINE_boolean("verbose", False, "Say how many vectors there are, too.")
+flags.DEFINE_boolean("strict", False, "A recording that is damaged is left out.")
+flag_sets.define_model_flags()
 
 
 def main() -> None:
@@ -35,15 +43,16 @@ def main() -> None:
     values = flags.FLAGS
     if bool(values.scores) == bool(values.recordings):
         raise UserError("give one of --scores and --recordings")
-    logging.basicConfig(format="%(message)s", force=True)
-    embedder = embedders.open_embedder(**commands.model_choice())
-    from tempo_invariant.retrieval import indexing
+    output = flag_sets.output(values.scores or values.recordings, "index")
+    from tempo_invariant.retrieval import embedders, indexing
+
+    embedder = embedders.open_embedder(**flag_sets.model_choice())
 
     if values.scores:
         index, problems = indexing.index_scores(
             embedder,
             values.scores,
-            values.output,
+            output,
             values.step,
             values.split,
             values.documents,
@@ -51,12 +60,13 @@ def main() -> None:
         )
     else:
         index, problems = indexing.index_recordings(
-            embedder, values.recordings, values.output, values.hop, values.gain_db
+            embedder, values.recordings, output, values.hop, values.gain_db, values.strict
         )
-    print(
-        f"{index.path}: {len(index.documents)} {index.kind}, {len(index.places):,d} vectors "
-        f"({index.neighbours.description}), {len(problems)} left out"
-    )
+    kind, count = "score" if values.scores else "recording", len(index.documents)
+    left_out = f", {len(problems)} left out" if problems else ""
+    print(f"{printable(str(index.path))}: {count:,d} {kind}{'s' * (count != 1)}{left_out}")
+    if values.verbose:
+        print(f"{len(index.places):,d} vectors, search: {index.neighbours.description}")
 
 
 if __name__ == "__main__":

@@ -6,17 +6,17 @@ from tempo_invariant import commands
 
 USAGE = """Writes a trained run as a model that ships with the package, with its model card.
 
-    python -m tempo_invariant.package_model --run=runs/bl_at --name=bl_at --data=data/records
+    tempo-invariant package-model --run=runs/bl_at --name=bl_at --data=data/records
 
 It goes to the package's directory `pretrained/NAME` and is used as `--pretrained=NAME`. The card
 takes its results from those evaluations in the run directory that are about these weights: run
-`python -m tempo_invariant.evaluate --run=RUN` first.
+`tempo-invariant evaluate --run=RUN` first.
 """
 
-flags.DEFINE_string("run", None, "Directory of the run.", required=True)
+commands.define_input("run", None, "Directory of the run.", required=True)
 flags.DEFINE_string("name", None, "Name of the model.", required=True)
 flags.DEFINE_string("weights", None, "Weights: best, refined or a file; default: refined if there.")
-flags.DEFINE_string(
+commands.define_input(
     "data", None, "Directory of the records that it was trained on, for the card to describe."
 )
 

@@ -7,10 +7,10 @@ from tempo_invariant.files import write_json
 
 USAGE = """Measures what the training input costs: speed per core, memory, evenness of sampling.
 
-    python -m tempo_invariant.pipeline_benchmark --data=data/records --output=pipeline.json
+    tempo-invariant pipeline-benchmark --data=data/records --output=pipeline.json
 """
 
-flags.DEFINE_string("data", None, "Directory of TFRecord shards.", required=True)
+commands.define_input("data", None, "Directory of TFRecord shards.", required=True)
 flags.DEFINE_enum("split", "train", ["train", "valid", "test"], "Split whose pieces are taken.")
 flags.DEFINE_integer("batch_size", 100, "Pairs a batch.", 1)
 flags.DEFINE_multi_integer("frames", [84, 168], "Length of an excerpt (may be repeated).", 1)
@@ -20,7 +20,7 @@ flags.DEFINE_float(
     "memory_mib", None, "Read a larger split from its shards; default: as in training.", 0
 )
 flags.DEFINE_integer("seed", 0, "Seed for the draws.")
-flags.DEFINE_string("output", None, "JSON file to write.")
+commands.define_output("output", None, "JSON file to write.")
 
 
 def main() -> None:

@@ -6,11 +6,11 @@ from tempo_invariant import commands
 
 USAGE = """Refits the CCA projection of a trained run on many training pairs at once.
 
-    python -m tempo_invariant.refine --run=runs/bl_at
+    tempo-invariant refine --run=runs/bl_at
 """
 
-flags.DEFINE_string("run", None, "Directory of the run.", required=True)
-flags.DEFINE_string("data", None, "Directory of records; default: what the run was trained on.")
+commands.define_input("run", None, "Directory of the run.", required=True)
+commands.define_input("data", None, "Directory of records; default: what the run was trained on.")
 flags.DEFINE_integer("pairs", 25_000, "Number of training pairs to fit to.", 100)
 flags.DEFINE_bool("augment", True, "Draw and augment the pairs as in training.")
 flags.DEFINE_string("weights", "best", "Weights to begin with: best or a file.")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from absl import flags
 
-from tempo_invariant import commands
+from tempo_invariant import commands, flag_sets
 from tempo_invariant.errors import UserError
 from tempo_invariant.files import atomic_write, write_json
 from tempo_invariant.model import pretrained
@@ -13,10 +13,10 @@ from tempo_invariant.scores import msmd
 
 USAGE = """Ranks the same pairs at other tempi, in rooms, through noise, MP3, out of tune, ...
 
-    python -m tempo_invariant.robustness --run=runs/best --msmd=data/msmd --pieces=@pieces.txt \\
+    tempo-invariant robustness --run=runs/best --msmd=data/msmd --pieces=@pieces.txt \\
         --soundfont=MuseScore_General_Full.sf2 --soundfont=FluidR3_GM.sf2 \\
         --recordings=recordings --keep=embeddings --output=robustness-best.json
-    python -m tempo_invariant.robustness --reports=bl_at.json,best.json --output=figures
+    tempo-invariant robustness --reports=bl_at.json,best.json --output=figures
 
 Conditions: clean, tempo (0.5 to 2), expression, level (-20 to +20 dB), equalisation, room, noise,
 mp3, tuning, ink, soundfont, phone (all that a phone does at once); or one such as "tempo 0.5". A
@@ -24,9 +24,9 @@ query set (--queries) has its own. With --reports, the tables of several models 
 their tempo curves are drawn into one figure.
 """
 
-commands.define_run_flags(required=False)
-flags.DEFINE_string("queries", None, "Query set to measure, in place of playing pieces.")
-flags.DEFINE_string("msmd", None, "MSMD directory that build_msmd made, with the pieces.")
+flag_sets.define_run_flags()
+commands.define_input("queries", None, "Query set to measure, in place of playing pieces.")
+commands.define_input("msmd", None, "MSMD directory that build_msmd made, with the pieces.")
 flags.DEFINE_list("pieces", [], "Pieces, or @FILE with a name a line; all, if empty.")
 flags.DEFINE_multi_string(
     "soundfont",
@@ -36,11 +36,15 @@ flags.DEFINE_multi_string(
 flags.DEFINE_integer("candidates", 10_000, "Pairs to rank, at even spacing.", 1)
 flags.DEFINE_list("conditions", [], "Names or groups; all, if empty. Clean is always there.")
 flags.DEFINE_integer("seed", 0, "Seed for rooms, noise and the bootstrap resampling.", 0)
-flags.DEFINE_string("recordings", None, "Directory that keeps the query set, for any model.")
-flags.DEFINE_string(
-    "keep", None, "Directory that keeps embeddings (and recordings), to go on from."
+commands.define_output(
+    "recordings", None, "Directory that keeps the query set, for any model.", directory=True
 )
-flags.DEFINE_list("reports", [], "JSON files of several models to compare, made before.")
+commands.define_output(
+    "keep", None, "Directory that keeps embeddings (and recordings), to go on from.", directory=True
+)
+commands.define_input(
+    "reports", None, "JSON files of several models to compare, made before.", many=True
+)
 flags.DEFINE_list("labels", [], "Names of the models in the figure; default: those of the runs.")
 flags.DEFINE_string(
     "output",
@@ -65,10 +69,10 @@ def _measure() -> None:
         raise UserError("--msmd: must be given")
     if values.queries and (values.soundfont or values.recordings):
         raise UserError("--soundfont and --recordings do not go with --queries")
-    run = pretrained.resolve(**commands.run_choice())
+    run = pretrained.resolve(**flag_sets.run_choice())
     if not values.output and values.pretrained:
         raise UserError("--output: say where to write; a model that ships has no run directory")
-    pieces = msmd.choose_pieces(values.msmd, commands.read_names(values.pieces))
+    pieces = msmd.choose_pieces(values.msmd, flag_sets.read_names(values.pieces))
 
     from tempo_invariant.evaluation import conditions, query_sets, robustness, robustness_tables
 
@@ -96,7 +100,8 @@ def _measure() -> None:
 
 def _playing(pieces: list[str], path: Path) -> list[str]:
     """Writes the conditions to a file and returns the flags that have them played."""
-    from tempo_invariant.evaluation import conditions, json_objects, robustness
+    from tempo_invariant import json_objects
+    from tempo_invariant.evaluation import conditions, robustness
 
     values = flags.FLAGS
     inks = robustness.shared_inks(values.msmd, pieces)

@@ -6,7 +6,7 @@ from tempo_invariant import commands
 
 USAGE = """Builds an index of synthetic vectors; measures its speed, and its recall against exact.
 
-    python -m tempo_invariant.search_benchmark --vectors=10000000
+    tempo-invariant search-benchmark --vectors=10000000
 
 Ten million vectors take about 3 GB of memory.
 """

@@ -6,18 +6,20 @@ from tempo_invariant import commands
 
 USAGE = """Finds systems on pages without annotation and compares with the engraver's positions.
 
-    python -m tempo_invariant.systems_benchmark --msmd=data/msmd --pages=200 --degraded
+    tempo-invariant systems-benchmark --msmd=data/msmd --pages=200 --degraded
 
 A system is right when it is found once, its box covers at least 0.8 of the union with the true
 one, and top and bottom are less than a staff space off.
 """
 
-flags.DEFINE_string("msmd", None, "Directory in MSMD's layout.", required=True)
+commands.define_input("msmd", None, "Directory in MSMD's layout.", required=True)
 flags.DEFINE_integer("pages", 200, "Number of pages, drawn at random.", 1)
 flags.DEFINE_bool("degraded", False, "Rotate (to 3 degrees), shade, blur, ... the pages first.")
 flags.DEFINE_integer("seed", 0, "Seed for the choice of pages and their degradation.", 0)
 flags.DEFINE_string("ink", "bold", "Rendering of the pages.")
-flags.DEFINE_string("pictures", None, "Directory for pictures of the pages with errors.")
+commands.define_output(
+    "pictures", None, "Directory for pictures of the pages with errors.", directory=True
+)
 
 
 def main() -> None:

@@ -2,20 +2,22 @@
 
 from absl import flags
 
-from tempo_invariant import commands
+from tempo_invariant import commands, flag_sets
 from tempo_invariant.config import Augmentation, Experiment, ModelConfig, TrainingConfig
 from tempo_invariant.data import schema
 
 USAGE = """Trains the two encoders on records; started again, it goes on where it was interrupted.
 
-    python -m tempo_invariant.train --flagfile=bl_at.flags
-    python -m tempo_invariant.train --flagfile=bl.flags --data=data/records --output=runs/bl
+    tempo-invariant train --flagfile=bl_at.flags
+    tempo-invariant train --flagfile=bl.flags --data=data/records --output=runs/bl
 """
 
 for _settings in (ModelConfig, TrainingConfig, Augmentation):
-    commands.define_fields(_settings)
+    flag_sets.define_fields(_settings)
 flags.FLAGS.set_default("temperature", 0.07)  # counts for the softmax loss; others have none
-flags.DEFINE_string("output", None, "Run directory, made or continued.", required=True)
+commands.define_output(
+    "output", None, "Run directory, made or continued.", required=True, directory=True
+)
 flags.DEFINE_enum(
     "strategy",
     "mirrored",
@@ -30,10 +32,10 @@ def read_experiment() -> Experiment:
     Raises:
         UserError: Two of them do not fit each other.
     """
-    model, training = commands.read_fields(ModelConfig), commands.read_fields(TrainingConfig)
+    model, training = flag_sets.read_fields(ModelConfig), flag_sets.read_fields(TrainingConfig)
     if training["loss"] != "softmax":
         model["temperature"] = 0.0
-    training["augmentation"] = commands.read_fields(Augmentation)
+    training["augmentation"] = flag_sets.read_fields(Augmentation)
     return Experiment.from_fields(model, training)
 
 

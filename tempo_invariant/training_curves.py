@@ -6,15 +6,15 @@ from tempo_invariant import commands
 
 USAGE = """Draws validation MRR, R@1 and loss of runs over the pairs that they were trained on.
 
-    python -m tempo_invariant.training_curves --runs=runs/bl,runs/bl_at --output=curves.png
+    tempo-invariant training-curves --runs=runs/bl,runs/bl_at --output=curves.png
 
 A dot marks the best epoch, whose weights a run keeps. Models that ship have their history too:
 --runs=tempo_invariant/pretrained/best.
 """
 
-flags.DEFINE_list("runs", None, "Directories of runs.", required=True)
+commands.define_input("runs", None, "Directories of runs.", required=True, many=True)
 flags.DEFINE_list("names", [], "Names of the runs; default: those of the directories.")
-flags.DEFINE_string("output", None, "Picture.", required=True)
+commands.define_output("output", None, "Picture.", required=True)
 
 
 def main() -> None:

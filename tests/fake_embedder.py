@@ -24,6 +24,7 @@ class FakeEmbedder:
 
     def __init__(self, seed: int = 0):
         self.name = f"fake model {seed}"
+        self.source = None
         self.frames = FRAMES
         self.size = SIZE
         generator = np.random.default_rng(seed)

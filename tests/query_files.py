@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from scipy.io import wavfile
 
-from tempo_invariant.evaluation import json_objects, query_sets
+from tempo_invariant import json_objects
+from tempo_invariant.evaluation import query_sets
 from tempo_invariant.evaluation.conditions import Condition
 from tempo_invariant.evaluation.query_sets import Entry, Query, Strike
 from tempo_invariant.scores import msmd

@@ -1,5 +1,6 @@
 """A server around a tiny SavedModel, and its client's side: what tests of the server share."""
 
+import socket
 import threading
 import time
 from pathlib import Path
@@ -70,6 +71,13 @@ def make_request(signature: str, **inputs) -> predict_pb2.PredictRequest:
 def make_server(base_path: Path, **settings) -> ModelServer:
     defaults = {"model_name": NAME, "port": 0, "max_message_bytes": LIMIT_BYTES, "poll_seconds": 60}
     return ModelServer(ServerConfig(str(base_path), **(defaults | settings)))
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return probe.getsockname()[1]
 
 
 class Gate:

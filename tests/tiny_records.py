@@ -27,7 +27,7 @@ def write_records(data_dir: Path) -> Path:
             for record in records:
                 writer.write(schema.serialize(record))
         frames = sum(len(record.spectrogram) for record in records)
-        shard = {"name": name, "bytes": (data_dir / name).stat().st_size, "records": count}
+        shard = schema.Shard(name, (data_dir / name).stat().st_size, count)
         infos[split] = schema.SplitInfo(count, count, count * ONSETS, frames, 0.0, [shard])
     schema.write_info(data_dir, infos)
     return data_dir

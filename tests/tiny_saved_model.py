@@ -29,6 +29,14 @@ class TinyModel(tf.Module):
             "spectrogram": tf.ones([rows, BANDS, FRAMES]) * level,
         }
 
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="wav")])
+    def embed_audio_file(self, wav):
+        def mean(file):
+            return tf.reduce_mean(tf.audio.decode_wav(file)[0])[None, None]
+
+        means = tf.map_fn(mean, wav, fn_output_signature=tf.TensorSpec([1, 1]))
+        return self.embed_audio(means[:, 0])
+
     @tf.function(input_signature=[tf.TensorSpec([None, 160, 200], tf.uint8, name="image")])
     def embed_sheet(self, image):
         mean = tf.reduce_mean(tf.cast(image, tf.float32), axis=[1, 2]) / 255.0
@@ -39,7 +47,8 @@ def save(base_path: Path, version: int, shift: float = 1.0) -> Path:
     """Writes a version that appears all at once; returns its directory."""
     model = TinyModel(shift)
     temporary = Path(base_path) / f".partial-{version}"
-    signatures = {"embed_audio": model.embed_audio, "embed_sheet": model.embed_sheet}
+    names = ("embed_audio", "embed_audio_file", "embed_sheet")
+    signatures = {name: getattr(model, name) for name in names}
     tf.saved_model.save(model, str(temporary), signatures=signatures)
     return temporary.rename(Path(base_path) / str(version))
 

@@ -1,52 +1,52 @@
-"""Builds an MSMD directory from LilyPond scores.
-
-    python -m tfrecords_tools.build_msmd --scores=mutopia.tar.gz --output=data/msmd
-
-The pages, note heads, performances and their alignment are written in the layout of the published
-data set. Finished pieces are skipped; other sounds or tempi are added to them. LilyPond files are
-programs: build only from sources that you trust.
-"""
+"""Builds an MSMD directory of scores: `python -m tfrecords_tools.build_msmd --scores=DIR`."""
 
 import itertools
 from typing import TYPE_CHECKING
 
 from absl import flags
 
-from tempo_invariant import commands
+from tempo_invariant import commands, flag_sets
 from tfrecords_tools.running.beam import RUNNER_HELP, RUNNER_OPTION_HELP, Runner
 
 if TYPE_CHECKING:
     from tfrecords_tools.msmd.pieces import BuildOptions
 
+USAGE = """Builds an MSMD directory from LilyPond scores.
 
-def _define_flags() -> None:
-    flags.DEFINE_string(
-        "scores",
-        None,
-        'Directory or tar archive of LilyPond files, or "sample" for those of this package.',
-        required=True,
-    )
-    flags.DEFINE_string("output", None, "MSMD directory to write.", required=True)
-    flags.DEFINE_string(
-        "pieces", None, "Table piece<TAB>lilypond_file; by default PIECES.tsv among the scores."
-    )
-    flags.DEFINE_multi_string("names", [], "Build this piece only (may be repeated, or a @FILE).")
-    flags.DEFINE_integer("limit", None, "Largest number of pieces to build.", lower_bound=1)
-    flags.DEFINE_multi_string("soundfont", [], "Soundfont (.sf2); TimGM6mb if not given.")
-    flags.DEFINE_multi_integer(
-        "preset", [0], "General MIDI program.", lower_bound=0, upper_bound=127
-    )
-    flags.DEFINE_list("tempo", ["1.0"], "Speeds relative to the notated one, with commas.")
-    flags.DEFINE_list(
-        "expression", ["0"], "Seeds of expressive playing, with commas; 0 plays as notated."
-    )
-    flags.DEFINE_list("ink", ["bold", "thin"], "How pages are drawn; the first goes to img/.")
-    flags.DEFINE_integer("jobs", None, "Processes; one per core if not given.", lower_bound=1)
-    flags.DEFINE_string("runner", None, RUNNER_HELP)
-    flags.DEFINE_multi_string("runner_option", [], RUNNER_OPTION_HELP)
-    flags.DEFINE_float(
-        "timeout", 180.0, "Processor seconds that engraving a score may take.", lower_bound=1.0
-    )
+    tempo-invariant build-msmd --scores=mutopia.tar.gz --output=data/msmd
+
+The pages, note heads, performances and their alignment are written in the layout of the published
+data set. Finished pieces are skipped; other sounds or tempi are added to them. LilyPond files are
+programs: build only from sources that you trust.
+"""
+
+
+commands.define_input(
+    "scores",
+    None,
+    'Directory or tar archive of LilyPond files, or "sample" for those of this package.',
+    required=True,
+    words={"sample": "sample"},
+)
+commands.define_output("output", None, "MSMD directory to write.", required=True, directory=True)
+commands.define_input(
+    "pieces", None, "Table piece<TAB>lilypond_file; by default PIECES.tsv among the scores."
+)
+flags.DEFINE_multi_string("names", [], "Build this piece only (may be repeated, or a @FILE).")
+flags.DEFINE_integer("limit", None, "Largest number of pieces to build.", lower_bound=1)
+flags.DEFINE_multi_string("soundfont", [], "Soundfont (.sf2); TimGM6mb if not given.")
+flags.DEFINE_multi_integer("preset", [0], "General MIDI program.", lower_bound=0, upper_bound=127)
+flags.DEFINE_list("tempo", ["1.0"], "Speeds relative to the notated one, with commas.")
+flags.DEFINE_list(
+    "expression", ["0"], "Seeds of expressive playing, with commas; 0 plays as notated."
+)
+flags.DEFINE_list("ink", ["bold", "thin"], "How pages are drawn; the first goes to img/.")
+flags.DEFINE_integer("jobs", None, "Processes; one per core if not given.", lower_bound=1)
+flags.DEFINE_string("runner", None, RUNNER_HELP)
+flags.DEFINE_multi_string("runner_option", [], RUNNER_OPTION_HELP)
+flags.DEFINE_float(
+    "timeout", 180.0, "Processor seconds that engraving a score may take.", lower_bound=1.0
+)
 
 
 def _options() -> "BuildOptions":
@@ -56,7 +56,7 @@ def _options() -> "BuildOptions":
     from tfrecords_tools.music.performing import check_soundfont, default_soundfont
 
     args = flags.FLAGS
-    tempi, seeds = commands.read_numbers("tempo"), commands.read_numbers("expression", int)
+    tempi, seeds = flag_sets.read_numbers("tempo"), flag_sets.read_numbers("expression", int)
     if not all(0.05 <= tempo <= 20 for tempo in tempi):
         raise UserError(f"--tempo={','.join(args.tempo)}: must be between 0.05 and 20")
     if min(seeds) < 0:
@@ -81,7 +81,7 @@ def main() -> None:
     options = _options()
     runner = Runner(args.runner, tuple(args.runner_option)) if args.runner else None
     with open_scores(args.scores, args.pieces) as sources:
-        chosen = select(sources, commands.read_names(args.names), args.limit)
+        chosen = select(sources, flag_sets.read_names(args.names), args.limit)
         report = build(chosen, args.output, options, args.jobs, runner)
     print(report.table())
     if not report.built:
@@ -89,5 +89,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    _define_flags()
-    commands.run(main, __doc__)
+    commands.run(main, USAGE)

@@ -1,20 +1,24 @@
-"""Converts an MSMD directory, rebuilt or downloaded, to TFRecord shards.
-
-    python -m tfrecords_tools.convert --msmd=DIR --output=DIR [--split=YAML]
-        [--test_soundfont=MuseScore_General] [--train_soundfonts=A,B]
-
-Without a split file, pieces go 80/10/10 to train, valid and test by a hash of their names.
-"""
+"""Makes TFRecord shards of an MSMD directory: `python -m tfrecords_tools.convert --msmd=DIR`."""
 
 from absl import flags
 
 from tempo_invariant import commands
 from tfrecords_tools.running.beam import RUNNER_HELP, RUNNER_OPTION_HELP, Runner
 
-FLAGS = flags.FLAGS
-flags.DEFINE_string("msmd", None, "Directory in the published MSMD layout.", required=True)
-flags.DEFINE_string("output", None, "Directory for shards and dataset_info.json.", required=True)
-flags.DEFINE_string("split", None, "YAML file with lists of pieces train, valid and test.")
+USAGE = """Converts an MSMD directory, rebuilt or downloaded, to TFRecord shards.
+
+    tempo-invariant convert --msmd=DIR --output=DIR [--split=YAML]
+        [--test_soundfont=MuseScore_General] [--train_soundfonts=A,B]
+
+Without a split file, pieces go 80/10/10 to train, valid and test by a hash of their names.
+"""
+
+
+commands.define_input("msmd", None, "Directory in the published MSMD layout.", required=True)
+commands.define_output(
+    "output", None, "Directory for shards and dataset_info.json.", required=True, directory=True
+)
+commands.define_input("split", None, "YAML file with lists of pieces train, valid and test.")
 flags.DEFINE_list("train_soundfonts", [], "Only soundfonts of train and valid; all, if empty.")
 flags.DEFINE_string(
     "test_soundfont", "", "The only soundfont of the test split, which train and valid never hold."
@@ -29,17 +33,18 @@ def main() -> None:
     """Runs the command."""
     from tfrecords_tools.records import conversion
 
+    args = flags.FLAGS
     report = conversion.convert(
-        FLAGS.msmd,
-        FLAGS.output,
-        split_path=FLAGS.split,
-        selection=conversion.Selection(tuple(FLAGS.train_soundfonts), FLAGS.test_soundfont),
-        shard_megabytes=FLAGS.shard_megabytes,
-        workers=FLAGS.workers,
-        runner=Runner(FLAGS.runner, tuple(FLAGS.runner_option)) if FLAGS.runner else None,
+        args.msmd,
+        args.output,
+        split_path=args.split,
+        selection=conversion.Selection(tuple(args.train_soundfonts), args.test_soundfont),
+        shard_megabytes=args.shard_megabytes,
+        workers=args.workers,
+        runner=Runner(args.runner, tuple(args.runner_option)) if args.runner else None,
     )
     print(report.table())
 
 
 if __name__ == "__main__":
-    commands.run(main, __doc__)
+    commands.run(main, USAGE)

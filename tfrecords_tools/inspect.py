@@ -1,6 +1,12 @@
-"""Reports how well an MSMD directory is aligned, and draws random pairs to look at.
+"""Reports how well MSMD is aligned: `python -m tfrecords_tools.inspect --msmd=DIR`."""
 
-    python -m tfrecords_tools.inspect --msmd=DIR [--pictures=DIR] [--report=JSON] [--split=YAML]
+from absl import flags
+
+from tempo_invariant import commands
+
+USAGE = """Reports how well an MSMD directory is aligned, and draws random pairs to look at.
+
+    tempo-invariant inspect --msmd=DIR [--pictures=DIR] [--report=JSON] [--split=YAML]
 
 The table has, for each piece, the share of notes that a note head shows and of note heads (neither
 tied nor without a system) that a note plays; how many of the onsets the spectral flux of the audio
@@ -12,19 +18,17 @@ A picture is right when the circled note heads, in the middle of the snippet, ar
 sound in the middle of the excerpt: right of the arrows, which mark the bands of their pitches.
 """
 
-from absl import flags
 
-from tempo_invariant import commands
-
-FLAGS = flags.FLAGS
-flags.DEFINE_string("msmd", None, "Directory in the published MSMD layout.", required=True)
-flags.DEFINE_string("pictures", None, "Directory for pairs.png; none is drawn if not given.")
+commands.define_input("msmd", None, "Directory in the published MSMD layout.", required=True)
+commands.define_output(
+    "pictures", None, "Directory for pairs.png; none is drawn if not given.", directory=True
+)
 flags.DEFINE_integer("pairs", 20, "Number of random pairs to draw.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Seed for the choice of pairs.", lower_bound=0)
 flags.DEFINE_list("pieces", [], "Only these pieces; all, if empty.")
 flags.DEFINE_integer("worst", 10, "Number of the worst aligned pieces to list.", lower_bound=0)
-flags.DEFINE_string("report", None, "JSON file for the whole report.")
-flags.DEFINE_string("split", None, "YAML file with lists of pieces train, valid and test.")
+commands.define_output("report", None, "JSON file for the whole report.")
+commands.define_input("split", None, "YAML file with lists of pieces train, valid and test.")
 flags.DEFINE_integer("jobs", None, "Processes; one per core if not given.", lower_bound=1)
 
 
@@ -33,20 +37,21 @@ def main() -> None:
     from tfrecords_tools.inspection import counts, pictures, tables
     from tfrecords_tools.records.splits import read_split
 
-    split = read_split(FLAGS.split) if FLAGS.split else None
-    report = counts.inspect_msmd(FLAGS.msmd, FLAGS.pieces, FLAGS.jobs)
-    print(tables.table(report, FLAGS.worst))
+    args = flags.FLAGS
+    split = read_split(args.split) if args.split else None
+    report = counts.inspect_msmd(args.msmd, args.pieces, args.jobs)
+    print(tables.table(report, args.worst))
     if split:
         print("\n" + tables.dataset_table(report, split))
-    if FLAGS.report:
-        report.write(FLAGS.report)
-        print(f"report: {FLAGS.report}")
-    if FLAGS.pictures:
+    if args.report:
+        report.write(args.report)
+        print(f"report: {args.report}")
+    if args.pictures:
         path = pictures.draw_pairs(
-            FLAGS.msmd, FLAGS.pictures, list(report.pieces), FLAGS.pairs, FLAGS.seed
+            args.msmd, args.pictures, list(report.pieces), args.pairs, args.seed
         )
-        print(f"{FLAGS.pairs} random pairs: {path}")
+        print(f"{args.pairs} random pairs: {path}")
 
 
 if __name__ == "__main__":
-    commands.run(main, __doc__)
+    commands.run(main, USAGE)

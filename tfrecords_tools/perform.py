@@ -1,13 +1,4 @@
-"""Plays music: MIDI to audio with a soundfont, and the features of a performance.
-
-    python -m tfrecords_tools.perform --midi=PIECE.midi --tempo=0.8 --output=query.wav
-
-Renders a MIDI file (or, with --piece, the music of a built piece) at another tempo; with
---expression=1 as a person would play it, with 2 as another one.
-
-TimGM6mb, the soundfont that comes with pretty_midi, needs nothing else; every other one is played
-by FluidSynth.
-"""
+"""Plays MIDI with a soundfont: `python -m tfrecords_tools.perform --midi=FILE`."""
 
 from pathlib import Path
 
@@ -19,17 +10,27 @@ from tempo_invariant.files import atomic_write
 from tempo_invariant.geometry import SAMPLE_RATE
 from tfrecords_tools.music.performing import default_soundfont, render_audio, soundfont_name
 
+USAGE = """Plays music: MIDI to audio with a soundfont, and the features of a performance.
 
-def _define_flags() -> None:
-    flags.DEFINE_string("midi", None, "MIDI file to play.")
-    flags.DEFINE_string("piece", None, "Directory of a built piece to play instead.")
-    flags.DEFINE_string("output", None, "WAV file to write.", required=True)
-    flags.DEFINE_float("tempo", 1.0, "Speed relative to the notated one.", lower_bound=0.05)
-    flags.DEFINE_string("soundfont", None, "Soundfont (.sf2); TimGM6mb if not given.")
-    flags.DEFINE_integer("preset", 0, "General MIDI program.", lower_bound=0, upper_bound=127)
-    flags.DEFINE_integer(
-        "expression", 0, "Seed of expressive playing; 0 plays as notated.", lower_bound=0
-    )
+    tempo-invariant perform --midi=PIECE.midi --tempo=0.8 --output=query.wav
+
+Renders a MIDI file (or, with --piece, the music of a built piece) at another tempo; with
+--expression=1 as a person would play it, with 2 as another one.
+
+TimGM6mb, the soundfont that comes with pretty_midi, needs nothing else; every other one is played
+by FluidSynth.
+"""
+
+
+commands.define_input("midi", None, "MIDI file to play.")
+commands.define_input("piece", None, "Directory of a built piece to play instead.")
+commands.define_output("output", None, "WAV file to write.", required=True)
+flags.DEFINE_float("tempo", 1.0, "Speed relative to the notated one.", lower_bound=0.05)
+commands.define_input("soundfont", None, "Soundfont (.sf2); TimGM6mb if not given.")
+flags.DEFINE_integer("preset", 0, "General MIDI program.", lower_bound=0, upper_bound=127)
+flags.DEFINE_integer(
+    "expression", 0, "Seed of expressive playing; 0 plays as notated.", lower_bound=0
+)
 
 
 def main() -> None:
@@ -55,5 +56,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    _define_flags()
-    commands.run(main, __doc__)
+    commands.run(main, USAGE)

@@ -1,13 +1,4 @@
-"""Plays pieces of an MSMD directory into a query set, which the benchmarks read.
-
-    python -m tfrecords_tools.query_set --msmd=data/msmd --pieces=@pieces.txt --output=queries \\
-        --tempo=0.66,1.0 --seconds=10,0 --soundfont=FluidR3_GM.sf2
-
-The folder holds recordings, when their note heads are struck, and queries.json. What was rendered
-before is not rendered again. Conditions other than tempo, expression and that of a phone come from
-a JSON file: a list of objects with some of name, group, tempo, soundfont, expression, seconds,
-gain_db, degradation and ink, see tempo_invariant.evaluation.query_sets.
-"""
+"""Plays pieces into a query set: `python -m tfrecords_tools.query_set --msmd=DIR`."""
 
 import dataclasses
 import itertools
@@ -16,38 +7,50 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from tempo_invariant import commands
+from tempo_invariant import commands, flag_sets
 
 if TYPE_CHECKING:
     from tempo_invariant.evaluation.conditions import Condition
 
+USAGE = """Plays pieces of an MSMD directory into a query set, which the benchmarks read.
 
-def _define_flags() -> None:
-    flags.DEFINE_string("msmd", None, "MSMD directory that build_msmd made.", required=True)
-    flags.DEFINE_string("output", None, "Folder to write, or to go on with.", required=True)
-    flags.DEFINE_list("pieces", [], "Pieces, or @FILE with a name a line; all, if empty.")
-    flags.DEFINE_string("conditions", None, "JSON file of conditions, in place of those below.")
-    flags.DEFINE_string("soundfont", None, "Soundfont (.sf2); TimGM6mb if not given.")
-    flags.DEFINE_list("tempo", ["1.0"], "Speeds relative to the notated one.")
-    flags.DEFINE_list("expression", ["0"], "Seeds of expressive playing; 0 plays as notated.")
-    flags.DEFINE_list("seconds", ["0"], "Lengths of what is played; 0: all.")
-    flags.DEFINE_boolean("degraded", False, "As a phone: a room, noise, quiet, MP3, out of tune.")
-    flags.DEFINE_float("gain_db", 0.0, "By how much recordings are amplified.")
-    flags.DEFINE_integer("seed", 0, "Seed for the places of excerpts, and for rooms and noise.", 0)
+    tempo-invariant query-set --msmd=data/msmd --pieces=@pieces.txt --output=queries \\
+        --tempo=0.66,1.0 --seconds=10,0 --soundfont=FluidR3_GM.sf2
+
+The folder holds recordings, when their note heads are struck, and queries.json. What was rendered
+before is not rendered again. Conditions other than tempo, expression and that of a phone come from
+a JSON file: a list of objects with some of name, group, tempo, soundfont, expression, seconds,
+gain_db, degradation and ink, see tempo_invariant.evaluation.query_sets.
+"""
+
+
+commands.define_input("msmd", None, "MSMD directory that build_msmd made.", required=True)
+commands.define_output(
+    "output", None, "Folder to write, or to go on with.", required=True, directory=True
+)
+flags.DEFINE_list("pieces", [], "Pieces, or @FILE with a name a line; all, if empty.")
+commands.define_input("conditions", None, "JSON file of conditions, in place of those below.")
+commands.define_input("soundfont", None, "Soundfont (.sf2); TimGM6mb if not given.")
+flags.DEFINE_list("tempo", ["1.0"], "Speeds relative to the notated one.")
+flags.DEFINE_list("expression", ["0"], "Seeds of expressive playing; 0 plays as notated.")
+flags.DEFINE_list("seconds", ["0"], "Lengths of what is played; 0: all.")
+flags.DEFINE_boolean("degraded", False, "As a phone: a room, noise, quiet, MP3, out of tune.")
+flags.DEFINE_float("gain_db", 0.0, "By how much recordings are amplified.")
+flags.DEFINE_integer("seed", 0, "Seed for the places of excerpts, and for rooms and noise.", 0)
 
 
 def _conditions() -> list["Condition"]:
     """Returns the conditions that the flags ask for, named by what differs between them."""
+    from tempo_invariant import json_objects
     from tempo_invariant.audio.degradation import AS_PLAYED, PHONE
-    from tempo_invariant.evaluation import json_objects
     from tempo_invariant.evaluation.conditions import Condition
     from tfrecords_tools.music.performing import default_soundfont
 
     args = flags.FLAGS
     if args.conditions:
         return json_objects.load(list[Condition], Path(args.conditions))
-    seconds, tempi = commands.read_numbers("seconds"), commands.read_numbers("tempo")
-    seeds = commands.read_numbers("expression", int)
+    seconds, tempi = flag_sets.read_numbers("seconds"), flag_sets.read_numbers("tempo")
+    seeds = flag_sets.read_numbers("expression", int)
     shared = {
         "soundfont": args.soundfont or str(default_soundfont()),
         "gain_db": args.gain_db,
@@ -67,10 +70,9 @@ def main() -> None:
     from tfrecords_tools.queries import playing
 
     args = flags.FLAGS
-    pieces = msmd.choose_pieces(args.msmd, commands.read_names(args.pieces))
+    pieces = msmd.choose_pieces(args.msmd, flag_sets.read_names(args.pieces))
     playing.write(args.msmd, pieces, _conditions(), args.output, args.seed)
 
 
 if __name__ == "__main__":
-    _define_flags()
-    commands.run(main, __doc__)
+    commands.run(main, USAGE)

@@ -1,19 +1,23 @@
-"""Cuts sheet snippets at note heads from an MSMD directory and writes them as PNG files.
+"""Writes sheet snippets as images: `python -m tfrecords_tools.snippets --msmd=DIR`."""
 
-    python -m tfrecords_tools.snippets --msmd=DIR --output=DIR [--pieces=A,B] [--every=4]
+from absl import flags
+
+from tempo_invariant import commands
+
+USAGE = """Cuts sheet snippets at note heads from an MSMD directory and writes them as PNG files.
+
+    tempo-invariant snippets --msmd=DIR --output=DIR [--pieces=A,B] [--every=4]
         [--limit=1000]
 
 Each is 160 x 200 page pixels, one per distinct onset, and named PIECE_pPAGE_sSYSTEM_xCOLUMN.png;
 names.json says for each file which piece, page, system and column of the page it shows.
 """
 
-from absl import flags
 
-from tempo_invariant import commands
-
-FLAGS = flags.FLAGS
-flags.DEFINE_string("msmd", None, "Directory in the published MSMD layout.", required=True)
-flags.DEFINE_string("output", None, "Directory for the PNG files and names.json.", required=True)
+commands.define_input("msmd", None, "Directory in the published MSMD layout.", required=True)
+commands.define_output(
+    "output", None, "Directory for the PNG files and names.json.", required=True, directory=True
+)
 flags.DEFINE_list("pieces", [], "Only these pieces; all, if empty.")
 flags.DEFINE_integer("every", 1, "Step from one onset to the next that is cut.", lower_bound=1)
 flags.DEFINE_integer(
@@ -26,18 +30,19 @@ def main() -> None:
     """Runs the command."""
     from tfrecords_tools.records import snippet_files
 
+    args = flags.FLAGS
     count, problems = snippet_files.write_snippets(
-        FLAGS.msmd,
-        FLAGS.output,
-        pieces=FLAGS.pieces,
-        every=FLAGS.every,
-        limit=FLAGS.limit,
-        ink=FLAGS.ink,
+        args.msmd,
+        args.output,
+        pieces=args.pieces,
+        every=args.every,
+        limit=args.limit,
+        ink=args.ink,
     )
     for problem in problems:
         print(f"skipped: {problem}")
-    print(f"{count} snippets in {FLAGS.output}")
+    print(f"{count} snippets in {args.output}")
 
 
 if __name__ == "__main__":
-    commands.run(main, __doc__)
+    commands.run(main, USAGE)

@@ -8,10 +8,16 @@ from collections.abc import Iterable, Mapping
 import grpc
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.framework import tensor_pb2
+from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from tempo_invariant.errors import one_line
+
+_MAX_RANK = 254
+"""The most dimensions that TensorFlow's tensors have."""
+
+_STRING_BYTES = 24
+"""What a string takes in a tensor of TensorFlow beside its characters."""
 
 
 class RequestError(Exception):
@@ -69,16 +75,14 @@ def decode_inputs(
     missing = sorted(set(signature.inputs) - set(inputs))
     if missing:
         raise invalid(f"input {missing[0]!r} is missing")
-    decoded = {
-        name: _decode(name, inputs[name], signature.inputs[name], limits.max_bytes)
-        for name in inputs
-    }
-    rows = {array.shape[0] for array in decoded.values() if array.ndim}
+    shapes = {name: _shape(name, inputs[name], signature.inputs[name]) for name in inputs}
+    # Before anything is unpacked: a tensor of a few bytes can declare any number of rows.
+    rows = {shape[0] for shape in shapes.values() if shape}
     if len(rows) > 1:
         raise invalid(f"inputs have batches of different sizes: {sorted(rows)}")
     if max(rows, default=0) > limits.max_rows:
         raise invalid(f"a batch has at most {limits.max_rows} rows, got {max(rows)}")
-    return decoded
+    return {name: _decode(name, inputs[name], shapes[name], limits.max_bytes) for name in inputs}
 
 
 def check_names(kind: str, names: Iterable[str], declared: Iterable[str]) -> None:
@@ -98,25 +102,28 @@ def check_names(kind: str, names: Iterable[str], declared: Iterable[str]) -> Non
         raise invalid(f"{kind} {unknown[0]!r} is not in the signature (expected: {expected})")
 
 
-def _decode(
-    name: str,
-    proto: tensor_pb2.TensorProto,
-    info: meta_graph_pb2.TensorInfo,
-    max_bytes: int,
-) -> np.ndarray:
+def _shape(name: str, proto: tensor_pb2.TensorProto, info: meta_graph_pb2.TensorInfo) -> list[int]:
+    """Returns the shape that a tensor declares, if it and the type are as in the signature."""
     if proto.dtype != info.dtype:
         raise invalid(
             f"input {name!r} must be {_type_name(info.dtype)}, got {_type_name(proto.dtype)}"
         )
+    if proto.tensor_shape.unknown_rank or len(proto.tensor_shape.dim) > _MAX_RANK:
+        raise invalid(f"input {name!r} has no shape that a tensor can have")
     expected = [dim.size for dim in info.tensor_shape.dim]
     shape = [dim.size for dim in proto.tensor_shape.dim]
-    if proto.tensor_shape.unknown_rank or any(size < 0 for size in shape):
+    if any(size < 0 for size in shape):
         raise invalid(f"input {name!r} has no complete shape")
     if not info.tensor_shape.unknown_rank and not _matches(shape, expected):
         wanted = ", ".join("any" if size < 0 else str(size) for size in expected)
         raise invalid(f"input {name!r} must have shape [{wanted}], got {shape}")
-    dtype = tf.dtypes.as_dtype(proto.dtype)
-    decoded_bytes = math.prod(shape) * dtype.size
+    return shape
+
+
+def _decode(
+    name: str, proto: tensor_pb2.TensorProto, shape: list[int], max_bytes: int
+) -> np.ndarray:
+    decoded_bytes = _decoded_bytes(proto, math.prod(shape))
     if decoded_bytes > max_bytes:
         raise invalid(f"input {name!r} of shape {shape} takes more than {max_bytes} bytes")
     if proto.tensor_content and len(proto.tensor_content) != decoded_bytes:
@@ -128,6 +135,15 @@ def _decode(
         return tf.make_ndarray(proto)
     except (TypeError, ValueError, IndexError) as error:
         raise invalid(f"input {name!r} cannot be decoded: {graph_error_line(error)}") from error
+
+
+def _decoded_bytes(proto: tensor_pb2.TensorProto, elements: int) -> int:
+    """Returns the size of a tensor, in which the last value stands for all that are left out."""
+    if proto.dtype != types_pb2.DT_STRING:
+        return elements * tf.dtypes.as_dtype(proto.dtype).size
+    values = proto.string_val
+    repeated = max(elements - len(values), 0) * len(values[-1] if values else b"")
+    return sum(map(len, values)) + repeated + elements * _STRING_BYTES
 
 
 def _matches(shape: list[int], expected: list[int]) -> bool:
@@ -143,7 +159,7 @@ def _type_name(value: int) -> str:
         return f"type {value}"
 
 
-def graph_error_line(error: Exception) -> str:
+def graph_error_line(error: Exception | str) -> str:
     """Returns what an exception says as one line, without TensorFlow's header and stack."""
     text = re.sub(r"\s*\[\[\{\{.*?\}\}\]\]|\s*\[Op:\w+\].*", "", str(error))
     lines = text.strip().splitlines()

@@ -1,8 +1,5 @@
 """The gRPC services of TensorFlow Serving, answered from a `ModelStore`."""
 
-import logging
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -16,78 +13,13 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serving.hosting.request_validation import RequestError, graph_error_line, invalid
+from serving.hosting.admission import Admission
+from serving.hosting.metrics import Metrics
+from serving.hosting.request_validation import RequestError, invalid
 from serving.hosting.versions import DEFAULT_SIGNATURE, LoadedVersion, ModelStore
 
-_CODES = {code.value[0]: code for code in grpc.StatusCode}
+Context = grpc.aio.ServicerContext
 SIGNATURE_FIELD = "signature_def"
-
-
-class Admission:
-    """Bounds the work in hand: some requests run, some wait, the rest is turned away at once.
-
-    Args:
-        running: Number of requests that may run at the same time.
-        admitted: Number of requests that may run or wait at the same time.
-    """
-
-    def __init__(self, running: int, admitted: int):
-        self._running = threading.BoundedSemaphore(running)
-        self._limit = admitted
-        self._changed = threading.Condition()
-        self._admitted = 0
-        self._closed = False
-
-    def run(self, work: Callable[[], Any], seconds: float | None) -> Any:
-        """Returns what `work` returns, once it is its turn.
-
-        Args:
-            work: The function to call, without arguments.
-            seconds: Longest time to wait for its turn, in seconds; None: without end.
-
-        Raises:
-            RequestError: UNAVAILABLE after `close`, RESOURCE_EXHAUSTED if too many wait already,
-                DEADLINE_EXCEEDED if its turn came too late.
-        """
-        self._enter()
-        try:
-            if not self._running.acquire(timeout=_wait_seconds(seconds)):
-                raise RequestError(grpc.StatusCode.DEADLINE_EXCEEDED, "waited too long for a turn")
-            try:
-                return work()
-            finally:
-                self._running.release()
-        finally:
-            self._leave()
-
-    def close(self, seconds: float) -> bool:
-        """Admits nothing more and waits for what was admitted.
-
-        Args:
-            seconds: Longest time to wait, in seconds.
-
-        Returns:
-            Whether everything has finished.
-        """
-        with self._changed:
-            self._closed = True
-            return self._changed.wait_for(lambda: not self._admitted, seconds)
-
-    def _enter(self) -> None:
-        with self._changed:
-            if self._closed:
-                raise RequestError(grpc.StatusCode.UNAVAILABLE, "the server is stopping")
-            if self._admitted == self._limit:
-                raise RequestError(
-                    grpc.StatusCode.RESOURCE_EXHAUSTED,
-                    f"more than {self._limit} requests at the same time; try again later",
-                )
-            self._admitted += 1
-
-    def _leave(self) -> None:
-        with self._changed:
-            self._admitted -= 1
-            self._changed.notify_all()
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
@@ -96,34 +28,37 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     Args:
         store: The model.
         admission: The limit on concurrent predictions.
+        metrics: The numbers, of which the rows are counted here.
     """
 
-    def __init__(self, store: ModelStore, admission: Admission):
+    def __init__(self, store: ModelStore, admission: Admission, metrics: Metrics):
         self._store = store
         self._admission = admission
+        self._metrics = metrics
 
-    def Predict(self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext) -> Any:
+    async def Predict(
+        self, request: predict_pb2.PredictRequest, context: Context
+    ) -> predict_pb2.PredictResponse:
         """Runs one signature on the tensors of the request."""
-        work = lambda: self._predict(request)  # noqa: E731
-        return _answer(context, lambda: self._admission.run(work, context.time_remaining()))
+        return await self._admission.run(context.peer(), lambda: self._predict(request))
 
-    def GetModelMetadata(
-        self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: grpc.ServicerContext
-    ) -> Any:
+    async def GetModelMetadata(
+        self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: Context
+    ) -> get_model_metadata_pb2.GetModelMetadataResponse:
         """Returns the signatures of a version, as the metadata field `signature_def`."""
-        return _answer(context, lambda: self._metadata(request))
+        return self._metadata(request)
 
-    def Classify(self, request: Any, context: grpc.ServicerContext) -> Any:
+    async def Classify(self, request: Any, context: Context) -> Any:
         """Answers UNIMPLEMENTED."""
-        context.abort(grpc.StatusCode.UNIMPLEMENTED, "this model has no classify signature")
+        raise RequestError(grpc.StatusCode.UNIMPLEMENTED, "this model has no classify signature")
 
-    def Regress(self, request: Any, context: grpc.ServicerContext) -> Any:
+    async def Regress(self, request: Any, context: Context) -> Any:
         """Answers UNIMPLEMENTED."""
-        context.abort(grpc.StatusCode.UNIMPLEMENTED, "this model has no regress signature")
+        raise RequestError(grpc.StatusCode.UNIMPLEMENTED, "this model has no regress signature")
 
-    def MultiInference(self, request: Any, context: grpc.ServicerContext) -> Any:
+    async def MultiInference(self, request: Any, context: Context) -> Any:
         """Answers UNIMPLEMENTED."""
-        context.abort(grpc.StatusCode.UNIMPLEMENTED, "this model has no classify signature")
+        raise RequestError(grpc.StatusCode.UNIMPLEMENTED, "this model has no classify signature")
 
     def _predict(self, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:
         version = _find_version(self._store, request.model_spec)
@@ -133,6 +68,8 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         response.model_spec.signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
         for name, value in outputs.items():
             response.outputs[name].CopyFrom(tf.make_tensor_proto(value))
+        rows = next(iter(outputs.values())).shape[:1]
+        self._metrics.rows.labels(response.model_spec.signature_name).inc(sum(rows))
         return response
 
     def _metadata(
@@ -163,19 +100,10 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     def __init__(self, store: ModelStore):
         self._store = store
 
-    def GetModelStatus(
-        self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext
-    ) -> Any:
-        """Returns state and error of one version, or of all of them."""
-        return _answer(context, lambda: self._status(request))
-
-    def HandleReloadConfigRequest(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """Answers UNIMPLEMENTED: the server has one model, given when it starts."""
-        context.abort(grpc.StatusCode.UNIMPLEMENTED, "this server has one model")
-
-    def _status(
-        self, request: get_model_status_pb2.GetModelStatusRequest
+    async def GetModelStatus(
+        self, request: get_model_status_pb2.GetModelStatusRequest, context: Context
     ) -> get_model_status_pb2.GetModelStatusResponse:
+        """Returns state and error of one version, or of all of them."""
         spec = request.model_spec
         statuses = dict(self._store.statuses) if spec.name == self._store.name else {}
         version = spec.version.value if spec.HasField("version") else None
@@ -194,6 +122,10 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
                 status.status.error_message = statuses[number].error
         return response
 
+    async def HandleReloadConfigRequest(self, request: Any, context: Context) -> Any:
+        """Answers UNIMPLEMENTED: the server has one model, given when it starts."""
+        raise RequestError(grpc.StatusCode.UNIMPLEMENTED, "this server has one model")
+
 
 def _find_version(store: ModelStore, spec: model_pb2.ModelSpec) -> LoadedVersion:
     if spec.name != store.name:
@@ -208,27 +140,3 @@ def _find_version(store: ModelStore, spec: model_pb2.ModelSpec) -> LoadedVersion
 def _fill_spec(spec: model_pb2.ModelSpec, name: str, version: int) -> None:
     spec.name = name
     spec.version.value = version
-
-
-def _answer(context: grpc.ServicerContext, work: Callable[[], Any]) -> Any:
-    """Returns what `work` returns, or ends the call with the status that its error stands for."""
-    try:
-        return work()
-    except RequestError as error:
-        code, message = error.code, error.message
-    except tf.errors.OpError as error:
-        code, message = (
-            _CODES.get(error.error_code, grpc.StatusCode.INTERNAL),
-            graph_error_line(error),
-        )
-    except Exception as error:  # a defect: the client gets a status, the log the stack
-        logging.exception("a request failed")
-        code, message = (
-            grpc.StatusCode.INTERNAL,
-            f"{type(error).__name__}: {graph_error_line(error)}",
-        )
-    context.abort(code, message)
-
-
-def _wait_seconds(seconds: float | None) -> float:
-    return threading.TIMEOUT_MAX if seconds is None else min(max(seconds, 0), threading.TIMEOUT_MAX)

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 
 import grpc
@@ -19,12 +19,16 @@ from serving.hosting.request_validation import (
     check_names,
     decode_inputs,
     graph_error_line,
+    invalid,
 )
+from tempo_invariant.errors import one_line
 
+_log = logging.getLogger(__name__)
 State = get_model_status_pb2.ModelVersionStatus
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 MAX_WARMUP_REQUESTS = 1000
 DEFAULT_SIGNATURE = "serving_default"
+MAX_VERSION = 2**63 - 1
 
 
 class LoadedVersion:
@@ -66,7 +70,10 @@ class LoadedVersion:
         check_names("output", request.output_filter, signature.outputs)
         inputs = decode_inputs(request.inputs, signature, self._limits)
         tensors = {key: tf.constant(value) for key, value in inputs.items()}
-        outputs = self._model.signatures[name](**tensors)
+        try:
+            outputs = self._model.signatures[name](**tensors)
+        except UnicodeDecodeError as error:  # TensorFlow refuses bytes, and quotes them
+            raise invalid(graph_error_line(error.object.decode("utf-8", "replace"))) from error
         wanted = request.output_filter or outputs
         return {key: outputs[key].numpy() for key in wanted}
 
@@ -134,7 +141,7 @@ class ModelStore:
             return
         for number in set(self._loaded) - set(serving):
             self._set(number, VersionStatus(State.END))
-            logging.info("version %d of %s unloaded", number, self.name)
+            _log.info("version %d of %s unloaded", number, self.name)
 
     def get(self, version: int | None = None) -> LoadedVersion:
         """Returns a version, the newest one by default.
@@ -153,6 +160,16 @@ class ModelStore:
         return loaded[number]
 
     @property
+    def newest(self) -> int | None:
+        """Number of the version that answers requests which name none."""
+        return max(self._loaded, default=None)
+
+    @property
+    def signatures(self) -> Set[str]:
+        """Names of the signatures of all versions that are loaded."""
+        return {name for version in self._loaded.values() for name in version.signature_defs}
+
+    @property
     def statuses(self) -> Mapping[int, VersionStatus]:
         """The status of every version seen so far, by number."""
         return self._statuses
@@ -165,7 +182,9 @@ class ModelStore:
                 try:
                     self.refresh()
                 except OSError as error:
-                    logging.warning("cannot look for new versions: %s", error)
+                    _log.warning("cannot look for new versions: %s", one_line(error))
+                except Exception:  # a defect: the versions that are loaded go on
+                    _log.exception("cannot look for new versions")
 
         self._poller = threading.Thread(target=poll, name="version-poller", daemon=True)
         self._poller.start()
@@ -181,8 +200,8 @@ class ModelStore:
             return {}
         return {
             int(path.name): path
-            for path in self._base_path.iterdir()
-            if path.name.isdecimal() and path.is_dir()
+            for path in sorted(self._base_path.iterdir())
+            if _is_version(path.name) and path.is_dir()
         }
 
     def _load_version(self, directory: Path) -> bool:
@@ -196,12 +215,12 @@ class ModelStore:
         except Exception as error:  # whatever is wrong with one version, the others go on
             self._failed[number] = fingerprint
             self._set(number, VersionStatus(State.END, graph_error_line(error)))
-            logging.error(
+            _log.error(
                 "version %d of %s cannot be loaded: %s", number, self.name, graph_error_line(error)
             )
             return False
         self._set(number, VersionStatus(State.AVAILABLE), version)
-        logging.info("version %d of %s loaded", number, self.name)
+        _log.info("version %d of %s loaded", number, self.name)
         return True
 
     def _set(
@@ -221,6 +240,11 @@ def _read_signature_defs(directory: Path) -> dict[str, meta_graph_pb2.SignatureD
             definitions = meta_graph.signature_def.items()
             return {name: value for name, value in definitions if not name.startswith("__")}
     raise ValueError(f"{path} has no graph with the tag 'serve'")
+
+
+def _is_version(name: str) -> bool:
+    """Whether a name is a number that requests and statuses can hold."""
+    return name.isascii() and name.isdecimal() and int(name) <= MAX_VERSION
 
 
 def _fingerprint(directory: Path) -> tuple:

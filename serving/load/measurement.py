@@ -19,6 +19,7 @@ import tensorflow as tf
 import tqdm
 from tensorflow_serving.apis import predict_pb2
 
+from tempo_invariant import progress
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import FRAMES_PER_SECOND, SAMPLE_RATE, SNIPPET_HEIGHT, SNIPPET_WIDTH
 from tempo_invariant.retrieval.client import EmbeddingClient
@@ -106,12 +107,12 @@ def measure(load: Load) -> dict[str, Any]:
     results: list[tuple[str, float]] = []
     codes: Counter[str] = Counter()
     begun = time.monotonic()
-    with tqdm.tqdm(total=load.requests, unit="requests") as progress:
+    with progress.track(text="requests", total=load.requests) as bar:
         for quarter, bad in zip(quarters, abuse, strict=True):
             with concurrent.futures.ThreadPoolExecutor(load.clients + 1) as pool:
                 offender = pool.submit(_misbehave, load, bad, end)
                 shares = [quarter[first :: load.clients] for first in range(load.clients)]
-                asked = [pool.submit(_ask, load, questions, s, end, progress) for s in shares]
+                asked = [pool.submit(_ask, load, questions, s, end, bar) for s in shares]
                 for future in asked:
                     results += future.result()
                 codes += offender.result()
@@ -135,7 +136,7 @@ def measure(load: Load) -> dict[str, Any]:
 
 
 def _ask(
-    load: Load, questions: _Questions, share: np.ndarray, end: float, progress: tqdm.tqdm
+    load: Load, questions: _Questions, share: np.ndarray, end: float, bar: tqdm.tqdm
 ) -> list[tuple[str, float]]:
     """One client's requests, one after the other: outcome and seconds of each."""
     results = []
@@ -153,7 +154,7 @@ def _ask(
             except UserError as error:
                 outcome = str(error)
             results.append((outcome, time.monotonic() - begun))
-            progress.update()
+            bar.update()
     return results
 
 

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from tempo_invariant import geometry
+from tempo_invariant import geometry, progress
 from tempo_invariant.audio import reading
 from tempo_invariant.audio.windows import SILENCE, window_samples
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, printable
 from tempo_invariant.retrieval.client import EmbeddingClient
 
 _PLACE = re.compile(r"(?P<piece>.+)_p(?P<page>\d+)_s(?P<system>\d+)_x(?P<x>\d+)")
@@ -47,9 +46,10 @@ class Match:
     @property
     def place(self) -> tuple[str, str, str, str]:
         """Piece, page, system and x as the file name tells them; else the name and dashes."""
-        found = _PLACE.fullmatch(self.path.stem)
+        name = printable(self.path.stem)
+        found = _PLACE.fullmatch(name)
         if not found:
-            return self.path.stem, "-", "-", "-"
+            return name, "-", "-", "-"
         page, system, x = (str(int(found[name])) for name in ("page", "system", "x"))
         return found["piece"], page, system, x
 
@@ -93,7 +93,10 @@ def find_snippets(directory: str | Path) -> list[Path]:
     directory = Path(directory)
     if not directory.is_dir():
         raise UserError(f"{directory}: no such directory")
-    paths = sorted(path for path in directory.iterdir() if path.suffix.lower() == ".png")
+    try:
+        paths = sorted(path for path in directory.iterdir() if path.suffix.lower() == ".png")
+    except OSError as error:
+        raise UserError(f"{directory}: cannot be read ({error.strerror})") from error
     if not paths:
         raise UserError(f"{directory}: no PNG files in it")
     return paths
@@ -108,6 +111,8 @@ def read_snippet(path: Path) -> np.ndarray:
     from PIL import Image
 
     wanted = (geometry.SNIPPET_WIDTH, geometry.SNIPPET_HEIGHT)
+    if not path.is_file():  # a pipe would be waited for
+        raise UserError(f"{path}: not a file")
     try:
         with Image.open(path, formats=("PNG",)) as image:
             # Checked before any pixel is decoded: a small file can hold a huge image.
@@ -138,7 +143,7 @@ def rank(client: EmbeddingClient, query: np.ndarray, paths: Sequence[Path]) -> l
     readable: list[Path] = []
 
     def images() -> Iterator[np.ndarray]:
-        for path in tqdm(paths, desc="snippets", unit="", disable=None):
+        for path in progress.track(paths, "snippets"):
             try:
                 image = read_snippet(path)
             except UserError as error:

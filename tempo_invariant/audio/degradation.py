@@ -5,13 +5,16 @@ so by a known factor. (`scores.degradation` is about images of pages, and `data.
 varies the spectrograms of training pairs.)
 """
 
+import contextlib
 import io
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import fft, signal
 
+from tempo_invariant.audio.decoding import Recording
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import SAMPLE_RATE
 
@@ -60,6 +63,16 @@ class RecordingDegradation:
     equalization: Curve = ()
     level_db: float = 0.0
     mp3_kilobits: int | None = None
+
+    def __post_init__(self) -> None:
+        gains = [self.wet_db, self.noise_snr_db or 0.0, self.noise_slope_db, self.level_db]
+        gains += [gain for _, gain in self.equalization]
+        if not abs(self.tuning_cents) <= 1200 or not 0 <= self.room_seconds <= 60:
+            raise UserError("tuning_cents must be at most 1200, room_seconds from 0 to 60")
+        if not max(map(abs, gains)) <= 200:
+            raise UserError("gains and ratios must be at most 200 dB")
+        if any(hertz <= 0 for hertz, _ in self.equalization):
+            raise UserError("equalization must have frequencies above 0 Hz")
 
     @property
     def time_factor(self) -> float:
@@ -202,10 +215,10 @@ def through_mp3(pcm: np.ndarray, kilobits: int) -> np.ndarray:
     Raises:
         UserError: There is no such bit rate, or libsndfile was built without MP3.
     """
-    import soundfile
-
     stream = io.BytesIO(mp3_bytes(pcm, kilobits))
-    decoded, _ = soundfile.read(stream, dtype="float32")  # the file says what to cut at its ends
+    with contextlib.closing(Recording(stream)) as recording:
+        blocks = [block for _, block in recording.blocks(logging.warning)]
+    decoded = np.concatenate(blocks)
     return np.pad(decoded[: len(pcm)], (0, max(0, len(pcm) - len(decoded))))
 
 

@@ -1,38 +1,39 @@
 """Recordings of any format, rate and length, read as blocks of mono samples at 22,050 Hz."""
 
 import contextlib
-import warnings
-from collections.abc import Iterable, Iterator
+import logging
+import math
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from tempo_invariant.audio.decoding import Recording, reason
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.geometry import SAMPLE_RATE
-
-BLOCK_SECONDS = 10
 
 LOUDEST = 4.0
 """Samples are clipped to this: floating-point files may exceed full scale, by mistake or not."""
 
+MOST_GAIN_DB = 200.0
+
+_WARNINGS = 3
+"""So many places that cannot be decoded are named, of each recording."""
+
 
 class AudioInfo(NamedTuple):
-    """What the header of an audio file says.
+    """What an audio file holds.
 
     Attributes:
         frames: Number of samples in each channel.
         channels: Number of channels.
         rate: Sampling rate in Hz.
-        format: Name of the file format in libsndfile, "WAV" for one; empty if audioread reads it.
-        encoding: Name of the encoding in libsndfile, "PCM_16" for one; empty likewise.
     """
 
     frames: int
     channels: int
     rate: int
-    format: str = ""
-    encoding: str = ""
 
     @property
     def seconds(self) -> float:
@@ -41,71 +42,94 @@ class AudioInfo(NamedTuple):
 
 
 def audio_info(path: str | Path) -> AudioInfo:
-    """Reads the header of an audio file.
+    """Finds out how much there is in an audio file, by decoding it, since headers may be wrong.
 
     Raises:
         UserError: The file is missing or is not audio.
     """
-    import soundfile
-
-    path = Path(path)
-    with _reading(path):
-        try:
-            found = soundfile.info(path)
-        except soundfile.LibsndfileError:
-            with _audioread(path) as decoder:
-                frames = round(decoder.duration * decoder.samplerate)
-                return AudioInfo(frames, decoder.channels, decoder.samplerate)
-        return AudioInfo(
-            found.frames, found.channels, found.samplerate, found.format, found.subtype
-        )
+    with opened(path) as recording:
+        seconds = sum(len(block) / rate for rate, block in recording.blocks(lambda _line: None))
+        return AudioInfo(round(seconds * recording.rate), recording.channels, recording.rate)
 
 
 def read_blocks(
-    path: str | Path, gain_db: float = 0.0, start_seconds: float = 0.0
+    path: str | Path, gain_db: float = 0.0, start_seconds: float = 0.0, strict: bool = False
 ) -> Iterator[np.ndarray]:
     """Reads a recording of any format, rate and length, some seconds at a time.
 
-    libsndfile reads what it can (WAV, FLAC, Ogg, MP3, ...), audioread the rest, through FFmpeg if
-    it is installed.
+    What cannot be decoded is silent, or missing at the end, and a warning tells the second.
 
     Args:
         path: The audio file.
         gain_db: Gain by which the recording is amplified, in dB.
         start_seconds: Time at which reading begins, in seconds.
+        strict: Whether what cannot be decoded is an error rather than a warning.
 
     Yields:
         float32 [samples], mono, 22,050 Hz, full scale +-1.
 
     Raises:
-        UserError: The file is missing, not audio, damaged, empty, or holds values that aren't
-            numbers.
+        UserError: The file is missing, not audio, or empty; the gain or the time is no number; with
+            `strict`, something cannot be decoded.
     """
+    if not 0 <= start_seconds < math.inf:
+        raise UserError(f"reading cannot begin at {start_seconds} s")
+    with opened(path) as recording, _reports(path, strict) as report:
+        yield from prepare(path, recording.blocks(report, start_seconds), gain_db)
+
+
+@contextlib.contextmanager
+def opened(path: str | Path) -> Iterator[Recording]:
+    """Opens a recording and turns whatever is wrong with it into a `UserError` that names it."""
     path = Path(path)
-    with _reading(path):
-        yield from prepare(path, *_open(path, start_seconds), gain_db)
+    if not path.is_file():
+        raise UserError(f"{path}: no such audio file")
+    try:
+        with path.open("rb") as file, contextlib.closing(Recording(file)) as recording:
+            yield recording
+    except UserError:
+        raise
+    except Exception as error:  # FFmpeg's, those of the system, those of damaged numbers
+        raise UserError(f"{path}: not a readable audio file ({reason(error)})") from error
+
+
+@contextlib.contextmanager
+def _reports(path: str | Path, strict: bool) -> Iterator[Callable[[str], None]]:
+    """Gives a function that warns, or fails, of each place of a file that cannot be decoded."""
+    count = 0
+
+    def report(line: str) -> None:
+        nonlocal count
+        if strict:
+            raise UserError(f"{path}: {line}")
+        count += 1
+        if count <= _WARNINGS:
+            logging.warning("%s: %s", path, line)
+
+    yield report
+    if count > _WARNINGS:
+        logging.warning("%s: %d more places like these", path, count - _WARNINGS)
 
 
 def prepare(
-    path: str | Path, rate: int, blocks: Iterable[np.ndarray], gain_db: float = 0.0
+    path: str | Path, blocks: Iterable[tuple[int, np.ndarray]], gain_db: float = 0.0
 ) -> Iterator[np.ndarray]:
-    """Mixes decoded samples down, brings them to 22,050 Hz, amplifies and checks them.
+    """Brings decoded samples to 22,050 Hz, amplifies and checks them.
 
     Args:
         path: The audio file, for messages.
-        rate: Sampling rate of the blocks in Hz.
-        blocks: The decoded samples, float32 [samples, channels] each.
+        blocks: The decoded samples: the sampling rate in Hz and float32 [samples] each.
         gain_db: Gain by which the recording is amplified, in dB.
 
     Yields:
-        float32 [samples], mono, 22,050 Hz, full scale +-1.
+        float32 [samples], 22,050 Hz, full scale +-1.
 
     Raises:
-        UserError: There are no samples, or some that aren't numbers.
+        UserError: There are no samples, or some that aren't numbers; the gain is no number.
     """
-    gain = np.float32(10 ** (gain_db / 20))
+    gain = gain_factor(gain_db)
     samples = 0
-    for block in _resampled(rate, blocks):
+    for block in _resampled(blocks):
         if not np.isfinite(block).all():
             raise UserError(f"{path}: holds samples that are not finite numbers")
         samples += len(block)
@@ -114,91 +138,67 @@ def prepare(
         raise UserError(f"{path}: holds no audio samples")
 
 
+def gain_factor(gain_db: float) -> np.float32:
+    """Returns what samples are multiplied by.
+
+    Raises:
+        UserError: The gain is no number, or out of all bounds.
+    """
+    if not -MOST_GAIN_DB <= gain_db <= MOST_GAIN_DB:
+        raise UserError(f"the gain must be from -200 to 200 dB, not {gain_db}")
+    return np.float32(10 ** (gain_db / 20))
+
+
 def pcm_blocks(
-    stream: BinaryIO, seconds: float = 0.5, gain_db: float = 0.0
+    stream: BinaryIO | None, seconds: float = 0.5, gain_db: float = 0.0
 ) -> Iterator[np.ndarray]:
     """Reads raw samples as they come: signed 16 bits, little endian, mono, 22,050 Hz.
 
     Args:
-        stream: The stream, standard input for one.
-        seconds: Length of a block in seconds; the last one may be shorter.
+        stream: The stream, standard input for one; None if that is closed.
+        seconds: Length of a block in seconds; those at which the stream pauses may be shorter.
         gain_db: Gain by which the sound is amplified, in dB.
 
     Yields:
         float32 [samples], full scale +-1.
+
+    Raises:
+        UserError: The stream is closed or cannot be read, or the gain is no number.
     """
-    gain = np.float32(10 ** (gain_db / 20) / 32768)
+    gain = gain_factor(gain_db) / np.float32(32768)
     size = 2 * round(seconds * SAMPLE_RATE)
-    while data := stream.read(size):
-        yield np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.float32) * gain
+    rest = b""
+    while data := _read(stream, size - len(rest)):
+        data = rest + data
+        whole = len(data) // 2 * 2
+        data, rest = data[:whole], data[whole:]
+        if data:
+            yield np.clip(np.frombuffer(data, "<i2").astype(np.float32) * gain, -LOUDEST, LOUDEST)
+    if rest:
+        logging.warning("standard input ends in the middle of a sample of 16 bits")
 
 
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turns whatever goes wrong while a file is read into a `UserError` that names it."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such audio file")
+def _read(stream: BinaryIO | None, size: int) -> bytes:
+    if stream is None or stream.closed:
+        raise UserError("standard input is closed")
     try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:  # libsndfile, audioread and its backends each raise their own
-        raise UserError(f"{path}: not a readable audio file ({one_line(error)})") from error
+        return stream.read(size)
+    except OSError as error:
+        raise UserError(f"standard input cannot be read ({one_line(error)})") from error
 
 
-def _open(path: Path, start_seconds: float) -> tuple[int, Iterator[np.ndarray]]:
-    """Returns the rate of a file and an iterator over float32 [samples, channels]."""
-    import soundfile
-
-    try:
-        file = soundfile.SoundFile(path)
-    except soundfile.LibsndfileError:
-        decoder = _audioread(path)
-        start = round(start_seconds * decoder.samplerate)
-        return decoder.samplerate, _without_start(_audioread_blocks(decoder), start)
-    if start_seconds:
-        file.seek(min(round(start_seconds * file.samplerate), file.frames))
-    return file.samplerate, _soundfile_blocks(file)
-
-
-def _audioread(path: Path) -> Any:
-    import audioread
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return audioread.audio_open(str(path))
-
-
-def _soundfile_blocks(file: Any) -> Iterator[np.ndarray]:
-    with file:
-        yield from file.blocks(
-            blocksize=BLOCK_SECONDS * file.samplerate, dtype="float32", always_2d=True
-        )
-
-
-def _audioread_blocks(decoder: Any) -> Iterator[np.ndarray]:
-    with decoder:
-        for data in decoder:
-            values = np.frombuffer(data, "<i2").astype(np.float32) / 32768
-            yield values.reshape(-1, decoder.channels)
-
-
-def _without_start(blocks: Iterator[np.ndarray], samples: int) -> Iterator[np.ndarray]:
-    """Leaves out the first samples, for decoders that cannot seek."""
-    for block in blocks:
-        yield block[samples:]
-        samples = max(0, samples - len(block))
-
-
-def _resampled(rate: int, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Mixes down and brings to 22,050 Hz; librosa's default quality."""
+def _resampled(blocks: Iterable[tuple[int, np.ndarray]]) -> Iterator[np.ndarray]:
+    """Brings blocks to 22,050 Hz; librosa's default quality."""
     import soxr
 
-    mono = (block.mean(axis=1, dtype=np.float32) for block in blocks)
-    if rate == SAMPLE_RATE:
-        yield from mono
-        return
-    resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
-    for block in mono:
-        yield resampler.resample_chunk(block)
-    yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+    rate, resampler = SAMPLE_RATE, None
+    for block_rate, block in blocks:
+        if block_rate != rate:
+            if resampler:
+                yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+            rate, resampler = block_rate, None
+            if rate != SAMPLE_RATE:
+                resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, "float32", quality="HQ")
+        yield resampler.resample_chunk(block) if resampler else block
+    if resampler:
+        yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)

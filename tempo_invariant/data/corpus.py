@@ -4,6 +4,7 @@ A small split is held in memory. Of a larger one, only the places in its shards 
 reads the windows that it needs. Both give the same batches.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -143,12 +144,12 @@ def load_corpus(data_dir: str | Path, split: str, memory_mib: float = MEMORY_MIB
     kept = []
     room = memory_mib * 2**20
     with tf.device("CPU:0"):
-        nothing = tf.zeros([0])
-        for shard, position, serialized in schema.read_serialized(data_dir, split):
-            values = schema.parse(serialized)
-            drawn, spectrogram = values["strips"], values["spectrogram"]
-            kept.append(schema.to_record(values | {"strips": nothing, "spectrogram": nothing}))
-            data, piece = serialized.numpy(), kept[-1].piece
+        nothing = np.zeros(0)
+        for stored in schema.read_stored(data_dir, split):
+            shard, position = stored.shard, stored.position
+            drawn, spectrogram = stored.values["strips"], stored.values["spectrogram"]
+            kept.append(dataclasses.replace(stored.record, strips=nothing, spectrogram=nothing))
+            data, piece = stored.serialized.numpy(), stored.record.piece
             room -= spectrograms.add(spectrogram, shard, position + _find(spectrogram, data))
             if piece not in inks:
                 inks[piece] = (drawn.shape[0], len(strips.lengths))

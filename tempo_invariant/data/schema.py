@@ -5,7 +5,7 @@ One `tf.train.Example` per (piece, performance), in files `train-00000-of-00032.
 """
 
 import dataclasses
-import json
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tempo_invariant import geometry
+from tempo_invariant import geometry, json_objects
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.files import write_json
 
@@ -25,6 +25,9 @@ STRIP_ROWS = geometry.STRIP_HEIGHT // geometry.REDUCTION
 # A record in a TFRecord file: length (8 bytes) and its checksum (4), the data, their checksum (4).
 _RECORD_HEADER_BYTES = 12
 _RECORD_OVERHEAD_BYTES = 16
+_MOST = 2**31
+"""Frames, columns, pages and systems are below this."""
+
 GEOMETRY = {
     name.lower(): getattr(geometry, name)
     for name in (
@@ -127,13 +130,34 @@ def parse(serialized: Any) -> dict[str, Any]:
 
 
 def to_record(values: dict[str, Any]) -> Record:
-    """Returns a record from the tensors of `parse`."""
+    """Returns a record from the tensors of `parse`.
+
+    Raises:
+        ValueError: The values cannot be those of a record.
+    """
     values = {key: value.numpy() for key, value in values.items()}
     for key in ("piece", "performance", "soundfont"):
         values[key] = values[key].decode()
     values["inks"] = tuple(ink.decode() for ink in values["inks"])
     values["tempo"] = round(float(values["tempo"]), 6)
-    return Record(**values)
+    record = Record(**values)
+    _check(record)
+    return record
+
+
+def _check(record: Record) -> None:
+    """Raises ValueError for what no writer has meant."""
+    pairs = record.onset_frames, record.columns, record.pages, record.systems
+    if len({len(each) for each in pairs}) > 1:
+        raise ValueError("pairs of different numbers")
+    if not record.inks or not 0 < record.tempo < math.inf:
+        raise ValueError("no ink, or no tempo")
+    if not np.isfinite(record.spectrogram).all():
+        raise ValueError("a spectrogram with values that are not finite")
+    if not (np.diff(record.onset_frames, prepend=-1) > 0).all():
+        raise ValueError("onset frames that are not distinct and ascending")
+    if any(len(each) and not 0 <= each.min() <= each.max() < _MOST for each in pairs):
+        raise ValueError("pairs at impossible places")
 
 
 def shard_name(split: str, index: int, count: int) -> str:
@@ -141,16 +165,46 @@ def shard_name(split: str, index: int, count: int) -> str:
     return f"{split}-{index:05d}-of-{count:05d}.tfrecord"
 
 
+@dataclass(frozen=True)
+class Shard:
+    """A file of records: its name, its size in bytes and the number of its records."""
+
+    name: str
+    bytes: int
+    records: int
+
+    def __post_init__(self) -> None:
+        if Path(self.name).name != self.name or min(self.bytes, self.records) < 0:
+            raise UserError("not a shard")
+
+
 @dataclass
 class SplitInfo:
-    """Contents of a split; `shards` are dictionaries of name, bytes and records."""
+    """Contents of a split."""
 
     pieces: int = 0
     records: int = 0
     pairs: int = 0
     frames: int = 0
     hours: float = 0.0
-    shards: list[dict] = dataclasses.field(default_factory=list)
+    shards: list[Shard] = dataclasses.field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Info:
+    """What is read of dataset_info.json."""
+
+    schema_version: int
+    geometry: dict[str, float]
+    splits: dict[str, SplitInfo]
+
+    def __post_init__(self) -> None:
+        if self.schema_version != SCHEMA_VERSION:
+            raise UserError(
+                f"schema version {self.schema_version}, not {SCHEMA_VERSION}; convert again"
+            )
+        if self.geometry != GEOMETRY:
+            raise UserError("records of another geometry; convert again")
 
 
 def write_info(data_dir: str | Path, splits: dict[str, SplitInfo], **more: Any) -> None:
@@ -181,18 +235,8 @@ def read_info(data_dir: str | Path) -> dict[str, SplitInfo]:
         UserError: There are no records, or they have another schema or geometry.
     """
     check_data(data_dir)
-    path = Path(data_dir) / INFO_NAME
-    try:
-        content = json.loads(path.read_text())
-        version, shape, splits = (content[k] for k in ("schema_version", "geometry", "splits"))
-        infos = {split: SplitInfo(**info) for split, info in splits.items()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: not a description of records ({one_line(error)})") from error
-    if version != SCHEMA_VERSION:
-        raise UserError(f"{path}: schema version {version}, not {SCHEMA_VERSION}; convert again")
-    if shape != GEOMETRY:
-        raise UserError(f"{path}: records of another geometry; convert again")
-    return infos
+    info: _Info = json_objects.load(_Info, Path(data_dir) / INFO_NAME, others=True)
+    return info.splits
 
 
 def shard_paths(data_dir: str | Path, split: str) -> list[Path]:
@@ -207,39 +251,61 @@ def shard_paths(data_dir: str | Path, split: str) -> list[Path]:
         raise UserError(f"{data_dir}: holds no split {split!r} (it has: {filled or 'none'})")
     paths = []
     for shard in infos[split].shards:
-        path = Path(data_dir) / shard["name"]
+        path = Path(data_dir) / shard.name
         if not path.is_file():
             raise UserError(f"{path}: no such file, though {INFO_NAME} lists it")
-        if path.stat().st_size != shard["bytes"]:
-            size = path.stat().st_size
-            raise UserError(f"{path}: truncated or changed: {size} bytes, not {shard['bytes']}")
+        size = path.stat().st_size
+        if size != shard.bytes:
+            raise UserError(f"{path}: truncated or changed: {size} bytes, not {shard.bytes}")
         paths.append(path)
     return paths
 
 
-def read_serialized(data_dir: str | Path, split: str) -> Iterator[tuple[int, int, Any]]:
+@dataclass(frozen=True)
+class Stored:
+    """A record as it is in its shard.
+
+    Attributes:
+        shard: Number of the shard.
+        position: Byte at which the record's data begin in it.
+        serialized: The data, a serialized example in a scalar string tensor.
+        values: The tensors of `parse`.
+        record: The record.
+    """
+
+    shard: int
+    position: int
+    serialized: Any
+    values: dict[str, Any]
+    record: Record
+
+
+def read_stored(data_dir: str | Path, split: str) -> Iterator[Stored]:
     """Yields the records of a split in the order of writing, and where they are.
 
-    Yields:
-        Number of the shard, byte at which the record's data begin in it, and the record as a
-        serialized example in a scalar string tensor.
-
     Raises:
-        UserError: A file is damaged, or one of the errors of `shard_paths`.
+        UserError: A file is damaged or holds something else, or one of the errors of `shard_paths`.
     """
     import tensorflow as tf
 
+    wanted = [shard.records for shard in read_info(data_dir)[split].shards]
     for shard, path in enumerate(shard_paths(data_dir, split)):
-        position = _RECORD_HEADER_BYTES
+        position, count = _RECORD_HEADER_BYTES, 0
         try:
             for serialized in tf.data.TFRecordDataset(str(path)):
-                yield shard, position, serialized
+                values = parse(serialized)
+                yield Stored(shard, position, serialized, values, to_record(values))
                 position += int(tf.strings.length(serialized)) + _RECORD_OVERHEAD_BYTES
+                count += 1
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
             raise UserError(f"{path}: damaged ({one_line(error.message)})") from error
+        except ValueError as error:
+            raise UserError(f"{path}: damaged, it holds {one_line(error)}") from error
+        if count != wanted[shard]:
+            raise UserError(f"{path}: holds {count} records, and {INFO_NAME} says {wanted[shard]}")
 
 
 def read_records(data_dir: str | Path, split: str) -> Iterator[Record]:
-    """Yields the records of a split in the order of writing; errors as in `read_serialized`."""
-    for _, _, serialized in read_serialized(data_dir, split):
-        yield to_record(parse(serialized))
+    """Yields the records of a split in the order of writing; errors as in `read_stored`."""
+    for stored in read_stored(data_dir, split):
+        yield stored.record

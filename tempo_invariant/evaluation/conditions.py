@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tempo_invariant import json_objects
 from tempo_invariant.audio import degradation as effects
 from tempo_invariant.audio.degradation import AS_PLAYED, PHONE, RecordingDegradation
 from tempo_invariant.errors import UserError
-from tempo_invariant.evaluation import json_objects
 
 TEMPI = (0.5, 0.66, 0.8, 1.25, 1.5, 2.0)
 LEVELS_DB = (-20.0, -12.0, -6.0, 6.0, 12.0, 20.0)
@@ -55,6 +55,8 @@ class Condition:
             raise UserError(f"tempo={self.tempo:g}: must be from 0.05 to 20")
         if self.expression < 0:
             raise UserError(f"expression={self.expression}: must not be negative")
+        if not abs(self.gain_db) <= 200:
+            raise UserError(f"gain_db={self.gain_db:g}: must be from -200 to 200")
         if self.seconds < 0:
             raise UserError(f"seconds={self.seconds:g}: must not be negative")
 

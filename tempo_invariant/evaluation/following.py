@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from tempo_invariant import progress
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import metrics
 from tempo_invariant.evaluation.query_sets import Query, by_condition
@@ -50,6 +50,7 @@ class Truth:
             many pixels along the strip it is beyond what is played: float64 [moments] each.
         """
         inside = (found.seconds >= self.seconds[0]) & (found.seconds <= self.seconds[-1])
+        inside &= ~np.isnan(found.columns)
         seconds, columns = found.seconds[inside], found.columns[inside]
         late = np.interp(columns, self.columns, self.seconds) - seconds
         return late, columns - np.interp(seconds, self.seconds, self.columns)
@@ -84,7 +85,7 @@ def run(
     of_piece = {query.piece: [q for q in queries if q.piece == query.piece] for query in queries}
     followed: list[Followed] = []
     sources = documents.find_scores(scores, step_pixels, documents=list(of_piece))
-    for source in tqdm(sources, "pieces", len(of_piece), unit="", disable=None):
+    for source in progress.track(sources, "pieces", len(of_piece)):
         document = source.read()
         sheet = embedder.embed_sheet(document.snippets)
         for query in of_piece[source.name]:

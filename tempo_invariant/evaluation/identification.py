@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from tempo_invariant import progress
 from tempo_invariant.audio import windows
 from tempo_invariant.audio.degradation import AS_PLAYED
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import metrics
 from tempo_invariant.evaluation.conditions import Condition
 from tempo_invariant.evaluation.query_sets import Query, by_condition
-from tempo_invariant.retrieval import identification, indexing, library
+from tempo_invariant.retrieval import hearing, identification, indexing, library
 from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.library import SnippetIndex
 from tempo_invariant.retrieval.ranking import RANKINGS, Ranker
@@ -92,8 +92,8 @@ def record(
     step, text = STEP_PIXELS, queries[0].condition.text
     with library.IndexWriter(output, "recordings", embedder, hop_frames, step) as writer:
         both = zip(names, queries, strict=True)
-        for name, query in tqdm(both, text, len(names), unit="recording", disable=None):
-            heard = identification.hear(embedder, [query.pcm()], hop_frames, str(query.audio))
+        for name, query in progress.track(both, text, len(names)):
+            heard = hearing.hear(embedder, [query.pcm()], hop_frames, str(query.audio))
             rows = np.zeros(len(heard.seconds), library.AUDIO)
             rows["seconds"] = heard.seconds + query.entry.start_seconds
             writer.add(name, heard.embedding, rows)

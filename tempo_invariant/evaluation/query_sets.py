@@ -45,16 +45,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tempo_invariant import files
+from tempo_invariant import files, json_objects
 from tempo_invariant.audio import reading
 from tempo_invariant.audio.degradation import AS_PLAYED, amplify, degrade_recording
 from tempo_invariant.errors import UserError
-from tempo_invariant.evaluation import json_objects
 from tempo_invariant.evaluation.conditions import Condition
 from tempo_invariant.geometry import SAMPLE_RATE
 
 FORMAT = 1
 INFO_NAME = "queries.json"
+LONGEST_SECONDS = 1_000_000
 
 Made = TypeVar("Made")
 Item = TypeVar("Item")
@@ -91,6 +91,12 @@ class Entry:
     start_seconds: float = 0.0
     seconds: float = 0.0
     seed: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if min(self.start_seconds, self.seconds, *self.seed) < 0:
+            raise UserError("start_seconds, seconds and seed must not be negative")
+        if max(self.start_seconds, self.seconds) > LONGEST_SECONDS:
+            raise UserError(f"start_seconds and seconds must be at most {LONGEST_SECONDS:,d}")
 
 
 @dataclass(frozen=True)

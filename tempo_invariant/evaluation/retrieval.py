@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-import tqdm
 
+from tempo_invariant import progress
 from tempo_invariant.data import pipeline
 from tempo_invariant.data.corpus import Corpus, load_corpus
 from tempo_invariant.evaluation import metrics
@@ -51,7 +51,7 @@ class Progress(keras.callbacks.Callback):
     def __init__(self, pairs: int, label: str):
         super().__init__()
         self.pairs = pairs
-        self.bar = tqdm.tqdm(total=pairs, desc=label, unit="pairs", leave=False)
+        self.bar = progress.track(text=label, total=pairs, keep=False)
 
     def on_predict_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self.bar.update(min(BATCH_SIZE, self.pairs - self.bar.n))

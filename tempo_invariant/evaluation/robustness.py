@@ -15,8 +15,8 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
+from tempo_invariant import progress
 from tempo_invariant.config import NO_AUGMENTATION
 from tempo_invariant.data.cutting import RowSource, cut_audio, cut_sheet
 from tempo_invariant.data.schema import STRIP_ROWS
@@ -100,7 +100,7 @@ def measure(
 
 def _read_pieces(msmd_dir: Path, clean: Mapping[str, Query]) -> list[Piece]:
     """Reads pieces in the order of the records, of which every n-th pair is taken."""
-    named = tqdm(sorted(clean.items()), "scores", unit="piece")
+    named = progress.track(sorted(clean.items()), "scores")
     return [read_piece(msmd_dir, query) for _, query in named]
 
 
@@ -141,7 +141,7 @@ def _embed_all(
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Returns the embeddings of all pairs under each condition, [pairs, size], sheet and audio."""
     parts: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in wanted]
-    bar = tqdm(total=sum(len(piece.pairs) for piece in pieces), desc="pairs", unit="pair")
+    bar = progress.track(text="pairs", total=sum(len(piece.pairs) for piece in pieces))
 
     def prepare(piece: Piece) -> tuple[_Store, list[str], dict[str, Recording]]:
         """Reads what is kept of a piece, and listens to what is not."""
@@ -291,7 +291,7 @@ def _results(
     rows: list[dict[str, Any]] = []
     clean: dict[str, np.ndarray] = {}
     embeddings = zip(wanted, sheet, audio, strict=True)
-    for condition, seen, heard in tqdm(embeddings, "ranks", len(wanted), unit="condition"):
+    for condition, seen, heard in progress.track(embeddings, "conditions ranked", len(wanted)):
         ranks = ranks_by_direction(np.stack([seen, heard], axis=1))
         clean = clean or ranks
         lost = {

@@ -4,8 +4,8 @@ import dataclasses
 import time
 
 import numpy as np
-from tqdm import tqdm
 
+from tempo_invariant import progress
 from tempo_invariant.retrieval import neighbours
 
 _BLOCK_ROWS = 500_000
@@ -43,7 +43,7 @@ def clustered_vectors(count: int, size: int, generator: np.random.Generator) -> 
     centres = generator.standard_normal((-(-count // _VECTORS_PER_CENTRE), size), np.float32)
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
     vectors = np.empty((count, size), np.float32)
-    for first in tqdm(range(0, count, _BLOCK_ROWS), desc="vectors", unit="", disable=None):
+    for first in progress.track(range(0, count, _BLOCK_ROWS), "blocks of vectors"):
         block = vectors[first : first + _BLOCK_ROWS]
         noise = generator.standard_normal(block.shape, np.float32) * (_SPREAD / np.sqrt(size))
         block[:] = centres[generator.integers(0, len(centres), len(block))] + noise

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from scipy import stats
-from tqdm import tqdm
 
+from tempo_invariant import progress
 from tempo_invariant.config import NO_AUGMENTATION, Augmentation
 from tempo_invariant.data.corpus import Corpus
 from tempo_invariant.data.cutting import Draw
@@ -60,7 +60,7 @@ def measure(
         augmentation.
     """
     rows = []
-    for length, name in tqdm(list(itertools.product(frames, KINDS)), unit="setting"):
+    for length, name in progress.track(list(itertools.product(frames, KINDS)), "settings"):
         dataset = train_dataset(corpus, batch_size, length, KINDS[name], seed)
         row = measure_speed(iter(dataset), batch_size, pairs)
         rows.append({"frames": length, "augmentation": name} | row)

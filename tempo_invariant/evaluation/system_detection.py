@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
-from tqdm import tqdm
 
+from tempo_invariant import progress
 from tempo_invariant.errors import UserError
 from tempo_invariant.files import atomic_write
 from tempo_invariant.scores import degradation, msmd
@@ -104,7 +104,7 @@ def measure(
         every += sorted((Path(msmd_dir) / piece).glob("scores/*/coords/systems_*.npy"))
     report, seconds = DetectionReport(), []
     chosen = np.random.default_rng(seed).permutation(len(every))[:pages]
-    for number in tqdm(chosen, unit="page"):
+    for number in progress.track(chosen, "pages"):
         path = every[number]
         name = f"{path.parent.parent.name}-{path.stem.removeprefix('systems_')}"
         image, corners, how = _read(path, ink, [seed, number] if degraded else None)

@@ -12,9 +12,12 @@ tempo_invariant/pretrained/NAME/
 Such a directory is used like a run directory; `python -m tempo_invariant.package_model` makes one.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
+from tempo_invariant import json_objects
 from tempo_invariant.errors import UserError
+from tempo_invariant.files import sha256
 
 DIRECTORY = Path(__file__).parents[1] / "pretrained"
 CARD = "card.json"
@@ -37,6 +40,26 @@ def find(name: str) -> Path:
         there = f"there are: {', '.join(present)}" if present else "there is none"
         raise UserError(f"no model {name!r} ships with this version ({there})")
     return DIRECTORY / name
+
+
+@dataclass(frozen=True)
+class _Card:
+    """What a card says of its weights."""
+
+    weights_sha256: str
+
+
+def check_weights(path: Path) -> None:
+    """Compares weights with the checksum on the card beside them, if there is one.
+
+    Raises:
+        UserError: Weights or card are damaged.
+    """
+    card = path.parent / CARD
+    if card.is_file() and json_objects.load(_Card, card, others=True).weights_sha256 != sha256(
+        path
+    ):
+        raise UserError(f"{path}: damaged: its SHA-256 is another than {CARD} has")
 
 
 def resolve(run: str | None, name: str | None) -> str:

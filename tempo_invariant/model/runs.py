@@ -14,15 +14,18 @@ runs/NAME/
 ```
 """
 
-import json
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tempo_invariant import json_objects
 from tempo_invariant.config import Experiment
 from tempo_invariant.data.schema import check_data
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.files import atomic_write, sha256
+from tempo_invariant.model import pretrained
 
 if TYPE_CHECKING:
     import keras
@@ -50,13 +53,15 @@ def load_experiment(path: str | os.PathLike) -> Experiment:
         UserError: `path` is not the directory of a run.
     """
     run = RunDirectory(path)
-    try:
-        return Experiment.from_json(run.experiment.read_text())
-    except FileNotFoundError as error:
+    if not run.experiment.is_file():
         raise UserError(
             f"{path} is not a run: it holds no {run.experiment.name} "
             "(python -m tempo_invariant.train makes one)"
-        ) from error
+        )
+    try:
+        return Experiment.from_json(run.experiment.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{run.experiment}: cannot be read ({one_line(error)})") from error
     except UserError as error:
         raise UserError(f"{run.experiment}: {error}") from error
 
@@ -98,7 +103,7 @@ def weights_path(path: str | os.PathLike, weights: str | None = None) -> Path:
         chosen = named.get(weights, Path(weights))
     else:
         chosen = run.refined if run.refined.exists() else run.best
-    if not chosen.exists():
+    if not chosen.is_file():
         raise UserError(f"no weights at {chosen}: the run has not finished its first epoch")
     return chosen
 
@@ -116,12 +121,15 @@ def load_model(path: str | os.PathLike, weights: str | None = None) -> "keras.Mo
     Raises:
         UserError: The directory or the weights are missing or do not fit.
     """
+    from tempo_invariant.model import weight_files
     from tempo_invariant.model.network import build_model
 
     experiment = load_experiment(path)
     chosen = weights_path(path, weights)
+    pretrained.check_weights(chosen)
+    weight_files.check(chosen)
     model = build_model(experiment.model)
-    load_weights(model, chosen)
+    _read_weights(model, chosen)
     return model
 
 
@@ -131,16 +139,26 @@ def load_weights(model: "keras.Model", path: str | os.PathLike) -> None:
     Raises:
         UserError: The file is damaged or belongs to another model.
     """
+    from tempo_invariant.model import weight_files
+
+    weight_files.check(path)
+    _read_weights(model, path)
+
+
+def _read_weights(model: "keras.Model", path: str | os.PathLike) -> None:
     try:
         model.load_weights(path)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"cannot load {path} into this model: {one_line(error)}") from error
 
 
 def save_weights(model: "keras.Model", path: str | os.PathLike) -> None:
     """Writes a `.weights.h5` file in one step, optimizer state included if the model has one."""
+    from tempo_invariant.model import weight_files
+
     with atomic_write(path) as temporary:
         model.save_weights(temporary, overwrite=True)
+        weight_files.sign(temporary)
 
 
 def write_refined(run: RunDirectory, model: "keras.Model | None") -> str | None:
@@ -156,12 +174,44 @@ def write_refined(run: RunDirectory, model: "keras.Model | None") -> str | None:
     return sha256(run.refined)
 
 
-def read_history(path: Path) -> list[dict[str, Any]]:
-    """Reads `history.jsonl`, without a last line that was cut off; a missing file is empty."""
+def read_history(path: Path, needed: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Reads `history.jsonl`, without a last line that was cut off; a missing file is empty.
+
+    Args:
+        path: The file.
+        needed: Names of numbers that every line must have.
+
+    Raises:
+        UserError: A line that was not cut off is damaged.
+    """
+    texts = _lines(path) if path.is_file() else []
     lines: list[dict[str, Any]] = []
-    for text in path.read_text().splitlines() if path.is_file() else ():
+    for number, text in enumerate(texts, 1):
+        where = f"{path}: line {number}"
         try:
-            lines.append(json.loads(text))
-        except ValueError:
+            line = json_objects.parse(text, where)
+            json_objects.typed(dict[str, float], line, where)
+            json_objects.typed(_Epoch, line, where, others=True)
+        except UserError:
+            if number < len(texts):
+                raise
             break
+        if missing := [name for name in needed if name not in line]:
+            raise UserError(f"{where}: {missing[0]!r} is missing")
+        lines.append(line)
     return lines
+
+
+@dataclass(frozen=True)
+class _Epoch:
+    """What is counted in a line of a history."""
+
+    epoch: int = 0
+    pairs: int = 0
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({one_line(error)})") from error

@@ -23,11 +23,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from tempo_invariant import geometry
 from tempo_invariant.audio.spectrogram import frames_to_bands, whole_spectrogram
 from tempo_invariant.errors import UserError
-from tempo_invariant.files import atomic_directory
+from tempo_invariant.files import CHECKSUMS, atomic_directory, write_checksums
 from tempo_invariant.model import isolated_check
 from tempo_invariant.model.network import audio_encoder, sheet_encoder
 
@@ -181,6 +182,7 @@ def export(
     with atomic_directory(target) as temporary:
         _save(model, temporary)
         _write_extras(temporary, experiment_json, output.resolve().name, _frames(model))
+        write_checksums(temporary, CHECKSUMS)
         difference = check(temporary, model)
     return target, difference
 
@@ -301,14 +303,9 @@ def _middle(spectrogram: np.ndarray, frames: int) -> np.ndarray:
 
 def _write_extras(directory: Path, experiment_json: str, model_name: str, frames: int) -> None:
     """Writes `assets.extra`: the experiment, and requests that TensorFlow Serving warms up with."""
-    try:
-        from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
-    except ImportError as error:
-        raise UserError('export needs gRPC: pip install "tempo-invariant[serving]"') from error
-
     extras = directory / "assets.extra"
     extras.mkdir()
-    (extras / "experiment.json").write_text(experiment_json)
+    (extras / "experiment.json").write_text(experiment_json, encoding="utf-8")
     with tf.io.TFRecordWriter(str(extras / "tf_serving_warmup_requests")) as writer:
         for rows in _WARMUP_BATCHES:
             for signature, inputs in example_inputs(frames, rows).items():

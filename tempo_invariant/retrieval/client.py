@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import grpc
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
@@ -76,6 +77,10 @@ class EmbeddingClient:
         timeout_seconds: float = TIMEOUT_SECONDS,
         wait_seconds: float = 0.0,
     ):
+        try:
+            f"{address}{model_name}".encode()  # neither gRPC nor its messages take other text
+        except UnicodeEncodeError as error:
+            raise UserError(f"{model_name} at {address}: names must be text in UTF-8") from error
         self._address = address
         self._model_name = model_name
         self._timeout_seconds = timeout_seconds
@@ -156,7 +161,13 @@ class EmbeddingClient:
                     f"{self._model_name!r}; ask again"
                 ) from error
             raise self._user_error(error) from error
-        return {name: tf.make_ndarray(proto) for name, proto in response.outputs.items()}
+        try:
+            return {name: tf.make_ndarray(proto) for name, proto in response.outputs.items()}
+        except (TypeError, ValueError) as error:
+            raise UserError(
+                f"the server at {self._address} gives an answer that cannot be read: "
+                f"{one_line(error)}"
+            ) from error
 
     def _describe_when_ready(self, deadline: float) -> ModelDescription:
         """Describes the model, if need be only when the server has loaded it."""
@@ -181,13 +192,13 @@ class EmbeddingClient:
                 ) from error
             raise self._user_error(error) from error
         signatures = get_model_metadata_pb2.SignatureDefMap()
-        response.metadata["signature_def"].Unpack(signatures)
         try:
+            response.metadata["signature_def"].Unpack(signatures)
             frames, size = _check_signatures(signatures.signature_def)
-        except (KeyError, ValueError) as error:
+        except (DecodeError, ValueError) as error:
             raise UserError(
                 f"the model {self._model_name!r} at {self._address} is not an export of this "
-                f"project: {error.args[0]}"
+                f"project: {one_line(error)}"
             ) from error
         return ModelDescription(response.model_spec.version.value, frames, size)
 
@@ -221,4 +232,4 @@ def _check_signatures(
 def _shape(tensors: Mapping[str, meta_graph_pb2.TensorInfo], name: str) -> list[int]:
     if name not in tensors:
         raise ValueError(f"it has no tensor {name}")
-    return [dim.size for dim in tensors[name].tensor_shape.dim]
+    return [dim.size for dim in tensors[name].tensor_shape.dim] or [-1]

@@ -12,8 +12,10 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from tempo_invariant import progress
 from tempo_invariant.audio.windows import window_samples
 from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.files import CHECKSUMS, check_checksums
 from tempo_invariant.geometry import (
     FRAMES_PER_SECOND,
     PAPER,
@@ -51,11 +53,13 @@ class Embedder(Protocol):
         name: Description of the model in words.
         frames: Length of its audio window in spectrogram frames.
         size: Number of dimensions of the embeddings.
+        source: Arguments of `open_embedder` that open it again; None if nothing does.
     """
 
     name: str
     frames: int
     size: int
+    source: dict[str, str] | None
 
     def embed_audio(self, windows: np.ndarray) -> AudioEmbeddings:
         """Embeds float32 [windows, window_samples(frames)], mono at 22,050 Hz."""
@@ -71,6 +75,8 @@ class GraphEmbedder:
         signatures: Functions of a tensor by name, see `tempo_invariant.model.saved_model`.
         name: Description of the model in words.
     """
+
+    source: dict[str, str] | None = None
 
     def __init__(self, signatures: Any, name: str):
         self.name = name
@@ -93,10 +99,11 @@ class GraphEmbedder:
         """See `Embedder`."""
         import tensorflow as tf
 
-        parts = [
-            self._sheet(image=tf.constant(rows, tf.uint8))["embedding"].numpy()
-            for rows in _batches(snippets, SHEET_BATCH)
-        ]
+        parts = []
+        with progress.track(text="snippets", total=len(snippets), keep=False) as bar:
+            for rows in _batches(snippets, SHEET_BATCH):
+                parts.append(self._sheet(image=tf.constant(rows, tf.uint8))["embedding"].numpy())
+                bar.update(len(rows))
         return np.concatenate([np.zeros((0, self.size), np.float32), *parts])
 
 
@@ -107,6 +114,8 @@ class ServerEmbedder:
         client: Connection, a `tempo_invariant.retrieval.client.EmbeddingClient`.
         name: Description of the model in words.
     """
+
+    source: dict[str, str] | None = None
 
     def __init__(self, client: Any, name: str):
         self.name = name
@@ -148,15 +157,25 @@ def open_embedder(
         UserError: The model cannot be used.
         ValueError: There is no such kind.
     """
+    progress.note(f"loading the model {name}" if kind != "server" else f"asking {name}")
+    source = {"kind": kind, "name": name}
+    if kind in ("run", "export"):
+        source["name"] = os.path.abspath(name)
+    embedder: Embedder
     if kind == "run":
-        return _open_run(name, weights)
-    if kind == "pretrained":
-        return _open_run(str(pretrained.find(name)))
-    if kind == "export":
-        return _open_export(Path(name))
-    if kind == "server":
-        return _open_server(name, model_name, wait_seconds)
-    raise ValueError(f"kind must be run, pretrained, export or server, received {kind!r}")
+        embedder = _open_run(name, weights)
+        source |= {"weights": weights} if weights else {}
+    elif kind == "pretrained":
+        embedder = _open_run(str(pretrained.find(name)))
+    elif kind == "export":
+        embedder = _open_export(Path(name))
+    elif kind == "server":
+        embedder = _open_server(name, model_name, wait_seconds)
+        source["model_name"] = model_name
+    else:
+        raise ValueError(f"kind must be run, pretrained, export or server, received {kind!r}")
+    embedder.source = source
+    return embedder
 
 
 def _open_run(run: str, weights: str | None = None) -> Embedder:
@@ -185,10 +204,11 @@ def _open_export(path: Path) -> Embedder:
         if not versions:
             raise UserError(f"{path}: neither a SavedModel nor a directory of versions")
         chosen = max(versions, key=lambda child: int(child.name))
+    check_checksums(chosen, CHECKSUMS)
     try:
         loaded = tf.saved_model.load(str(chosen))
         embedder = GraphEmbedder(loaded.signatures, f"the export {chosen}")
-    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+    except Exception as error:  # TensorFlow has errors of many kinds for damaged files
         raise UserError(f"{chosen}: not an export of this project ({one_line(error)})") from error
     embedder.loaded = loaded  # type: ignore[attr-defined]  # its variables live as long as it does
     return embedder

@@ -1,16 +1,18 @@
 """Follows a recording through its score: at every moment page, system and place."""
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from tempo_invariant.audio.recordings import Recording
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import FRAMES_PER_SECOND, SAMPLE_RATE, frame_count
-from tempo_invariant.retrieval import identification, library
+from tempo_invariant.retrieval import courses, hearing, library
+from tempo_invariant.retrieval.courses import TimedPlace
 from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.score_alignment import Costs, Strip, align
 from tempo_invariant.scores import documents
@@ -35,9 +37,11 @@ class Following:
         systems: Left ends of the systems of the score, in reading order.
         strip: Systems of the score joined left to right, in page pixels.
         seconds: Times, ascending, float64 [moments].
-        columns: Columns of the strip at these times, float64 [moments].
+        columns: Columns of the strip at these times, float64 [moments]; NaN before the first sound
+            and after the last one.
         leaps: Moments at which the recording goes back or leaves something out, bool [moments].
         similarities: Similarities of sound and snippet, float32 [moments].
+        bars: Numbers of the bars at the snippets of the strip, None where they are not known.
     """
 
     duration_seconds: float
@@ -47,6 +51,7 @@ class Following:
     columns: np.ndarray
     leaps: np.ndarray
     similarities: np.ndarray
+    bars: tuple[int | None, ...] = ()
 
     def at(self, seconds: np.ndarray) -> np.ndarray:
         """Returns columns of the strip at other times; between two systems the earlier is held."""
@@ -56,23 +61,104 @@ class Following:
         systems = self.strip.system(self.columns)
         jumps = (systems[before] != systems[after]) | self.leaps[after]
         share = np.where(jumps, 0.0, place - before)
-        return self.columns[before] * (1 - share) + self.columns[after] * share
+        moved = self.columns[before] * (1 - share) + self.columns[after] * share
+        return np.where(share > 0, moved, self.columns[before])
 
     @property
     def full_seconds(self) -> np.ndarray:
         """The full seconds of the recording, from 0."""
         return np.arange(int(self.duration_seconds) + 1)
 
-    def places(self, seconds: np.ndarray) -> list[Place]:
-        """Returns the places in the score at some times, to a tenth of a pixel."""
-        columns = self.at(seconds)
-        numbers = self.strip.system(columns)
-        offsets = columns - self.strip.starts[numbers]
-        found = []
-        for number, offset in zip(numbers, offsets, strict=True):
+    def places(self, seconds: np.ndarray) -> list[Place | None]:
+        """Returns the places in the score at some times, to a tenth of a pixel.
+
+        None stands for times at which the recording is nowhere: its column is not a number.
+        """
+        found: list[Place | None] = []
+        for column in self.at(seconds):
+            if np.isnan(column):
+                found.append(None)
+                continue
+            number = int(self.strip.system(column))
             system = self.systems[number]
-            found.append(dataclasses.replace(system, x=round(float(system.x + offset), 1)))
+            x = round(float(system.x + column - self.strip.starts[number]), 1)
+            found.append(dataclasses.replace(system, x=x, bar=self._bar(column)))
         return found
+
+    def _bar(self, column: float) -> int | None:
+        """Returns the number of the bar at a column: that of the nearest snippet of its system."""
+        own = np.flatnonzero(self.strip.system(self.strip.columns) == self.strip.system(column))
+        if not self.bars or not len(own):
+            return None
+        return self.bars[own[np.abs(self.strip.columns[own] - column).argmin()]]
+
+
+@dataclasses.dataclass(frozen=True)
+class FollowingSettings:
+    """Settings of an alignment.
+
+    Attributes:
+        hop_frames: Distance of neighbouring windows in spectrogram frames.
+        step_pixels: Distance of neighbouring snippets in page pixels.
+        gain_db: Amplification of the recording in decibels.
+        costs: Costs of what the alignment avoids.
+    """
+
+    hop_frames: int = HOP_FRAMES
+    step_pixels: int = STEP_PIXELS
+    gain_db: float = 0.0
+    costs: Costs = Costs()
+
+
+@dataclasses.dataclass(frozen=True)
+class FollowedScore:
+    """Where in its score a recording is at every time.
+
+    Columns and rows are in pixels of `document.pages`: the pages of scans and PDF files have been
+    made straight and brought to the size that the model knows.
+
+    Attributes:
+        audio: Path of the recording, or the name of its samples.
+        model: Name of the model.
+        duration_seconds: Duration of the recording.
+        document: Score with its pages.
+        systems: Left ends of the systems of the score, in reading order.
+        places: Places at every full second at which the recording is in the score.
+        course: Places at every window, `courses.COURSE` [windows].
+    """
+
+    audio: str
+    model: str
+    duration_seconds: float
+    document: SheetDocument = dataclasses.field(repr=False)
+    systems: tuple[Place, ...]
+    places: tuple[TimedPlace, ...]
+    course: np.ndarray = dataclasses.field(repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns what follow.json holds.
+
+        Returns:
+            "places": one row for every full second; "course": lists for every window; "leaps": the
+            times of leaps; "pages" and "systems" of the score.
+        """
+        return {
+            "score": self.document.name,
+            "audio": self.audio,
+            "model": self.model,
+            "duration_seconds": round(self.duration_seconds, 3),
+            "pages": [
+                {"page": number, "width": int(image.shape[1]), "height": int(image.shape[0])}
+                for number, image in self.document.pages.items()
+            ],
+            "systems": [
+                {"page": system.page, "system": system.system, "box": list(system.box)}
+                for system in self.systems
+            ],
+            "leaps": courses.leap_seconds(self.course),
+            "places": [place.to_dict() for place in self.places],
+            "course": courses.course_lists(self.course),
+        }
 
 
 def read_score(
@@ -90,7 +176,7 @@ def read_score(
         UserError: There is no score, or there are several and none is named.
     """
     path = Path(score)
-    if (path / library.INFO_NAME).is_file():
+    if library.is_index(path):
         return _from_index(path, document, step)
     if (path / "scores").is_dir():
         path, document = path.parent, path.name
@@ -116,10 +202,7 @@ def _from_index(path: Path, document: str | None, step: int) -> SheetDocument:
         on_page = np.unique(rows[rows["page"] == page][["system", "box"]])
         if not len(on_page) and not file.is_file():
             continue  # it could not be read when the index was made
-        if not file.is_file():
-            raise UserError(f"{file}: no such page image; make the index anew, with its pages")
-        with Image.open(file, formats=["PNG"]) as image:
-            pages.append(np.asarray(image.convert("L")))
+        pages.append(library.read_page(file))
         boxes.append([Box(*row["box"].tolist()) for row in on_page])
         numbers.append(page)
     return documents.cut_pages(name, pages, boxes, step, numbers)
@@ -137,7 +220,7 @@ def lay_out(places: np.ndarray) -> tuple[tuple[Place, ...], Strip]:
     systems: list[Place] = []
     starts, columns = [0.0], []
     for place in map(Place.from_row, places):
-        left_end = dataclasses.replace(place, x=place.box.left)
+        left_end = dataclasses.replace(place, x=place.box.left, bar=None)
         if not systems or systems[-1] != left_end:
             systems.append(left_end)
             starts.append(starts[-1] + max(1, place.box.width))
@@ -180,23 +263,28 @@ def follow_embedded(
     costs: Costs | None = None,
 ) -> Following:
     """Aligns as `follow`, with snippets that are embedded already: `sheet` [snippets, size]."""
-    heard = identification.hear(embedder, blocks, hop_frames, name, on_onsets=False)
+    heard = hearing.hear(embedder, blocks, hop_frames, name, on_onsets=False)
     audio = evenly(heard, hop_frames)
     systems, strip = lay_out(document.places)
-    course = align(audio, sheet, strip, hop_frames / FRAMES_PER_SECOND, costs)
+    hop_seconds = hop_frames / FRAMES_PER_SECOND
+    first = int(heard.sound_start_seconds / hop_seconds)
+    last = min(math.ceil(heard.sound_end_seconds / hop_seconds), len(audio) - 1)
+    course = align(audio[first : last + 1], sheet, strip, hop_seconds, costs)
+    silent = (first, len(audio) - 1 - last)
     seconds = (np.arange(len(audio)) * hop_frames - ONSET_DELAY_FRAMES) / FRAMES_PER_SECOND
     return Following(
         heard.duration_seconds,
         systems,
         strip,
         np.maximum(seconds, 0.0),
-        course.columns,
-        course.leaps,
-        course.similarities,
+        np.pad(course.columns, silent, constant_values=np.nan),
+        np.pad(course.leaps, silent),
+        np.pad(course.similarities, silent),
+        tuple(Place.from_row(row).bar for row in document.places),
     )
 
 
-def evenly(heard: identification.Heard, hop_frames: int) -> np.ndarray:
+def evenly(heard: hearing.Heard, hop_frames: int) -> np.ndarray:
     """Returns embeddings of all windows, float32 [windows, size]; those of silence are 0."""
     frames = frame_count(round(heard.duration_seconds * SAMPLE_RATE))
     audio = np.zeros((-(-frames // hop_frames), heard.embedding.shape[1]), np.float32)
@@ -204,49 +292,42 @@ def evenly(heard: identification.Heard, hop_frames: int) -> np.ndarray:
     return audio
 
 
-def place_fields(following: Following, seconds: np.ndarray) -> dict[str, list]:
-    """Returns the places at some times as lists that JSON can hold: page, system, x and y."""
-    places = following.places(seconds)
-    return {
-        "seconds": [round(float(second), 3) for second in seconds],
-        "page": [place.page for place in places],
-        "system": [place.system for place in places],
-        "x": [place.x for place in places],
-        "y": [place.box.centre_row for place in places],
-    }
-
-
-def report(following: Following, document: SheetDocument, audio: str | Path) -> dict[str, Any]:
-    """Returns the alignment as JSON can hold it.
+def follow_recording(
+    embedder: Embedder,
+    document: SheetDocument,
+    recording: Recording,
+    settings: FollowingSettings | None = None,
+) -> FollowedScore:
+    """Follows a recording through its score.
 
     Args:
-        following: Alignment of the recording with the score.
-        document: Score with its pages.
-        audio: Path of the recording.
+        embedder: Model that embeds sound and snippets.
+        document: Score, cut up as finely as the settings say; see `read_score`.
+        recording: Recording.
+        settings: Settings of the alignment.
 
-    Returns:
-        "places": one row for every full second; "course": lists for every window, with the
-        similarity of sound and page; "leaps": the times of leaps; "pages" and "systems" of the
-        score. All in pixels of the pages that the player shows: those of scans and PDF files
-        have been made straight and brought to the size that the model knows.
+    Raises:
+        UserError: The recording cannot be read, or is silent.
     """
-    whole = place_fields(following, following.full_seconds)
-    rows = zip(*whole.values(), strict=True)
-    course = place_fields(following, following.seconds)
-    return {
-        "score": document.name,
-        "audio": str(audio),
-        "duration_seconds": round(following.duration_seconds, 3),
-        "pages": [
-            {"page": number, "width": int(image.shape[1]), "height": int(image.shape[0])}
-            for number, image in document.pages.items()
-        ],
-        "systems": [
-            {"page": system.page, "system": system.system, "box": list(system.box)}
-            for system in following.systems
-        ],
-        "leaps": [round(float(second), 3) for second in following.seconds[following.leaps]],
-        "places": [dict(zip(whole, row, strict=True)) for row in rows],
-        "course": course
-        | {"similarity": [round(float(value), 3) for value in following.similarities]},
-    }
+    settings = settings or FollowingSettings()
+    blocks = recording.blocks(settings.gain_db)
+    found = follow(embedder, document, blocks, settings.hop_frames, recording.name, settings.costs)
+    whole = found.full_seconds
+    nearest = np.searchsorted((found.seconds[1:] + found.seconds[:-1]) / 2, whole)
+    at_seconds = zip(whole, found.places(whole), found.similarities[nearest], strict=True)
+    places = tuple(
+        courses.timed_place(int(second), place, float(similarity))
+        for second, place, similarity in at_seconds
+        if place is not None
+    )
+    return FollowedScore(
+        recording.name,
+        embedder.name,
+        found.duration_seconds,
+        document,
+        found.systems,
+        places,
+        courses.make_course(
+            found.seconds, found.places(found.seconds), found.similarities, found.leaps
+        ),
+    )

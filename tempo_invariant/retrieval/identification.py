@@ -2,24 +2,23 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from tempo_invariant.audio.windows import SILENCE, WindowCutter, Windows, cut_windows
-from tempo_invariant.errors import UserError
-from tempo_invariant.geometry import FRAMES_PER_SECOND, SAMPLE_RATE
+from tempo_invariant.audio import windows
+from tempo_invariant.audio.recordings import Recording
+from tempo_invariant.geometry import FRAMES_PER_SECOND
+from tempo_invariant.retrieval import courses
+from tempo_invariant.retrieval.courses import TimedPlace
 from tempo_invariant.retrieval.embedders import Embedder
+from tempo_invariant.retrieval.hearing import Heard, hear
 from tempo_invariant.retrieval.library import SnippetIndex
-from tempo_invariant.retrieval.ranking import Candidate, Ranker
+from tempo_invariant.retrieval.ranking import Candidate, Ranker, find_certainty
 from tempo_invariant.retrieval.sequence import PathLimits, ScorePath, best_path
 from tempo_invariant.scores.documents import SheetDocument
 from tempo_invariant.scores.places import Place
-
-LIVE_HISTORY = 240
-"""Embeddings that are kept while listening: two minutes."""
 
 SLOWEST_PIXELS_PER_SECOND = 25
 FASTEST_PIXELS_PER_SECOND = 300
@@ -30,28 +29,31 @@ LEAP_SECONDS = 1.5
 
 
 @dataclasses.dataclass(frozen=True)
-class Heard:
-    """A recording as the model hears it; silent windows are left out.
+class IdentificationSettings:
+    """Settings of an answer.
 
     Attributes:
-        seconds: Middles of the windows, float64 [windows].
-        embedding: Embeddings of the windows, float32 [windows, size].
-        attention: Attention to the frames of each window, float32 [windows, frames].
-        duration_seconds: Duration of the recording.
+        ranking: Kind of ranking, "sequence" or "votes".
+        top: Number of documents to name.
+        hop_frames: Distance of neighbouring windows in spectrogram frames.
+        gain_db: Amplification of recordings in decibels.
+        half_life_seconds: Half-life of the past for live answers; 0 forgets nothing.
     """
 
-    seconds: np.ndarray
-    embedding: np.ndarray
-    attention: np.ndarray
-    duration_seconds: float
+    ranking: str = "sequence"
+    top: int = 5
+    hop_frames: int = windows.HOP_FRAMES
+    gain_db: float = 0.0
+    half_life_seconds: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Identification:
-    """What a query found.
+class Matching:
+    """The ranking of the documents for a query, and the path through the best one.
 
     Attributes:
         candidates: Ranking of the documents, best first.
+        certainty: How sure it is that the first one is right, see `ranking.find_certainty`.
         similarities: Similarities of the query with the best document, float32 [steps, positions].
         path: Path through the similarities.
         steps: Places of the query's steps: seconds of a recording, or `places.SHEET` rows.
@@ -59,6 +61,7 @@ class Identification:
     """
 
     candidates: list[Candidate]
+    certainty: str
     similarities: np.ndarray
     path: ScorePath
     steps: np.ndarray
@@ -66,18 +69,98 @@ class Identification:
 
 
 @dataclasses.dataclass(frozen=True)
-class LiveAnswer:
-    """The answer so far.
+class IdentifiedScore:
+    """The score that a recording plays, and where the recording is in it.
 
     Attributes:
-        seconds: How much was heard.
-        candidates: Ranking of the scores, best first; empty as long as there was only silence.
-        place: Place in the best score, half a window ago.
+        query: Path of the recording, or the name of its samples.
+        index: Path of the index that was asked.
+        documents: Number of scores in the index.
+        duration_seconds: Duration of the recording.
+        candidates: Scores that fit best, best first.
+        places: Places in the best one at every full second, to the end of the sound.
+        course: Places in the best one at every window, `courses.COURSE` [windows].
+        heard: Windows of the recording with their embeddings and the attention.
+        matching: Similarities with the best score, and the path through them.
     """
 
-    seconds: float
-    candidates: list[Candidate]
-    place: Place | None
+    query: str
+    index: str
+    documents: int
+    duration_seconds: float
+    candidates: tuple[Candidate, ...]
+    places: tuple[TimedPlace, ...]
+    course: np.ndarray = dataclasses.field(repr=False)
+    heard: Heard = dataclasses.field(repr=False)
+    matching: Matching = dataclasses.field(repr=False)
+
+    @property
+    def certainty(self) -> str:
+        """How sure the best one is: "sure", "likely" or "unsure"; see `ranking.find_certainty`."""
+        return self.matching.certainty
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns what answer.json holds: the ranking, and the places at full seconds."""
+        return _ranking_fields(self) | {
+            "leaps": int(self.course["leap"].sum()),
+            "seconds": round(self.duration_seconds, 3),
+            "place": [place.to_dict() for place in self.places],
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class PlayedSystem:
+    """When a system of a page is played, in seconds of the recording."""
+
+    page: int
+    system: int
+    first: float
+    last: float
+
+
+@dataclasses.dataclass(frozen=True)
+class IdentifiedRecording:
+    """The recording that plays a page or a score, and when it plays each system.
+
+    Attributes:
+        query: Path or name of the page or score.
+        index: Path of the index that was asked.
+        documents: Number of recordings in the index.
+        candidates: Recordings that fit best, best first.
+        played: Systems of the pages, in reading order.
+        document: Pages of the score, cut into snippets.
+        matching: Similarities with the best recording, and the path through them.
+    """
+
+    query: str
+    index: str
+    documents: int
+    candidates: tuple[Candidate, ...]
+    played: tuple[PlayedSystem, ...]
+    document: SheetDocument = dataclasses.field(repr=False)
+    matching: Matching = dataclasses.field(repr=False)
+
+    @property
+    def certainty(self) -> str:
+        """How sure the best one is: "sure", "likely" or "unsure"; see `ranking.find_certainty`."""
+        return self.matching.certainty
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns what answer.json holds: the ranking, and when each system is played."""
+        return _ranking_fields(self) | {
+            "leaps": int(self.matching.path.leaps.sum()),
+            "played": [dataclasses.asdict(system) for system in self.played],
+        }
+
+
+def _ranking_fields(answer: IdentifiedScore | IdentifiedRecording) -> dict[str, Any]:
+    return {
+        "query": answer.query,
+        "index": answer.index,
+        "documents": answer.documents,
+        "certainty": answer.certainty,
+        "ranking": [candidate.to_dict() for candidate in answer.candidates],
+    }
 
 
 def recording_limits(hop_frames: int, step_pixels: int) -> PathLimits:
@@ -101,52 +184,6 @@ def page_limits(hop_frames: int, step_pixels: int) -> PathLimits:
     return dataclasses.replace(limits, slowest=limits.fastest, fastest=limits.slowest)
 
 
-def embed_windows(embedder: Embedder, windows: Windows) -> tuple[np.ndarray, ...]:
-    """Embeds the windows that are not silent.
-
-    Returns:
-        Their frames int64, embeddings float32 and attention float32, each [windows, ...].
-    """
-    audible = ~windows.silent
-    outputs = embedder.embed_audio(windows.pcm[audible])
-    return windows.frames[audible], outputs.embedding, outputs.attention
-
-
-def hear(
-    embedder: Embedder,
-    blocks: Iterable[np.ndarray],
-    hop_frames: int,
-    name: str = "the recording",
-    on_onsets: bool = True,
-) -> Heard:
-    """Embeds a recording, some seconds at a time.
-
-    Args:
-        embedder: Model that embeds the windows.
-        blocks: Blocks of the recording, float32 [samples] each, see `audio.reading.read_blocks`.
-        hop_frames: Distance of neighbouring windows in spectrogram frames.
-        name: Name of the recording, for messages.
-        on_onsets: Whether windows go to the nearest onsets; see `audio.windows.WindowCutter`.
-
-    Raises:
-        UserError: Nothing can be heard in it.
-    """
-    parts, samples = [], 0
-
-    def counted() -> Iterator[np.ndarray]:
-        nonlocal samples
-        for block in blocks:
-            samples += len(block)
-            yield block
-
-    for windows in cut_windows(counted(), embedder.frames, hop_frames, on_onsets):
-        parts.append(embed_windows(embedder, windows))
-    frames, embedding, attention = (np.concatenate(part) for part in zip(*parts, strict=True))
-    if not len(frames):
-        raise UserError(f"{name}: is silent (no sample above {SILENCE:g})")
-    return Heard(frames / FRAMES_PER_SECOND, embedding, attention, samples / SAMPLE_RATE)
-
-
 def rank(
     index: SnippetIndex,
     embeddings: np.ndarray,
@@ -154,7 +191,7 @@ def rank(
     ranking: str = "sequence",
     limits: PathLimits | None = None,
     top: int | None = 5,
-) -> Identification:
+) -> Matching:
     """Ranks the documents of an index and follows the query through the best one.
 
     Args:
@@ -167,119 +204,97 @@ def rank(
     """
     ranker = Ranker(index, ranking, limits)
     ranker.update(embeddings)
-    candidates = ranker.candidates(top)
+    candidates = ranker.candidates(None if top is None else max(top, 2))
     rows = index.rows(candidates[0].document)
     similarities = embeddings @ index.vectors[rows].T
     path = best_path(similarities, limits)
-    return Identification(candidates, similarities, path, steps, index.places[rows])
+    return Matching(
+        candidates[:top], find_certainty(candidates), similarities, path, steps, index.places[rows]
+    )
 
 
-def place_by_second(answer: Identification, duration_seconds: float) -> list[tuple[int, Place]]:
-    """Tells where in the score the recording is at every full second.
+def identify_recording(
+    index: SnippetIndex,
+    embedder: Embedder,
+    recording: Recording,
+    settings: IdentificationSettings | None = None,
+) -> IdentifiedScore:
+    """Finds the score that a recording plays, and where it is in it.
 
     Args:
-        answer: Identification of a recording.
-        duration_seconds: Duration of the recording.
+        index: Index of scores, made with the same model.
+        embedder: Model that embeds the recording.
+        recording: Recording.
+        settings: Settings of the answer.
 
-    Returns:
-        Seconds, each with the place of the window that is nearest to them.
+    Raises:
+        UserError: The recording cannot be read, or is silent.
     """
-    whole = np.arange(int(duration_seconds) + 1)
-    middles = (answer.steps[1:] + answer.steps[:-1]) / 2
-    nearest = np.searchsorted(middles, whole)
-    positions = answer.path.positions[nearest]
-    return [
-        (int(second), Place.from_row(answer.places[position]))
-        for second, position in zip(whole, positions, strict=True)
-    ]
+    settings = settings or IdentificationSettings()
+    blocks = recording.blocks(settings.gain_db)
+    heard = hear(embedder, blocks, settings.hop_frames, recording.name)
+    limits = recording_limits(settings.hop_frames, index.step_pixels)
+    found = rank(index, heard.embedding, heard.seconds, settings.ranking, limits, settings.top)
+    places = [Place.from_row(found.places[position]) for position in found.path.positions]
+    similarities = found.similarities[np.arange(len(places)), found.path.positions]
+    return IdentifiedScore(
+        recording.name,
+        str(index.path),
+        len(index.documents),
+        heard.duration_seconds,
+        tuple(found.candidates),
+        tuple(_by_second(places, similarities, heard)),
+        courses.make_course(heard.seconds, places, similarities, found.path.leaps),
+        heard,
+        found,
+    )
+
+
+def _by_second(
+    places: Sequence[Place], similarities: np.ndarray, heard: Heard
+) -> Iterator[TimedPlace]:
+    """Yields for every full second, as long as anything sounds, the place of the nearest window."""
+    middles = (heard.seconds[1:] + heard.seconds[:-1]) / 2
+    for second in range(int(heard.sound_end_seconds) + 1):
+        nearest = int(np.searchsorted(middles, second))
+        yield courses.timed_place(second, places[nearest], float(similarities[nearest]))
 
 
 def identify_sheet(
     index: SnippetIndex,
     embedder: Embedder,
     document: SheetDocument,
-    ranking: str = "sequence",
-    limits: PathLimits | None = None,
-    top: int | None = 5,
-) -> Identification:
-    """Ranks the recordings of an index for the pages of a score; see `rank`."""
-    embeddings = embedder.embed_sheet(document.snippets)
-    return rank(index, embeddings, document.places, ranking, limits, top)
-
-
-def listen(
-    index: SnippetIndex,
-    embedder: Embedder,
-    blocks: Iterable[np.ndarray],
-    hop_frames: int,
-    make_ranker: Callable[[], Ranker],
-    top: int = 5,
-) -> Iterator[LiveAnswer]:
-    """Answers after every second of what is heard, and at its end.
-
-    The answer is about the music half a window ago: only then the window around it is complete.
+    settings: IdentificationSettings | None = None,
+    query: str | None = None,
+) -> IdentifiedRecording:
+    """Finds the recording that plays the pages of a score, and when it plays which system.
 
     Args:
-        index: Index of scores.
-        embedder: Model that embeds the windows.
-        blocks: Blocks of sound, float32 [samples], no longer than a second each.
-        hop_frames: Distance of neighbouring windows in spectrogram frames.
-        make_ranker: Function that makes what collects and ranks.
-        top: Number of scores to name.
+        index: Index of recordings, made with the same model.
+        embedder: Model that embeds the pages.
+        document: Pages, cut into snippets as far from each other as `index.step_pixels`.
+        settings: Settings of the answer.
+        query: Path of the pages; without it, their name is given.
     """
-    cutter, ranker = WindowCutter(embedder.frames, hop_frames), make_ranker()
-    heard = answered = 0
-
-    def answer() -> LiveAnswer:
-        candidates = ranker.candidates(top) if heard else []
-        position = candidates[0].position if candidates else None
-        place = None if position is None else Place.from_row(index.places[position])
-        return LiveAnswer(cutter.samples_seen / SAMPLE_RATE, candidates, place)
-
-    for block in blocks:
-        _, embeddings, _ = embed_windows(embedder, cutter.push(block))
-        ranker.update(embeddings)
-        heard += len(embeddings)
-        if cutter.samples_seen // SAMPLE_RATE > answered:
-            answered = cutter.samples_seen // SAMPLE_RATE
-            yield answer()
-    _, embeddings, _ = embed_windows(embedder, cutter.finish())
-    ranker.update(embeddings)
-    heard += len(embeddings)
-    yield answer()
+    settings = settings or IdentificationSettings()
+    embeddings = embedder.embed_sheet(document.snippets)
+    limits = page_limits(index.hop_frames, index.step_pixels)
+    found = rank(index, embeddings, document.places, settings.ranking, limits, settings.top)
+    return IdentifiedRecording(
+        document.name if query is None else query,
+        str(index.path),
+        len(index.documents),
+        tuple(found.candidates),
+        tuple(_played_systems(found)),
+        document,
+        found,
+    )
 
 
-def step_memory(half_life_seconds: float, hop_frames: int) -> float:
-    """Returns the factor of each step by which the past counts half after `half_life_seconds`.
-
-    For a half-life of 0 it is 1, which forgets nothing.
-    """
-    if half_life_seconds < 0:
-        raise UserError(f"half_life_seconds must not be negative, received {half_life_seconds:g}")
-    if not half_life_seconds:
-        return 1.0
-    return float(0.5 ** (hop_frames / FRAMES_PER_SECOND / half_life_seconds))
-
-
-def report(answer: Identification, query: str | Path, index: SnippetIndex) -> dict[str, Any]:
-    """Returns the ranking as JSON can hold it."""
-    return {
-        "query": str(query),
-        "index": str(index.path),
-        "documents": len(index.documents),
-        "ranking": [
-            {
-                "rank": number,
-                "name": candidate.name,
-                "score": candidate.score,
-                "votes": round(candidate.votes, 3),
-            }
-            for number, candidate in enumerate(answer.candidates, 1)
-        ],
-        "leaps": int(answer.path.leaps.sum()),
-    }
-
-
-def place_fields(place: Place) -> dict[str, Any]:
-    """Returns a place as JSON can hold it."""
-    return dataclasses.asdict(place) | {"x": round(place.x, 1)}
+def _played_systems(found: Matching) -> Iterator[PlayedSystem]:
+    """Yields for every system of the pages the first and the last second at which it is played."""
+    seconds = found.places["seconds"][found.path.positions]
+    systems = found.steps[["page", "system"]]
+    for page, system in dict.fromkeys(systems.tolist()):
+        own = seconds[(systems["page"] == page) & (systems["system"] == system)]
+        yield PlayedSystem(page, system, float(own.min()), float(own.max()))

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from tempo_invariant import progress
 from tempo_invariant.audio import windows
 from tempo_invariant.errors import UserError, printable
 from tempo_invariant.files import why_left_out
@@ -17,7 +17,10 @@ from tempo_invariant.retrieval.identification import hear
 from tempo_invariant.retrieval.library import IndexWriter, SnippetIndex, names
 from tempo_invariant.scores.documents import STEP_PIXELS, find_scores
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff")
+AUDIO_SUFFIXES = (
+    *(".wav", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"),
+    *(".au", ".caf", ".wma", ".mka", ".mkv", ".webm", ".mp4", ".mov"),
+)
 
 
 def index_scores(
@@ -51,7 +54,7 @@ def index_scores(
     problems: list[str] = []
     sources = find_scores(os.fspath(scores), step, split, documents)
     with IndexWriter(output, "sheets", embedder, windows.HOP_FRAMES, step, exact_limit) as writer:
-        for source in tqdm(sources, desc="scores", unit="", disable=None):
+        for source in progress.track(sources, "scores"):
             try:
                 document = source.read()
             except Exception as error:  # one bad score must not end the rest
@@ -72,6 +75,7 @@ def index_recordings(
     output: str | os.PathLike,
     hop_frames: int = windows.HOP_FRAMES,
     gain_db: float = 0.0,
+    strict: bool = False,
     exact_limit: int = neighbours.EXACT_LIMIT,
 ) -> tuple[SnippetIndex, list[str]]:
     """Makes an index of recordings; one that cannot be read or is silent is left out.
@@ -82,6 +86,7 @@ def index_recordings(
         output: The directory to make.
         hop_frames: Distance of windows in spectrogram frames.
         gain_db: Gain by which recordings are amplified, in dB.
+        strict: Whether one that cannot be decoded to its end is left out.
         exact_limit: The most vectors that are searched exhaustively.
 
     Returns:
@@ -97,9 +102,9 @@ def index_recordings(
     with IndexWriter(
         output, "recordings", embedder, hop_frames, STEP_PIXELS, exact_limit
     ) as writer:
-        read = zip(paths.items(), read_recordings(list(paths.values()), gain_db), strict=True)
-        progress = tqdm(read, desc="recordings", total=len(paths), unit="", disable=None)
-        for (name, path), blocks in progress:
+        blocks_of = read_recordings(list(paths.values()), gain_db, strict)
+        read = zip(paths.items(), blocks_of, strict=True)
+        for (name, path), blocks in progress.track(read, "recordings", len(paths)):
             try:
                 heard = hear(embedder, blocks, hop_frames, str(path))
             except Exception as error:  # one bad recording must not end the rest

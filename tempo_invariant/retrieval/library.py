@@ -2,34 +2,42 @@
 
 ```
 INDEX/
-  index.json        kind, names of the documents, page files, what the model is
+  index.json        kind, names of the documents, what the model is, SHA-256 of the files below
   vectors.npy       float32 [count, size], unit length, document by document
   places.npy        one row a vector, see `tempo_invariant.scores.places`
-  neighbours.faiss  the search index
   probe.npy         what the model makes of a fixed probe: its identity
-  pages/            page images of the scores
+  neighbours.faiss  the search index, where there are too many vectors to compare them all
+  pages/            page images of the scores, which have checksums of their own
 ```
+
+Format 1 had no checksums, and a search index in any case; it is read as well.
 """
 
+import contextlib
 import dataclasses
-import json
 import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from tempo_invariant import arrays, files, json_objects
 from tempo_invariant.errors import UserError, one_line
-from tempo_invariant.files import write_json
-from tempo_invariant.retrieval import library, neighbours
+from tempo_invariant.retrieval import neighbours, soundness
 from tempo_invariant.retrieval.embedders import Embedder, check_same_model, probe
 from tempo_invariant.retrieval.neighbours import Neighbours
+from tempo_invariant.scores.images import open_image, to_grey
 from tempo_invariant.scores.places import SHEET
 
-FORMAT = 1
+FORMAT = 2
 INFO_NAME = "index.json"
+VECTORS, PLACES, PROBE, SEARCH = "vectors.npy", "places.npy", "probe.npy", "neighbours.faiss"
+
+AUDIO = np.dtype([("document", "<i4"), ("seconds", "<f4")])
+"""A window: number of the recording, and where the middle of the window is in it."""
+
+KINDS = {"sheets": SHEET, "recordings": AUDIO}
+"""What an index can hold."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +55,7 @@ class SnippetIndex:
         step_pixels: Distance of snippets that it was made with, in page pixels.
         model: Description of the model that made the embeddings, in words.
         probe: The identity of that model, float32 [rows, size], see `embedders.probe`.
+        source: Arguments of `embedders.open_embedder` that opened it; empty where none is known.
     """
 
     path: Path
@@ -59,6 +68,7 @@ class SnippetIndex:
     step_pixels: int
     model: str
     probe: np.ndarray
+    source: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def vectors(self) -> np.ndarray:
@@ -88,6 +98,20 @@ def page_file(document: int, page: int) -> str:
     return f"{document:06d}_{page:03d}.png"
 
 
+def read_page(path: Path) -> np.ndarray:
+    """Reads a page image of an index: uint8 [rows, columns].
+
+    Raises:
+        UserError: It is missing, damaged (a PNG has checksums) or larger than a page can be.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such page image; make the index anew, with its pages")
+    with open_image(path, ("PNG",)) as image:
+        image.verify()
+    with open_image(path, ("PNG",)) as image:
+        return to_grey(image)
+
+
 class IndexWriter:
     """Collects documents and writes the index in one step.
 
@@ -103,7 +127,7 @@ class IndexWriter:
         exact_limit: The most vectors that are searched exhaustively.
 
     Raises:
-        UserError: The directory exists.
+        UserError: The directory exists or cannot be written.
     """
 
     def __init__(
@@ -116,35 +140,29 @@ class IndexWriter:
         exact_limit: int = neighbours.EXACT_LIMIT,
     ):
         self.path = Path(path)
-        if self.path.exists():
-            raise UserError(f"{self.path} exists already: choose a new directory")
-        neighbours.import_faiss()
-        self._info = {
-            "format": FORMAT,
-            "kind": kind,
-            "hop_frames": hop_frames,
-            "step_pixels": step_pixels,
-            "model": embedder.name,
-        }
-        self._place_type = library.KINDS[kind]
+        files.check_output_directory(self.path, new=True)
+        settings = hop_frames, step_pixels, embedder.name
+        self._info = _Info(FORMAT, kind, *settings, 0, [], source=embedder.source or {})
+        self._place_type = KINDS[kind]
         self._probe = probe(embedder)
         self._exact_limit = exact_limit
-        self._documents: list[str] = []
         self._vectors: list[np.ndarray] = []
         self._places: list[np.ndarray] = []
 
     def __enter__(self) -> "IndexWriter":
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=self.path.parent))
+        files.remove_leftovers(self.path.parent)
+        self._stack = contextlib.ExitStack()
+        with files.telling_failures(self.path):
+            self._partial = self._stack.enter_context(files.partial_directory(self.path.parent))
         return self
 
     def __exit__(self, *exception: object) -> None:
-        shutil.rmtree(self._partial, ignore_errors=True)
+        self._stack.close()
 
     @property
     def next_document(self) -> int:
         """The number that the next document gets."""
-        return len(self._documents)
+        return len(self._info.documents)
 
     def add(self, name: str, vectors: np.ndarray, rows: np.ndarray) -> None:
         """Adds a document.
@@ -153,11 +171,17 @@ class IndexWriter:
             name: Name of the score or recording.
             vectors: Its embeddings, float32 [count, size], unit length, in reading order.
             rows: Places of the vectors; the document's number is filled in.
+
+        Raises:
+            UserError: The model does not give vectors of unit length.
         """
+        vectors = np.asarray(vectors, np.float32)
+        if not soundness.are_unit(vectors):
+            raise UserError(f"{name}: {self._info.model} gives vectors that are not of length 1")
         rows = rows.astype(self._place_type, copy=True)
         rows["document"] = self.next_document
-        self._documents.append(name)
-        self._vectors.append(np.asarray(vectors, np.float32))
+        self._info.documents.append(name)
+        self._vectors.append(vectors)
         self._places.append(rows)
 
     def add_page(self, page: int, image: np.ndarray) -> None:
@@ -165,8 +189,9 @@ class IndexWriter:
         from PIL import Image
 
         folder = self._partial / "pages"
-        folder.mkdir(exist_ok=True)
-        Image.fromarray(image).save(folder / page_file(self.next_document, page), optimize=True)
+        with files.telling_failures(self.path):
+            folder.mkdir(exist_ok=True)
+            Image.fromarray(image).save(folder / page_file(self.next_document, page), optimize=True)
 
     def finish(self) -> "SnippetIndex":
         """Writes the rest, gives the directory its name and returns the index.
@@ -174,25 +199,55 @@ class IndexWriter:
         Raises:
             UserError: There is no document, or the directory has been made meanwhile.
         """
-        if not self._documents:
+        if not self._info.documents:
             raise UserError(f"{self.path}: nothing to write, not one document could be used")
         vectors, rows = np.concatenate(self._vectors), np.concatenate(self._places)
-        np.save(self._partial / "vectors.npy", vectors)
-        np.save(self._partial / "places.npy", rows)
-        np.save(self._partial / "probe.npy", self._probe)
-        neighbours.build(vectors, self._exact_limit).save(self._partial / "neighbours.faiss")
-        info = self._info | {"count": len(vectors), "documents": self._documents}
-        write_json(self._partial / INFO_NAME, info)
-        self._partial.chmod(0o755)
-        try:
+        with files.telling_failures(self.path):
+            arrays.save(self._partial / VECTORS, vectors)
+            arrays.save(self._partial / PLACES, rows)
+            arrays.save(self._partial / PROBE, self._probe)
+            neighbours.build(vectors, self._exact_limit).save(self._partial / SEARCH)
+            names = sorted(path.name for path in self._partial.iterdir() if path.is_file())
+            checksums = {name: files.sha256(self._partial / name) for name in names}
+            info = dataclasses.replace(self._info, count=len(vectors), checksums=checksums)
+            files.write_json(self._partial / INFO_NAME, dataclasses.asdict(info))
+            self._partial.chmod(0o755)
             os.rename(self._partial, self.path)
-        except OSError as error:
-            raise UserError(f"{self.path}: cannot be written ({error.strerror})") from error
         return load(self.path)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Info:
+    """The content of index.json; see `SnippetIndex` for what is there too."""
+
+    format: int
+    kind: str
+    hop_frames: int
+    step_pixels: int
+    model: str
+    count: int
+    documents: list[str]
+    checksums: dict[str, str] = dataclasses.field(default_factory=dict)
+    source: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.format not in (1, FORMAT):
+            raise UserError(f"index of format {self.format}, not {FORMAT}; make it anew")
+        if self.kind not in KINDS:
+            raise UserError(f"kind must be one of {', '.join(KINDS)}, received {self.kind!r}")
+        if min(self.hop_frames, self.step_pixels) < 1:
+            raise UserError("hop_frames and step_pixels must be at least 1")
+
+
+def is_index(path: str | os.PathLike) -> bool:
+    """Tells whether a path is the directory of an index."""
+    return (Path(path) / INFO_NAME).exists()
+
+
 def load(path: str | os.PathLike, kind: str | None = None) -> SnippetIndex:
-    """Reads an index.
+    """Reads an index, and makes sure that its files are as they were written.
+
+    All vectors are read for that once, about a gigabyte a second; then they stay in their file.
 
     Args:
         path: The directory.
@@ -202,50 +257,51 @@ def load(path: str | os.PathLike, kind: str | None = None) -> SnippetIndex:
         UserError: It is missing, damaged or of the other kind.
     """
     path = Path(path)
+    if not is_index(path):
+        raise UserError(
+            f"{path} is not an index: it holds no {INFO_NAME} (tempo-invariant index makes one)"
+        )
+    info: _Info = json_objects.load(_Info, path / INFO_NAME)
+    if kind and info.kind != kind:
+        raise UserError(f"{path}: an index of {info.kind}, where one of {kind} is needed")
     try:
-        info = json.loads((path / INFO_NAME).read_text())
-        if info["format"] != FORMAT:
-            raise UserError(f"{path}: index of format {info['format']}, not {FORMAT}; make it anew")
-        vectors = np.load(path / "vectors.npy", mmap_mode="r", allow_pickle=False)
-        rows = np.load(path / "places.npy", allow_pickle=False)
-        probe_rows = np.load(path / "probe.npy", allow_pickle=False)
-        found_kind, documents = info["kind"], tuple(info["documents"])
-        settings = int(info["hop_frames"]), int(info["step_pixels"]), str(info["model"])
-        whole = len(vectors) == len(rows) == info["count"] and vectors.ndim == 2
-        whole = whole and rows.dtype == library.KINDS[found_kind]
+        _check_sums(path, info)
+        vectors = arrays.load(path / VECTORS, mapped=True)
+        rows = soundness.taken_over(arrays.load(path / PLACES), KINDS[info.kind])
+        probe_rows = arrays.load(path / PROBE)
+        found = Neighbours.load(path / SEARCH, vectors)
     except FileNotFoundError as error:
-        missing = Path(error.filename)
-        if missing.name == INFO_NAME:
-            raise UserError(
-                f"{path} is not an index: it holds no {INFO_NAME} "
-                "(python -m tempo_invariant.index makes one)"
-            ) from error
-        raise UserError(f"{missing}: no such file, though {INFO_NAME} is there") from error
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-        raise UserError(f"{path}: damaged index ({one_line(error)})") from error
-    if not whole:
-        raise UserError(f"{path}: damaged index: vectors and places do not fit together")
-    if kind and found_kind != kind:
-        raise UserError(f"{path}: an index of {found_kind}, where one of {kind} is needed")
+        raise UserError(f"{error.filename}: no such file, though {INFO_NAME} is there") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({one_line(error)})") from error
+    problem = soundness.problem(vectors, rows, probe_rows, KINDS[info.kind], len(info.documents))
+    if problem or len(rows) != info.count:
+        problem = problem or f"{len(rows)} places, not {info.count}"
+        raise UserError(f"{path}: damaged index: {problem}")
     return SnippetIndex(
         path,
-        found_kind,
-        documents,
-        _starts(rows["document"], len(documents), path),
+        info.kind,
+        tuple(info.documents),
+        np.searchsorted(rows["document"], np.arange(len(info.documents) + 1)),
         rows,
-        Neighbours.load(path / "neighbours.faiss", vectors),
-        *settings,
+        found,
+        info.hop_frames,
+        info.step_pixels,
+        info.model,
         probe_rows,
+        info.source,
     )
 
 
-def _starts(numbers: np.ndarray, count: int, path: Path) -> np.ndarray:
-    """Returns the first row of every document, and the number of rows."""
-    lengths = np.bincount(numbers, minlength=count)
-    ordered = len(lengths) == count and lengths.all() and (np.diff(numbers) >= 0).all()
-    if not ordered:
-        raise UserError(f"{path}: damaged index: places do not name every document in order")
-    return np.concatenate([[0], np.cumsum(lengths)])
+def _check_sums(path: Path, info: _Info) -> None:
+    """Compares the files with their checksums, which only indices of format 1 lack."""
+    if info.format > 1 and not {VECTORS, PLACES, PROBE} <= set(info.checksums):
+        raise UserError(f"{path / INFO_NAME}: checksums are missing")
+    for name, expected in info.checksums.items():
+        if name not in (VECTORS, PLACES, PROBE, SEARCH):
+            raise UserError(f"{path / INFO_NAME}: a checksum of {name!r}, which is no file of ours")
+        if files.sha256(path / name) != expected:
+            raise UserError(f"{path / name}: damaged: its checksum is another than {INFO_NAME} has")
 
 
 def names(documents: Sequence[str]) -> list[str]:
@@ -261,11 +317,3 @@ def names(documents: Sequence[str]) -> list[str]:
 def shorten_name(name: str, width: int) -> str:
     """Returns a name that is at most `width` characters wide, with an ellipsis if it is cut."""
     return name if len(name) <= width else name[: width - 1] + "…"
-
-
-AUDIO = np.dtype([("document", "<i4"), ("seconds", "<f4")])
-"""A window: number of the recording, and where the middle of the window is in it."""
-
-
-KINDS = {"sheets": SHEET, "recordings": AUDIO}
-"""What an index can hold."""

@@ -9,10 +9,10 @@ neighbours are found.
 from pathlib import Path
 from typing import Any
 
+import faiss
 import numpy as np
 
 from tempo_invariant.errors import UserError, one_line
-from tempo_invariant.files import atomic_write
 
 EXACT_LIMIT = 1_000_000
 """The most vectors that are searched exhaustively."""
@@ -23,6 +23,9 @@ RECALL = 0.97
 CANDIDATES = 8
 """Candidates of IVF-PQ that are ranked exactly, for every neighbour that is wanted."""
 
+_FLAT = b"IxFI"
+"""How FAISS begins the file of an index that is nothing but the vectors."""
+
 _TRAINED_PER_LIST = 64
 _SMALLEST_TRAINING = 1000
 _TESTED_QUERIES = 256
@@ -31,34 +34,19 @@ _PERTURBATION = 1.0
 _BLOCK_ROWS = 1_000_000
 
 
-def import_faiss() -> Any:
-    """Returns the module `faiss`.
-
-    Raises:
-        UserError: It is not installed.
-    """
-    try:
-        import faiss
-    except ImportError as error:
-        raise UserError(
-            'an index needs the extra "identify": pip install "tempo-invariant[identify]"'
-        ) from error
-    return faiss
-
-
 class Neighbours:
     """Searches unit vectors.
 
     Args:
         vectors: The vectors, float32 [count, size], possibly memory-mapped.
-        index: The FAISS index of these vectors.
+        index: IVF-PQ of these vectors, by FAISS; None: they are searched exhaustively.
 
     Attributes:
         vectors: The vectors as given.
     """
 
-    def __init__(self, vectors: np.ndarray, index: Any):
-        if index.ntotal != len(vectors) or index.d != vectors.shape[1]:
+    def __init__(self, vectors: np.ndarray, index: Any = None):
+        if index is not None and (index.ntotal != len(vectors) or index.d != vectors.shape[1]):
             raise UserError(
                 f"the search index holds {index.ntotal} vectors of size {index.d}, not "
                 f"{len(vectors)} of size {vectors.shape[1]}"
@@ -69,7 +57,7 @@ class Neighbours:
     @property
     def exact(self) -> bool:
         """Whether the search is exhaustive."""
-        return not hasattr(self._index, "nprobe")
+        return self._index is None
 
     @property
     def description(self) -> str:
@@ -93,9 +81,11 @@ class Neighbours:
         queries = np.ascontiguousarray(queries, np.float32)
         count = min(count, len(self.vectors))
         if self.exact:
-            return self._index.search(queries, count)
+            return faiss.knn(queries, self.vectors, count, faiss.METRIC_INNER_PRODUCT)
         wanted = min(CANDIDATES * count, len(self.vectors))
         _, found = self._index.search(queries, wanted)
+        if found.max(initial=-1) >= len(self.vectors):
+            raise UserError(f"the search index is damaged: it names vector {found.max()}")
         candidates = self.vectors[np.maximum(found, 0)]
         products = np.einsum("qcs,qs->qc", candidates, queries)
         products = np.where(found >= 0, products, np.float32(-np.inf))
@@ -103,23 +93,32 @@ class Neighbours:
         return np.take_along_axis(products, order, 1), np.take_along_axis(found, order, 1)
 
     def save(self, path: str | Path) -> None:
-        """Writes the FAISS index, without the vectors themselves where they are compressed."""
-        with atomic_write(path) as temporary:
-            import_faiss().write_index(self._index, str(temporary))
+        """Writes IVF-PQ, without the vectors; there is nothing to write where there is none."""
+        if not self.exact:
+            faiss.write_index(self._index, str(path))
 
     @classmethod
     def load(cls, path: str | Path, vectors: np.ndarray) -> "Neighbours":
-        """Reads what `save` wrote.
+        """Reads what `save` wrote, if it wrote anything.
 
         Raises:
-            UserError: The file is missing or damaged, or belongs to other vectors.
+            UserError: The file is damaged, or belongs to other vectors.
         """
-        faiss = import_faiss()
+        path = Path(path)
+        if not path.exists():
+            return cls(vectors)
+        with path.open("rb") as stream:
+            if stream.read(len(_FLAT)) == _FLAT:  # as once written for the exhaustive search too
+                return cls(vectors)
         try:
-            return cls(vectors, faiss.read_index(str(path)))
-        except RuntimeError as error:
+            index = faiss.read_index(str(path))
+            index.nprobe, index.nlist  # noqa: B018  # only IVF has them
+            return cls(vectors, index)
+        except (RuntimeError, MemoryError, AttributeError) as error:
             reason = one_line(str(error).strip().splitlines()[-1])
             raise UserError(f"{path}: not a readable FAISS index ({reason})") from error
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
 
 
 def build(vectors: np.ndarray, exact_limit: int = EXACT_LIMIT, seed: int = 0) -> Neighbours:
@@ -131,12 +130,9 @@ def build(vectors: np.ndarray, exact_limit: int = EXACT_LIMIT, seed: int = 0) ->
             kind takes 1,000 in any case.
         seed: Seed for the sample that it is trained on.
     """
-    faiss = import_faiss()
     count, size = vectors.shape
     if count <= max(exact_limit, _SMALLEST_TRAINING):
-        index = faiss.IndexFlatIP(size)
-        _add(index, vectors)
-        return Neighbours(vectors, index)
+        return Neighbours(vectors)
     lists = _list_count(count)
     # Four bits a dimension: quick to train and scanned in registers; what that blurs, ranking the
     # candidates exactly makes good.
@@ -162,7 +158,6 @@ def exact_neighbours(vectors: np.ndarray, queries: np.ndarray, count: int) -> np
     Returns:
         int64 [queries, count], the best first.
     """
-    faiss = import_faiss()
     heap = faiss.ResultHeap(nq=len(queries), k=count, keep_max=True)
     for first in range(0, len(vectors), _BLOCK_ROWS):
         block = np.ascontiguousarray(vectors[first : first + _BLOCK_ROWS], np.float32)

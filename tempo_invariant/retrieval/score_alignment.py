@@ -43,6 +43,10 @@ SYSTEM_END_PIXELS = 100
 SYSTEM_START_PIXELS = 120
 """At the end and the beginning of a system there may be no notes for so long."""
 
+START_PIXELS = 1600
+"""From here on, a start costs all that it may. The cost grows so slowly that to rush to a place from
+the beginning costs more than to start there."""
+
 _START = -1
 
 _Values = tuple[np.ndarray, np.ndarray]
@@ -75,11 +79,13 @@ class Costs:
         speed_change: Cost of every change of the speed by 20 pixels per second.
         leap: Cost of a leap anywhere. Lower, it finds shorter repeats, and some that aren't there.
         turn: Cost of a step from the end of a system to the beginning of the next.
+        start: Cost of a start far from the beginning; nearer, it grows with the distance.
     """
 
     speed_change: float = 0.02
     leap: float = 2.0
     turn: float = 0.1
+    start: float = 2.0
 
     def __post_init__(self):
         for name, value in dataclasses.asdict(self).items():
@@ -153,7 +159,7 @@ def _coarse_course(
         fastest=math.ceil(FASTEST_PIXELS_PER_SECOND * seconds / pixels),
         leap_cost=costs.leap / seconds,
     )
-    path = best_path(steps @ positions.T, limits)
+    path = best_path(steps @ positions.T, limits, _start_costs(places, strip, costs) / seconds)
     middles = _means(np.arange(len(audio))[:, None], windows)[:, 0]
     columns = np.empty(len(audio))
     edges = [0, *(int(step) for step in np.flatnonzero(path.leaps)), len(steps)]
@@ -163,6 +169,12 @@ def _coarse_course(
     leaps = np.zeros(len(audio), bool)
     leaps[np.flatnonzero(path.leaps) * windows] = True
     return columns, leaps
+
+
+def _start_costs(columns: np.ndarray, strip: Strip, costs: Costs) -> np.ndarray:
+    """Returns the cost of a start at each column, float32 [columns]."""
+    share = (columns - strip.starts[0]) / START_PIXELS
+    return np.float32(costs.start) * np.minimum(share, 1).astype(np.float32)
 
 
 def _means(rows: np.ndarray, count: int) -> np.ndarray:
@@ -204,6 +216,7 @@ class _FineSearch:
         count = max(1, math.ceil((strip.starts[-1] - self._origin) / self._pixels))
         self._places = self._origin + self._pixels * (np.arange(count) + 0.5)
         self._sheet = _interpolate(sheet, strip.columns, self._places)
+        self.start_costs = _start_costs(self._places, strip, costs) / np.float32(hop_seconds)
         self._turns = np.round((strip.starts[1:-1] - self._origin) / self._pixels).astype(int)
         self._width = min(count, 2 * round(BAND_PIXELS / self._pixels) + 1)
         self.shape = (FASTEST_PIXELS_PER_SECOND // SPEED_STEP + 1, self._width)
@@ -217,9 +230,10 @@ class _FineSearch:
         count = len(self._audio)
         entries = np.full(count, NEVER, np.float32)
         entries[0] = 0.0
-        tables = []
+        tables: list[_Table] = []
         for stretch in stretches:
             tables.append(_Table(self, stretch, entries))
+            self.start_costs[:] = 0
             entries = np.full(count, NEVER, np.float32)
             ends = np.arange(stretch.begin, stretch.end - 1)
             entries[ends + 1] = tables[-1].best[: len(ends)] - self._leap
@@ -318,8 +332,8 @@ class _Table:
         previous = int(self._offsets[0])
         for step, offset in enumerate(self._offsets.tolist()):
             value, self._came_from[step] = search.enter(value, offset - previous, offset)
-            start = entries[self._begin + step]
-            if start > NEVER:
+            if entries[self._begin + step] > NEVER:
+                start = entries[self._begin + step] - search.start_costs[offset:][: value.shape[1]]
                 self._came_from[step][value < start] = _START
                 np.maximum(value, start, out=value)
             value += search.similarities(self._begin + step, offset)

@@ -156,15 +156,21 @@ class SequenceTracker:
         return np.array([int(np.argmax(row[self.limits.fastest :])) for row in rows])
 
 
-def best_path(similarities: np.ndarray, limits: PathLimits | None = None) -> ScorePath:
+def best_path(
+    similarities: np.ndarray,
+    limits: PathLimits | None = None,
+    start_costs: np.ndarray | None = None,
+) -> ScorePath:
     """Finds the best path through one document.
 
     Args:
         similarities: Similarities [steps, positions], at least one of each.
         limits: Limits of the path.
+        start_costs: Cost of starting at each position [positions]; None: it is free everywhere.
 
     Returns:
-        The path whose score, over its steps, is what `SequenceTracker.scores` gives.
+        The path whose score, over its steps, is what `SequenceTracker.scores` gives if starting is
+        free.
     """
     limits = limits or PathLimits()
     similarities = np.asarray(similarities, np.float32)
@@ -178,7 +184,11 @@ def best_path(similarities: np.ndarray, limits: PathLimits | None = None) -> Sco
     best = np.full(positions, NEVER, np.float32)
     for step, row in enumerate(similarities):
         leapt_from[step] = np.argmax(best)
-        entry, moves[step] = _enter(best, limits, first=step == 0)
+        if step:
+            entry, moves[step] = _enter(best, limits)
+        else:
+            entry = np.zeros(positions) if start_costs is None else -np.asarray(start_costs)
+            moves[step] = START
         staying[1:] = staying[:-1]
         staying[0] = entry
         staying = np.maximum(staying + row, NEVER)
@@ -187,10 +197,8 @@ def best_path(similarities: np.ndarray, limits: PathLimits | None = None) -> Sco
     return _trace(stays, moves, leapt_from, int(np.argmax(best)), float(best.max()))
 
 
-def _enter(best: np.ndarray, limits: PathLimits, first: bool) -> tuple[np.ndarray, np.ndarray]:
+def _enter(best: np.ndarray, limits: PathLimits) -> tuple[np.ndarray, np.ndarray]:
     """Returns the best value with which each position is entered, and the move that does it."""
-    if first:
-        return np.zeros_like(best), np.full(len(best), START, np.int16)
     entry = np.full_like(best, best.max() - np.float32(limits.leap_cost))
     moves = np.full(len(best), LEAP, np.int16)
     for advance in range(1, min(limits.fastest, len(best) - 1) + 1):

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from tempo_invariant import extras
 from tempo_invariant.data import schema
 from tempo_invariant.errors import UserError, one_line, printable
 from tempo_invariant.files import why_left_out
 from tempo_invariant.geometry import PAPER, REDUCTION, STRIP_HEIGHT
 from tempo_invariant.scores import msmd, pages
+from tempo_invariant.scores.bars import Bars, bar_at, find_bars
 from tempo_invariant.scores.folders import LILYPOND, NO_KIND, FoundScore, kind_of, list_folder
 from tempo_invariant.scores.mung import Page
 from tempo_invariant.scores.places import SHEET, Box, Place
@@ -126,6 +128,7 @@ def cut_pages(
     boxes: Sequence[Sequence[Box]],
     step: int,
     numbers: Sequence[int] | None = None,
+    bars: Sequence[Sequence[Bars]] | None = None,
 ) -> SheetDocument:
     """Cuts snippets out of pages whose systems are known.
 
@@ -135,16 +138,22 @@ def cut_pages(
         boxes: Boxes of the systems of every page, in reading order.
         step: Distance of neighbouring snippets in page pixels.
         numbers: Numbers of the pages; 1, 2, ... if None.
+        bars: Bars of every system, where they are known; without, they are found in the pictures.
 
     Raises:
         UserError: There is no system on any page, or there are too many.
     """
     numbers = range(1, len(pages) + 1) if numbers is None else numbers
     cuts, rows = [], []
-    for number, page, systems in zip(numbers, pages, boxes, strict=True):
+    bars = bars or find_bars(pages, boxes)
+    for index, (number, page, systems) in enumerate(zip(numbers, pages, boxes, strict=True)):
         images, found = cut_snippets(page, systems, step, number)
         cuts.append(images)
-        rows += [place.row() for place in found]
+        for place in found:
+            bar = bar_at(bars[index][place.system - 1], place.x)
+            if number != index + 1:  # a page before is missing, and with it the count
+                bar = None
+            rows.append(dataclasses.replace(place, bar=bar).row())
         if len(rows) > MAX_SNIPPETS:
             raise UserError(f"{name}: more than {MAX_SNIPPETS:,} snippets; divide it into parts")
     if not rows:
@@ -162,6 +171,16 @@ def _join(parts: list[np.ndarray]) -> np.ndarray:
         joined[end - len(part) : end] = part
         end -= len(part)
     return joined
+
+
+def cut_page(name: str, page: np.ndarray, step: int) -> SheetDocument:
+    """Cuts snippets out of one page uint8 [rows, columns], whose systems are found in the picture.
+
+    Raises:
+        UserError: There is no system on it.
+    """
+    image, boxes = _find_boxes(page)
+    return cut_pages(name, [image], [boxes], step)
 
 
 def read_pages(name: str, paths: Sequence[Path], step: int) -> SheetDocument:
@@ -268,15 +287,21 @@ def _reader(found: FoundScore, step: int) -> ScoreReader:
 
 
 def _engrave(source: LilyPondSource, step: int) -> SheetDocument:
+    extras.require("lilypond", f"{source.path}:")
     from tempo_invariant.scores.engraving import engrave
-    from tempo_invariant.scores.svg import rasterise
+    from tempo_invariant.scores.svg import drawn_bars, rasterise
 
     with tempfile.TemporaryDirectory(prefix="engrave-") as workspace:
         engraving = engrave(source.path, Path(workspace), source.root)
     drawn = zip(engraving.svgs, engraving.pages, strict=True)
     images = [rasterise(svg, page)["bold"] for svg, page in drawn]
-    boxes = [sorted(page.systems.values(), key=lambda box: box.top) for page in engraving.pages]
-    return cut_pages(source.piece, images, boxes, step)
+    systems = [
+        sorted(page.systems.items(), key=lambda item: item[1].top) for page in engraving.pages
+    ]
+    numbered = drawn_bars(engraving.pages)
+    boxes = [[box for _, box in found] for found in systems]
+    bars = [[numbered[number] for number, _ in found] for found in systems]
+    return cut_pages(source.piece, images, boxes, step, bars)
 
 
 def _records(directory: Path, step: int, split: str | None) -> Iterator[ScoreReader]:

@@ -1,7 +1,6 @@
 """Reading the pages of PDF files, which another process draws; see `pdf_process`."""
 
 import contextlib
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -37,10 +36,6 @@ def draw_pages(
     Raises:
         UserError: The file is broken or encrypted, or has no page or too many.
     """
-    if importlib.util.find_spec("pypdfium2") is None:
-        raise UserError(
-            f'{path}: PDF files need pypdfium2: pip install "tempo-invariant[identify]"'
-        )
     done, count, deaths = 0, 1, 0
     while done < count:
         with _process(path, done, width, max_pixels, SECONDS) as process:

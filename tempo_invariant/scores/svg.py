@@ -1,14 +1,14 @@
-"""LilyPond's SVG pages: tagged note heads and staves, and their pixels.
+"""LilyPond's SVG pages: tagged note heads, staves and bar lines, and their pixels.
 
-Pages are engraved with `lilypond/tags.ily`, which wraps every note head and staff in a `<g>` with
-`data-*` attributes. Boxes come from the drawn outlines, scaled to page pixels.
+Pages are engraved with `lilypond/tags.ily`, which wraps each of them in a `<g>` with `data-*`
+attributes. Boxes come from the drawn outlines, scaled to page pixels.
 """
 
 import functools
 import io
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +19,7 @@ import resvg_py
 
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.geometry import PAGE_WIDTH
+from tempo_invariant.scores.bars import Bars, BarStart
 from tempo_invariant.scores.images import open_image
 from tempo_invariant.scores.places import Box, around
 
@@ -45,6 +46,7 @@ class DrawnHead:
         length: Written length in whole notes.
         pitch: MIDI pitch.
         tied: Whether a tie ends on the head.
+        bar: Number of the bar; 0 is what comes before the first whole one.
         box: Box in page pixels; None for a head that is not visible.
     """
 
@@ -55,14 +57,26 @@ class DrawnHead:
     length: Fraction
     pitch: int
     tied: bool
+    bar: int
     box: Box | None
 
 
 @dataclass(frozen=True)
+class DrawnBarLine:
+    """A bar line as engraved, of one staff or between two: its system, and the bar after it."""
+
+    score: int
+    system: int
+    bar: int
+    box: Box
+
+
+@dataclass(frozen=True)
 class DrawnPage:
-    """A page: its note heads, the box of every system, and its size in pixels."""
+    """A page: its note heads, its bar lines, the box of every system, and its size in pixels."""
 
     heads: tuple[DrawnHead, ...]
+    bar_lines: tuple[DrawnBarLine, ...]
     systems: dict[int, Box]
     width: int
     height: int
@@ -125,16 +139,49 @@ def _parse_page(svg: str) -> DrawnPage:
     scale = PAGE_WIDTH / width
     outer = _Transform(scale, scale, -left * scale, -top * scale)
     heads: list[DrawnHead] = []
+    bar_lines: list[DrawnBarLine] = []
     systems: dict[int, Box] = {}
     for element, transform in _tagged(root, outer):
         boxes = list(_boxes(element, transform))
         box = around(boxes) if boxes else None
-        if element.get("data-kind") == "head":
+        kind, system = element.get("data-kind"), int(element.get("data-system", "0"))
+        if kind == "head":
             heads.append(_head(element, box))
+        elif box is not None and kind == "bar":
+            score, bar = (int(element.get(f"data-{key}", "0")) for key in ("score", "bar"))
+            bar_lines.append(DrawnBarLine(score, system, bar, box))
         elif box is not None:
-            number = int(element.get("data-system", "0"))
-            systems[number] = around([box, systems.get(number, box)])
-    return DrawnPage(tuple(heads), systems, PAGE_WIDTH, round(height * scale))
+            systems[system] = around([box, systems.get(system, box)])
+    return DrawnPage(tuple(heads), tuple(bar_lines), systems, PAGE_WIDTH, round(height * scale))
+
+
+def drawn_bars(pages: Sequence[DrawnPage]) -> dict[int, Bars]:
+    """Returns the bars of every system, as they are engraved, by the system's number."""
+    boxes = {number: box for page in pages for number, box in page.systems.items()}
+    lines: dict[int, list[DrawnBarLine]] = {number: [] for number in boxes}
+    heads: dict[int, list[DrawnHead]] = {number: [] for number in boxes}
+    for page in pages:
+        for line in page.bar_lines:
+            lines.get(line.system, []).append(line)
+        for head in page.heads:
+            heads.get(head.system, []).append(head)
+    found: dict[int, Bars] = {}
+    following: dict[int, int] = {}  # the bar after the last system of each score
+    for system in sorted(boxes):
+        own = sorted(lines[system], key=lambda line: line.box.left)
+        score = min((part.score for part in [*own, *heads[system]]), default=0)
+        number = following.get(score)
+        if number is None:
+            number = min((part.bar for part in heads[system]), default=None)
+        starts = [BarStart(boxes[system].left, number)]
+        for line in own:
+            if number is None or line.bar > number:
+                number = line.bar
+                starts.append(BarStart(line.box.left, number))
+        if number is not None:
+            following[score] = number
+        found[system] = tuple(starts)
+    return found
 
 
 def _head(element: ElementTree.Element, box: Box | None) -> DrawnHead:
@@ -152,6 +199,7 @@ def _head(element: ElementTree.Element, box: Box | None) -> DrawnHead:
         length=Fraction(value("length")),
         pitch=round(float(Fraction(value("pitch")))),
         tied=value("tied") == "1",
+        bar=int(value("bar")),
         box=box,
     )
 

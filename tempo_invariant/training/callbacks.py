@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-import tqdm
 
-from tempo_invariant.errors import UserError, one_line
+from tempo_invariant import json_objects, progress
+from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation.metrics import CUTOFFS, retrieval_metrics
 from tempo_invariant.files import atomic_write, write_json
 from tempo_invariant.model import runs
@@ -197,19 +196,18 @@ class Checkpoints(keras.callbacks.Callback):
         if not self.state_path.exists():
             return
         state = self._read_state()
-        self.patience.restore(state["patience"])
-        if state["best"]:
-            runs.load_weights(model, self.run.backup / state["best"])
-            self._publish(model)
-        runs.load_weights(model, self.run.backup / state["last"])
-        self.epochs = state["epoch"]
+        self.patience.restore(dataclasses.asdict(state.patience))
+        runs.load_weights(model, self.run.backup / state.best)
+        self._publish(model)
+        runs.load_weights(model, self.run.backup / state.last)
+        self.epochs = state.epoch
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         action = self.patience.action
         if action == "restart":
             # A checkpoint holds the optimizer's moments too, so the round begins where the best
             # epoch ended; only the rate differs.
-            runs.load_weights(self.model, self.run.backup / self._read_state()["best"])
+            runs.load_weights(self.model, self.run.backup / self._read_state().best)
             self.model.optimizer.learning_rate = logs["learning_rate"] / 2
         elif action == "stop":
             self.model.stop_training = True
@@ -233,11 +231,29 @@ class Checkpoints(keras.callbacks.Callback):
         self.copy.set_weights(evaluation_weights(model))
         runs.save_weights(self.copy, self.run.best)
 
-    def _read_state(self) -> dict[str, Any]:
-        try:
-            return json.loads(self.state_path.read_text())
-        except ValueError as error:
-            raise UserError(f"{self.state_path} is damaged: {one_line(error)}") from error
+    def _read_state(self) -> "_State":
+        return json_objects.load(_State, self.state_path)
+
+
+@dataclasses.dataclass(frozen=True)
+class _PatienceState:
+    """What `Patience.state` returns."""
+
+    best: float
+    best_epoch: int
+    waited: int
+    round: int
+    action: str
+
+
+@dataclasses.dataclass(frozen=True)
+class _State:
+    """The content of `backup/state.json`."""
+
+    epoch: int
+    last: str
+    best: str
+    patience: _PatienceState
 
 
 class EpochReport(keras.callbacks.Callback):
@@ -266,19 +282,12 @@ class EpochReport(keras.callbacks.Callback):
         if self.history.exists() and self.write:
             kept = runs.read_history(self.history)[:epochs]
             with atomic_write(self.history) as temporary:
-                temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
+                temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), "utf-8")
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.begun = time.monotonic()
-        self.bar = tqdm.tqdm(
-            total=self.steps * self.batch_size,
-            desc=f"epoch {epoch + 1}",
-            unit="pairs",
-            leave=False,
-            disable=not self.write,
-            mininterval=1.0,
-            file=sys.stderr,
-        )
+        text, pairs = f"epoch {epoch + 1}, pairs", self.steps * self.batch_size
+        self.bar = progress.track(text=text, total=pairs, keep=False, shown=self.write)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if batch + 1 == self.steps:

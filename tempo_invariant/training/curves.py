@@ -42,7 +42,7 @@ def read(runs: Sequence[str | os.PathLike], names: Sequence[str] = ()) -> dict[s
     for index, path in enumerate(map(Path, runs)):
         name = names[index] if names else path.resolve().name
         file = RunDirectory(path).history
-        history = read_history(file)
+        history = read_history(file, ["epoch", "pairs", "seconds", *(key for key, *_ in PANELS)])
         if not history:
             raise UserError(f"{path}: no epoch in {file.name}, or not a run")
         if name in histories:

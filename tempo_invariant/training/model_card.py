@@ -5,14 +5,14 @@ weights, training from `history.jsonl`, data from the records themselves.
 """
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tempo_invariant import json_objects
 from tempo_invariant.config import Experiment, TrainingConfig
 from tempo_invariant.data import schema
-from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation.metrics import COLUMNS, cell
 from tempo_invariant.files import sha256
 from tempo_invariant.geometry import FRAMES_PER_SECOND, PAGE_WIDTH, SNIPPET_HEIGHT, SNIPPET_WIDTH
@@ -51,25 +51,50 @@ def evaluations(run: RunDirectory, weights: Path) -> tuple[list[dict[str, Any]],
     wanted = sha256(weights)
     found, others = [], []
     for path in sorted(run.path.glob("evaluation-*.json")):
-        try:
-            report = json.loads(path.read_text())
-            about = report.get("weights_sha256")
-        except (ValueError, AttributeError) as error:
-            raise UserError(f"{path}: not a report of an evaluation ({one_line(error)})") from error
-        if about == wanted:
-            found.append({key: value for key, value in report.items() if key not in _LEFT_OUT})
+        about: _Report = json_objects.load(_Report, path, others=True)
+        if about.weights_sha256 == wanted:
+            found.append((about.order, json_objects.read(path)))
         else:
             others.append(path.name)
-    order = ["test", "valid", "train"]
-    found.sort(
-        key=lambda report: (
-            order.index(report["split"]),
-            -report["pairs"],
-            abs(report["tempo"] - 1),
-            report["soundfont"] or "",
-        )
-    )
-    return found, others
+    found.sort(key=lambda pair: pair[0])
+    reports = [
+        {key: value for key, value in report.items() if key not in _LEFT_OUT} for _, report in found
+    ]
+    return reports, others
+
+
+@dataclasses.dataclass(frozen=True)
+class _Report:
+    """What the card needs to find in a report of an evaluation."""
+
+    split: str
+    pairs: int
+    pieces: int
+    tempo: float
+    results: dict[str, dict[str, tuple[float, float, float]]]
+    soundfont: str | None = None
+    weights_sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.split not in schema.SPLITS:
+            raise UserError(f"split must be one of {', '.join(schema.SPLITS)}")
+        if any(set(COLUMNS) - set(values) for values in self.results.values()):
+            raise UserError(f"results must have {', '.join(COLUMNS)}")
+
+    @property
+    def order(self) -> tuple:
+        """Key by which reports are sorted."""
+        split = ("test", "valid", "train").index(self.split)
+        return split, -self.pairs, abs(self.tempo - 1), self.soundfont or ""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Average:
+    """What the card needs to find in the report of an averaging."""
+
+    other: str
+    kept: float
+    weights_sha256: str | None = None
 
 
 def training_summary(run: RunDirectory, experiment: Experiment) -> dict[str, Any]:
@@ -79,7 +104,7 @@ def training_summary(run: RunDirectory, experiment: Experiment) -> dict[str, Any
         `pairs` and `epochs` trained, `best_epoch` and its validation `best_mrr`, and whether the
         training reached its `end`. What is unknown is None.
     """
-    history = runs.read_history(run.history)
+    history = runs.read_history(run.history, ["epoch", "pairs", "val_mrr"])
     if not history:
         return dict.fromkeys(("pairs", "epochs", "best_epoch", "best_mrr", "end"))
     best = max(history, key=lambda line: line["val_mrr"])
@@ -100,20 +125,32 @@ def averaging_summary(run: RunDirectory, weights: Path) -> dict[str, Any]:
     """
     if not run.averaging.exists():
         return {}
-    report = json.loads(run.averaging.read_text())
-    if report["weights_sha256"] != sha256(weights):
+    report: _Average = json_objects.load(_Average, run.averaging, others=True)
+    if report.weights_sha256 != sha256(weights):
         return {}
-    return {"other": Path(report["other"]).name, "share": report["kept"]}
+    return {"other": Path(report.other).name, "share": report.kept}
 
 
 def _came_to_its_end(run: RunDirectory, experiment: Experiment, epochs: int) -> bool | None:
     if experiment.training.total_pairs and epochs >= experiment.training.epochs:
         return True
     try:
-        state = json.loads((run.backup / "state.json").read_text())
-        return state["patience"]["action"] == "stop"
-    except (OSError, ValueError, KeyError):
+        state: _State = json_objects.load(_State, run.backup / "state.json", others=True)
+    except UserError:
         return False if experiment.training.total_pairs else None
+    return state.patience.action == "stop"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Patience:
+    action: str
+
+
+@dataclasses.dataclass(frozen=True)
+class _State:
+    """What the card needs to find in the state of a training."""
+
+    patience: _Patience
 
 
 def data_summary(data: str | Path, weights: Path) -> dict[str, dict[str, Any]]:

@@ -182,6 +182,27 @@ def test_images_that_cannot_be_used_are_reported_and_the_rest_is_ranked(
     assert any("small.png: is (100, 80) pixels" in line for line in skipped)
 
 
+def test_what_is_no_file_is_skipped_without_waiting_for_it(server, recording, sheets, caplog):
+    os.mkfifo(sheets / "pipe.png")
+    (sheets / "folder.png").mkdir()
+    (sheets / "lost.png").symlink_to("nowhere")
+    assert len(ask(server, recording, sheets).matches) == 3
+    assert sum("not a file" in record.getMessage() for record in caplog.records) == 3
+
+
+def test_images_of_other_formats_are_not_opened(tmp_path):
+    path = tmp_path / "page.png"  # Pillow would hand PostScript to Ghostscript
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 200 160\nshowpage\n")
+    with pytest.raises(UserError, match="page.png: not a readable image"):
+        search.read_snippet(path)
+
+
+def test_names_that_are_not_text_are_printed_as_escapes():
+    path = Path(os.fsdecode(b"a\xff\x1b_p1_s2_x3.png"))
+    (_, line) = search.table([search.Match(path, 0.5)]).splitlines()
+    assert line.isprintable() and line.split()[2:] == [r"a\xff\x1b", "1", "2", "3"]
+
+
 def test_without_one_usable_image_there_is_no_answer(server, recording, tmp_path):
     directory = tmp_path / "bad"
     directory.mkdir()
@@ -199,6 +220,9 @@ def test_a_wrong_model_and_a_wrong_server_are_told_apart(server, recording, shee
         ask(server, recording, sheets, "other")
     with pytest.raises(UserError, match="no server answers at localhost:1 "):
         ask("localhost:1", recording, sheets)
+    for address, name in (("\udcff", NAME), (server, "\udcff")):
+        with pytest.raises(UserError, match="names must be text in UTF-8"):
+            ask(address, recording, sheets, name)
 
 
 def test_a_model_of_another_kind_is_refused(tmp_path):
@@ -251,6 +275,11 @@ def test_errors_of_the_command_are_one_line(recording, sheets):
     finished = run_command("--server=localhost:1", f"--audio={recording}", f"--sheets={sheets}")
     assert finished.returncode == 1 and not finished.stdout
     assert finished.stderr.startswith("error: no server answers at localhost:1")
+    assert finished.stderr.count("\n") == 1
+    finished = run_command(
+        "--server=localhost:1", f"--audio={recording}", f"--sheets={sheets}", "--picture=a.wav"
+    )
+    assert finished.returncode == 1 and finished.stderr.startswith("error: a.wav: a picture's name")
     assert finished.stderr.count("\n") == 1
     finished = run_command(f"--sheets={sheets}")
     assert finished.returncode == 2 and "audio" in finished.stderr

@@ -6,7 +6,7 @@ import pytest
 from tempo_invariant import fields
 from tempo_invariant.config import Augmentation, Experiment, ModelConfig, TrainingConfig
 from tempo_invariant.errors import UserError
-from tempo_invariant.model import pretrained
+from tempo_invariant.model import pretrained, runs
 
 
 def test_json_round_trip_keeps_every_field():
@@ -41,6 +41,24 @@ def test_experiments_that_ship_are_written_as_they_are(name):
     assert Experiment.from_json(text).to_json() == text
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x89HDF\r\n\x1a\n",
+        b"",
+        b'{"model": {"filters": [[4]]}, "training": {}}',
+        b'{"model": {}, "training": {"augmentation": [1]}}',
+        b'{"model": {"l2": NaN}, "training": {}}',
+        b'{"model": {"frames": 1' + 5000 * b"0" + b'}, "training": {}}',
+    ],
+)
+def test_damaged_experiments_are_refused_in_one_line(tmp_path, content):
+    (tmp_path / "experiment.json").write_bytes(content)
+    with pytest.raises(UserError, match=f"^{tmp_path}/experiment.json: ") as caught:
+        runs.load_experiment(tmp_path)
+    assert len(str(caught.value)) < 400
+
+
 def test_defaults_are_the_published_baseline():
     config = ModelConfig()
     assert (config.frames, config.attention, config.embedding_size) == (84, False, 32)
@@ -56,9 +74,18 @@ def test_missing_fields_take_defaults_and_unknown_ones_are_named():
         Experiment.from_fields({"heads": 4}, {})
     with pytest.raises(UserError, match="unknown field of Augmentation: echo"):
         Experiment.from_fields({}, {"augmentation": {"echo": 4}})
-    with pytest.raises(UserError, match="not an experiment: 'training'"):
+    with pytest.raises(UserError, match="not an experiment: 'training' is missing"):
         Experiment.from_json('{"model": {}}')
-    for text in ("{", "[]", '{"model": {}, "training": []}', '{"model": 1, "training": {}}'):
+    for text in (
+        *(
+            "{",
+            "[]",
+            "[" * 100_000,
+            '{"model": {}, "training": []}',
+            '{"model": 1, "training": {}}',
+        ),
+        '{"model": {}, "training": {}, "model": {}}',
+    ):
         with pytest.raises(UserError, match="not an experiment: "):
             Experiment.from_json(text)
 
@@ -80,6 +107,12 @@ def test_missing_fields_take_defaults_and_unknown_ones_are_named():
         ("audio_normalization", "loudness"),
         ("audio_level", 0.0),
         ("temperature", 0.001),
+        ("frames", 10**9),
+        ("frames", 10**30),
+        ("embedding_size", 2**31 - 1),
+        ("filters", (10_000,)),
+        ("l2", 10**400),
+        ("l2", float("inf")),
         ("frames", True),
         ("frames", 84.0),
         ("attention", 1),
@@ -119,6 +152,8 @@ def test_one_wording_for_every_kind_of_setting():
 def test_too_few_frames_for_the_blocks_of_the_attention():
     with pytest.raises(UserError, match="frames must be at least 128 .*, received 84"):
         ModelConfig(attention=True, attention_filters=(4,) * 7)
+    with pytest.raises(UserError, match="filters must be at most 6 integers, .*received .4, 4"):
+        ModelConfig(frames=200, filters=(4,) * 7)
 
 
 OLD = """{"model": {"frames": 84, "attention": true, "embedding_size": 32, "projection": "cca",
@@ -152,7 +187,7 @@ def test_experiments_of_earlier_versions_are_the_published_model():
         ({}, {"passage_pairs": 3}, "passage_pairs must divide batch_size .100., received 3"),
         ({}, {"passage_pairs": 0}, "passage_pairs must be an integer >= 1, received 0"),
         ({}, {"loss": "hinge"}, "loss must be one of ranking, softmax, received 'hinge'"),
-        ({"units": 0}, {}, "units must be an integer >= 1, received 0"),
+        ({"units": 0}, {}, "units must be an integer >= 1 and <= 100, received 0"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(model, training, message):

@@ -37,8 +37,8 @@ def test_help_does_not_wait_for_tensorflow(module, flag):
     begun = time.process_time(), os.times().children_user
     result = command(module, "--help")
     assert result.returncode == 0
-    assert f"python -m tempo_invariant.{module}" in result.stdout
-    assert f"\n  --{flag}: " in result.stdout
+    assert f"tempo-invariant {module}" in result.stdout
+    assert f"\n  --{flag}=" in result.stdout
     # Importing TensorFlow alone takes several seconds of processor time.
     assert os.times().children_user - begun[1] < 1.5
 
@@ -48,8 +48,8 @@ def test_help_does_not_wait_for_tensorflow(module, flag):
     [("bl", 84, False), ("bl_at", 84, True), ("bl_at_lc", 168, True)],
 )
 def test_flag_files_are_the_papers_experiments(name, frames, attention, tmp_path):
-    result = command("train", f"--flagfile={name}.flags", f"--data={tmp_path}", "--only_check_args")
-    assert result.returncode == 0, result.stderr
+    result = command("train", f"--flagfile={name}.flags", f"--data={tmp_path}")
+    assert result.stderr.startswith(f"error: {tmp_path}")  # the flags were read: no records there
     flags = dict(
         line.removeprefix("--").split("=") if "=" in line else (line.removeprefix("--"), "true")
         for line in (ROOT / f"{name}.flags").read_text().splitlines()

@@ -8,8 +8,7 @@ from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
+from tempo_invariant import progress
 from tempo_invariant.errors import UserError, printable
 from tempo_invariant.files import why_left_out, write_json
 from tempo_invariant.geometry import FRAMES_PER_SECOND
@@ -154,7 +153,7 @@ def inspect_msmd(
     found: dict[str, PieceCounts] = {}
     unusable: list[str] = []
     results = _run(paths, min(jobs or os.cpu_count() or 1, len(paths)))
-    for name, counts, problems in tqdm(results, total=len(paths), unit="piece", desc="inspect"):
+    for name, counts, problems in progress.track(results, "pieces", len(paths)):
         unusable += problems
         if counts is not None:
             found[name] = counts

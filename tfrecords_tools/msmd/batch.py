@@ -1,8 +1,8 @@
 """Builds pieces in parallel processes, or on Apache Beam, and reports on them."""
 
 import functools
+import logging
 import os
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
@@ -10,10 +10,9 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
+from tempo_invariant import progress
 from tempo_invariant.errors import UserError, printable
-from tempo_invariant.files import telling_full_disk, why_left_out, write_json
+from tempo_invariant.files import telling_failures, why_left_out, write_json
 from tempo_invariant.scores.sources import LilyPondSource
 from tfrecords_tools.msmd.pieces import BuildOptions, PieceRecord, build_piece
 from tfrecords_tools.running.beam import Runner, run_calls
@@ -114,7 +113,7 @@ def build(
         for piece, result in _results(sources, output, options, jobs, runner):
             found[piece] = result
             if isinstance(result, str):
-                tqdm.write(printable(f"{piece}: {result}"), file=sys.stderr)
+                logging.warning("%s", printable(f"{piece}: {result}"))
         ordered = [(source.piece, found[source.piece]) for source in sources]
         built = tuple(result for _, result in ordered if isinstance(result, PieceRecord))
         failed = {piece: result for piece, result in ordered if isinstance(result, str)}
@@ -152,16 +151,16 @@ def _build_in_processes(
     """Yields the pieces, as they are finished, with their numbers or why they can't be built."""
     jobs = max(1, min(jobs or os.cpu_count() or 1, len(sources)))
     died = []
-    with tqdm(total=len(sources), unit="piece", desc="build", file=sys.stderr) as progress:
+    with progress.track(text="pieces", total=len(sources)) as bar:
         for source, result in _run(sources, output, options, jobs):
             if result is None:
                 died.append(source)
                 continue
-            progress.update()
+            bar.update()
             yield source.piece, result
         for source in died:  # one of them took the others with it: each in a process of its own
             [(_, result)] = _run([source], output, options, 1)
-            progress.update()
+            bar.update()
             yield source.piece, result or "its process died"
 
 
@@ -187,5 +186,5 @@ def _reason(error: BaseException, output: Path) -> str:
     """
     if not isinstance(error, Exception):  # an interruption
         raise error
-    with telling_full_disk(output):
+    with telling_failures(output):
         return why_left_out(error)

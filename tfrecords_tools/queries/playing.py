@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 from scipy.io import wavfile
-from tqdm import tqdm
 
+from tempo_invariant import json_objects, progress
 from tempo_invariant.audio.degradation import AS_PLAYED, tune
 from tempo_invariant.errors import UserError
-from tempo_invariant.evaluation import json_objects, query_sets
+from tempo_invariant.evaluation import query_sets
 from tempo_invariant.evaluation.conditions import Condition
 from tempo_invariant.evaluation.query_sets import Entry, Strike
 from tempo_invariant.files import atomic_write
@@ -84,7 +84,7 @@ def write(
         return list(_play(*item, conditions, Path(output), seed))
 
     played = query_sets.ahead(play, zip(found, places.tolist(), strict=True))
-    bar = tqdm(played, "playing", total=len(found), unit="piece")
+    bar = progress.track(played, "pieces played", len(found))
     entries = [entry for of_piece in bar for entry in of_piece]
     query_sets.write(output, conditions, entries)
 

@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from tempo_invariant import progress
 from tempo_invariant.data import schema
 from tempo_invariant.errors import UserError, printable
-from tempo_invariant.files import telling_full_disk, why_left_out
+from tempo_invariant.files import telling_failures, why_left_out
 from tempo_invariant.geometry import FRAMES_PER_SECOND
 from tempo_invariant.scores.msmd import list_pieces
 from tfrecords_tools.msmd.layout import parse_performance_name, plain_soundfont
@@ -136,8 +135,8 @@ def convert(
     ]
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    with building_in(output), telling_full_disk(output):
-        results = tqdm(_run(calls, output, workers, runner), total=len(calls), unit="piece")
+    with building_in(output), telling_failures(output):
+        results = progress.track(_run(calls, output, workers, runner), "pieces", len(calls))
         _write_shards(msmd_dir, results, output, shard_megabytes * 1e6, report)
     return report
 
@@ -248,7 +247,6 @@ class _ShardWriter:
         for index, count in enumerate(self.counts):
             name = schema.shard_name(self.split, index, len(self.counts))
             path = self._path(index).rename(self.directory / name)
-            shard = {"name": name, "bytes": path.stat().st_size, "records": count}
-            self.info.shards.append(shard)
+            self.info.shards.append(schema.Shard(name, path.stat().st_size, count))
         self.info.hours = round(self.info.frames / FRAMES_PER_SECOND / 3600, 4)
         return self.info

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
+from tempo_invariant import progress
 from tempo_invariant.errors import UserError, printable
 from tempo_invariant.files import atomic_write, why_left_out, write_json
 from tempo_invariant.scores.msmd import choose_pieces, read_score
@@ -117,7 +117,7 @@ def write_snippets(
         UserError: A piece isn't there, or no snippet came out.
     """
     snippets, problems = [], []
-    for piece in tqdm(sorted(choose_pieces(msmd_dir, pieces)), unit="piece"):
+    for piece in progress.track(sorted(choose_pieces(msmd_dir, pieces)), "pieces"):
         try:
             snippets += piece_snippets(Path(msmd_dir) / piece, every, ink)
         except UserError as error:

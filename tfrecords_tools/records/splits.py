@@ -1,5 +1,6 @@
 """Splits of pieces into train, valid and test: read from a file, or made from their names."""
 
+import collections
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,20 +18,33 @@ def read_split(path: str | Path) -> dict[str, list[str]]:
     """Reads a YAML file that lists pieces under train, valid and test.
 
     Raises:
-        UserError: The file is missing or malformed, or lists a piece twice.
+        UserError: The file is missing or malformed, or lists a piece or a split twice.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text())
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        with Path(path).open(encoding="utf-8") as stream:
+            content = yaml.compose(stream, Loader=yaml.SafeLoader)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise UserError(f"{path}: not readable ({one_line(error)})") from error
-    if not isinstance(content, dict) or not set(content) <= set(schema.SPLITS) or not content:
+    lists = content.value if isinstance(content, yaml.MappingNode) else []
+    found = {name.value: _pieces(pieces) for name, pieces in lists if name.value in schema.SPLITS}
+    if not lists or len(found) < len(lists) or None in found.values():
         raise UserError(f"{path}: not a split file (expected lists train, valid and test)")
-    split = {name: [str(piece) for piece in content.get(name) or ()] for name in schema.SPLITS}
-    pieces = [piece for name in split for piece in split[name]]
-    twice = sorted({piece for piece in pieces if pieces.count(piece) > 1})
-    if twice:
+    split = {name: found.get(name) or [] for name in schema.SPLITS}
+    counts = collections.Counter(piece for pieces in split.values() for piece in pieces)
+    if twice := sorted(piece for piece, count in counts.items() if count > 1):
         raise UserError(f"{path}: lists {twice[0]!r} twice")
     return split
+
+
+def _pieces(node: yaml.Node) -> list[str] | None:
+    """Returns the names that a node lists, as they are written; None if it is no list of names."""
+    if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null":
+        return []
+    if not isinstance(node, yaml.SequenceNode):
+        return None
+    if not all(isinstance(item, yaml.ScalarNode) for item in node.value):
+        return None
+    return [item.value for item in node.value]
 
 
 def hash_split(pieces: Sequence[str]) -> dict[str, list[str]]:

@@ -9,7 +9,6 @@ have this package installed. Apache Beam is an extra of its own: `pip install
 import contextlib
 import pickle
 import shutil
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -17,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from tempo_invariant import extras, progress
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.files import atomic_write
 
@@ -69,14 +67,10 @@ def run_calls(
 
 
 def _run_pipeline(calls: list[bytes], folder: Path, runner: Runner, unit: str) -> None:
-    try:
-        import apache_beam as beam
-        from apache_beam.options.pipeline_options import PipelineOptions
-    except ImportError as error:
-        raise UserError(
-            f"runner {runner.name} needs Apache Beam (pip install 'tempo-invariant[beam]'): "
-            f"{one_line(error)}"
-        ) from error
+    extras.require("apache_beam", f"runner {runner.name}")
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
     options = PipelineOptions([f"--runner={runner.name}", *runner.options])
     try:
         with _progress(folder, len(calls), unit):
@@ -111,11 +105,11 @@ def _progress(folder: Path, total: int, unit: str) -> Iterator[None]:
     done = threading.Event()
 
     def watch() -> None:
-        with tqdm(total=total, unit=unit, file=sys.stderr) as progress:
+        with progress.track(text=f"{unit}s", total=total) as bar:
             finished = False
             while not finished:
                 finished = done.wait(_POLL_SECONDS)
-                progress.update(len(list(folder.glob("[0-9]*.result"))) - progress.n)
+                bar.update(len(list(folder.glob("[0-9]*.result"))) - bar.n)
 
     watcher = threading.Thread(target=watch)
     watcher.start()

@@ -1,75 +1,27 @@
-"""Pictures of an answer: pages with the matched systems, similarities, sound with attention."""
+"""Pictures of an answer: pages, similarities, sound with attention."""
 
 import io
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from PIL import Image, ImageDraw, ImageFont
 
 from tempo_invariant import geometry
 from tempo_invariant.audio.plotting import draw_heard
-from tempo_invariant.retrieval.answers.visits import Visit
-from tempo_invariant.retrieval.identification import Identification
-from tempo_invariant.scores.places import Box
+from tempo_invariant.retrieval.identification import Matching
 
-MARK = (214, 90, 0)
-_TINT = (255, 236, 214)
 _COLUMNS = 1600
 """Columns to which long spectrograms are averaged."""
 
 _CHUNK_SECONDS = 60
 
 
-def draw_page(image: np.ndarray, visits: Sequence[Visit]) -> Image.Image:
-    """Marks systems on a page, with their times, and with a dot for every second.
-
-    Args:
-        image: Grey page uint8 [rows, columns].
-        visits: Visits on this page.
-    """
-    grey = Image.fromarray(image).convert("RGB")
-    tinted = np.asarray(grey).copy()
-    for visit in visits:
-        top, left, bottom, right = _frame(visit.box, image.shape)
-        part = tinted[top:bottom, left:right]
-        np.minimum(part, np.array(_TINT, np.uint8), out=part)
-    page = Image.fromarray(tinted)
-    draw, font = ImageDraw.Draw(page), ImageFont.load_default(16)
-    labels: dict[tuple[int, ...], list[str]] = {}
-    for visit in visits:
-        top, left, bottom, right = _frame(visit.box, image.shape)
-        draw.rectangle((left, top, right - 1, bottom - 1), outline=MARK, width=3)
-        for column in visit.columns:
-            draw.ellipse((column - 4, bottom - 4, column + 4, bottom + 4), fill=MARK)
-        labels.setdefault((top, left), []).append(visit.label)
-    for (top, left), times in labels.items():
-        # Pillow's own font has neither dashes nor an ellipsis.
-        text = (", ".join(times[:4]) + (" ..." if len(times) > 4 else "")).replace("–", "-")
-        box = draw.textbbox((left + 6, max(0, top - 21)), text, font=font)
-        draw.rectangle((box[0] - 5, box[1] - 3, box[2] + 5, box[3] + 3), fill=MARK)
-        draw.text((left + 6, max(0, top - 21)), text, fill="white", font=font)
-    return page
-
-
-def _frame(box: Box, shape: tuple[int, ...], margin: int = 14) -> tuple[int, ...]:
-    """Returns the whole rows and columns of a box with a margin, as far as the page reaches."""
-    top, left, bottom, right = map(round, box)
-    return (
-        max(0, top - margin),
-        max(0, left - margin),
-        min(shape[0], bottom + margin),
-        min(shape[1], right + margin),
-    )
-
-
-def matrix_figure(answer: Identification, step_label: str, position_label: str) -> Figure:
+def matrix_figure(answer: Matching, step_label: str, position_label: str) -> Figure:
     """Draws the similarities of the query with the best document, and the path through them.
 
     Args:
-        answer: Identification of the query.
+        answer: Similarities of the query with its best document.
         step_label: Name of the query's steps.
         position_label: Name of the document's positions.
     """
@@ -184,16 +136,3 @@ def figure_png(figure: Figure) -> bytes:
     stream = io.BytesIO()
     FigureCanvasAgg(figure).print_figure(stream, format="png")
     return stream.getvalue()
-
-
-def image_png(image: Image.Image) -> bytes:
-    """Returns the picture as a PNG file in few colours."""
-    stream = io.BytesIO()
-    image.quantize(32).save(stream, format="PNG", optimize=True)
-    return stream.getvalue()
-
-
-def page_png(path: Path, visits: Sequence[Visit]) -> bytes:
-    """Returns the page image at `path` with marked systems, as a PNG file."""
-    with Image.open(path, formats=["PNG"]) as image:
-        return image_png(draw_page(np.asarray(image.convert("L")), visits))

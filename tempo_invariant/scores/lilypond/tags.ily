@@ -1,9 +1,12 @@
-%% Read by LilyPond before every score (-dinclude-settings): names the drawn note heads and staves.
+%% Read by LilyPond before every score (-dinclude-settings): names the drawn note heads, staves and
+%% bar lines.
 %%
-%% Every note head and every staff line group becomes, in the SVG page, a <g> element with data-*
-%% attributes: for a head its score (counted from 0), system, musical time (main and grace part and
-%% length, in whole notes), MIDI pitch, and whether a tie ends on it; for a staff its score and
-%% system. The tempo marks go to the file "tempo.tsv": score, time, whole notes a minute.
+%% Every note head, every staff line group and every bar line becomes, in the SVG page, a <g> element
+%% with data-* attributes: for a head its score (counted from 0), system, musical time (main and grace
+%% part and length, in whole notes), MIDI pitch, bar, and whether a tie ends on it; for a staff its
+%% score and system; for a bar line its score, system and the bar that begins there. Bars have the
+%% numbers that LilyPond prints; what comes before the first whole bar is in bar 0. The tempo marks go
+%% to the file "tempo.tsv": score, time, whole notes a minute.
 \version "2.24.0"
 
 %% Functions that old sources call and convert-ly leaves; they only changed the grouping of beams.
@@ -36,7 +39,14 @@
                 (format #f "~a" (cadr rest))
                 (loop (cddr rest))))))
 
-#(define (tags:head-attributes score when event ties)
+#(define (tags:bar context)
+   (let ((number (ly:context-property context 'currentBarNumber 1))
+         (position (ly:context-property context 'measurePosition)))
+     (if (and (ly:moment? position) (negative? (ly:moment-main position)))
+         (1- number)
+         number)))
+
+#(define (tags:head-attributes score when bar event ties)
    (lambda (grob)
      (let ((pitch (ly:event-property event 'pitch))
            (duration (ly:event-property event 'duration)))
@@ -51,6 +61,7 @@
                          (ly:moment-main (ly:duration-length duration))
                          0)
             "pitch" (+ 60 (ly:pitch-semitones pitch))
+            "bar" bar
             "tied" (if (any (lambda (tie) (eq? grob (ly:spanner-bound tie RIGHT))) (ties)) 1 0))
            '()))))
 
@@ -66,13 +77,20 @@
           (if event
               (ly:grob-set-property!
                grob 'output-attributes
-               (tags:head-attributes score (ly:context-current-moment context) event
-                                     (lambda () ties))))))
+               (tags:head-attributes score (ly:context-current-moment context)
+                                     (tags:bar context) event (lambda () ties))))))
        ((staff-symbol-interface engraver grob source-engraver)
         (ly:grob-set-property!
          grob 'output-attributes
          (lambda (grob)
            (tags:attributes "kind" "staff" "score" score "system" (tags:system-number grob)))))
+       ((bar-line-interface engraver grob source-engraver)
+        (let ((bar (tags:bar context)))
+          (ly:grob-set-property!
+           grob 'output-attributes
+           (lambda (grob)
+             (tags:attributes "kind" "bar" "score" score "system" (tags:system-number grob)
+                              "bar" bar)))))
        ((tie-interface engraver grob source-engraver)
         (if (ly:spanner? grob)  ; not a half tie after a repeat
             (set! ties (cons grob ties)))))

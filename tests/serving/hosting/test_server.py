@@ -1,5 +1,7 @@
 """The server from start to end: versions that come and go, and stopping."""
 
+import os
+import re
 import signal
 import socket
 import subprocess
@@ -21,6 +23,7 @@ from tests.server_calls import (
     SERVING,
     Caller,
     Gate,
+    free_port,
     make_request,
     make_server,
     wait_until,
@@ -80,6 +83,28 @@ def test_a_failing_warmup_keeps_the_version_from_serving(tmp_path):
         server.start()
 
 
+def test_only_numbers_that_requests_can_hold_are_versions(tmp_path):
+    tiny_saved_model.save(tmp_path, 2**63 - 1)
+    for name in (
+        str(2**63),
+        "9" * 40,
+        "\u0663",
+        "-1",
+        "1e3",
+        " 7",
+        "temporary",
+        os.fsdecode(b"\xff"),
+    ):
+        (tmp_path / name).mkdir()
+    (tmp_path / "3").write_text("not a directory")
+    server = make_server(tmp_path)
+    server.start()
+    caller = Caller(server.port)
+    assert caller.statuses() == {2**63 - 1: State.AVAILABLE}
+    assert caller.predict(image=IMAGE).model_spec.version.value == 2**63 - 1
+    server.stop()
+
+
 def test_start_errors_are_one_line(tmp_path, base_path):
     with pytest.raises(UserError, match="has no model"):
         make_server(tmp_path / "nothing").start()
@@ -113,6 +138,7 @@ def test_stopping_finishes_what_is_in_hand_and_takes_nothing_new(base_path, monk
 def test_the_command_serves_until_sigterm(base_path):
     port = free_port()
     arguments = [f"--model_base_path={base_path}", f"--model_name={NAME}", f"--port={port}"]
+    arguments += ["--log_level=debug"]
     process = subprocess.Popen(
         [sys.executable, "-m", "serving.server", *arguments],
         stderr=subprocess.PIPE,
@@ -127,12 +153,7 @@ def test_the_command_serves_until_sigterm(base_path):
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=SECONDS)
         assert process.returncode == 0
-        assert "serving tiny on localhost" in log and log.rstrip().endswith("stopped")
+        assert "INFO serving tiny on localhost" in log and log.rstrip().endswith("stopped")
+        assert re.search(r"DEBUG ipv\S+ Predict embed_sheet 320\d\d bytes [\d.]+ ms OK\n", log)
     finally:
         process.kill()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return probe.getsockname()[1]

@@ -1,12 +1,13 @@
 """Requests over real gRPC on loopback, good and bad, to a server of a tiny SavedModel."""
 
+import threading
 from concurrent import futures
 
 import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from grpc_health.v1 import health_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -24,6 +25,7 @@ from tests.server_calls import (
     Gate,
     make_request,
     make_server,
+    wait_until,
 )
 
 
@@ -60,7 +62,7 @@ def test_metadata_tells_names_types_and_shapes(caller):
     response = caller.prediction.GetModelMetadata(request)
     signatures = get_model_metadata_pb2.SignatureDefMap()
     assert response.metadata["signature_def"].Unpack(signatures)
-    assert set(signatures.signature_def) == {"embed_audio", "embed_sheet"}
+    assert set(signatures.signature_def) == {"embed_audio", "embed_audio_file", "embed_sheet"}
     image = signatures.signature_def["embed_sheet"].inputs["image"]
     assert image.dtype == tf.uint8.as_datatype_enum
     assert [dim.size for dim in image.tensor_shape.dim] == [-1, 160, 200]
@@ -72,8 +74,8 @@ def bomb() -> object:
     """A tensor of a few bytes that declares 10 gigabytes."""
     proto = tf.make_tensor_proto(np.zeros([1, 1], np.float32))
     proto.ClearField("tensor_content")
-    proto.tensor_shape.dim[0].size = 50_000
-    proto.tensor_shape.dim[1].size = 50_000
+    proto.tensor_shape.dim[0].size = 250
+    proto.tensor_shape.dim[1].size = 10_000_000
     proto.float_val.append(1.0)
     return proto
 
@@ -85,7 +87,19 @@ def short_content() -> object:
     return proto
 
 
+def strings(declared: int, *values: bytes) -> object:
+    """A tensor of a few strings that declares any number of them; the last one is repeated."""
+    proto = tf.make_tensor_proto(list(values))
+    proto.tensor_shape.dim[0].size = declared
+    return proto
+
+
+def wav(samples: int) -> bytes:
+    return tf.audio.encode_wav(np.zeros([samples, 1], np.float32), 22050).numpy()
+
+
 PCM = np.zeros([1, 100], np.float32)
+TOO_LARGE = f"takes more than {LIMIT_BYTES} bytes"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +120,13 @@ PCM = np.zeros([1, 100], np.float32)
         ),
         ("embed_audio", {"pcm": PCM.astype(str)}, "must be float32, got string"),
         ("embed_audio", {"pcm": np.full([1, 9], np.nan, np.float32)}, "pcm must be finite"),
-        ("embed_audio", {"pcm": bomb()}, "takes more than 1048576 bytes"),
+        ("embed_audio", {"pcm": bomb()}, TOO_LARGE),
+        ("embed_audio_file", {"wav": strings(2 * 10**9, b"")}, "at most 256 rows, got 2000000000"),
+        ("embed_audio_file", {"wav": strings(256, wav(4000))}, TOO_LARGE),
+        ("embed_audio_file", {"wav": strings(2, wav(9), wav(9), wav(9))}, "cannot be decoded"),
+        ("embed_audio_file", {"wav": [wav(9), wav(9)[:-1]]}, "Data too short"),
+        ("embed_audio_file", {"wav": [b"RI\xff\xfe" + wav(9)[4:]]}, "Expected RIFF but found RI"),
+        ("embed_audio_file", {"wav": [wav(9)[:20] + b"\0" + wav(9)[21:]]}, "Bad audio format"),
         ("embed_audio", {"pcm": np.zeros([257, 1], np.float32)}, "at most 256 rows, got 257"),
         ("embed_audio", {"pcm": short_content()}, "needs 64 bytes of content, got 60"),
     ],
@@ -115,7 +135,12 @@ def test_bad_inputs_are_invalid_arguments_in_one_line(caller, signature, inputs,
     with pytest.raises(grpc.RpcError, match=message) as raised:
         caller.predict(signature, **inputs)
     assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert "\n" not in raised.value.details()
+    assert raised.value.details().isprintable()
+
+
+def test_a_string_is_repeated_as_often_as_the_shape_says(caller):
+    response = caller.predict("embed_audio_file", wav=strings(3, wav(200)))
+    np.testing.assert_array_equal(tf.make_ndarray(response.outputs["embedding"]), [[0.0, 3.0]] * 3)
 
 
 def test_unknown_names_get_the_codes_of_tensorflow_serving(caller):
@@ -149,7 +174,20 @@ def test_unknown_names_get_the_codes_of_tensorflow_serving(caller):
     assert code(stub.Classify, classify) == codes.UNIMPLEMENTED
 
 
-def test_random_messages_always_get_a_status(caller):
+@pytest.mark.parametrize("name", [b"\xff\xfeny", b"\x1b[2J\n", b"x" * 10**5])
+def test_names_of_any_bytes_are_answered_in_a_printable_line(caller, name):
+    right = make_request("embed_sheet", image=IMAGE)
+    right.model_spec.name = "?" * len(name)
+    call = caller.channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+    with pytest.raises(grpc.RpcError) as raised:
+        call(right.SerializeToString().replace(b"?" * len(name), name), timeout=SECONDS)
+    text = name.isascii()
+    codes = grpc.StatusCode
+    assert raised.value.code() == (codes.NOT_FOUND if text else codes.INVALID_ARGUMENT)
+    assert raised.value.details().isprintable() and len(raised.value.details()) <= 200
+
+
+def test_damaged_messages_are_invalid_arguments(caller):
     generator = np.random.default_rng(7)
     call = caller.channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
     good = make_request("embed_audio", pcm=PCM).SerializeToString()
@@ -160,8 +198,11 @@ def test_random_messages_always_get_a_status(caller):
         try:
             call(bytes(message), timeout=SECONDS)
         except grpc.RpcError as error:
-            # UNKNOWN and INTERNAL: gRPC's own answers to a message that is not a PredictRequest.
-            assert error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED
+            assert error.code() in (
+                grpc.StatusCode.INVALID_ARGUMENT,
+                grpc.StatusCode.NOT_FOUND,
+                grpc.StatusCode.FAILED_PRECONDITION,
+            )
     assert caller.shift() == 3.0
 
 
@@ -215,8 +256,47 @@ def test_more_requests_than_admitted_are_turned_away_and_the_others_answered(
 
 
 def _first_finished(calls: list, count: int) -> list:
-    finished = futures.as_completed(calls, timeout=SECONDS)
-    return [next(finished) for _ in range(count)]
+    wait_until(lambda: sum(call.done() for call in calls) >= count)
+    return [call for call in calls if call.done()]
+
+
+@pytest.mark.parametrize("method", ["health.Watch", "Predict"])
+def test_open_streams_of_one_client_do_not_lock_the_others_out(base_path, method):
+    server = make_server(base_path)
+    server.start()
+    one = grpc.insecure_channel(f"localhost:{server.port}", [("grpc.use_local_subchannel_pool", 1)])
+    over = threading.Event()
+    if method == "Predict":  # its message never comes
+        call = one.stream_unary("/tensorflow.serving.PredictionService/Predict")
+        streams = [call.future(iter(over.wait, True)) for _ in range(250)]
+    else:
+        watch = health_pb2_grpc.HealthStub(one).Watch
+        streams = [watch(health_pb2.HealthCheckRequest()) for _ in range(250)]
+        assert all(next(stream).status == SERVING for stream in streams)
+    wait_until(lambda: server.metrics.in_flight.collect()[0].samples[0].value == 250)
+    other = Caller(server.port)
+    assert other.shift() == 3.0
+    request = health_pb2.HealthCheckRequest()
+    assert other.health.Check(request, timeout=SECONDS).status == SERVING
+    assert not any(stream.done() for stream in streams)
+    over.set()
+    one.close()
+    server.stop()
+
+
+def test_messages_in_hand_are_bounded_by_their_bytes(base_path, monkeypatch):
+    server = make_server(base_path)
+    server.start()
+    caller = Caller(server.port)
+    gate = Gate(monkeypatch)
+    large = make_request("embed_audio", pcm=np.zeros([1, LIMIT_BYTES // 4 - 1000], np.float32))
+    calls = [caller.prediction.Predict.future(large) for _ in range(17)]
+    [refused] = _first_finished(calls, 1)  # sixteen of the largest size are in hand
+    assert refused.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "requests in hand take more than" in refused.details()
+    gate.open.set()
+    assert sum(call.exception(SECONDS) is None for call in calls) == 16
+    server.stop()
 
 
 def test_a_request_that_waits_past_its_deadline_is_given_up(base_path, monkeypatch):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tempo_invariant.audio import parallel_reading, reading
+from tempo_invariant.audio import decoding, parallel_reading, reading
 from tempo_invariant.errors import UserError
 from tests.tempo_invariant.audio.test_reading import FORMATS, write_tone
 
@@ -69,11 +69,43 @@ def test_a_broken_recording_raises_when_its_turn_comes(collection, decoder, tmp_
     assert [lengths[0], lengths[3]] == [22050, 22050]
 
 
-def test_a_long_recording_is_read_in_blocks(collection, decoder, monkeypatch):
+def test_wav_with_a_wrong_header_is_that_of_the_reader(tmp_path, decoder, caplog):
+    path, whole = tmp_path / "a.wav", tmp_path / "whole.wav"
+    soundfile.write(whole, np.random.default_rng(0).uniform(-0.5, 0.5, 20000), 22050)
+    content = whole.read_bytes()
+    for changed, count in (
+        (content[:-20000], 10000),  # cut
+        (content[:40] + (20000).to_bytes(4, "little") + content[44:], 20000),  # not closed
+        (content[:40] + bytes(4) + content[44:], 20000),  # from a pipe
+    ):
+        path.write_bytes(changed)
+        caplog.clear()
+        ((*blocks,),) = parallel_reading.read_recordings([path])
+        lines = [record.getMessage() for record in caplog.records]
+        caplog.clear()
+        np.testing.assert_array_equal(
+            np.concatenate(blocks), np.concatenate(list(reading.read_blocks(path)))
+        )
+        assert sum(map(len, blocks)) == count
+        assert lines == [record.getMessage() for record in caplog.records]
+        if lines:
+            with pytest.raises(UserError, match=f"{path}: "):
+                list(*parallel_reading.read_recordings([path], strict=True))
+
+
+def test_a_gain_that_is_no_number_is_refused_at_once(collection):
+    with pytest.raises(UserError, match="the gain must be"):
+        next(parallel_reading.read_recordings(collection, float("nan")))
+
+
+def test_a_long_recording_is_read_in_blocks(decoder, monkeypatch, tmp_path):
     monkeypatch.setattr(parallel_reading, "MOST_VALUES", 1000)
-    monkeypatch.setattr(reading, "BLOCK_SECONDS", 1)
-    (blocks,) = parallel_reading.read_recordings([collection[8]])  # 30,000 samples at 8,000 Hz
-    assert [round(len(block) / 22050) for block in blocks][:3] == [1, 1, 1]
+    monkeypatch.setattr(decoding, "BLOCK_SECONDS", 4)
+    for name in ("a.wav", "a.mp3"):
+        soundfile.write(tmp_path / name, np.full(11 * 22050, 0.25), 22050)
+        (blocks,) = parallel_reading.read_recordings([tmp_path / name])
+        lengths = [len(block) / 22050 for block in blocks]
+        assert sum(lengths) == pytest.approx(11) and max(lengths) <= 4
 
 
 def test_tensorflow_io_decodes_where_it_is_installed(collection, monkeypatch):
@@ -84,7 +116,7 @@ def test_tensorflow_io_decodes_where_it_is_installed(collection, monkeypatch):
     monkeypatch.setattr(
         reading, "prepare", lambda path, *more: decoded.append(path) or prepare(path, *more)
     )
-    monkeypatch.setattr(reading, "read_blocks", lambda path, *more: iter(()))
+    monkeypatch.setattr(reading, "read_blocks", lambda path, **more: iter(()))
     paths = [
         path
         for path in collection

@@ -1,11 +1,15 @@
 """The one reader of recordings: formats and rates, and files that cannot be used."""
 
+import io
+import logging
+
 import numpy as np
 import pytest
 import soundfile
 
-from tempo_invariant.audio import reading
+from tempo_invariant.audio import decoding, reading
 from tempo_invariant.errors import UserError
+from tests.audio_files import encode, sound, write
 
 FORMATS = [
     ("a.wav", "PCM_16", 1e-3),
@@ -31,7 +35,8 @@ def write_tone(path, subtype: str) -> np.ndarray:
 def test_every_format_becomes_mono_at_22050_hz(tmp_path, name, subtype, tolerance):
     expected = write_tone(tmp_path / name, subtype)
     pcm = np.concatenate(list(reading.read_blocks(tmp_path / name)))
-    assert pcm.dtype == np.float32 and abs(len(pcm) - 22050) <= 1
+    # FFmpeg takes 128 samples too many from the end of Vorbis that has only one page of sound.
+    assert pcm.dtype == np.float32 and abs(len(pcm) - 22050) <= (64 if "ogg" in name else 1)
     np.testing.assert_allclose(pcm[2000:20000], expected[2000:20000], atol=tolerance)
 
 
@@ -52,14 +57,15 @@ def test_reading_begins_at_a_time(tmp_path):
 
 def test_a_long_recording_comes_in_blocks(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.full(25 * 22050, 0.25), 22050)
-    blocks = list(reading.read_blocks(tmp_path / "a.wav"))
-    assert [len(block) for block in blocks] == [10 * 22050, 10 * 22050, 5 * 22050]
+    lengths = [len(block) for block in reading.read_blocks(tmp_path / "a.wav")]
+    assert len(lengths) == 3 and sum(lengths) == 25 * 22050
+    assert max(lengths) <= decoding.BLOCK_SECONDS * 22050
 
 
-def test_the_header_is_read_alone(tmp_path):
+def test_the_length_is_what_is_there(tmp_path):
     soundfile.write(tmp_path / "a.flac", np.zeros((48000, 2)), 48000)
     info = reading.audio_info(tmp_path / "a.flac")
-    assert info == (48000, 2, 48000, "FLAC", "PCM_16") and info.seconds == 1.0
+    assert info == (48000, 2, 48000) and info.seconds == 1.0
 
 
 def test_unusable_audio_gives_one_line(tmp_path):
@@ -77,3 +83,89 @@ def test_unusable_audio_gives_one_line(tmp_path):
         with pytest.raises(UserError, match=f"{name}: .*{reason}") as caught:
             list(reading.read_blocks(tmp_path / name))
         assert "\n" not in str(caught.value)
+
+
+def test_what_is_missing_is_a_warning_or_an_error(tmp_path, caplog, capfd):
+    content = encode(sound(6.0, 22050, 1), 22050, "libmp3lame", "mp3")
+    path = write(tmp_path, "take.mp3", content[: len(content) // 2])
+    pcm = np.concatenate(list(reading.read_blocks(path)))
+    (record,) = caplog.records
+    line = record.getMessage()
+    stop = f"{len(pcm) / 22050:.2f}"
+    assert line == f"{path}: cannot be decoded after {stop} s (it should last 6.00 s)"
+    assert record.levelno == logging.WARNING and 2.9 < float(stop) < 3.1
+    with pytest.raises(UserError) as caught:
+        list(reading.read_blocks(path, strict=True))
+    assert str(caught.value) == line
+    assert reading.audio_info(path).frames == len(pcm)
+    assert capfd.readouterr() == ("", "")  # FFmpeg says nothing
+
+
+def test_a_recording_full_of_damage_gives_few_lines(tmp_path, caplog):
+    content = bytearray(encode(sound(20.0), 44100, "flac", "flac"))
+    for first in range(20_000, len(content), 60_000):
+        content[first : first + 20] = bytes(20)
+    path = write(tmp_path, "take.flac", bytes(content))
+    assert sum(map(len, reading.read_blocks(path))) == pytest.approx(20 * 22050, abs=2)
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 4 and lines[-1].endswith(" more places like these")
+
+
+def test_the_length_without_a_header_is_right(tmp_path):
+    pcm = sound(10.0)
+    pcm[44100 * 5 :] *= 0.01
+    for codec, name in (("libmp3lame", "mp3"), ("aac", "adts")):
+        content = encode(pcm, 44100, codec, name, {"write_xing": "0"} if name == "mp3" else {})
+        info = reading.audio_info(write(tmp_path, f"a.{name}", content))
+        assert 10 <= info.seconds < 10.05 and info[1:] == (2, 44100)
+
+
+def test_names_that_are_no_text_are_read(tmp_path):
+    path = write(tmp_path, "\udcff\udce9.mp3", encode(sound(1.0), 44100, "libmp3lame", "mp3"))
+    assert sum(map(len, reading.read_blocks(path))) == 22050
+
+
+@pytest.mark.parametrize("gain", [float("nan"), float("inf"), -float("inf"), 1e9])
+def test_gains_that_are_no_gains_are_refused(tmp_path, gain):
+    soundfile.write(tmp_path / "a.wav", np.full(100, 0.25), 22050)
+    for blocks in (
+        reading.read_blocks(tmp_path / "a.wav", gain),
+        reading.pcm_blocks(io.BytesIO(bytes(100)), gain_db=gain),
+    ):
+        with pytest.raises(UserError, match="the gain must be from -200 to 200 dB"):
+            list(blocks)
+
+
+@pytest.mark.parametrize("start", [float("nan"), float("inf"), -1.0])
+def test_times_that_are_no_times_are_refused(tmp_path, start):
+    soundfile.write(tmp_path / "a.wav", np.full(100, 0.25), 22050)
+    with pytest.raises(UserError, match="reading cannot begin at"):
+        list(reading.read_blocks(tmp_path / "a.wav", start_seconds=start))
+
+
+def test_raw_samples_come_in_any_pieces(caplog):
+    values = np.random.default_rng(0).integers(-(2**15), 2**15, 5000).astype("<i2")
+
+    class Pipe(io.RawIOBase):
+        """Gives at most 7 bytes at a time, as a slow pipe without a buffer may."""
+
+        def __init__(self) -> None:
+            self.rest = values.tobytes() + b"\1"
+
+        def read(self, size=-1):
+            piece, self.rest = self.rest[: min(size, 7)], self.rest[min(size, 7) :]
+            return piece
+
+    found = np.concatenate(list(reading.pcm_blocks(Pipe(), 0.01)))
+    np.testing.assert_array_equal(found, values / np.float32(32768))
+    assert [record.getMessage() for record in caplog.records] == [
+        "standard input ends in the middle of a sample of 16 bits"
+    ]
+
+
+def test_closed_standard_input_is_one_line():
+    closed = io.BytesIO()
+    closed.close()
+    for stream in (None, closed):
+        with pytest.raises(UserError, match="standard input is closed"):
+            list(reading.pcm_blocks(stream))

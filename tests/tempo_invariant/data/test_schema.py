@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tempo_invariant.data import schema
+from tempo_invariant.data.corpus import load_corpus
 from tempo_invariant.errors import UserError
 
 
@@ -41,7 +42,7 @@ def write_split(folder, records, split="train", others=None):
         records=len(records),
         pairs=sum(len(record.onset_frames) for record in records),
         frames=sum(len(record.spectrogram) for record in records),
-        shards=[{"name": path.name, "bytes": path.stat().st_size, "records": len(records)}],
+        shards=[schema.Shard(path.name, path.stat().st_size, len(records))],
     )
     schema.write_info(folder, {split: info} | (others or {}))
     return path
@@ -94,6 +95,50 @@ def test_damaged_directories_give_one_line(tmp_path):
     info.write_text(json.dumps(content | {"schema_version": 0}))
     with pytest.raises(UserError, match="schema version 0"):
         schema.read_info(tmp_path)
+    shard = content["splits"]["train"]["shards"][0]
+    for changes, message in (
+        ({"splits": []}, "splits: must be an object"),
+        ({"splits": {"train": 7}}, "train: must be an object"),
+        ({"splits": {"train": {"shards": [shard | {"name": "../x"}]}}}, "not a shard"),
+        ({"splits": {"train": {"shards": [shard | {"bytes": "9"}]}}}, "must be a whole number"),
+        ({"splits": {"train": {"records": 10**30}}}, "records: must be a whole number"),
+        ({"geometry": 7}, "geometry: must be an object"),
+    ):
+        info.write_text(json.dumps(content | changes))
+        with pytest.raises(UserError, match=f"^{info}: .*{message}"):
+            schema.read_info(tmp_path)
     info.write_text("{")
-    with pytest.raises(UserError, match="not a description of records"):
+    with pytest.raises(UserError, match="dataset_info.json: not a JSON file"):
         schema.read_info(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"strips": np.zeros((1, 9, 100), np.uint8)}, "reshape"),
+        ({"inks": ()}, "reshape"),
+        ({"tempo": float("nan")}, "no ink, or no tempo"),
+        ({"pages": np.ones(6, np.int64)}, "pairs of different numbers"),
+        ({"onset_frames": np.array([2, 2, 3, 4, 5, 6, 7])}, "not distinct and ascending"),
+        ({"onset_frames": np.array([-9, 2, 3, 4, 5, 6, 7])}, "not distinct and ascending"),
+        ({"pages": np.full(7, 2**40)}, "pairs at impossible places"),
+        ({"columns": np.full(7, np.nan, np.float32)}, "pairs at impossible places"),
+        ({"spectrogram": np.full((50, 92), np.inf, np.float16)}, "not finite"),
+    ],
+)
+@pytest.mark.parametrize("read", [schema.read_records, load_corpus])
+def test_wrong_content_under_right_checksums_is_refused(tmp_path, changes, message, read):
+    path = write_split(tmp_path, [make_record(), dataclasses.replace(make_record("b"), **changes)])
+    with pytest.raises(UserError, match=f"^{path}: damaged.*({message})") as caught:
+        list(read(tmp_path, "train"))
+    assert str(caught.value).isprintable()
+
+
+def test_a_shard_with_fewer_records_than_it_should_have_is_refused(tmp_path):
+    path = write_split(tmp_path, [make_record()])
+    info = tmp_path / "dataset_info.json"
+    content = json.loads(info.read_text())
+    content["splits"]["train"]["shards"][0]["records"] = 2
+    info.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=f"^{path}: holds 1 records, and dataset_info.json says 2"):
+        list(schema.read_records(tmp_path, "train"))

@@ -67,9 +67,7 @@ def test_records_are_found_in_every_shard(tmp_path):
         with tf.io.TFRecordWriter(str(path)) as writer:
             for record in part:
                 writer.write(schema.serialize(record))
-        shards.append(
-            {"name": path.name, "bytes": path.stat().st_size, "records": len(part)},
-        )
+        shards.append(schema.Shard(path.name, path.stat().st_size, len(part)))
     schema.write_info(tmp_path, {"train": schema.SplitInfo(5, 5, 25, 250, 0.0, shards)})
     corpus = load_corpus(tmp_path, "train", memory_mib=0)
     for number, record in enumerate(records):

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from tempo_invariant import json_objects
 from tempo_invariant.audio.degradation import PHONE, RecordingDegradation, degrade_recording
 from tempo_invariant.errors import UserError
-from tempo_invariant.evaluation import json_objects, query_sets
+from tempo_invariant.evaluation import query_sets
 from tempo_invariant.evaluation.conditions import Condition
 from tempo_invariant.evaluation.query_sets import Strike
 from tests.query_files import query_set
@@ -103,6 +104,17 @@ def test_a_set_may_be_written_by_hand(tmp_path):
         ("queries.json", ("conditions", {"sound": "x"}), "conditions[0]: unknown field 'sound'"),
         ("queries.json", ("conditions", {"tempo": 0}), "conditions[0]: tempo=0: must be from 0.05"),
         ("queries.json", ("conditions", {"expression": -1}), "expression=-1: must not"),
+        ("queries.json", ("conditions", {"gain_db": 1e308}), "gain_db=1e+308: must be from -200"),
+        ("queries.json", ("queries", {"start_seconds": -1}), "must not be negative"),
+        ("queries.json", ("queries", {"start_seconds": 1e308}), "must be at most 1,000,000"),
+        ("queries.json", ("queries", {"seed": [-1]}), "must not be negative"),
+        ("queries.json", ("queries", {"seed": [10**30]}), "seed[0]: must be a whole number"),
+        ("queries.json", ("queries", {"audio": "\ud800"}), "audio: must be a text"),
+        (
+            "queries.json",
+            ("conditions", {"degradation": {"tuning_cents": 1e9}}),
+            "tuning_cents must be at most 1200",
+        ),
         (
             "queries.json",
             ("conditions", {"degradation": {"equalization": [[1.0]]}}),

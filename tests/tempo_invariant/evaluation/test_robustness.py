@@ -190,7 +190,7 @@ def test_clean_gives_the_numbers_of_evaluate(root, records, tmp_path):
         for name in sorted(records):
             for record in records[name]:
                 writer.write(schema.serialize(record))
-    listed = {"name": shard.name, "bytes": shard.stat().st_size, "records": 6}
+    listed = schema.Shard(shard.name, shard.stat().st_size, 6)
     counts = sum(len(r.onset_frames) for made in records.values() for r in made)
     info = schema.SplitInfo(2, 6, counts, 0, 0.0, [listed])
     schema.write_info(shard.parent, {"test": info})

@@ -1,10 +1,12 @@
 """Models that ship: packaged from a tiny run, found by name, used by the commands."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -250,3 +252,62 @@ def test_commands_use_a_model_by_its_name(shipped, run, data, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "export" / "1" / "saved_model.pb").exists()
+
+
+def test_one_flipped_bit_of_weights_is_noticed(run, shipped, tmp_path):
+    """By the card of a model that ships, by the file itself in a run."""
+    packaged = shutil.copytree(shipped[0], tmp_path / "packaged")
+    trained = shutil.copytree(run, tmp_path / "trained")
+    for directory, message in ((packaged, "its SHA-256 is another"), (trained, "its checksum is")):
+        assert runs.load_model(directory)
+        path = runs.weights_path(directory)
+        with h5py.File(path, "r+") as file:
+            kernel = file["layers/conv2d/vars/0"]
+            values = kernel[()]
+            values.view(np.uint32).flat[5] ^= 1 << 20
+            kernel[()] = values
+        with pytest.raises(UserError, match=f"^{path}: damaged.*{message}"):
+            runs.load_model(directory)
+
+
+def test_weights_that_are_not_finite_or_too_large_are_refused(run, tmp_path):
+    path = tmp_path / "x.weights.h5"
+    for value, message in ((np.nan, "not finite"), (np.inf, "not finite")):
+        model = runs.load_model(run)
+        model.get_layer("sheet_features").kernel.assign_add(
+            np.full(model.get_layer("sheet_features").kernel.shape, value)
+        )
+        runs.save_weights(model, path)
+        with pytest.raises(UserError, match=f"^{path}: damaged weights .*{message}"):
+            runs.load_model(run, str(path))
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", (2**40,), "f4")
+    with pytest.raises(UserError, match="its arrays are larger than the file"):
+        runs.load_model(run, str(path))
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"weights_sha256": 7}', "[" * 99_999, "\0"])
+def test_a_damaged_card_is_named(shipped, tmp_path, content):
+    packaged = shutil.copytree(shipped[0], tmp_path / "packaged")
+    (packaged / pretrained.CARD).write_text(content)
+    with pytest.raises(UserError, match=f"^{packaged / pretrained.CARD}: "):
+        runs.load_model(packaged)
+
+
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("evaluation-test-7.json", "[]"),
+        ("evaluation-test-7.json", '{"split": "poems", "pairs": 1, "pieces": 1, "tempo": 1}'),
+        ("averaging.json", '{"kept": 1}'),
+        ("history.jsonl", '{"epoch": 1}\n{"epoch": 2}\n'),
+        ("history.jsonl", '{"epoch": [}\n{"epoch": 2}\n'),
+        ("history.jsonl", "\udcff"),
+    ],
+)
+def test_damaged_reports_of_a_run_are_named(run, tmp_path, monkeypatch, name, content):
+    monkeypatch.setattr(pretrained, "DIRECTORY", tmp_path / "pretrained")
+    damaged = shutil.copytree(run, tmp_path / "run")
+    (damaged / name).write_bytes(content.encode(errors="surrogateescape"))
+    with pytest.raises(UserError, match=f"^{damaged / name}: "):
+        packaging.package(damaged, "tiny")

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import SAMPLE_RATE
 from tempo_invariant.model import saved_model
 from tempo_invariant.model.network import audio_encoder, build_model, sheet_encoder
+from tempo_invariant.retrieval.embedders import open_embedder
 
 CONFIG = ModelConfig(frames=42, attention=True, filters=(4, 4, 8, 8), embedding_size=8)
 WINDOW = 46305  # samples of 42 frames
@@ -237,3 +239,31 @@ def test_wrong_use_of_the_command_is_one_line(tmp_path):
     assert finished.stderr.count("\n") == 1
     finished = run_command("--run=x")
     assert finished.returncode == 2 and "output" in finished.stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["saved_model.pb", "variables/variables.data-00000-of-00001", "assets.extra/SHA256SUMS"]
+)
+def test_a_damaged_or_half_export_is_named(exported, tmp_path, name):
+    version = shutil.copytree(exported, tmp_path / "12")
+    done = subprocess.run(["sha256sum", "-c", "assets.extra/SHA256SUMS"], cwd=version)
+    assert done.returncode == 0
+    content = bytearray((version / name).read_bytes())
+    content[30] ^= 1
+    (version / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"^{version}/.*(its checksum is not that in|no such file)"):
+        open_embedder("export", str(tmp_path))
+    if not name.endswith("SUMS"):
+        (version / name).unlink()
+        with pytest.raises(UserError, match=f"^{version / name}: no such file, though"):
+            open_embedder("export", str(tmp_path))
+        (version / "assets.extra/SHA256SUMS").unlink()  # as exports of earlier versions
+        with pytest.raises(UserError, match=f"^{version}: not an export of this project"):
+            open_embedder("export", str(tmp_path))
+
+
+def test_what_a_killed_export_leaves_is_removed_by_the_next(model, tmp_path):
+    left = tmp_path / "tiny" / ".partial-abcdefgh" / "variables"
+    left.mkdir(parents=True)
+    version, _ = saved_model.export(model, "{}", tmp_path / "tiny")
+    assert [path.name for path in (tmp_path / "tiny").iterdir()] == [version.name] == ["1"]

@@ -1,23 +1,19 @@
-"""Following from end to end, with a model that reads greys and pitches, and the player."""
+"""Following from end to end, with a model that reads greys and pitches."""
 
-import base64
-import html.parser
-import io
+import dataclasses
 import json
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
 import soundfile
-from PIL import Image
 
-from tempo_invariant.audio import reading
+from tempo_invariant.audio.recordings import open_recording
 from tempo_invariant.errors import UserError
-from tempo_invariant.retrieval import following, indexing
-from tempo_invariant.retrieval.answers import player
-from tempo_invariant.retrieval.answers.followed import FollowingSettings, answer
+from tempo_invariant.retrieval import courses, following, indexing
+from tempo_invariant.retrieval.answers import followed as followed_page
+from tempo_invariant.retrieval.answers import text
 from tests import fake_embedder
+from tests.answer_pages import decode, read_page
 from tests.fake_embedder import FakeEmbedder, melody
 
 RISING = np.arange(20, 140)
@@ -32,12 +28,20 @@ def score(tmp_path_factory):
     return directory / "msmd" / "rising"
 
 
+REPEATED = np.concatenate([melody(RISING[:80], 14), melody(RISING, 21)])
+"""14 s of the score, and then all of it in 21 s."""
+
+
 @pytest.fixture(scope="module")
 def followed(score):
-    """A recording of 14 s of the score, and then all of it in 21 s."""
-    pcm = np.concatenate([melody(RISING[:80], 14), melody(RISING, 21)])
     document = following.read_score(score)
-    return document, following.follow(FakeEmbedder(), document, np.array_split(pcm, 5))
+    return following.follow(FakeEmbedder(), document, np.array_split(REPEATED, 5))
+
+
+@pytest.fixture(scope="module")
+def answer(score):
+    recording = open_recording(REPEATED, 22050, "take.wav")
+    return following.follow_recording(FakeEmbedder(), following.read_score(score), recording)
 
 
 @pytest.mark.parametrize("seconds", [16, 24, 36])
@@ -56,9 +60,10 @@ def test_every_moment_has_its_place(score, seconds):
     assert found.duration_seconds == pytest.approx(seconds, abs=1e-3)
 
 
-def test_a_repeat_is_followed_and_reported(followed):
-    document, found = followed
-    report = following.report(found, document, "take.wav")
+def test_a_repeat_is_followed_and_reported(answer):
+    report = answer.to_dict()
+    assert (report["score"], report["audio"]) == ("rising", "take.wav")
+    assert report["model"] == "fake model 0" and report["duration_seconds"] == 35
     assert report["leaps"] == [pytest.approx(14, abs=0.4)]
     assert [row["seconds"] for row in report["places"]] == list(range(36))
     for row in report["places"]:
@@ -68,6 +73,7 @@ def test_a_repeat_is_followed_and_reported(followed):
             assert (row["page"], row["system"]) == (1, 1 + int(true))
             assert row["x"] == pytest.approx(LEFT + WIDTH * (true % 1), abs=30)
             assert row["y"] == 140 + 300 * int(true)
+            assert row["bar"] is None and row["similarity"] > 0.8
     course = report["course"]
     assert {len(values) for values in course.values()} == {350}
     assert min(course["similarity"]) < 0.999 and np.mean(course["similarity"]) > 0.9
@@ -77,7 +83,7 @@ def test_a_repeat_is_followed_and_reported(followed):
 
 
 def test_between_windows_the_place_moves_on_and_between_systems_it_leaps(followed):
-    _, found = followed
+    found = followed
     second = 3.03
     near = int(np.searchsorted(found.seconds, second))
     between = np.interp(
@@ -128,130 +134,38 @@ def test_the_silent_windows_of_a_recording_are_there(score):
         )
 
 
-class _Reader(html.parser.HTMLParser):
-    """Collects the elements of a page, and checks that they are closed in order."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.elements, self.texts = [], [], {}
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in ("img", "meta"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open:
-            identity = self.elements[-1][1].get("id")
-            self.texts.setdefault(identity or self.open[-1], []).append(data)
-
-    def of(self, tag):
-        return [attributes for name, attributes in self.elements if name == tag]
-
-
-def _read(path):
-    reader = _Reader()
-    reader.feed(path.read_text(encoding="utf-8"))
-    assert reader.open == []
-    return reader
-
-
-def _decode(url):
-    kind, data = url.split(",", 1)
-    return kind, base64.b64decode(data)
-
-
-def test_the_player_is_one_page_that_needs_nothing_else(score, tmp_path):
-    recording = tmp_path / "a<b> & </script>.wav".replace("/", "_")
-    soundfile.write(recording, melody(RISING, 21), 22050)
-    output = tmp_path / "followed"
-    text = answer(FakeEmbedder, score, None, recording, output)
-    assert "0:00–0:06  page 1, system 1" in text and text.endswith("follow.html")
-    reader = _read(output / "follow.html")
-    page = (output / "follow.html").read_text()
-    assert "http" not in page.replace(reader.of("audio")[0]["src"], "").split("data:")[0]
-    assert not reader.of("link") and all("src" not in script for script in reader.of("script"))
-    kind, data = _decode(reader.of("audio")[0]["src"])
-    assert kind == "data:audio/wav;base64" and data == recording.read_bytes()
-    (picture,) = reader.of("img")
-    kind, data = _decode(picture["src"])
-    with Image.open(io.BytesIO(data)) as image:
-        assert kind == "data:image/png;base64" and image.size == (835, 900)
-    report = json.loads((output / "follow.json").read_text())
-    shown = json.loads("".join(reader.texts["data"]))
-    assert shown["course"]["x"] == report["course"]["x"]
-    assert shown["course"]["seconds"] == report["course"]["seconds"]
-    assert shown["systems"] == report["systems"] and shown["pages"] == report["pages"]
-    assert report["model"] == "fake model 0" and report["audio"] == str(recording)
-    assert recording.name in "".join(reader.texts["title"])
-    assert sorted(path.name for path in output.iterdir()) == ["follow.html", "follow.json"]
-
-
-def test_names_cannot_end_the_script(followed):
-    document, found = followed
-    report = following.report(found, document, "</script><b>.wav") | {"score": "</script>"}
-    report["pages"][0]["note"] = "</script>"
-    page = player.page(report, document.pages, "</script>.wav")
-    reader = _Reader()
-    reader.feed(page)
-    assert reader.open == [] and len(reader.of("script")) == 2
-    assert reader.of("audio")[0]["src"] == "</script>.wav" and not reader.of("b")
-    assert json.loads("".join(reader.texts["data"]))["pages"] == report["pages"]
-
-
-def test_the_recording_can_lie_beside_the_page(score, tmp_path):
-    recording = tmp_path / "take 1#.flac"
-    soundfile.write(recording, melody(RISING, 12), 44100)
-    settings = FollowingSettings(embed_audio=False)
-    answer(FakeEmbedder, score, None, recording, tmp_path / "out", settings)
-    assert _read(tmp_path / "out" / "follow.html").of("audio")[0]["src"] == "take%201%23.flac"
-    assert (tmp_path / "out" / recording.name).read_bytes() == recording.read_bytes()
-    answer(FakeEmbedder, score, None, recording, tmp_path, settings)
-    assert recording.stat().st_size > 1000  # it was beside the page already
-
-
-def test_what_browsers_do_not_play_becomes_flac(tmp_path):
-    pcm = np.clip(melody(RISING, 4) * 4, -1.2, 1.2)
-    soundfile.write(tmp_path / "take.aiff", pcm / 2, 22050, subtype="FLOAT")
-    soundfile.write(tmp_path / "take.wav", pcm / 2, 22050, subtype="FLOAT")
-    for name, limit in (("take.aiff", 10**9), ("take.wav", 1000)):
-        blocks = reading.read_blocks(tmp_path / name, gain_db=6.0206)
-        kind, data = _decode(player.sound_url(tmp_path / name, blocks, limit))
-        samples, rate = soundfile.read(io.BytesIO(data))
-        assert kind == "data:audio/flac;base64" and rate == 22050
-        assert np.abs(samples - np.clip(pcm, -1, 1)).max() < 1e-4
-    with pytest.raises(UserError, match="cannot be read"):
-        player.sound_url(tmp_path / "none.wav", [])
-
-
-@pytest.mark.skipif(not shutil.which("node"), reason="needs node")
-def test_the_script_shows_the_place_and_finds_the_time(followed, tmp_path):
-    document, found = followed
-    reader = _Reader()
-    reader.feed(player.page(following.report(found, document, "a.wav"), document.pages, ""))
-    data, script = "".join(reader.texts["data"]), player._SCRIPT
-    times = [0.02, 2.5, 5.03, 13.0, 20.2, 34.9, 99.0]
-    clicks = [[410, 150, 0], [410, 150, 30], [760, 430, 0], [20, 740, 34]]
-    questions = f"""
-        const data = {data};
-        data.course.visited = data.course.page.map((p, i) => p + "." + data.course.system[i]);
-        console.log(JSON.stringify([
-          {times}.map(t => placeAt(data.course, t)),
-          {clicks}.map(([x, y, now]) => timeOf(data.course, data.systems, 1, x, y, now)),
-          timeOf(data.course, data.systems, 7, 1, 1, 0), clock(83.9)]));
-    """
-    (tmp_path / "questions.js").write_text(script + questions)
-    done = subprocess.run(
-        ["node", tmp_path / "questions.js"], capture_output=True, text=True, check=True
+def test_times_at_which_the_recording_is_nowhere_have_no_place(followed):
+    columns = followed.columns.copy()
+    columns[-30:] = np.nan  # the last 3 s
+    found = dataclasses.replace(followed, columns=columns)
+    places = found.places(found.full_seconds)
+    assert [place is None for place in places] == [second > 31 for second in range(36)]
+    course = courses.make_course(
+        found.seconds, found.places(found.seconds), found.similarities, found.leaps
     )
-    places, seconds, nowhere, clock = json.loads(done.stdout)
-    expected = following.place_fields(found, np.array(times))
-    for key in ("page", "system"):
-        assert [place[key] for place in places] == expected[key]
-    assert [place["x"] for place in places] == pytest.approx(expected["x"], abs=0.2)
-    # Half-way through system 1, the first and the second time; the end of 2; the beginning of 3.
-    assert seconds == pytest.approx([3.5, 17.5, 14, 28], abs=0.4)
-    assert nowhere is None and clock == "1:23"
+    lists = courses.course_lists(course)
+    for key in ("page", "system", "x", "y"):
+        assert [value is None for value in lists[key]] == [False] * 320 + [True] * 30
+    assert json.loads(json.dumps(lists, allow_nan=False)) == lists
+
+
+def test_the_answer_is_a_page_and_numbers(score, tmp_path):
+    path = tmp_path / "a<b> & <script>.wav"
+    soundfile.write(path, melody(RISING, 21), 22050)
+    recording = open_recording(path)
+    found = following.follow_recording(FakeEmbedder(), following.read_score(score), recording)
+    lines = text.followed_score(found).splitlines()
+    assert lines[0] == f"{path}, 21.0 s, through rising"
+    assert lines[1] == "0:00–0:06  page 1, system 1"
+    written = followed_page.write(found, recording, tmp_path / "out")
+    assert sorted(file.name for file in written.parent.iterdir()) == ["follow.html", "follow.json"]
+    page = read_page(written)
+    kind, data = decode(page.of("audio")[0]["src"])
+    assert kind == "data:audio/wav;base64" and data == path.read_bytes()
+    report = json.loads(written.with_suffix(".json").read_text())
+    assert report == found.to_dict()
+    shown = json.loads("".join(page.texts["data"]))
+    for key in ("seconds", "page", "system", "bar", "x"):
+        assert shown["course"][key] == report["course"][key]
+    assert shown["pages"] == report["pages"] and shown["duration"] == 21
+    assert path.name in page.texts["p"][0] and page.texts["title"] == ["rising"]

@@ -1,7 +1,5 @@
 """Identification from end to end, with a model that reads greys and pitches."""
 
-import base64
-import html.parser
 import io
 import json
 import tracemalloc
@@ -9,18 +7,26 @@ import tracemalloc
 import numpy as np
 import pytest
 import soundfile
-from PIL import Image
 
 from tempo_invariant.audio import reading
+from tempo_invariant.audio.recordings import open_recording
 from tempo_invariant.audio.windows import cut_windows
 from tempo_invariant.errors import UserError
-from tempo_invariant.retrieval import identification, indexing
-from tempo_invariant.retrieval.answers import identified
-from tempo_invariant.retrieval.answers.identified import IdentificationSettings
+from tempo_invariant.retrieval import (
+    courses,
+    hearing,
+    identification,
+    indexing,
+    listening,
+    ranking,
+)
+from tempo_invariant.retrieval.answers import identified, text
 from tempo_invariant.retrieval.answers.pictures import attention_by_frame
-from tempo_invariant.retrieval.ranking import Ranker
+from tempo_invariant.retrieval.identification import IdentificationSettings
+from tempo_invariant.retrieval.ranking import Candidate, Ranker
 from tempo_invariant.scores import documents
 from tests import fake_embedder
+from tests.answer_pages import read_page
 from tests.fake_embedder import FRAMES, FakeEmbedder, melody
 
 RISING = np.arange(20, 140)
@@ -30,7 +36,6 @@ SCORES = {
     "rising": RISING,
     "zigzag": np.concatenate([RISING[40:80], RISING[:40], RISING[80:]]),
 }
-SETTINGS = IdentificationSettings()
 POSITIONS = 84
 """Snippets of a score: 3 systems of 700 pixels, one every 25."""
 
@@ -43,20 +48,33 @@ def index(tmp_path_factory):
     return indexing.index_scores(FakeEmbedder(), directory / "msmd", directory / "index")[0]
 
 
+def _identify(index, pcm, **settings):
+    recording = open_recording(pcm, 22050)
+    return identification.identify_recording(
+        index, FakeEmbedder(), recording, IdentificationSettings(**settings)
+    )
+
+
+def _by_second(answer):
+    return {place.seconds: place for place in answer.places}
+
+
 def _heard(pcm, hop_frames=10):
-    return identification.hear(FakeEmbedder(), np.array_split(pcm, 9), hop_frames)
+    return hearing.hear(FakeEmbedder(), np.array_split(pcm, 9), hop_frames)
 
 
 @pytest.mark.parametrize("seconds", [14, 21, 42])
 def test_the_score_and_the_place_are_found_at_any_tempo(index, seconds):
-    heard = _heard(melody(RISING, seconds))
-    answer = identification.rank(index, heard.embedding, heard.seconds)
-    assert answer.candidates[0].name == "rising"
-    assert not answer.path.leaps.any()
+    answer = _identify(index, melody(RISING, seconds), top=2)
+    assert [(one.rank, one.name) for one in answer.candidates][0] == (1, "rising")
+    assert len(answer.candidates) == 2
+    assert answer.duration_seconds == pytest.approx(seconds) and not answer.course["leap"].any()
     # The middle of the recording is the middle of the second system.
-    places = dict(identification.place_by_second(answer, heard.duration_seconds))
-    assert sorted(places) == list(range(seconds + 1))
+    places = _by_second(answer)
+    assert list(places)[:seconds] == list(range(seconds))
+    assert len(answer.course) == len(answer.heard.seconds) == 2 * seconds
     for second, place in places.items():
+        assert 0.8 < place.similarity <= 1.001
         position = second / seconds * 3
         if min(position % 1, -position % 1) > 0.1:  # clear of the ends of systems
             assert (place.page, place.system) == (1, 1 + int(position))
@@ -75,11 +93,9 @@ def test_limits_are_speeds_whatever_the_distances():
 
 @pytest.mark.parametrize("hop_frames", [3, 20])
 def test_other_distances_of_windows_do_as_well(index, hop_frames):
-    heard = _heard(melody(RISING, 25), hop_frames)
-    limits = identification.recording_limits(hop_frames, index.step_pixels)
-    answer = identification.rank(index, heard.embedding, heard.seconds, limits=limits)
+    answer = _identify(index, melody(RISING, 25), hop_frames=hop_frames)
     assert answer.candidates[0].name == "rising"
-    places = dict(identification.place_by_second(answer, 25))
+    places = _by_second(answer)
     assert [places[second].system for second in (4, 12, 21)] == [1, 2, 3]
 
 
@@ -102,15 +118,41 @@ def test_votes_name_the_piece_with_most_neighbours(index):
 
 def test_a_repeat_is_followed_back(index):
     part, rest = melody(RISING[:80], 14), melody(RISING[80:], 7)
-    answer = identification.rank(index, *_steps(_heard(np.concatenate([part, part, rest]))))
+    answer = _identify(index, np.concatenate([part, part, rest]))
     assert answer.candidates[0].name == "rising"
-    assert answer.path.leaps.sum() == 1
-    places = dict(identification.place_by_second(answer, 35))
+    assert answer.to_dict()["leaps"] == 1
+    assert courses.leap_seconds(answer.course) == [pytest.approx(14, abs=1)]
+    places = _by_second(answer)
     assert [places[second].system for second in (2, 11, 16, 25, 31)] == [1, 2, 1, 2, 3]
 
 
-def _steps(heard):
-    return heard.embedding, heard.seconds
+def test_silence_at_the_end_is_nowhere(index):
+    pcm = np.concatenate([melody(RISING, 20), np.zeros(10 * 22050, np.float32)])
+    answer = _identify(index, pcm)
+    assert answer.duration_seconds == pytest.approx(30)
+    assert answer.heard.sound_end_seconds == pytest.approx(20, abs=0.01)
+    assert max(_by_second(answer)) in (19, 20)
+    pcm = np.concatenate([melody(RISING[:60], 10), np.zeros(22050, np.float32), melody(RISING, 20)])
+    assert set(range(30)) <= set(_by_second(_identify(index, pcm)))  # a rest within is somewhere
+
+
+def test_certainty_is_the_lead_over_the_second():
+    def candidates(*scores):
+        return [Candidate(1 + i, i, f"{i}", 1.0, score, i) for i, score in enumerate(scores)]
+
+    high, low = ranking.LEAD_LEVELS
+    assert ranking.find_certainty(candidates(0.5, 0.5 - high - 0.01, 0.1)) == "sure"
+    assert ranking.find_certainty(candidates(0.5, 0.5 - low - 0.01, 0.1)) == "likely"
+    assert ranking.find_certainty(candidates(0.9, 0.9)) == "unsure"
+    assert ranking.find_certainty(candidates(0.9)) == "sure"
+    assert ranking.find_certainty(candidates(0.9, None)) == "sure"
+    assert ranking.find_certainty(candidates(0.2)) == "unsure"
+    assert ranking.find_certainty(candidates(None)) == "unsure"
+
+
+def test_the_lead_counts_even_if_one_score_is_asked_for(index):
+    pcm = melody(SCORES["zigzag"][80:], 7)  # the end of "rising", too
+    assert _identify(index, pcm).certainty == _identify(index, pcm, top=1).certainty == "unsure"
 
 
 def test_documents_with_few_votes_are_not_followed(index):
@@ -184,7 +226,7 @@ def test_an_hour_is_heard_and_ranked_in_little_memory(index):
     blocks = (block for _ in range(60) for block in np.split(minute, 6))
     tracemalloc.start()
     try:
-        heard = identification.hear(FakeEmbedder(), blocks, 10)
+        heard = hearing.hear(FakeEmbedder(), blocks, 10)
         answer = identification.rank(index, heard.embedding, heard.seconds)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -208,7 +250,8 @@ def test_recordings_that_cannot_be_used_are_refused_in_one_line(index, tmp_path)
         ("nowhere.wav", "no such audio file"),
     ):
         with pytest.raises(UserError, match=message) as error:
-            identified.answer_recording(index, FakeEmbedder(), tmp_path / name, SETTINGS)
+            recording = open_recording(tmp_path / name)
+            identification.identify_recording(index, FakeEmbedder(), recording)
         assert "\n" not in str(error.value)
 
 
@@ -216,9 +259,8 @@ def test_listening_gives_the_answer_of_the_whole_recording(index):
     pcm = np.round(melody(RISING, 20) * 32767).astype("<i2")
     stream = io.BytesIO(pcm.tobytes() + b"\0")  # a stray byte at the end
     blocks = list(reading.pcm_blocks(stream))
-    answers = list(
-        identification.listen(index, FakeEmbedder(), blocks, 10, lambda: Ranker(index), top=4)
-    )
+    settings = IdentificationSettings(top=4)
+    answers = list(listening.listen(index, FakeEmbedder(), blocks, settings))
     assert [answer.seconds for answer in answers[:20]] == list(range(1, 21))
     # The first third is in the zigzag, too.
     assert all(answer.candidates[0].name == "rising" for answer in answers[7:])
@@ -227,23 +269,21 @@ def test_listening_gives_the_answer_of_the_whole_recording(index):
         heard_until = (answer.seconds - FRAMES / 2 / 20) / 20 * 3
         found = answer.place.system - 1 + (answer.place.x - 60) / 700
         assert found == pytest.approx(heard_until, abs=0.2)
-    heard = _heard(pcm.astype(np.float32) / 32768)
-    whole = identification.rank(index, *_steps(heard)).candidates
+    whole = _identify(index, pcm).candidates
     assert answers[-1].candidates[0].score == pytest.approx(whole[0].score, abs=1e-4)
-    assert [c.name for c in answers[-1].candidates] == [c.name for c in whole]
+    assert [c.name for c in answers[-1].candidates] == [c.name for c in whole[:4]]
 
 
 def test_listening_forgets_the_piece_before(index):
     blocks = np.array_split(np.concatenate([melody(RISING, 60), melody(SCORES["other"], 20)]), 160)
     named = {}
     for half_life in (0, 4):
-        lines = identified.answer_live(
-            index, FakeEmbedder(), blocks, IdentificationSettings(half_life_seconds=half_life)
-        )
-        named[half_life] = list(lines)[-1].split()[2]
+        settings = IdentificationSettings(half_life_seconds=half_life)
+        answers = listening.listen(index, FakeEmbedder(), blocks, settings)
+        named[half_life] = text.live(list(answers)[-1], FRAMES).split()[2]
     assert named == {0: "rising", 4: "other"}
-    silence = identified.answer_live(index, FakeEmbedder(), [np.zeros(22050)], SETTINGS)
-    assert all(line.endswith("(nothing heard yet)") for line in silence)
+    silence = listening.listen(index, FakeEmbedder(), [np.zeros(22050)])
+    assert all(text.live(one, FRAMES).endswith("(nothing heard yet)") for one in silence)
 
 
 def test_attention_is_compared_with_what_is_usual():
@@ -259,60 +299,47 @@ def test_attention_is_compared_with_what_is_usual():
     assert found[7] == pytest.approx(2 / (mean[1] + mean[3]))
 
 
-class _Reader(html.parser.HTMLParser):
-    """Collects what a page refers to, and checks that its elements are closed in order."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.images, self.links, self.text = [], [], [], []
-
-    def handle_starttag(self, tag, attrs):
-        attributes = dict(attrs)
-        if tag == "img":
-            self.images.append(attributes["src"])
-        elif tag != "meta":
-            self.open.append(tag)
-        self.links += [value for key, value in attrs if key in ("src", "href") and tag != "img"]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-
-def test_the_answer_is_one_page_that_needs_nothing_else(index, tmp_path):
-    soundfile.write(tmp_path / "a<b>.wav", melody(RISING, 20), 22050)
-    output = tmp_path / "answer"
-    text = identified.answer_recording(
-        index, FakeEmbedder(), tmp_path / "a<b>.wav", IdentificationSettings(top=2), output
-    )
-    assert text.splitlines()[2].split() == ["1", *text.splitlines()[2].split()[1:3], "rising"]
-    page = (output / "answer.html").read_text()
-    reader = _Reader()
-    reader.feed(page)
-    assert reader.open == [] and reader.links == [] and "http" not in page.split("data:")[0]
-    assert "a<b>.wav" in "".join(reader.text) and "rising" in reader.text
-    assert len(reader.images) == 3
-    pictures = []
-    for source in reader.images:
-        kind, data = source.split(",", 1)
-        assert kind == "data:image/png;base64"
-        pictures.append(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"))
-    marked = np.asarray(pictures[0]).astype(int)
-    assert marked.shape == (900, 835, 3)
-    # Orange frames around all three systems, whose boxes start at rows 100, 400 and 700.
-    orange = (marked[..., 0] > 180) & (marked[..., 2] < 60) & (marked[..., 1] < 140)
-    rows = np.flatnonzero(orange.sum(axis=1) > 600)
-    assert [int(np.abs(rows - row).min()) for row in (86, 386, 686)] == [0, 0, 0]
-    report = json.loads((output / "answer.json").read_text())
+def test_the_answer_is_a_page_with_a_player_and_numbers(index, tmp_path):
+    path = tmp_path / "a<b>\x1b[31m.wav"
+    soundfile.write(path, melody(RISING, 20), 22050)
+    recording, settings = open_recording(path), IdentificationSettings(top=2)
+    answer = identification.identify_recording(index, FakeEmbedder(), recording, settings)
+    written = identified.write_score(answer, index, recording, tmp_path / "answer")
+    assert written == tmp_path / "answer" / "answer.html"
+    assert sorted(file.name for file in written.parent.iterdir()) == ["answer.html", "answer.json"]
+    page = read_page(written)
+    assert "rising" in page.texts["h1"] and r"a<b>\x1b[31m.wav" in page.texts["p"][0]
+    assert page.of("audio")[0]["src"].startswith("data:audio/wav;base64,")
+    assert [picture.size for picture in page.pictures()][0] == (835, 900)
+    assert len(page.of("img")) == 3 and page.texts["summary"] == ["Details"]
+    shown = json.loads("".join(page.texts["data"]))
+    assert shown["course"]["seconds"] == pytest.approx(answer.heard.seconds, abs=1e-3)
+    report = json.loads((tmp_path / "answer" / "answer.json").read_text())
+    assert report == answer.to_dict()
+    assert report["query"] == str(path) and report["documents"] == 4
     assert [row["name"] for row in report["ranking"]][0] == "rising"
-    assert [row["seconds"] for row in report["place"]] == list(range(21))
-    assert report["place"][10]["system"] == 2
+    assert [row["seconds"] for row in report["place"]][:20] == list(range(20))
+    assert report["place"][10]["system"] == 2 and report["place"][10]["bar"] is None
     assert report["place"][10]["box"] == [400, 60, 480, 760]
 
 
-def test_the_other_way_a_page_finds_its_recording(tmp_path, monkeypatch):
+def test_an_answer_without_pages_and_one_with_a_damaged_page(tmp_path):
+    fake_embedder.write_score(tmp_path, "rising", RISING)
+    scores, recording = tmp_path / "msmd", open_recording(melody(RISING, 14), 22050, "take")
+    for name, keep in (("bare", False), ("damaged", True)):
+        index, _ = indexing.index_scores(FakeEmbedder(), scores, tmp_path / name, keep_pages=keep)
+        answer = identification.identify_recording(index, FakeEmbedder(), recording)
+        if not keep:
+            page = read_page(identified.write_score(answer, index, recording, tmp_path / "out"))
+            assert len(page.of("img")) == 2 and len(page.of("audio")) == 1
+            continue
+        index.page_path(0, 1).write_bytes(b"%!PS not a picture")
+        with pytest.raises(UserError, match="000000_001.png: not a readable page image"):
+            identified.write_score(answer, index, recording, tmp_path / "none")
+        assert not (tmp_path / "none").exists()
+
+
+def test_the_other_way_a_page_finds_its_recording(tmp_path):
     music = tmp_path / "music"
     music.mkdir()
     for name in ("rising", "falling", "other"):
@@ -320,16 +347,17 @@ def test_the_other_way_a_page_finds_its_recording(tmp_path, monkeypatch):
     index, _ = indexing.index_recordings(FakeEmbedder(), music, tmp_path / "index")
     fake_embedder.write_score(tmp_path, "falling", SCORES["falling"])
     document = next(documents.find_scores(tmp_path / "msmd")).read()
-    monkeypatch.setattr(documents, "read_pages", lambda *arguments: document)
-    identified.answer_sheet(
-        index, FakeEmbedder(), tmp_path / "page.png", IdentificationSettings(), tmp_path / "answer"
-    )
-    report = json.loads((tmp_path / "answer" / "answer.json").read_text())
+    answer = identification.identify_sheet(index, FakeEmbedder(), document, query="page.png")
+    path = identified.write_recording(answer, tmp_path / "answer")
+    report = json.loads(path.with_suffix(".json").read_text())
+    assert report == answer.to_dict() and report["query"] == "page.png"
     assert report["ranking"][0]["name"] == "falling"
     for number, row in enumerate(report["played"]):
         assert row["system"] == number + 1
         assert row["first"] == pytest.approx(25 * number / 3, abs=1.5)
         assert row["last"] == pytest.approx(25 * (number + 1) / 3, abs=1.5)
-    reader = _Reader()
-    reader.feed((tmp_path / "answer" / "answer.html").read_text())
-    assert reader.open == [] and len(reader.images) == 2
+    page = read_page(path)
+    assert len(page.of("img")) == 2 and not page.of("audio") and not page.of("button")
+    lines = text.identified_recording(answer).splitlines()
+    assert lines[0].split()[1] == "falling"
+    assert lines[-1].startswith("0:1") and lines[-1].endswith("page 1, system 3")

@@ -1,6 +1,9 @@
 """The index: what it finds, and that it is whole, belongs to its model, or is refused."""
 
 import json
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,9 +12,9 @@ import soxr
 
 from tempo_invariant.audio import reading
 from tempo_invariant.errors import UserError
-from tempo_invariant.retrieval import identification, indexing, library, neighbours
+from tempo_invariant.retrieval import hearing, indexing, library, neighbours
 from tempo_invariant.retrieval.library import IndexWriter
-from tests import fake_embedder
+from tests import damaged_index, fake_embedder
 from tests.fake_embedder import FakeEmbedder, melody
 
 
@@ -119,7 +122,7 @@ def test_recordings_of_all_formats_are_indexed_as_the_reader_alone_reads_them(tm
     index, problems = indexing.index_recordings(FakeEmbedder(), music, tmp_path / "index")
     assert not problems and index.documents == tuple("abcdef")
     for number, path in enumerate(sorted(music.iterdir())):
-        alone = identification.hear(FakeEmbedder(), reading.read_blocks(path), 10)
+        alone = hearing.hear(FakeEmbedder(), reading.read_blocks(path), 10)
         rows = index.rows(number)
         assert np.array_equal(index.places["seconds"][rows], alone.seconds.astype(np.float32))
         assert np.allclose(index.vectors[rows], alone.embedding, atol=1e-4)
@@ -161,19 +164,136 @@ def test_damaged_indices_are_refused(scores, tmp_path):
     indexing.index_scores(FakeEmbedder(), scores, path)
     with pytest.raises(UserError, match="is not an index"):
         library.load(tmp_path)
-    for name in ("neighbours.faiss", "vectors.npy", "places.npy", "probe.npy", "index.json"):
+    for name in ("vectors.npy", "places.npy", "probe.npy", "index.json"):
         content = (path / name).read_bytes()
         (path / name).write_bytes(content[: len(content) // 2])
-        with pytest.raises(UserError, match="index"):
+        with pytest.raises(UserError, match=name):
             library.load(path)
         (path / name).unlink()
-        with pytest.raises(UserError, match="no such file|not an index|not a readable FAISS"):
+        with pytest.raises(UserError, match="no such file|not an index"):
             library.load(path)
         (path / name).write_bytes(content)
     info = json.loads((path / "index.json").read_text())
-    (path / "index.json").write_text(json.dumps(info | {"format": 99}))
-    with pytest.raises(UserError, match="format 99"):
+    for change, message in (
+        ({"format": 99}, "format 99"),
+        ({"step_pixels": 0}, "hop_frames and step_pixels must be at least 1"),
+        ({"documents": 7}, "documents: must be a list"),
+        ({"checksums": {}}, "checksums are missing"),
+        ({"count": 167}, "168 places, not 167"),
+        ({"kind": "poems"}, "kind must be one of sheets, recordings, received 'poems'"),
+    ):
+        (path / "index.json").write_text(json.dumps(info | change))
+        with pytest.raises(UserError, match=message):
+            library.load(path)
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """An index with more vectors than are compared one by one."""
+    path = tmp_path_factory.mktemp("large") / "index"
+    vectors = np.random.default_rng(0).standard_normal((1500, 16)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    with IndexWriter(path, "recordings", FakeEmbedder(), 10, 25, exact_limit=0) as writer:
+        writer.add("noise", vectors, np.zeros(1500, library.AUDIO))
+        writer.finish()
+    return path
+
+
+@pytest.mark.parametrize("name", damaged_index.FILES)
+def test_one_flipped_bit_is_noticed(large, tmp_path, name):
+    path = shutil.copytree(large, tmp_path / "index")
+    assert not library.load(path).neighbours.exact
+    content = bytearray((path / name).read_bytes())
+    content[-7] ^= 64  # in the last number but one: still a file as it should be, but for its sum
+    (path / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"^{path / name}: damaged: its checksum is another"):
         library.load(path)
+
+
+@pytest.mark.parametrize(
+    "name, field, value, message",
+    [
+        ("places.npy", "document", -1, "do not name every document"),
+        ("places.npy", "document", 2**31 - 1, "do not name every document"),
+        ("places.npy", "page", 0, "on no page"),
+        ("places.npy", "x", np.nan, "on no page"),
+        ("places.npy", "box", [9, 0, 3, 5], "on no page"),
+        ("vectors.npy", None, np.nan, "not of length 1"),
+        ("vectors.npy", None, 7e35, "not of length 1"),
+        ("probe.npy", None, np.inf, "the probe"),
+    ],
+)
+def test_wrong_content_is_refused_though_its_checksum_is_right(
+    scores, tmp_path, name, field, value, message
+):
+    path = tmp_path / "index"
+    indexing.index_scores(FakeEmbedder(), scores, path)
+
+    def change(array):
+        (array[field] if field else array)[3] = value
+        return array
+
+    damaged_index.rewrite(path, name, change)
+    with pytest.raises(UserError, match=f"^{path}: damaged index: .*{message}"):
+        library.load(path)
+
+
+def test_indices_of_earlier_versions_are_taken_over(scores, large, tmp_path, monkeypatch):
+    made, _ = indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index")
+    damaged_index.make_old(tmp_path / "index")
+    longer = np.dtype([*library.KINDS["sheets"].descr[:-1], ("bar", "<i2"), ("box", "<i4", (4,))])
+    monkeypatch.setitem(library.KINDS, "sheets", longer)
+    old = library.load(tmp_path / "index")
+    assert (old.documents, old.neighbours.exact) == (made.documents, True)
+    assert old.places.dtype == longer and not old.places["bar"].any()
+    for name in ("document", "page", "system", "x", "box"):
+        assert np.array_equal(old.places[name], made.places[name])
+    query = made.vectors[[50]]
+    for one, other in zip(
+        old.neighbours.search(query, 3), made.neighbours.search(query, 3), strict=True
+    ):
+        assert np.array_equal(one, other)
+    compressed = shutil.copytree(large, tmp_path / "large")
+    damaged_index.make_old(compressed)
+    assert library.load(compressed).neighbours.description.startswith("IVF-PQ")
+
+
+def test_a_damaged_page_is_named(scores, tmp_path):
+    index, _ = indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index")
+    path = index.page_path(0, 1)
+    assert library.read_page(path).shape == (900, 835)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=f"^{path}: damaged page image"):
+        library.read_page(path)
+    path.unlink()
+    with pytest.raises(UserError, match=f"^{path}: no such page image"):
+        library.read_page(path)
+
+
+def test_embeddings_that_are_not_of_unit_length_are_not_indexed(tmp_path):
+    with IndexWriter(tmp_path / "index", "sheets", FakeEmbedder(), 10, 25) as writer:
+        with pytest.raises(UserError, match="waltz: fake model 0 gives vectors that are not of"):
+            writer.add("waltz", np.full((3, 16), np.nan), np.zeros(3, library.KINDS["sheets"]))
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_index_leaves_is_removed_by_the_next(scores, tmp_path):
+    killed = """
+import os, sys
+from tempo_invariant.retrieval.library import IndexWriter
+from tests.fake_embedder import FakeEmbedder
+with IndexWriter(sys.argv[1], "sheets", FakeEmbedder(), 10, 25):
+    os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, "-c", killed, tmp_path / "one"])
+    [left] = tmp_path.iterdir()
+    assert left.name.startswith(".partial-")
+    with IndexWriter(tmp_path / "held", "sheets", FakeEmbedder(), 10, 25) as writer:
+        indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index")
+        assert not left.exists() and writer._partial.is_dir()
+    assert [path.name for path in tmp_path.iterdir()] == ["index"]
 
 
 def test_scores_that_are_not_there_are_named(scores, tmp_path):

@@ -153,7 +153,6 @@ def test_every_image_is_opened_with_the_formats_it_may_have():
 
 
 def test_pdf_pages_are_drawn_twice_as_wide_as_the_models(tmp_path):
-    pytest.importorskip("pypdfium2")
     page, _ = piano_page(2)
     images = [Image.fromarray(page), Image.fromarray(np.flipud(page))]
     images[0].save(tmp_path / "a.pdf", save_all=True, append_images=images[1:], quality=95)
@@ -200,7 +199,6 @@ def test_images_that_are_refused(tmp_path, refusal):
 
 
 def test_pdf_files_that_are_refused(tmp_path, refusal, monkeypatch):
-    pytest.importorskip("pypdfium2")
     assert "not a readable PDF" in refusal("broken.pdf", b"%PDF-1.4 broken")
     assert "is encrypted" in refusal("locked.pdf", ENCRYPTED)
     Image.new("L", (300, 300)).save(

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 import tempo_invariant
 from tempo_invariant import commands
+from tempo_invariant.errors import UserError
 from tfrecords_tools.records import splits
 
 PUBLISHED = Path(tempo_invariant.__file__).parent / "data" / "splits"
@@ -19,6 +22,37 @@ def test_hash_split_is_stable_and_leaves_no_split_empty():
     for count in range(3, 20):
         small = splits.hash_split(names[:count])
         assert all(small.values()) and len(sum(small.values(), [])) == count
+
+
+def test_names_are_read_as_they_are_written(tmp_path):
+    path = tmp_path / "split.yaml"
+    path.write_text("train: [1e3, 2020-01-01, no, 'a b']\nvalid:\ntest: []\n")
+    expected = {"train": ["1e3", "2020-01-01", "no", "a b"], "valid": [], "test": []}
+    assert splits.read_split(path) == expected
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"7", b"- train", b"train: 7", b"train: piece", b"train: {a: b}", b"train: [[a]]"),
+        *(b"train: [{a: b}]", b"{[a]: [b]}", b"other: [a]", b"train: [a]\ntrain: [b]"),
+        *(b"\xff\xfe\x00", b"train: [a", b"&a [*a]", b"train: &a [*a]", b"train: " + 9999 * b"["),
+        b"a: &a [x, x]\nb: &b [*a, *a]\ntrain: [*b, *b]",
+    ],
+)
+def test_a_file_that_is_no_split_is_refused_in_one_line(tmp_path, content):
+    path = tmp_path / "split.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=f"^{path}: not (readable|a split file)") as caught:
+        splits.read_split(path)
+    assert str(caught.value).isprintable()
+
+
+def test_a_piece_is_in_one_split(tmp_path):
+    path = tmp_path / "split.yaml"
+    path.write_text("train: [a, b]\ntest: [b]\n")
+    with pytest.raises(UserError, match=f"^{path}: lists 'b' twice$"):
+        splits.read_split(path)
 
 
 def test_the_published_split_and_its_lists_belong_together():

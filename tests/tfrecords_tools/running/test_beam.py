@@ -35,7 +35,7 @@ def test_a_worker_leaves_its_result_in_the_folder(tmp_path):
 
 def test_without_beam_one_line_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "apache_beam", None)
-    with pytest.raises(UserError, match=r"runner DirectRunner needs Apache Beam \(pip install"):
+    with pytest.raises(UserError, match=r"runner DirectRunner needs Apache Beam: pip install"):
         list(beam.run_calls([functools.partial(divmod, 1, 1)], tmp_path, DIRECT, "call"))
     assert not list(tmp_path.iterdir())
 

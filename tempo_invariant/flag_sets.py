@@ -1,0 +1,245 @@
+"""Flags that several commands share, and what their values stand for."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from tempo_invariant import commands, files, samples
+from tempo_invariant.errors import UserError, one_line
+
+flags.disclaim_key_flags()  # what is defined here is a flag of the command that asks for it
+
+DEFAULT_MODEL = "best"
+"""Name of the model that ships and is used where none is named."""
+
+
+def read_names(values: Sequence[str]) -> list[str]:
+    """Returns the names that a list flag holds; `@FILE` stands for the lines of a file.
+
+    Raises:
+        UserError: A file cannot be read.
+    """
+    names = []
+    for value in values:
+        if not value.startswith("@"):
+            names.append(value)
+            continue
+        try:
+            lines = Path(value[1:]).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{value[1:]}: cannot be read ({one_line(error)})") from error
+        names += [line.strip() for line in lines if line.strip()]
+    return names
+
+
+def define_fields(settings: type) -> None:
+    """Defines a flag for each declared field of a dataclass, see `tempo_invariant.fields`."""
+    for field in dataclasses.fields(settings):
+        if not field.metadata:
+            continue
+        name, meaning = field.name, field.metadata["meaning"]
+        default: Any = field.default
+        bounds = field.metadata["bounds"]
+        lower = 0 if field.metadata["off"] else bounds.get("lower", bounds.get("above"))
+        upper = bounds.get("upper", bounds.get("below"))
+        if field.metadata["choices"]:
+            flags.DEFINE_enum(name, default, list(field.metadata["choices"]), meaning)
+        elif isinstance(default, bool):
+            flags.DEFINE_bool(name, default, meaning)
+        elif isinstance(default, int):
+            flags.DEFINE_integer(name, default, meaning, lower, upper)
+        elif isinstance(default, float):
+            flags.DEFINE_float(name, default, meaning, lower, upper)
+        elif isinstance(default, tuple):
+            flags.DEFINE_list(name, [str(number) for number in default], meaning)
+            flags.register_validator(name, _are_numbers, "must be numbers")
+        else:
+            flags.DEFINE_string(name, default, meaning)
+
+
+def _are_numbers(values: Sequence[str]) -> bool:
+    return all(value.isdigit() for value in values)
+
+
+def read_fields(settings: type) -> dict[str, Any]:
+    """Returns the values of the flags that `define_fields` has defined, by the names of fields."""
+    values = {}
+    for field in dataclasses.fields(settings):
+        if field.metadata:
+            value: Any = flags.FLAGS[field.name].value
+            numbers = isinstance(field.default, tuple)
+            values[field.name] = tuple(map(int, value)) if numbers else value
+    return values
+
+
+def read_numbers(name: str, kind: Callable[[str], Any] = float) -> list[Any]:
+    """Returns the numbers that a list flag holds.
+
+    Args:
+        name: Name of the flag.
+        kind: Function that makes a number of each text.
+
+    Raises:
+        UserError: One of them is none, or the list is empty.
+    """
+    values: Any = flags.FLAGS[name].value
+    try:
+        numbers = [kind(value) for value in values]
+    except ValueError:
+        numbers = []
+    if not numbers:
+        raise UserError(f"--{name}={','.join(values)}: must be numbers")
+    return numbers
+
+
+def output(source: str, ending: str) -> str:
+    """Returns the value of --output, or the default: a directory beside what it is made from.
+
+    Args:
+        source: Path of the file or directory that it is made from.
+        ending: Word that is added to its name.
+
+    Raises:
+        UserError: The directory cannot be made or written to.
+    """
+    path = Path(os.path.abspath(source))
+    chosen = flags.FLAGS.output
+    if not chosen and path.is_relative_to(samples.DIRECTORY):
+        chosen = f"sample-{ending}"  # in the current directory
+    elif not chosen:
+        chosen = str(Path(source).parent / f"{path.stem}-{ending}")
+    files.check_output_directory(chosen)
+    return chosen
+
+
+def define_query_flags() -> None:
+    """Defines the flags that say which pieces are played and how, or which query set is read."""
+    commands.define_input("queries", None, "Query set to measure, in place of playing pieces.")
+    commands.define_input("msmd", None, "MSMD directory that build_msmd made, with the pieces.")
+    commands.define_input(
+        "scores", None, "Scores of the pieces of --queries, as index takes them; default: --msmd."
+    )
+    flags.DEFINE_list("pieces", [], "Pieces, or @FILE with a name a line; all, if empty.")
+    flags.DEFINE_list("tempo", ["1.0"], "Speeds relative to the notated one.")
+    flags.DEFINE_list(
+        "expression", ["0"], "Seeds of expressive playing, each another pianist; 0 as notated."
+    )
+    flags.DEFINE_string("soundfont", None, "Soundfont (.sf2); TimGM6mb if not given.")
+    flags.DEFINE_float("gain_db", 0.0, "By how much recordings are amplified.")
+
+
+def query_choice(*more: str) -> dict[str, Any]:
+    """Returns the arguments of `tempo_invariant.evaluation.query_sets.opened` from the flags.
+
+    Args:
+        *more: Names of further flags that say how pieces are played.
+
+    Raises:
+        UserError: There are no pieces, no scores, or flags for what a query set says already.
+    """
+    values = flags.FLAGS
+    how = ("tempo", "expression", "soundfont", "gain_db", *more)
+    if not values.queries and (not values.msmd or values.scores):
+        raise UserError("give --msmd, or --queries with --scores or --msmd")
+    if values.queries and not (values.msmd or values.scores):
+        raise UserError("--queries: needs --scores or --msmd, the scores of its pieces")
+    if values.queries and any(values[name].present for name in how):
+        given = next(name for name in how if values[name].present)
+        raise UserError(f"--{given}: does not go with --queries, which says what is played")
+    texts = (values[name].serialize() for name in ("msmd", "pieces", *how))
+    return {
+        "directory": values.queries,
+        "pieces": read_names(values.pieces),
+        "arguments": [text for text in texts if text],
+    }
+
+
+def define_run_flags() -> None:
+    """Defines --run and --pretrained, which say whose weights are used, and --weights."""
+    _define_choices(_RUN_CHOICES)
+
+
+def run_choice() -> dict[str, str | None]:
+    """Returns the arguments of `tempo_invariant.model.pretrained.resolve` from the flags.
+
+    Raises:
+        UserError: Both flags are given, or --weights is with a model that ships.
+    """
+    values = flags.FLAGS
+    _one_at_most(_RUN_CHOICES)
+    name = values.pretrained or (None if values.run else DEFAULT_MODEL)
+    return {"run": values.run, "name": name}
+
+
+def define_model_flags() -> None:
+    """Defines the flags that say who computes the embeddings; a command takes one of them.
+
+    These are --run, --pretrained, --export and --server, with --weights for a run, and --model_name
+    and --wait for a server.
+    """
+    _define_choices(_MODEL_CHOICES)
+    flags.DEFINE_string("model_name", "tempo_invariant", "Name of the model at the server.")
+    flags.DEFINE_float("wait", 0.0, "Seconds to wait for a server that is just starting.", 0)
+
+
+def model_choice(default: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Returns the arguments of `tempo_invariant.retrieval.embedders.open_embedder`.
+
+    Args:
+        default: What is returned if no flag names a model; None: the model that ships.
+
+    Raises:
+        UserError: The flags name several models, or --weights is given with another model than a
+            run.
+    """
+    values = flags.FLAGS
+    kind = _one_at_most(_MODEL_CHOICES)
+    if kind is None:
+        return dict(default or {"kind": "pretrained", "name": DEFAULT_MODEL})
+    return {
+        "kind": kind,
+        "name": values[kind].value,
+        "weights": values.weights,
+        "model_name": values.model_name,
+        "wait_seconds": values.wait,
+    }
+
+
+_RUN_CHOICES = {
+    "run": "Directory of a training run, whose model is used.",
+    "pretrained": f"Name of a model that ships with the package; {DEFAULT_MODEL} if none is given.",
+}
+_MODEL_CHOICES = _RUN_CHOICES | {
+    "export": "SavedModel, or the directory of its versions, of which the newest is used.",
+    "server": "HOST:PORT of a gRPC server.",
+}
+
+
+def _define_choices(choices: Mapping[str, str]) -> None:
+    for name, meaning in choices.items():
+        if name in ("run", "export"):
+            commands.define_input(name, None, meaning)
+        else:
+            flags.DEFINE_string(name, None, meaning)
+    flags.DEFINE_string(
+        "weights", None, "Weights of --run: best, refined or a file; default: refined if there."
+    )
+
+
+def _one_at_most(choices: Mapping[str, str]) -> str | None:
+    """Returns the flag that is given of those that exclude each other.
+
+    Raises:
+        UserError: Several are given, or --weights without --run.
+    """
+    values = flags.FLAGS
+    given = [name for name in choices if values[name].value]
+    if len(given) > 1:
+        raise UserError(f"give one of {', '.join(f'--{name}' for name in given)}, not several")
+    if values.weights and not values.run:
+        raise UserError("--weights goes with --run: every other model has one set of weights")
+    return given[0] if given else None

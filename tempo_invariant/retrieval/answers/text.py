@@ -1,0 +1,176 @@
+"""Answers as text for a terminal."""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from tempo_invariant.errors import printable
+from tempo_invariant.geometry import FRAMES_PER_SECOND
+from tempo_invariant.retrieval.answers.visits import (
+    Visit,
+    bar_text,
+    clock,
+    clock_span,
+    find_visits,
+)
+from tempo_invariant.retrieval.courses import TimedPlace
+from tempo_invariant.retrieval.following import FollowedScore
+from tempo_invariant.retrieval.identification import IdentifiedRecording, IdentifiedScore
+from tempo_invariant.retrieval.library import shorten_name
+from tempo_invariant.retrieval.listening import LiveAnswer
+from tempo_invariant.retrieval.ranking import Candidate
+
+NAME_WIDTH = 60
+MOST_LINES = 24
+"""Lines that the places of a recording take at most; `verbose` gives every system its own."""
+
+
+def identified_score(answer: IdentifiedScore, verbose: bool = False) -> str:
+    """Returns which score a recording plays, and where it is in it.
+
+    Args:
+        answer: Answer to the recording.
+        verbose: Whether votes, columns and every system are given, too.
+    """
+    title = f"{printable(answer.query)}, {duration(answer.duration_seconds)}"
+    count = f"{answer.documents:,d} score" + "s" * (answer.documents != 1)
+    places = place_lines(answer.places, verbose)
+    return "\n".join([*_ranking(answer, f"{title}, among {count}", count, verbose), *places])
+
+
+def identified_recording(answer: IdentifiedRecording, verbose: bool = False) -> str:
+    """Returns which recording plays a page, and when each system is played; see above."""
+    count = f"{answer.documents:,d} recording" + "s" * (answer.documents != 1)
+    title = f"{printable(answer.query)}, among {count}"
+    return "\n".join(
+        [
+            *_ranking(answer, title, count, verbose),
+            *(
+                f"{clock_span(row.first, row.last)}  page {row.page}, system {row.system}"
+                for row in answer.played
+            ),
+        ]
+    )
+
+
+def followed_score(answer: FollowedScore, verbose: bool = False) -> str:
+    """Returns when which system is played; `verbose` gives columns and every system."""
+    title = f"{printable(answer.audio)}, {duration(answer.duration_seconds)}, through "
+    title += printable(answer.document.name)
+    return "\n".join([title, *place_lines(answer.places, verbose)])
+
+
+def _ranking(
+    answer: IdentifiedScore | IdentifiedRecording, title: str, count: str, verbose: bool
+) -> list[str]:
+    """Returns the documents with their scores, how sure the first one is, and an empty line."""
+    if verbose:
+        return [f"{title}: {certainty_text(answer, count)}", ranking_table(answer.candidates), ""]
+    best, *others = (f"{score_text(one):>4}  {_short(one)}" for one in answer.candidates)
+    return [f"{best}  ({certainty_text(answer, count)})", *others, ""]
+
+
+def certainty_text(answer: IdentifiedScore | IdentifiedRecording, count: str) -> str:
+    """Returns how sure an answer is, in words.
+
+    Args:
+        answer: Answer.
+        count: How many scores or recordings were asked, in words.
+    """
+    sure = answer.certainty == "sure"
+    return answer.certainty if sure else f"{answer.certainty}; perhaps none of the {count}"
+
+
+def ranking_table(candidates: Sequence[Candidate]) -> str:
+    """Returns the ranking as a table: rank, score, votes, name."""
+    lines = [f"{'#':>3}  {'score':>6}  {'votes':>6}  name"]
+    lines += [
+        f"{candidate.rank:3d}  {score_text(candidate, 3):>6}  {candidate.votes:6.0f}  "
+        f"{printable(candidate.name)}"
+        for candidate in candidates
+    ]
+    return "\n".join(lines)
+
+
+def place_lines(places: Iterable[TimedPlace], verbose: bool = False) -> list[str]:
+    """Returns when a recording is where, in few lines.
+
+    Up to `MOST_LINES` systems have a line each. Of more, those that follow each other on a page
+    are joined, then those that go on from page to page; what is still too much is counted.
+    """
+    visits = find_visits(places)
+    if verbose:
+        return [
+            f"{visit.label}  {visit.where}, x {visit.columns[0]:.0f}–{visit.columns[1]:.0f}"
+            for visit in visits
+        ]
+    for across_pages in (None, False, True):
+        runs = _runs(visits, across_pages)
+        if len(runs) <= MOST_LINES:
+            break
+    lines = [f"{clock_span(run[0].first, run[-1].last)}  {_where(run)}" for run in runs]
+    if len(lines) > MOST_LINES:
+        rest = len(lines) - MOST_LINES + 1
+        lines[MOST_LINES - 1 :] = [f"… and {rest} more stretches"]
+    return lines
+
+
+def _runs(visits: Sequence[Visit], across_pages: bool | None) -> list[list[Visit]]:
+    """Joins visits of systems that follow each other; with None, none."""
+    runs = [[visit] for visit in visits[:1]]
+    for before, after in pairwise(visits):
+        next_system = after.page == before.page and after.system == before.system + 1
+        next_page = after.page == before.page + 1 and after.system == 1
+        if across_pages is not None and (next_system or (across_pages and next_page)):
+            runs[-1].append(after)
+        else:
+            runs.append([after])
+    return runs
+
+
+def _where(run: Sequence[Visit]) -> str:
+    first, last = run[0], run[-1]
+    if first is last:
+        return first.where
+    known = [visit.bars for visit in run if visit.bars is not None]
+    bars = (known[0][0], known[-1][1]) if len(known) == len(run) else None
+    if first.page == last.page:
+        return f"page {first.page}, systems {first.system}–{last.system}{bar_text(bars)}"
+    start = f"page {first.page}, system {first.system}"
+    return f"{start} – page {last.page}, system {last.system}{bar_text(bars)}"
+
+
+def live(answer: LiveAnswer, frames: int, verbose: bool = False) -> str:
+    """Returns a line: the time heard, the best score, its page and system, and the others.
+
+    Args:
+        answer: Answer so far.
+        frames: Length of the model's window in spectrogram frames.
+        verbose: Whether the column of the page is given, too.
+    """
+    time = f"{answer.seconds:7.1f} s"
+    if not answer.candidates:
+        return f"{time}  (nothing heard yet)"
+    best, *others = answer.candidates
+    text = f"{time}  {_short(best)} {score_text(best)}"
+    if answer.place is not None:
+        place, delay = answer.place, frames / 2 / FRAMES_PER_SECOND
+        bars = None if place.bar is None else (place.bar, place.bar)
+        text += f"  page {place.page}, system {place.system}{bar_text(bars)}"
+        text += f", x {place.x:.0f}" * verbose + f" ({delay:.1f} s ago)"
+    if others:
+        text += "  then " + ", ".join(map(_short, others[:2]))
+    return text
+
+
+def duration(seconds: float) -> str:
+    """Returns a length of time in words."""
+    return f"{clock(seconds)} min" if seconds >= 60 else f"{seconds:.1f} s"
+
+
+def score_text(candidate: Candidate, digits: int = 2) -> str:
+    """Returns the score of a candidate, or a dash for one that was not followed."""
+    return "–" if candidate.score is None else f"{candidate.score:.{digits}f}"
+
+
+def _short(candidate: Candidate) -> str:
+    return shorten_name(printable(candidate.name), NAME_WIDTH)

@@ -1,0 +1,20 @@
+"""The sample that ships: scores as PDF files, and a recording of one of them.
+
+The word "sample" stands for either, where there is no such file. The pages were engraved of the
+LilyPond files in `tempo_invariant/scores/sample_scores`; the recording plays
+`petzold_minuet_g_major` at 0.8 of its tempo, as a person would play it.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+DIRECTORY = Path(__file__).parent / "sample"
+SCORES = {"sample": str(DIRECTORY / "scores")}
+RECORDING = {"sample": str(DIRECTORY / "recording.ogg")}
+
+
+def find(path: str | os.PathLike, words: Mapping[str, str]) -> str:
+    """Returns a path as it is given, or what a word stands for where there is no such file."""
+    given = os.fspath(path)
+    return given if os.path.exists(given) else words.get(given, given)
