@@ -301,7 +301,7 @@ def _engrave(source: LilyPondSource, step: int) -> SheetDocument:
     numbered = drawn_bars(engraving.pages)
     boxes = [[box for _, box in found] for found in systems]
     bars = [[numbered[number] for number, _ in found] for found in systems]
-    return cut_pages(source.piece, images, boxes, step, bars)
+    return cut_pages(source.piece, images, boxes, step, bars=bars)
 
 
 def _records(directory: Path, step: int, split: str | None) -> Iterator[ScoreReader]:

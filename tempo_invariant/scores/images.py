@@ -41,7 +41,7 @@ def open_image(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow prints what it thinks of damaged metadata
-            with Image.open(source, formats=formats) as image:
+            with Image.open(source, formats=list(formats)) as image:
                 check_pixels(image.width, image.height, name)
                 yield image
     except UserError:

@@ -82,7 +82,8 @@ def _read_image(path: Path, stream: IO[bytes]) -> Iterator[MaybePage]:
                 image.seek(frame)
             except EOFError:
                 return
-            if not image.tag_v2.get(_NEW_SUBFILE_TYPE, 0) & _REDUCED:
+            tags = getattr(image, "tag_v2", {})
+            if not tags.get(_NEW_SUBFILE_TYPE, 0) & _REDUCED:
                 count += 1
                 if count > MAX_PAGES:
                     raise UserError(f"{path}: has more than {MAX_PAGES} pages")

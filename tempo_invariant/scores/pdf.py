@@ -16,6 +16,7 @@ SECONDS = 15
 _MOST_DEATHS = 2
 """Number of pages that the drawing may not survive, before the rest of a file is given up."""
 
+_DIED = f"PDFium crashes, or takes longer than {SECONDS} s"
 _PROGRAM = Path(__file__).with_name("pdf_process.py")
 
 
@@ -39,32 +40,19 @@ def draw_pages(
     done, count, deaths = 0, 1, 0
     while done < count:
         with _process(path, done, width, max_pixels, SECONDS) as process:
-            count = _count(path, _answer(process, max_pixels), max_pages)
+            count = _count(path, process, max_pages)
             while done < count and process.returncode is None:
                 done += 1
-                page = _answer(process, max_pixels)
+                page = _page(process, max_pixels)
                 yield UserError(f"{path}: page {done}: {page}") if isinstance(page, str) else page
         deaths += done < count
         if deaths >= _MOST_DEATHS and done < count:
             raise UserError(f"{path}: page {done + 1} and what follows: given up after the others")
 
 
-def _count(path: Path, answer: np.ndarray | int | str, max_pages: int) -> int:
-    """Returns the number of pages, if the first answer is one that can be."""
-    if isinstance(answer, str) and "password" in answer.lower():
-        raise UserError(f"{path}: is encrypted ({answer})")
-    if not isinstance(answer, int):
-        raise UserError(f"{path}: is not a readable PDF ({answer})")
-    if not answer:
-        raise UserError(f"{path}: holds no page")
-    if answer > max_pages:
-        raise UserError(f"{path}: has {answer} pages, more than {max_pages}")
-    return answer
-
-
 @contextlib.contextmanager
 def _process(path: Path, *arguments: int) -> Iterator[subprocess.Popen]:
-    command = [sys.executable, "-P", _PROGRAM, path.absolute(), *map(str, arguments)]
+    command = [sys.executable, "-P", str(_PROGRAM), str(path.absolute()), *map(str, arguments)]
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
@@ -75,20 +63,41 @@ def _process(path: Path, *arguments: int) -> Iterator[subprocess.Popen]:
         process.communicate()
 
 
-def _answer(process: subprocess.Popen, max_pixels: int) -> np.ndarray | int | str:
-    """Reads the next answer: a page, the number of pages, or why there is none."""
-    kind, _, rest = process.stdout.readline(1000).decode().strip().partition(" ")
-    if kind == "count":
-        return int(rest)
+def _count(path: Path, process: subprocess.Popen, max_pages: int) -> int:
+    """Reads the number of pages, if it is one that can be used."""
+    kind, rest = _line(process)
+    if kind == "error" and "password" in rest.lower():
+        raise UserError(f"{path}: is encrypted ({one_line(rest)})")
+    if kind != "count":
+        raise UserError(f"{path}: is not a readable PDF ({one_line(rest or _DIED)})")
+    count = int(rest)
+    if not count:
+        raise UserError(f"{path}: holds no page")
+    if count > max_pages:
+        raise UserError(f"{path}: has {count} pages, more than {max_pages}")
+    return count
+
+
+def _page(process: subprocess.Popen, max_pixels: int) -> np.ndarray | str:
+    """Reads a page, or why there is none; a process that has nothing more to say is ended."""
+    kind, rest = _line(process)
     if kind == "error":
         return f"cannot be drawn ({one_line(rest)})"
     if kind == "page":
         columns, rows = map(int, rest.split())
         if columns * rows > max_pixels:
             return f"{columns} x {rows} pixels are more than {max_pixels:,}"
+        assert process.stdout is not None
         pixels = process.stdout.read(columns * rows)
         if len(pixels) == columns * rows:
             return np.frombuffer(pixels, np.uint8).reshape(rows, columns)
-    process.kill()  # it has nothing more to say
+    process.kill()
     process.wait()
-    return f"cannot be drawn (PDFium crashes, or takes longer than {SECONDS} s)"
+    return f"cannot be drawn ({_DIED})"
+
+
+def _line(process: subprocess.Popen) -> tuple[str, str]:
+    """Reads a line, in its first word and the rest; both are empty when there is none."""
+    assert process.stdout is not None
+    kind, _, rest = process.stdout.readline(1000).decode().strip().partition(" ")
+    return kind, rest

@@ -4,6 +4,7 @@ Staves are traced as five lines that run together from left to right. All staves
 lines at the same distance, the staff space.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -49,6 +50,9 @@ _MAX_GAP_SPACES = 8.0
 LINE_INK = 0.25
 """A vertical line has more ink than this everywhere, averaged over one staff space."""
 
+_MOST_PATHS = 200
+"""More are not examined, best ones first: no page has as many staves, but pages of patterns do."""
+
 _START = 2
 """Marks in `_align` where a path begins."""
 
@@ -65,7 +69,7 @@ def find_staves(dark: np.ndarray, space: float) -> list[Box]:
     """
     match = _comb(blocks(dark, BLOCK), space)
     staves: list[Box] = []
-    for first, path in _paths(match, space):
+    for first, path in itertools.islice(_paths(match, space), _MOST_PATHS):
         staff = _trace(dark, path, first, space)
         if staff is not None and not any(_touch(staff, other, space) for other in staves):
             staves.append(staff)

@@ -26,6 +26,9 @@ USUAL_SPACE = 7.0
 _LEAST_SKEW_DEGREES = 0.06
 """Smaller angles, less than a pixel over the width of a page, are left alone."""
 
+_MOST_APART_SPACES = 60.0
+"""Neighbouring staves of a system are no farther apart, in staff spaces; usual are five to ten."""
+
 _ANALYSIS_WIDTH = 1670
 """Wider pages are measured at this width, in pixels."""
 
@@ -156,6 +159,8 @@ def _joined(dark: np.ndarray, upper: Box, lower: Box, space: float) -> bool:
     left = max(0, round(max(upper.left, lower.left) - 1.5 * space))
     right = round(min(upper.right, lower.right) + 1.5 * space)
     if right - left < MIN_STAFF_SPACES * space or lower.top < upper.bottom:
+        return False
+    if lower.top - upper.bottom > _MOST_APART_SPACES * space:
         return False
     region = dark[max(0, round(upper.top)) : round(lower.bottom), left:right]
     wide = ndimage.maximum_filter1d(region, 2 * round(0.15 * space) + 1, axis=1)

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from tempo_invariant.evaluation import system_detection
-from tempo_invariant.scores import degradation
+from tempo_invariant.scores import degradation, staves
 from tempo_invariant.scores.systems import find_systems, normalise
 from tests.drawn_pages import LEFT, RIGHT, SHAPE, SPACE, draw_page, piano_page
 
@@ -42,6 +42,21 @@ def test_two_stems_that_meet_join_nothing():
     assert len(find_systems(page)) == 2
     page[170:400, 650:652] = 0
     assert len(find_systems(page)) == 1
+
+
+def test_staves_far_apart_are_no_system_whatever_joins_them():
+    for gap, count in ((50, 1), (70, 2)):  # staff spaces between the two
+        lower = 100 + (4 + gap) * SPACE
+        page, _ = draw_page([(100,), (lower,)])
+        page[100 : lower + 4 * SPACE, LEFT : LEFT + 2] = 0
+        assert len(find_systems(page)) == count
+
+
+def test_patterns_of_many_lines_take_no_more_time_than_a_page(monkeypatch):
+    page, _ = draw_page([(100 + 60 * i,) for i in range(12)])
+    assert len(find_systems(page)) == 12
+    monkeypatch.setattr(staves, "_MOST_PATHS", 5)
+    assert len(find_systems(page)) == 5
 
 
 def test_pages_without_staves():

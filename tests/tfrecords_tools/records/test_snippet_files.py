@@ -56,7 +56,7 @@ def test_every_limit_and_errors(tmp_path):
 
 def test_names_of_pieces_of_any_length_and_bytes(tmp_path):
     make_piece(tmp_path / "msmd", "ä" * 100, pages=1)
-    make_piece(tmp_path / "msmd", "x", pages=1).rename(os.fsencode(tmp_path) + b"/msmd/x\xff\n")
+    make_piece(tmp_path / "msmd", "x", pages=1).rename(tmp_path / "msmd" / os.fsdecode(b"x\xff\n"))
     count, problems = snippet_files.write_snippets(tmp_path / "msmd", tmp_path / "out")
     names = json.loads((tmp_path / "out/names.json").read_text())
     assert not problems and count == len(names) == 16
