@@ -107,10 +107,9 @@ class CallHandling(grpc.aio.ServerInterceptor):
                     response = await answer(request, context)
                 call.code = grpc.StatusCode.OK
                 return response
-            except grpc.aio.AbortError:  # the service has said how the call ends
-                call.code = context.code()
-                raise
-            except grpc.aio.BaseError:  # the client has gone; gRPC sees to it
+            except grpc.aio.BaseError as error:  # gRPC sees to it: the client has gone, or
+                if isinstance(error, grpc.aio.AbortError):  # the service has said how the call ends
+                    call.code = context.code()
                 raise
             except Exception as error:
                 call.code, call.message = _status(error)

@@ -21,7 +21,7 @@ from serving.hosting.metrics import Metrics
 from serving.hosting.request_validation import InputLimits
 from serving.hosting.services import ModelService, PredictionService
 from serving.hosting.versions import LoadedVersion, ModelStore
-from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.errors import UserError, one_line, printable
 
 Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ class ModelServer:
             config.versions_kept,
             lambda directory: LoadedVersion(directory, limits),
         )
-        self.metrics = Metrics(config.model_name, lambda: self.store.newest or 0)
+        self.metrics = Metrics(printable(config.model_name), lambda: self.store.newest or 0)
         self._admission = Admission(config.workers, config.max_concurrent_requests)
         self._loop = _EventLoop()
         self._stop_metrics: Callable[[], None] = lambda: None
@@ -248,6 +248,6 @@ def _bind(server: grpc.aio.Server, host: str, port: int) -> int:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(address)
         return server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "gRPC could not bind"
         raise UserError(f"cannot listen on {host}:{port}: {reason}") from error

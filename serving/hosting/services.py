@@ -1,6 +1,6 @@
 """The gRPC services of TensorFlow Serving, answered from a `ModelStore`."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 import tensorflow as tf
@@ -18,7 +18,7 @@ from serving.hosting.metrics import Metrics
 from serving.hosting.request_validation import RequestError, invalid
 from serving.hosting.versions import DEFAULT_SIGNATURE, LoadedVersion, ModelStore
 
-Context = grpc.aio.ServicerContext
+Context: TypeAlias = grpc.aio.ServicerContext
 SIGNATURE_FIELD = "signature_def"
 
 

@@ -113,6 +113,9 @@ def test_start_errors_are_one_line(tmp_path, base_path):
         taken.listen()
         with pytest.raises(UserError, match="cannot listen on localhost"):
             make_server(base_path, port=taken.getsockname()[1])
+    for host in ("nowhere.invalid", "\udcff", "a" * 70):
+        with pytest.raises(UserError, match="cannot listen on "):
+            make_server(base_path, host=host)
 
 
 def test_stopping_finishes_what_is_in_hand_and_takes_nothing_new(base_path, monkeypatch):
