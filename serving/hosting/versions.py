@@ -22,13 +22,13 @@ from serving.hosting.request_validation import (
     invalid,
 )
 from tempo_invariant.errors import one_line
+from tempo_invariant.model.versions import find_versions
 
 _log = logging.getLogger(__name__)
 State = get_model_status_pb2.ModelVersionStatus
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 MAX_WARMUP_REQUESTS = 1000
 DEFAULT_SIGNATURE = "serving_default"
-MAX_VERSION = 2**63 - 1
 
 
 class LoadedVersion:
@@ -130,7 +130,7 @@ class ModelStore:
 
         The last version that answers stays, even if its directory is gone.
         """
-        directories = self._find()
+        directories = find_versions(self._base_path)
         serving: list[int] = []
         for number in sorted(directories, reverse=True):
             if len(serving) == self._versions_kept:
@@ -195,15 +195,6 @@ class ModelStore:
         if self._poller:
             self._poller.join()
 
-    def _find(self) -> dict[int, Path]:
-        if not self._base_path.is_dir():
-            return {}
-        return {
-            int(path.name): path
-            for path in sorted(self._base_path.iterdir())
-            if _is_version(path.name) and path.is_dir()
-        }
-
     def _load_version(self, directory: Path) -> bool:
         number = int(directory.name)
         fingerprint = _fingerprint(directory)
@@ -240,11 +231,6 @@ def _read_signature_defs(directory: Path) -> dict[str, meta_graph_pb2.SignatureD
             definitions = meta_graph.signature_def.items()
             return {name: value for name, value in definitions if not name.startswith("__")}
     raise ValueError(f"{path} has no graph with the tag 'serve'")
-
-
-def _is_version(name: str) -> bool:
-    """Whether a name is a number that requests and statuses can hold."""
-    return name.isascii() and name.isdecimal() and int(name) <= MAX_VERSION
 
 
 def _fingerprint(directory: Path) -> tuple:

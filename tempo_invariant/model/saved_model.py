@@ -31,6 +31,7 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.files import CHECKSUMS, atomic_directory, write_checksums
 from tempo_invariant.model import isolated_check
 from tempo_invariant.model.network import audio_encoder, sheet_encoder
+from tempo_invariant.model.versions import find_versions
 
 LOUDEST = 100.0
 """Samples beyond this are not audio of full scale +-1: integers that were never scaled, say."""
@@ -200,11 +201,7 @@ def _save(model: keras.Model, directory: Path) -> None:
 
 def next_version(output: Path) -> int:
     """Returns the number after the highest version in a directory, 1 if there is none."""
-    if not output.is_dir():
-        return 1
-    return 1 + max(
-        (int(path.name) for path in output.iterdir() if path.name.isdecimal()), default=0
-    )
+    return 1 + max(find_versions(output), default=0)
 
 
 def check(directory: Path, model: keras.Model) -> float:

@@ -24,6 +24,7 @@ from tempo_invariant.geometry import (
     SNIPPET_WIDTH,
 )
 from tempo_invariant.model import pretrained
+from tempo_invariant.model.versions import find_versions
 
 AUDIO_BATCH = 16
 SHEET_BATCH = 32
@@ -200,10 +201,10 @@ def _open_export(path: Path) -> Embedder:
 
     chosen = path
     if not (path / "saved_model.pb").is_file():
-        versions = [child for child in path.glob("*") if child.name.isdecimal() and child.is_dir()]
+        versions = find_versions(path)
         if not versions:
             raise UserError(f"{path}: neither a SavedModel nor a directory of versions")
-        chosen = max(versions, key=lambda child: int(child.name))
+        chosen = versions[max(versions)]
     check_checksums(chosen, CHECKSUMS)
     try:
         loaded = tf.saved_model.load(str(chosen))
