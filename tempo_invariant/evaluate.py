@@ -36,9 +36,9 @@ def main() -> None:
     selection = retrieval.Selection(**{name: values[name] for name in names})
     report = retrieval.evaluate(run, selection, values["weights"], values["seed"])
     output = Path(values["output"] or retrieval.default_output(report))
-    if values["pretrained"]:
+    if not values["run"]:
         report["run"] = pretrained.label(run)
-        output = Path(values["output"] or f"{values['pretrained']}-{output.name}")
+        output = Path(values["output"] or f"{Path(run).name}-{output.name}")
     print(retrieval.table(report))
     files.write_json(output, report)
     print(f"written to {output}")

@@ -70,7 +70,7 @@ def _measure() -> None:
     if values.queries and (values.soundfont or values.recordings):
         raise UserError("--soundfont and --recordings do not go with --queries")
     run = pretrained.resolve(**flag_sets.run_choice())
-    if not values.output and values.pretrained:
+    if not values.output and not values.run:
         raise UserError("--output: say where to write; a model that ships has no run directory")
     pieces = msmd.choose_pieces(values.msmd, flag_sets.read_names(values.pieces))
 

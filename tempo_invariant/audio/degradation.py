@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft, signal
 
-from tempo_invariant.audio.decoding import Recording
+from tempo_invariant.audio.decoding import Decoder
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import SAMPLE_RATE
 
@@ -216,7 +216,7 @@ def through_mp3(pcm: np.ndarray, kilobits: int) -> np.ndarray:
         UserError: There is no such bit rate, or libsndfile was built without MP3.
     """
     stream = io.BytesIO(mp3_bytes(pcm, kilobits))
-    with contextlib.closing(Recording(stream)) as recording:
+    with contextlib.closing(Decoder(stream)) as recording:
         blocks = [block for _, block in recording.blocks(logging.warning)]
     decoded = np.concatenate(blocks)
     return np.pad(decoded[: len(pcm)], (0, max(0, len(pcm) - len(decoded))))

@@ -162,5 +162,5 @@ def _finish(
         return np.zeros(0, np.float32)
 
 
-def _is_long(file: decoding.Recording) -> bool:
+def _is_long(file: decoding.Decoder) -> bool:
     return (file.claimed or 0) * file.channels > MOST_VALUES

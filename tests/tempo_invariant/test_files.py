@@ -126,8 +126,9 @@ for check in (files.check_output_file, files.check_output_directory, files.atomi
         print(error)
 """
     tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
+    for parent in tmp_path.parents:
+        if parent.owner() == tmp_path.owner() and "pytest" in str(parent):
+            parent.chmod(0o755)
     (tmp_path / "closed").mkdir(mode=0o555)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     reason = f"there is no permission to write to {tmp_path}/closed"

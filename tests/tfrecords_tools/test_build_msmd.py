@@ -170,7 +170,7 @@ def test_command_reports_failures_and_goes_on(tmp_path):
     ("arguments", "code", "message"),
     [
         ([], 2, "--scores"),
-        (["--scores=nowhere"], 1, "nowhere: neither a directory nor a tar archive"),
+        (["--scores=nowhere"], 1, "--scores=nowhere: no such file or directory"),
         (["--scores=sample", "--tempo=fast"], 1, "--tempo=fast: must be numbers"),
         (["--scores=sample", "--tempo=1,0.01"], 1, "--tempo=1,0.01: must be between 0.05 and 20"),
         (["--scores=sample", "--expression=1.5"], 1, "--expression=1.5: must be numbers"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tempo_invariant.audio import reading
+from tempo_invariant.audio import decoding
 from tempo_invariant.audio.recordings import open_recording
 from tempo_invariant.errors import UserError
 
@@ -23,7 +23,7 @@ def test_samples_sound_as_their_file(tmp_path, rate):
     memory = open_recording(stereo, rate)
     for _ in range(2):  # it can be read again
         blocks = list(memory.blocks(gain_db=-6))
-        assert max(map(len, blocks)) <= 1.1 * reading.BLOCK_SECONDS * 22050
+        assert max(map(len, blocks)) <= 1.1 * decoding.BLOCK_SECONDS * 22050
         assert np.allclose(np.concatenate(blocks), of_file, atol=1e-6)
 
 

@@ -160,16 +160,21 @@ def run(command: str, *arguments: str) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize(
     "command,arguments,code,message",
     [
-        ("follow", ["--score=x", "--audio=y"], 2, "--output"),
-        ("follow", ["--score=x", "--audio=nowhere.wav", "--output=z"], 1, "nowhere.wav: no such"),
+        ("follow", ["--score=."], 2, "--audio"),
+        ("follow", ["--score=.", "--audio=nowhere.wav", "--output=z"], 1, "nowhere.wav: no such"),
         ("follow", ["--score=nowhere", f"--audio={__file__}", "--output=z"], 1, "nowhere"),
-        ("follow_benchmark", ["--msmd=nowhere", "--run=x"], 1, "nowhere: no such directory"),
+        (
+            "follow_benchmark",
+            ["--msmd=nowhere", "--run=."],
+            1,
+            "nowhere: no such file or directory",
+        ),
         ("follow_benchmark", [], 1, "give --msmd, or --queries"),
-        ("follow_benchmark", ["--queries=a"], 1, "--queries: needs --scores or --msmd"),
-        ("follow_benchmark", ["--queries=a", "--msmd=b", "--tempo=2"], 1, "--tempo: does not go"),
+        ("follow_benchmark", ["--queries=."], 1, "--queries: needs --scores or --msmd"),
+        ("follow_benchmark", ["--queries=.", "--msmd=.", "--tempo=2"], 1, "--tempo: does not go"),
         ("robustness", [], 1, "--msmd: must be given"),
-        ("robustness", ["--msmd=nowhere"], 1, "give one of --run and --pretrained"),
-        ("robustness", ["--reports=nowhere.json"], 1, "nowhere.json: no report"),
+        ("robustness", ["--msmd=."], 1, "--output: say where to write"),
+        ("robustness", ["--reports=nowhere.json"], 1, "nowhere.json: no such file"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(command, arguments, code, message):

@@ -214,15 +214,15 @@ def command(module: str, *arguments: str, directory: Path) -> subprocess.Complet
 @pytest.mark.parametrize(
     ("module", "arguments", "code", "message"),
     [
-        ("evaluate", [], 2, "Exactly one of (run, pretrained)"),
-        ("evaluate", ["--run=a", "--pretrained=b"], 2, "Exactly one of (run, pretrained)"),
+        ("evaluate", [], 1, "no model 'best' ships with this version (there is none)"),
+        ("evaluate", ["--run=.", "--pretrained=b"], 1, "give one of --run, --pretrained, not"),
         ("evaluate", ["--pretrained=b"], 1, "no model 'b' ships with this version (there is none)"),
         ("evaluate", ["--pretrained=b", "--weights=best"], 1, "--weights goes with --run"),
         ("export", ["--pretrained=b", "--output=x"], 1, "no model 'b' ships"),
-        ("index", ["--scores=x", "--output=y", "--pretrained=b"], 1, "no model"),
+        ("index", ["--scores=.", "--output=y", "--pretrained=b"], 1, "no model"),
         (
             "index",
-            ["--scores=x", "--output=y", "--run=a", "--pretrained=b"],
+            ["--scores=.", "--output=y", "--run=.", "--pretrained=b"],
             1,
             "give one of --run",
         ),

@@ -121,7 +121,8 @@ def test_command_writes_a_recording(tmp_path):
     assert (tmp_path / "a.wav").read_bytes() != plain
     assert abs(soundfile.info(tmp_path / "a.wav").duration - info.duration) < 0.2
     failed = subprocess.run([*command, "--midi=nowhere.midi"], capture_output=True, text=True)
-    assert (failed.returncode, failed.stderr) == (1, "error: nowhere.midi: no such file\n")
+    message = "error: --midi=nowhere.midi: no such file or directory\n"
+    assert (failed.returncode, failed.stderr) == (1, message)
 
 
 @pytest.mark.parametrize(("tempo", "seed"), [(0.5, "a"), (2.0, "d")])

@@ -167,12 +167,12 @@ def test_the_command_plays_all_combinations(msmd_dir, tmp_path):
 @pytest.mark.parametrize(
     "arguments,message",
     [
-        (["--msmd=nowhere"], "error: nowhere: no such directory"),
+        (["--msmd=nowhere"], "error: --msmd=nowhere: no such file or directory"),
         (["--pieces=none"], "holds no piece 'none'"),
         (["--tempo=fast"], "error: --tempo=fast: must be numbers"),
         (["--expression=0.5"], "error: --expression=0.5: must be numbers"),
         (["--tempo=0"], "error: tempo=0: must be from 0.05 to 20"),
-        (["--conditions=none.json"], "error: none.json: no such file"),
+        (["--conditions=none.json"], "error: --conditions=none.json: no such file or directory"),
     ],
 )
 def test_wrong_use_of_the_command_is_one_line(msmd_dir, tmp_path, arguments, message):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import tempo_invariant
-from tempo_invariant import commands
+from tempo_invariant import flag_sets
 from tempo_invariant.errors import UserError
 from tfrecords_tools.records import splits
 
@@ -59,7 +59,7 @@ def test_the_published_split_and_its_lists_belong_together():
     split = splits.read_split(PUBLISHED / "msmd_all_split.yaml")
     assert [len(split[name]) for name in ("train", "valid", "test")] == [354, 19, 94]
     test_pieces, follow_pieces = (
-        commands.read_names([f"@{PUBLISHED / name}"]) for name in ("test_pieces", "follow_pieces")
+        flag_sets.read_names([f"@{PUBLISHED / name}"]) for name in ("test_pieces", "follow_pieces")
     )
     assert test_pieces == sorted(split["test"])
     assert follow_pieces == test_pieces[::5]
