@@ -61,12 +61,12 @@ def test_one_bad_recording_does_not_end_the_rest(tmp_path, monkeypatch):
     (music / "b.wav").rename(music / os.fsdecode(b"b\xff.wav"))
     read = parallel_reading.read_recordings
 
-    def broken(paths, gain_db):
+    def broken(paths, *arguments):
         def fail():
             raise ZeroDivisionError("no rate")
             yield
 
-        for path, blocks in zip(paths, read(paths, gain_db), strict=True):
+        for path, blocks in zip(paths, read(paths, *arguments), strict=True):
             yield fail() if "b" in path.name else blocks
 
     monkeypatch.setattr(parallel_reading, "read_recordings", broken)
