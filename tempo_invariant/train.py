@@ -49,7 +49,7 @@ def main() -> None:
     print(
         f"{output}: {result['epochs']} epochs, best MRR {result['best_mrr']:.3f} "
         f"in epoch {result['best_epoch']}\n"
-        f"next: python -m tempo_invariant.{experiment.next_command} --run={output}"
+        f"next: tempo-invariant {experiment.next_command} --run={output}"
     )
 
 

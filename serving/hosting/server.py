@@ -229,7 +229,7 @@ class ModelServer:
         if not statuses:
             raise UserError(
                 f"{path} has no model: expected a directory with a number for "
-                "a name (python -m tempo_invariant.export makes one)"
+                "a name (tempo-invariant export makes one)"
             )
         if self.store.newest is None:
             newest = max(statuses)

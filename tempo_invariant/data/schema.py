@@ -222,9 +222,9 @@ def check_data(data_dir: str | os.PathLike) -> None:
     """
     if not (Path(data_dir) / INFO_NAME).exists():
         raise UserError(
-            f"no records in {data_dir}; make them with: python -m tfrecords_tools.convert "
-            f"--msmd=DIR --output={data_dir} (DIR: MSMD, or what python -m "
-            "tfrecords_tools.build_msmd makes of LilyPond scores)"
+            f"no records in {data_dir}; make them with: tempo-invariant convert "
+            f"--msmd=DIR --output={data_dir} (DIR: MSMD, or what tempo-invariant build-msmd makes "
+            "of LilyPond scores)"
         )
 
 

@@ -56,7 +56,7 @@ def load_experiment(path: str | os.PathLike) -> Experiment:
     if not run.experiment.is_file():
         raise UserError(
             f"{path} is not a run: it holds no {run.experiment.name} "
-            "(python -m tempo_invariant.train makes one)"
+            "(tempo-invariant train makes one)"
         )
     try:
         return Experiment.from_json(run.experiment.read_text(encoding="utf-8"))

@@ -158,6 +158,7 @@ def open_embedder(
         UserError: The model cannot be used.
         ValueError: There is no such kind.
     """
+    run = str(pretrained.find(name)) if kind == "pretrained" else name
     progress.note(f"loading the model {name}" if kind != "server" else f"asking {name}")
     source = {"kind": kind, "name": name}
     if kind in ("run", "export"):
@@ -167,7 +168,7 @@ def open_embedder(
         embedder = _open_run(name, weights)
         source |= {"weights": weights} if weights else {}
     elif kind == "pretrained":
-        embedder = _open_run(str(pretrained.find(name)))
+        embedder = _open_run(run)
     elif kind == "export":
         embedder = _open_export(Path(name))
     elif kind == "server":

@@ -190,7 +190,7 @@ def test_ahead_keeps_the_order_and_passes_errors_on():
 
 
 def test_the_error_of_the_command_that_plays_is_told_once(tmp_path, capfd):
-    with pytest.raises(UserError, match="^nowhere: no such directory$"):
+    with pytest.raises(UserError, match="^--msmd=nowhere: no such file or directory$"):
         with query_sets.opened(None, arguments=["--msmd=nowhere"], keep=tmp_path):
             pass
     assert capfd.readouterr().err == ""
