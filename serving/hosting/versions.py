@@ -22,6 +22,7 @@ from serving.hosting.request_validation import (
     invalid,
 )
 from tempo_invariant.errors import one_line
+from tempo_invariant.files import CHECKSUMS, check_checksums
 from tempo_invariant.model.versions import find_versions
 
 _log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class LoadedVersion:
 
     def __init__(self, directory: Path, limits: InputLimits | None = None):
         self.number = int(directory.name)
+        check_checksums(directory, CHECKSUMS)
         self.signature_defs = _read_signature_defs(directory)
         self._limits = limits or InputLimits()
         self._model = tf.saved_model.load(str(directory))

@@ -10,7 +10,8 @@ INDEX/
   pages/            page images of the scores, which have checksums of their own
 ```
 
-Format 1 had no checksums, and a search index in any case; it is read as well.
+Format 1 had no checksums, and a search index in any case; it is read as well. Damage to such a
+search index of very many vectors may end the process: FAISS does not check what it reads.
 """
 
 import contextlib

@@ -151,10 +151,7 @@ def test_refined_weights_are_preferred(tmp_path, run):
         (lambda run: (run / "experiment.json").unlink(), "is not a run"),
         (lambda run: (run / "experiment.json").write_text("{"), "experiment.json: not an exp"),
         (lambda run: (run / "best.weights.h5").unlink(), "no weights at"),
-        (
-            lambda run: (run / "best.weights.h5").write_bytes(b"x"),
-            "best.weights.h5: damaged weights",
-        ),
+        (lambda run: (run / "best.weights.h5").write_bytes(b"x"), "weights.h5: damaged weights"),
     ],
 )
 def test_damaged_runs_give_one_line(tmp_path, run, spoil, message):
