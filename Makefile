@@ -49,15 +49,15 @@ PIECE := petzold_minuet_g_major
 MODEL := best
 
 demo: install
-	$(BIN)/python -m tfrecords_tools.build_msmd --scores=sample --output=demo/msmd
-	$(BIN)/python -m tfrecords_tools.perform --piece=demo/msmd/$(PIECE) --tempo=0.8 \
+	$(BIN)/tempo-invariant build-msmd --scores=sample --output=demo/msmd
+	$(BIN)/tempo-invariant perform --piece=demo/msmd/$(PIECE) --tempo=0.8 \
 		--output=demo/query.wav
-	$(BIN)/python -m tempo_invariant.export --pretrained=$(MODEL) --output=demo/export
+	$(BIN)/tempo-invariant export --pretrained=$(MODEL) --output=demo/export
 	rm -rf demo/index
-	$(BIN)/python -m serving.server --model_base_path=demo/export --port=8500 & server=$$!; \
-	$(BIN)/python -m tempo_invariant.index --server=localhost:8500 --wait=60 \
+	$(BIN)/tempo-invariant server --model_base_path=demo/export --port=8500 & server=$$!; \
+	$(BIN)/tempo-invariant index --server=localhost:8500 --wait=60 \
 		--scores=demo/msmd --output=demo/index && \
-	$(BIN)/python -m tempo_invariant.identify --server=localhost:8500 --index=demo/index \
+	$(BIN)/tempo-invariant identify --server=localhost:8500 --index=demo/index \
 		--audio=demo/query.wav --output=demo/answer; \
 	status=$$?; kill $$server; exit $$status
 
