@@ -17,18 +17,14 @@ import math
 
 import numpy as np
 
-from tempo_invariant.errors import UserError
-from tempo_invariant.retrieval.sequence import NEVER, PathLimits, best_path
-
-COARSE_SECONDS = 0.2
-COARSE_PIXELS = 20
-"""Distance of places in the first search, at most so many `COARSE_CELLS` of them in all."""
-
-COARSE_CELLS = 20_000_000
-
-SLOWEST_PIXELS_PER_SECOND = 8
-FASTEST_PIXELS_PER_SECOND = 400
-"""Bounds of the speed: slow enough for a long rest, fast enough for semiquavers."""
+from tempo_invariant.retrieval.coarse_alignment import (
+    FASTEST_PIXELS_PER_SECOND,
+    Costs,
+    Strip,
+    coarse_course,
+    start_costs,
+)
+from tempo_invariant.retrieval.sequence import NEVER
 
 SPEED_STEP = 20
 """Pixels per second between neighbouring speeds."""
@@ -43,54 +39,10 @@ SYSTEM_END_PIXELS = 100
 SYSTEM_START_PIXELS = 120
 """At the end and the beginning of a system there may be no notes for so long."""
 
-START_PIXELS = 1600
-"""From here on, a start costs all that it may. The cost grows so slowly that to rush to a place
-from the beginning costs more than to start there."""
-
 _START = -1
 
 _Values = tuple[np.ndarray, np.ndarray]
 """Values float32 [speeds, width], and where each comes from: int16, place and speed in one."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Strip:
-    """The systems of a score, left to right in reading order.
-
-    Attributes:
-        columns: Columns of the centres of snippets, ascending, float64 [snippets].
-        starts: Columns where the systems begin, and the end of the last, float64 [systems + 1].
-    """
-
-    columns: np.ndarray
-    starts: np.ndarray
-
-    def system(self, columns: np.ndarray) -> np.ndarray:
-        """Returns the index of the system, from 0, in which columns of the strip are."""
-        found = np.searchsorted(self.starts, columns, side="right") - 1
-        return np.clip(found, 0, len(self.starts) - 2)
-
-
-@dataclasses.dataclass(frozen=True)
-class Costs:
-    """Costs of what the path avoids; a second at places of similarity 1 is worth 1.
-
-    Attributes:
-        speed_change: Cost of every change of the speed by 20 pixels per second.
-        leap: Cost of a leap anywhere. Lower, it finds shorter repeats, and some that aren't there.
-        turn: Cost of a step from the end of a system to the beginning of the next.
-        start: Cost of a start far from the beginning; nearer, it grows with the distance.
-    """
-
-    speed_change: float = 0.02
-    leap: float = 2.0
-    turn: float = 0.1
-    start: float = 2.0
-
-    def __post_init__(self):
-        for name, value in dataclasses.asdict(self).items():
-            if not value >= 0:
-                raise UserError(f"{name} must not be negative, received {value}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,51 +89,9 @@ def align(
         raise ValueError(f"cannot align {len(audio)} windows with {len(sheet)} snippets")
     costs = costs or Costs()
     audio, sheet = np.asarray(audio, np.float32), np.asarray(sheet, np.float32)
-    columns, leaps = _coarse_course(audio, sheet, strip, hop_seconds, costs)
+    columns, leaps = coarse_course(audio, sheet, strip, hop_seconds, costs)
     fine = _FineSearch(audio, sheet, strip, hop_seconds, costs)
     return fine.run(_stretches(columns, leaps, round(LEAP_MARGIN_SECONDS / hop_seconds)))
-
-
-def _coarse_course(
-    audio: np.ndarray, sheet: np.ndarray, strip: Strip, hop_seconds: float, costs: Costs
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns for every window its column by the first search, and whether it leapt there."""
-    spacing = float(np.median(np.diff(strip.columns))) if len(sheet) > 1 else COARSE_PIXELS
-    windows = max(1, round(COARSE_SECONDS / hop_seconds))
-    snippets = max(1, round(COARSE_PIXELS / spacing))
-    while (len(audio) // windows) * (len(sheet) // snippets) > COARSE_CELLS:
-        windows, snippets = 2 * windows, 2 * snippets
-    steps, positions = _means(audio, windows), _means(sheet, snippets)
-    places = _means(strip.columns[:, None], snippets)[:, 0]
-    seconds, pixels = windows * hop_seconds, snippets * spacing
-    limits = PathLimits(
-        slowest=math.ceil(pixels / SLOWEST_PIXELS_PER_SECOND / seconds),
-        fastest=math.ceil(FASTEST_PIXELS_PER_SECOND * seconds / pixels),
-        leap_cost=costs.leap / seconds,
-    )
-    path = best_path(steps @ positions.T, limits, _start_costs(places, strip, costs) / seconds)
-    middles = _means(np.arange(len(audio))[:, None], windows)[:, 0]
-    columns = np.empty(len(audio))
-    edges = [0, *(int(step) for step in np.flatnonzero(path.leaps)), len(steps)]
-    for first, last in zip(edges[:-1], edges[1:], strict=True):
-        own = np.arange(first * windows, min(last * windows, len(audio)))
-        columns[own] = np.interp(own, middles[first:last], places[path.positions[first:last]])
-    leaps = np.zeros(len(audio), bool)
-    leaps[np.flatnonzero(path.leaps) * windows] = True
-    return columns, leaps
-
-
-def _start_costs(columns: np.ndarray, strip: Strip, costs: Costs) -> np.ndarray:
-    """Returns the cost of a start at each column, float32 [columns]."""
-    share = (columns - strip.starts[0]) / START_PIXELS
-    return np.float32(costs.start) * np.minimum(share, 1).astype(np.float32)
-
-
-def _means(rows: np.ndarray, count: int) -> np.ndarray:
-    """Returns means of every `count` rows; the last ones may be fewer."""
-    firsts = np.arange(0, len(rows), count)
-    sums = np.add.reduceat(rows, firsts, axis=0)
-    return sums / np.diff([*firsts, len(rows)])[:, None].astype(rows.dtype)
 
 
 def _stretches(columns: np.ndarray, leaps: np.ndarray, margin: int) -> list[_Stretch]:
@@ -216,7 +126,7 @@ class _FineSearch:
         count = max(1, math.ceil((strip.starts[-1] - self._origin) / self._pixels))
         self._places = self._origin + self._pixels * (np.arange(count) + 0.5)
         self._sheet = _interpolate(sheet, strip.columns, self._places)
-        self.start_costs = _start_costs(self._places, strip, costs) / np.float32(hop_seconds)
+        self.start_costs = start_costs(self._places, strip, costs) / np.float32(hop_seconds)
         self._turns = np.round((strip.starts[1:-1] - self._origin) / self._pixels).astype(int)
         self._width = min(count, 2 * round(BAND_PIXELS / self._pixels) + 1)
         self.shape = (FASTEST_PIXELS_PER_SECOND // SPEED_STEP + 1, self._width)
@@ -232,8 +142,7 @@ class _FineSearch:
         entries[0] = 0.0
         tables: list[_Table] = []
         for stretch in stretches:
-            tables.append(_Table(self, stretch, entries))
-            self.start_costs[:] = 0
+            tables.append(_Table(self, stretch, entries, first=not tables))
             entries = np.full(count, NEVER, np.float32)
             ends = np.arange(stretch.begin, stretch.end - 1)
             entries[ends + 1] = tables[-1].best[: len(ends)] - self._leap
@@ -317,12 +226,15 @@ class _Table:
         stretch: Windows, and columns that the band follows.
         entries: Value with which the stretch may be entered before each window, at any place and
             speed, float32 [windows of the recording].
+        first: Whether the recording starts there, which has a cost at each place.
 
     Attributes:
         best: Value of the best place, float32 [windows of the stretch].
     """
 
-    def __init__(self, search: _FineSearch, stretch: _Stretch, entries: np.ndarray):
+    def __init__(
+        self, search: _FineSearch, stretch: _Stretch, entries: np.ndarray, first: bool = False
+    ):
         self._begin, count = stretch.begin, stretch.end - stretch.begin
         self._offsets = search.band(stretch.columns)
         self._came_from = np.empty((count, *search.shape), np.int16)
@@ -333,7 +245,9 @@ class _Table:
         for step, offset in enumerate(self._offsets.tolist()):
             value, self._came_from[step] = search.enter(value, offset - previous, offset)
             if entries[self._begin + step] > NEVER:
-                start = entries[self._begin + step] - search.start_costs[offset:][: value.shape[1]]
+                start = np.full(value.shape[1], entries[self._begin + step])
+                if first:
+                    start -= search.start_costs[offset : offset + len(start)]
                 self._came_from[step][value < start] = _START
                 np.maximum(value, start, out=value)
             value += search.similarities(self._begin + step, offset)

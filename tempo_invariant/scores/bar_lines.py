@@ -32,6 +32,9 @@ _HALF = 0.5
 _TRACE = 0.25
 """Ink, relative to the system's darkest bar line, of what is there, and of what is not."""
 
+_PART = 0.35
+"""Share of the space between two staves that is left of a bar line with something in its gap."""
+
 # The rest is in staff spaces.
 _EDGE = 2.0
 """A stroke that is nearer to the left end of a system is no bar line but joins the staves."""
@@ -161,11 +164,38 @@ def _strokes(dark: np.ndarray, staves: _Staves) -> tuple[list[tuple[int, int]], 
     if full < _FAINTEST:
         return [], False
     steps = np.arange(top + 4 * space, bottom - 4.5 * space, 0.5 * space)
-    through = np.minimum(strength, _bands(wide, steps, 0.5 * space).min(axis=0, initial=1))
-    if len(steps) and through.max() > _HALF * full:
-        perhaps = _runs(through > _TRACE * full)
-        certain = all(through[begin:end].max() > _HALF * full for begin, end in perhaps)
-        return _runs(through > _HALF * full), certain
+    between = _bands(wide, steps, 0.5 * space)
+    through = np.minimum(strength, between.min(axis=0, initial=1))
+    runs = _runs(strength > _HALF * full)
+    free, certain = _free_strokes(dark, staves, runs, full)
+    if not len(steps) or through.max() <= _HALF * full:
+        return free, certain
+    joined = _runs(through > _HALF * full)
+    certain = all((through[b:e] > _HALF * full).any() for b, e in _runs(through > _TRACE * full))
+    # A dynamic may stand in a gap of a bar line.
+    partly = np.quantile(between, 1 - _PART, axis=0) > _HALF * full
+    broken = [run for run in free if partly[slice(*run)].any()]
+    return sorted({*joined, *broken}), certain
+
+
+def _free_strokes(
+    dark: np.ndarray, staves: _Staves, runs: Sequence[tuple[int, int]], full: float
+) -> tuple[list[tuple[int, int]], bool]:
+    """Chooses the strokes that end with the staves and have nothing beside their ends.
+
+    Args:
+        dark: Ink [rows, columns] of a system.
+        staves: Its outer staves.
+        runs: First column and end of the strokes through both staves.
+        full: Ink of the darkest one.
+
+    Returns:
+        Those that are chosen, and whether there is no doubt about any.
+    """
+    space, top, bottom = staves
+    gaps = np.arange(4) + 0.25
+    in_gaps = np.concatenate([top + gaps * space, bottom - (gaps + 0.5) * space])
+    wide = ndimage.maximum_filter1d(dark, 3, axis=1)
     ends = np.array(
         [top - 1.2 * space, top - 0.8 * space, bottom + 0.4 * space, bottom + 0.8 * space]
     )
@@ -176,7 +206,7 @@ def _strokes(dark: np.ndarray, staves: _Staves) -> tuple[list[tuple[int, int]], 
     free = (at_ends < _HALF * full) & (in_middle < 0.55 * full)
     clefs_end = _MARGIN + _CLEFS * space
     found, certain = [], True
-    for begin, end in _runs(strength > _HALF * full):
+    for begin, end in runs:
         longer = beyond[:, begin:end].any(axis=1)
         alone = free[max(0, begin - 1) : begin + 1].all() and free[end - 1 : end + 1].all()
         if longer[:2].all() or longer[2:].all():

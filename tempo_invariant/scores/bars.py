@@ -36,9 +36,12 @@ _INDENTS = (2.0, 4.0)
 
 # Widths relative to a usual bar.
 _PICKUP = 0.35
-_WHOLE = 0.6
-"""Up to the one, the first bar is a pickup; from the other on it is whole. Beside a repeat sign or
-a double bar, narrower ones than the second may be parts of one bar."""
+_WHOLE = 0.65
+"""Up to the one, the first bar is a pickup; from the other on it is whole."""
+
+_NOT_PARTED = (0.6, 0.8)
+"""Beside a repeat sign or a double bar, narrower bars may be parts of one: in music without, and
+with, a pickup."""
 
 
 class BarStart(NamedTuple):
@@ -135,13 +138,14 @@ def _number_movement(systems: Sequence[BarredSystem], known: bool) -> list[Bars]
     ]
     bars = [bar for found in of_systems for bar in found]
     number = _first_number(of_systems[0], widths) if known else None
+    whole = _NOT_PARTED[number == 0]
     numbers = []
     for bar, following in zip(bars, [*bars[1:], None], strict=True):
         number = None if np.isnan(bar.width) else number
         numbers.append(number)
         both = (bar.width, following.width) if following else (np.inf,)
         if number is not None:
-            parted = bar.heavy and min(both) < _WHOLE * widths.bar
+            parted = bar.heavy and min(both) < whole * widths.bar
             number = None if parted else number + 1
     rest = iter(numbers)
     return [tuple(BarStart(bar.column, next(rest)) for bar in found) for found in of_systems]
@@ -185,7 +189,7 @@ def _find_bars(system: BarredSystem, widths: _Widths, more: float) -> list[_Bar]
     for line in system.lines:
         width = (line.left - begin) / space
         if line.heavy and not bars and width - slack < _NARROWEST_BAR:
-            if width + slack > _NARROWEST_BAR:
+            if width + slack > 1.5 * _NARROWEST_BAR:
                 return unknown  # a repeat sign after the clef, or at the end of a bar
             begin, slack = line.right, 0.0
             continue

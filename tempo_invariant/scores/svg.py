@@ -177,7 +177,8 @@ def drawn_bars(pages: Sequence[DrawnPage]) -> dict[int, Bars]:
         for line in own:
             if number is None or line.bar > number:
                 number = line.bar
-                starts.append(BarStart(line.box.left, number))
+                if line.box.right < boxes[system].right - 1:  # not at its end
+                    starts.append(BarStart(line.box.left, number))
         if number is not None:
             following[score] = number
         found[system] = tuple(starts)
