@@ -22,7 +22,9 @@ flags.DEFINE_float("at", None, "Middle of the excerpt in seconds; default: of th
 flags.DEFINE_float("timeout", 60.0, "Seconds to wait for one answer of the server.", 0.001)
 flags.DEFINE_float("wait", 0.0, "Seconds to wait for a server that is just starting.", 0)
 flags.DEFINE_integer("top", 5, "How many snippets to show.", 1)
-commands.define_output("picture", None, "File for a picture of excerpt, attention and snippets.")
+commands.define_output(
+    "picture", None, "File for a picture of excerpt, attention and snippets.", picture=True
+)
 
 
 def main() -> None:
@@ -32,10 +34,6 @@ def main() -> None:
     from tempo_invariant.retrieval.client import EmbeddingClient
 
     values = flags.FLAGS
-    if values.picture:
-        from serving.querying import picture
-
-        picture.check_name(values.picture)
     with EmbeddingClient(values.server, values.model_name, values.timeout, values.wait) as client:
         answer = search.query(client, values.audio, values.sheets, values.at)
     matches = answer.matches[: values.top]
@@ -45,6 +43,8 @@ def main() -> None:
     )
     print(search.table(matches))
     if values.picture:
+        from serving.querying import picture
+
         picture.draw(answer, matches, values.picture)
         print(f"picture: {printable(values.picture)}")
 

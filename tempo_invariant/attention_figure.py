@@ -23,8 +23,8 @@ flags.DEFINE_integer("excerpts", 4, "Windows to draw.", 1, 8)
 flags.DEFINE_string("soundfont", None, "Soundfont of the performances; default: the first.")
 flags.DEFINE_float("tempo", 1.0, "Tempo of the performances; 1 is as notated.", 0)
 flags.DEFINE_integer("seed", 0, "Seed for the bootstrap resampling and the choice of excerpts.")
-commands.define_output("output", None, "Picture of the excerpts.", required=True)
-commands.define_output("scatter", None, "Picture of entropy against onsets.")
+commands.define_output("output", None, "Picture of the excerpts.", required=True, picture=True)
+commands.define_output("scatter", None, "Picture of entropy against onsets.", picture=True)
 commands.define_output("report", None, "JSON file.")
 
 

@@ -22,8 +22,8 @@ _HELP = {"--help", "-help", "-h", "-?", "--helpshort", "--helpfull"}
 _inputs: dict[str, Mapping[str, str]] = {}
 """Flags that name what must be there, with the words that stand for other values."""
 
-_outputs: dict[str, bool] = {}
-"""Flags that name what is written, and whether it is a directory."""
+_outputs: dict[str, Callable[[str], None]] = {}
+"""Flags that name what is written, with what checks that it can be."""
 
 
 def run(main: Callable[[], None], usage: str) -> None:
@@ -136,9 +136,8 @@ def _check_paths() -> None:
         for path in given if isinstance(given, list) else [given] if given else []:
             if path not in words and not os.path.exists(path):
                 raise UserError(f"--{name}={path}: no such file or directory")
-    for name, is_directory in _outputs.items():
+    for name, check in _outputs.items():
         if path := values[name].value:
-            check = files.check_output_directory if is_directory else files.check_output_file
             check(path)
 
 
@@ -166,7 +165,12 @@ def define_input(
 
 
 def define_output(
-    name: str, default: str | None, meaning: str, required: bool = False, directory: bool = False
+    name: str,
+    default: str | None,
+    meaning: str,
+    required: bool = False,
+    directory: bool = False,
+    picture: bool = False,
 ) -> None:
     """Defines a flag that names a file, or a directory, to be written.
 
@@ -176,9 +180,11 @@ def define_output(
         meaning: Help text.
         required: Whether it has to be given.
         directory: Whether it is a directory, which may be there already.
+        picture: Whether it is a picture, whose kind its name tells.
     """
     flags.DEFINE_string(name, default, meaning, required=required)
-    _outputs[name] = directory
+    check = files.check_output_picture if picture else files.check_output_file
+    _outputs[name] = files.check_output_directory if directory else check
 
 
 def key_flags(module: str) -> list[flags.Flag]:
@@ -225,9 +231,9 @@ def _flag_form(flag: flags.Flag) -> str:
 
 
 def _kind(flag: flags.Flag) -> str:
-    if flag.name in _inputs or _outputs.get(flag.name) is False:
-        return "PATH"
-    if flag.name in _outputs:
+    if _outputs.get(flag.name) is files.check_output_directory:
         return "DIR"
+    if flag.name in _inputs or flag.name in _outputs:
+        return "PATH"
     kinds = {"int": "N", "float": "X"}
     return kinds.get(flag.parser.flag_type(), "TEXT")

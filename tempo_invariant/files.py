@@ -21,6 +21,9 @@ from tempo_invariant.errors import UserError, one_line
 
 DISK_FULL = "no space is left on the disk; the same command goes on when there is some"
 
+PICTURES = ("jpeg", "jpg", "pdf", "png", "svg", "tif", "tiff", "webp")
+"""Kinds of pictures that figures are written as, by the endings of names."""
+
 CHECKSUMS = "assets.extra/SHA256SUMS"
 """Where an exported model has the checksums of its files."""
 
@@ -84,6 +87,17 @@ def check_output_file(path: str | os.PathLike) -> None:
             in UTF-8, or a directory may not be written to.
     """
     _check_output(path, "a file", os.path.isfile)
+
+
+def check_output_picture(path: str | os.PathLike) -> None:
+    """Makes sure, before the work, that a picture can be written.
+
+    Raises:
+        UserError: See `check_output_file`; or the name ends in none of `PICTURES`.
+    """
+    if Path(path).suffix[1:].lower() not in PICTURES:
+        raise UserError(f"{path}: a picture's name ends in one of .{', .'.join(PICTURES)}")
+    check_output_file(path)
 
 
 def check_output_directory(path: str | os.PathLike, new: bool = False) -> None:

@@ -14,7 +14,7 @@ A dot marks the best epoch, whose weights a run keeps. Models that ship have the
 
 commands.define_input("runs", None, "Directories of runs.", required=True, many=True)
 flags.DEFINE_list("names", [], "Names of the runs; default: those of the directories.")
-commands.define_output("output", None, "Picture.", required=True)
+commands.define_output("output", None, "Picture.", required=True, picture=True)
 
 
 def main() -> None:

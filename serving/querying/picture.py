@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from serving.querying.search import Match, QueryAnswer, read_snippet
 from tempo_invariant.audio.plotting import draw_heard, draw_snippet, excerpt_seconds
-from tempo_invariant.errors import UserError
 from tempo_invariant.files import atomic_write
 from tempo_invariant.retrieval.library import shorten_name
 
@@ -17,17 +16,6 @@ _COLUMNS = 3
 _AUDIO_INCHES = (1.4, 2.8)
 _SNIPPET_INCHES = 2.9
 _NAME_WIDTH = 36
-
-
-def check_name(path: str | Path) -> None:
-    """Refuses a file name that says no kind of picture.
-
-    Raises:
-        UserError: Its suffix is not one that matplotlib can write.
-    """
-    kinds = FigureCanvasAgg.get_supported_filetypes()
-    if Path(path).suffix[1:].lower() not in kinds:
-        raise UserError(f"{path}: a picture's name ends in one of .{', .'.join(sorted(kinds))}")
 
 
 def draw(answer: QueryAnswer, matches: Sequence[Match], path: str | Path) -> None:

@@ -40,6 +40,7 @@ class Heard:
             "embedding": self.embedding.tolist(),
             "attention": self.attention.tolist(),
             "duration_seconds": self.duration_seconds,
+            "sound_start_seconds": self.sound_start_seconds,
             "sound_end_seconds": self.sound_end_seconds,
         }
 

@@ -122,13 +122,13 @@ class MatchingModel:
         padded = np.pad(pcm, (missing // 2, missing - missing // 2))
         first = (len(padded) - length) // 2
         window = padded[None, first : first + length]
-        audible = np.flatnonzero(np.abs(window) >= SILENCE)
+        audible = np.flatnonzero(np.abs(window[0]) >= SILENCE)
         if not len(audible):
             raise UserError(f"{recording.name}: is silent in the middle")
         outputs = self._embedder.embed_audio(window)
-        end = (first - missing // 2 + audible[-1] + 1) / SAMPLE_RATE
-        middle = np.array([len(pcm) / 2 / SAMPLE_RATE])
-        return Heard(middle, outputs.embedding, outputs.attention, len(pcm) / SAMPLE_RATE, end)
+        sounds = first - missing // 2 + audible[[0, -1]] + [0, 1]
+        middle, *times = (count / SAMPLE_RATE for count in (len(pcm) / 2, len(pcm), *sounds))
+        return Heard(np.array([middle]), outputs.embedding, outputs.attention, *times)
 
     def embed_sheet(self, sheet: str | os.PathLike | np.ndarray, step: int = STEP_PIXELS) -> Seen:
         """Embeds a score, snippet by snippet.

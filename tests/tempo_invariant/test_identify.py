@@ -38,21 +38,16 @@ def test_help_needs_no_tensorflow():
     "command,arguments,code,message",
     [
         ("index", ["--output=x"], 1, "give one of --scores and --recordings"),
-        ("index", ["--scores=nowhere"], 2, "--output"),
-        (
-            "index",
-            ["--scores=nowhere", "--output=x"],
-            1,
-            "give one of --run, --pretrained",
-        ),
-        ("identify", ["--index=nowhere", "--audio=a", "--live"], 1, "one of --audio, --sheet"),
-        ("identify", ["--index=nowhere", "--live"], 1, "nowhere is not an index"),
-        ("identify", ["--index=nowhere", "--live", "--output=x"], 1, "--output needs"),
+        ("index", ["--scores=nowhere"], 1, "--scores=nowhere: no such file or directory"),
+        ("index", ["--scores=.", "--output=README.md"], 1, "README.md: is there and is not a dir"),
+        ("identify", ["--index=.", f"--audio={__file__}", "--live"], 1, "one of --audio, --sheet"),
+        ("identify", ["--index=tests", "--live"], 1, "tests is not an index"),
+        ("identify", ["--index=.", "--live", "--output=x"], 1, "--output needs"),
         (
             "identification_benchmark",
-            ["--msmd=nowhere", "--run=x"],
+            ["--msmd=nowhere", "--run=."],
             1,
-            "nowhere: no such directory",
+            "nowhere: no such file or directory",
         ),
     ],
 )
@@ -66,7 +61,7 @@ def test_what_is_wrong_is_said_in_one_line(command, arguments, code, message):
 def test_an_index_of_the_wrong_kind_is_refused(tmp_path):
     fake_embedder.write_score(tmp_path, "piece", np.arange(100))
     indexing.index_scores(FakeEmbedder(), tmp_path / "msmd", tmp_path / "index")
-    done = run("identify", f"--index={tmp_path / 'index'}", "--sheet=page.png")
+    done = run("identify", f"--index={tmp_path / 'index'}", "--sheet=figures/answer.png")
     assert done.returncode == 1
     assert "an index of sheets, where one of recordings is needed" in done.stderr
 

@@ -221,7 +221,7 @@ def test_missing_data_say_how_to_make_them(tmp_path):
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
     assert result.stderr.startswith(f"error: no records in {tmp_path}/none; make them with: ")
-    assert "tfrecords_tools.convert" in result.stderr
+    assert "tempo-invariant convert" in result.stderr
 
 
 @pytest.mark.parametrize(

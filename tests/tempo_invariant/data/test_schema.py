@@ -72,7 +72,7 @@ def test_shard_names():
 
 def test_damaged_directories_give_one_line(tmp_path):
     with pytest.raises(
-        UserError, match=f"no records in {tmp_path}; make them with: .*tfrecords_tools.convert"
+        UserError, match=f"no records in {tmp_path}; make them with: tempo-invariant convert"
     ):
         schema.read_info(tmp_path)
     path = write_split(tmp_path, [make_record(), make_record("b")])

@@ -334,7 +334,7 @@ def test_an_answer_without_pages_and_one_with_a_damaged_page(tmp_path):
             assert len(page.of("img")) == 2 and len(page.of("audio")) == 1
             continue
         index.page_path(0, 1).write_bytes(b"%!PS not a picture")
-        with pytest.raises(UserError, match="000000_001.png: not a readable page image"):
+        with pytest.raises(UserError, match="000000_001.png: not a readable image"):
             identified.write_score(answer, index, recording, tmp_path / "none")
         assert not (tmp_path / "none").exists()
 

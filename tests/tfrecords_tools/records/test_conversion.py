@@ -144,8 +144,8 @@ def test_command_and_its_errors(tmp_path):
     assert done.returncode == 0 and done.stdout.splitlines()[1].split()[:2] == ["train", "1"]
     (tmp_path / "bad.yaml").write_text("train: [a]\ntest: [a]\n")
     for arguments, code, line in (
-        ((f"--msmd={tmp_path}/no",), 1, "no: no such directory"),
-        ((f"--msmd={tmp_path}/msmd", f"--split={tmp_path}/no.yaml"), 1, "no.yaml: not readable"),
+        ((f"--msmd={tmp_path}/no",), 1, "no: no such file or directory"),
+        ((f"--msmd={tmp_path}/msmd", f"--split={tmp_path}/no.yaml"), 1, "no.yaml: no such file"),
         ((f"--msmd={tmp_path}/msmd", f"--split={tmp_path}/bad.yaml"), 1, "lists 'a' twice"),
         ((), 2, "msmd"),
     ):
