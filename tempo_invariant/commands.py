@@ -226,7 +226,7 @@ def _flag_form(flag: flags.Flag) -> str:
         chosen = [flag.default] if flag.default else []
         return f"--{flag.name}={'|'.join([*chosen, *(c for c in choices if c != flag.default)])}"
     if flag.default not in (None, [], ""):
-        return f"--{flag.name}={flag.default_as_str.strip(chr(39))}"
+        return f"--{flag.name}={str(flag.default_as_str).strip(chr(39))}"
     return f"--{flag.name}={_kind(flag)}"
 
 

@@ -35,7 +35,7 @@ class Strip:
     columns: np.ndarray
     starts: np.ndarray
 
-    def system(self, columns: np.ndarray) -> np.ndarray:
+    def system(self, columns: np.ndarray | float) -> np.ndarray:
         """Returns the index of the system, from 0, in which columns of the strip are."""
         found = np.searchsorted(self.starts, columns, side="right") - 1
         return np.clip(found, 0, len(self.starts) - 2)

@@ -111,7 +111,7 @@ class Neighbours:
             if stream.read(len(_FLAT)) == _FLAT:  # as once written for the exhaustive search too
                 return cls(vectors)
         try:
-            index = faiss.read_index(str(path))
+            index: Any = faiss.read_index(str(path))
             index.nprobe, index.nlist  # noqa: B018  # only IVF has them
             return cls(vectors, index)
         except (RuntimeError, MemoryError, AttributeError) as error:

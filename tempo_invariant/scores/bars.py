@@ -83,7 +83,8 @@ def number_bars(pages: Sequence[Sequence[BarredSystem]]) -> list[list[Bars]]:
         The bars of every system of every page. The first whole bar of the score, or of a movement,
         is bar 1, and a pickup before it is bar 0.
     """
-    systems, indents = [], []
+    systems: list[BarredSystem] = []
+    indents: list[float] = []
     for page in pages:
         margin = min((system.box.left for system in page), default=0)
         systems += page
