@@ -35,6 +35,9 @@ _TRACE = 0.25
 _PART = 0.35
 """Share of the space between two staves that is left of a bar line with something in its gap."""
 
+_WIDE = 1.5
+"""A bar that is so much wider than others of the system may lack a line."""
+
 # The rest is in staff spaces.
 _EDGE = 2.0
 """A stroke that is nearer to the left end of a system is no bar line but joins the staves."""
@@ -178,7 +181,16 @@ def _strokes(dark: np.ndarray, staves: _Staves) -> tuple[list[tuple[int, int]], 
         [run for run in chosen if broken[slice(*run)].any() and not solid[slice(*run)].any()]
         for chosen in (free, doubtful)
     )
-    return sorted(_runs(solid) + more), certain and not perhaps
+    lines = sorted(_runs(solid) + more)
+    return lines, certain and not any(_in_wide_bar(run, lines) for run in perhaps)
+
+
+def _in_wide_bar(run: tuple[int, int], lines: Sequence[tuple[int, int]]) -> bool:
+    """Tells whether a stroke is within a bar that is far wider than the others."""
+    edges = np.array([_MARGIN, *(end for _, end in lines)])
+    widths = np.diff(edges)
+    after = int(np.searchsorted(edges, run[0]))
+    return after < len(edges) and bool(widths[after - 1] > _WIDE * np.median(widths))
 
 
 def _free_strokes(
