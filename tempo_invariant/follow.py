@@ -3,6 +3,7 @@
 from absl import flags
 
 from tempo_invariant import commands
+from tempo_invariant.errors import printable
 from tempo_invariant.retrieval import embedders
 
 USAGE = """Aligns a recording with its score: for every moment page, system and place.
@@ -50,7 +51,8 @@ def main() -> None:
     embedder = embedders.open_embedder(**commands.model_choice())
     answer = following.follow_recording(embedder, document, recording, settings)
     print(text.followed_score(answer, values.verbose))
-    print(followed.write(answer, recording, values.output, values.embed_audio))
+    path = followed.write(answer, recording, values.output, values.embed_audio)
+    print(printable(str(path)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 from absl import flags
 
 from tempo_invariant import commands
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, printable
 from tempo_invariant.retrieval import embedders
 
 USAGE = """Finds the score that is played, and the place in it; or the recordings of a page.
@@ -60,14 +60,15 @@ def main() -> None:
         score = identification.identify_recording(index, embedder, recording, settings)
         print(text.identified_score(score, values.verbose))
         if values.output:
-            print(identified.write_score(score, index, recording, values.output))
+            path = identified.write_score(score, index, recording, values.output)
+            print(printable(str(path)))
     elif values.sheet:
         pages = [Path(values.sheet)]
         document = documents.read_pages(pages[0].stem, pages, index.step_pixels)
         answer = identification.identify_sheet(index, embedder, document, settings, values.sheet)
         print(text.identified_recording(answer, values.verbose))
         if values.output:
-            print(identified.write_recording(answer, values.output))
+            print(printable(str(identified.write_recording(answer, values.output))))
     else:
         blocks = reading.pcm_blocks(sys.stdin.buffer, gain_db=values.gain_db)
         for live in listening.listen(index, embedder, blocks, settings):

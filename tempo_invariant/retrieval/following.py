@@ -315,15 +315,19 @@ def follow_recording(
     found = follow(embedder, document, blocks, settings.hop_frames, recording.name, settings.costs)
     whole = found.full_seconds
     nearest = np.searchsorted((found.seconds[1:] + found.seconds[:-1]) / 2, whole)
-    similarities = found.similarities[nearest].tolist()
-    at_seconds = zip(whole.tolist(), found.places(whole), similarities, strict=True)
+    at_seconds = zip(whole, found.places(whole), found.similarities[nearest], strict=True)
+    places = tuple(
+        courses.timed_place(int(second), place, float(similarity))
+        for second, place, similarity in at_seconds
+        if place is not None
+    )
     return FollowedScore(
         recording.name,
         embedder.name,
         found.duration_seconds,
         document,
         found.systems,
-        tuple(courses.timed_place(*at) for at in at_seconds if at[1] is not None),
+        places,
         courses.make_course(
             found.seconds, found.places(found.seconds), found.similarities, found.leaps
         ),

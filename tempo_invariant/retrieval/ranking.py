@@ -19,9 +19,18 @@ SHORTLIST_POSITIONS = 200_000
 """Paths are followed in all documents up to so many vectors, else in those with the most votes."""
 
 LEAD_LEVELS = (0.15, 0.06)
+"""Leads over the second document from which the first one is "sure", and "likely".
+
+Measured with the model `best` on the 94 test pieces of MSMD, played with expression and as a phone
+records it, 10 s, 30 s and the whole of each: of 282 answers 87 % lead by 0.15 and 96 % by 0.06, all
+of them right; with their own score taken out of the index none leads by 0.15, and 4 % by 0.06. Of
+the 94 scores, asked of an index of the whole recordings, 87 % lead by 0.15 and 98 % by 0.06, all of
+them right; without their own recording none, and one.
+"""
+
 SCORE_LEVELS = (0.55, 0.45)
-"""Leads over the second document from which the best one is sure, and likely; and scores, where
-there is no second one."""
+"""The same for the score of a document that is alone: of 282 best ones of 93 wrong scores none has
+0.55, and 6 % have 0.45."""
 
 _BLOCK_STEPS = 64
 

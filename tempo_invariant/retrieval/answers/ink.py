@@ -24,7 +24,7 @@ def grow_boxes(image: np.ndarray, boxes: Sequence[Box]) -> list[Box]:
     """Grows the boxes of a page to the ink that belongs to the systems.
 
     A box grows from one row of ink to the next, up to half-way to the neighbouring system. Towards
-    the edge of the page there may be a title, so there it ends in a row without ink.
+    the edge of the page there may be a title, so there it ends before a row without ink.
 
     Args:
         image: Grey page uint8 [rows, columns].
@@ -55,11 +55,11 @@ def _reach(ink: np.ndarray, whole: bool) -> int:
 
     Args:
         ink: Whether rows have ink, bool [rows] outwards from the system.
-        whole: Whether the box must end in a row without ink, if there is one.
+        whole: Whether the box must end before a row without ink, if there is one.
     """
     blank = np.flatnonzero(~ink)
     if whole and len(blank):
-        ink = ink[: blank[-1] + 1]
+        ink = ink[: blank[-1]]
     inked = np.flatnonzero(ink)
     ends = np.flatnonzero(np.diff(inked, prepend=-1) > GAP_PIXELS)
     inked = inked[: ends[0]] if len(ends) else inked

@@ -49,16 +49,17 @@ def sound_url(
     page, data = Path(page), b""
     kind = MEDIA_TYPES.get(recording.path.suffix.lower()) if recording.path else None
     playable = recording.path if kind else None
-    try:
-        if embed and playable and kind and playable.stat().st_size <= limit:
-            return data_url(kind, playable.read_bytes())
-        if embed or not playable:
-            data = flac(recording.blocks())
-        if embed and len(data) <= limit:
-            return data_url("audio/flac", data)
-        name = _copy(playable, page) if playable else _write(data, page)
-    except OSError as error:
-        raise UserError(f"{recording.name}: cannot be read ({error.strerror})") from error
+    if embed and playable and kind:
+        try:
+            if playable.stat().st_size <= limit:
+                return data_url(kind, playable.read_bytes())
+        except OSError as error:
+            raise UserError(f"{recording.name}: cannot be read ({error.strerror})") from error
+    if embed or not playable:
+        data = flac(recording.blocks())
+    if embed and len(data) <= limit:
+        return data_url("audio/flac", data)
+    name = _copy(playable, page) if playable else _write(data, page)
     return quote(os.fsencode(name))
 
 
