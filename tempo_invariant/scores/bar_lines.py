@@ -35,6 +35,9 @@ _TRACE = 0.25
 _PART = 0.35
 """Share of the space between two staves that is left of a bar line with something in its gap."""
 
+_WIDE = 1.5
+"""A bar that is so much wider than others of the system may lack a line."""
+
 # The rest is in staff spaces.
 _EDGE = 2.0
 """A stroke that is nearer to the left end of a system is no bar line but joins the staves."""
@@ -167,20 +170,32 @@ def _strokes(dark: np.ndarray, staves: _Staves) -> tuple[list[tuple[int, int]], 
     between = _bands(wide, steps, 0.5 * space)
     through = np.minimum(strength, between.min(axis=0, initial=1))
     runs = _runs(strength > _HALF * full)
-    free, certain = _free_strokes(dark, staves, runs, full)
+    free, doubtful = _free_strokes(dark, staves, runs, full)
     if not len(steps) or through.max() <= _HALF * full:
-        return free, certain
-    joined = _runs(through > _HALF * full)
-    certain = all((through[b:e] > _HALF * full).any() for b, e in _runs(through > _TRACE * full))
+        return free, not doubtful
+    solid = through > _HALF * full
+    certain = all(solid[begin:end].any() for begin, end in _runs(through > _TRACE * full))
     # A dynamic may stand in a gap of a bar line.
-    partly = np.quantile(between, 1 - _PART, axis=0) > _HALF * full
-    broken = [run for run in free if partly[slice(*run)].any()]
-    return sorted({*joined, *broken}), certain
+    broken = np.quantile(between, 1 - _PART, axis=0) > _HALF * full
+    more, perhaps = (
+        [run for run in chosen if broken[slice(*run)].any() and not solid[slice(*run)].any()]
+        for chosen in (free, doubtful)
+    )
+    lines = sorted(_runs(solid) + more)
+    return lines, certain and not any(_in_wide_bar(run, lines) for run in perhaps)
+
+
+def _in_wide_bar(run: tuple[int, int], lines: Sequence[tuple[int, int]]) -> bool:
+    """Tells whether a stroke is within a bar that is far wider than the others."""
+    edges = np.array([_MARGIN, *(end for _, end in lines)])
+    widths = np.diff(edges)
+    after = int(np.searchsorted(edges, run[0]))
+    return after < len(edges) and bool(widths[after - 1] > _WIDE * np.median(widths))
 
 
 def _free_strokes(
     dark: np.ndarray, staves: _Staves, runs: Sequence[tuple[int, int]], full: float
-) -> tuple[list[tuple[int, int]], bool]:
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """Chooses the strokes that end with the staves and have nothing beside their ends.
 
     Args:
@@ -190,7 +205,7 @@ def _free_strokes(
         full: Ink of the darkest one.
 
     Returns:
-        Those that are chosen, and whether there is no doubt about any.
+        Those that are chosen, and those about which there is doubt.
     """
     space, top, bottom = staves
     gaps = np.arange(4) + 0.25
@@ -205,7 +220,7 @@ def _free_strokes(
     # A note head lies beside an end of its stem; dots of repeats beside the middle of a stroke.
     free = (at_ends < _HALF * full) & (in_middle < 0.55 * full)
     clefs_end = _MARGIN + _CLEFS * space
-    found, certain = [], True
+    found, doubtful = [], []
     for begin, end in runs:
         longer = beyond[:, begin:end].any(axis=1)
         alone = free[max(0, begin - 1) : begin + 1].all() and free[end - 1 : end + 1].all()
@@ -214,8 +229,8 @@ def _free_strokes(
         if alone and not longer.any():
             found.append((begin, end))
         elif alone or (begin > clefs_end and end - begin - 2 < _HEAVY * space):
-            certain = False
-    return found, certain
+            doubtful.append((begin, end))
+    return found, doubtful
 
 
 def _bands(dark: np.ndarray, begins: np.ndarray, height: float) -> np.ndarray:

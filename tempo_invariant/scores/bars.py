@@ -2,12 +2,13 @@
 
 Printed numbers cannot be read, so bars are counted from the first system on. The count stops, and
 the rest has no numbers, where it would be a guess: at a stroke that may or may not be a bar line,
-at a system that does not end with one, where a repeat sign or a double bar may part a bar, and
-where the first bar may be a pickup or a whole one. It begins anew with an indented system after a
-double bar, as every movement does.
+at a system that does not end with one, at a gap where a system may have been missed, where a repeat
+sign or a double bar may part a bar, and where the first bar may be a pickup or a whole one. It
+begins anew with an indented system after a double bar, as every movement does.
 """
 
 import bisect
+import dataclasses
 import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -83,13 +84,12 @@ def number_bars(pages: Sequence[Sequence[BarredSystem]]) -> list[list[Bars]]:
         The bars of every system of every page. The first whole bar of the score, or of a movement,
         is bar 1, and a pickup before it is bar 0.
     """
-    systems: list[BarredSystem] = []
     indents: list[float] = []
     for page in pages:
         margin = min((system.box.left for system in page), default=0)
-        systems += page
         indents += [(s.box.left - margin) / max(s.space, 1) for s in page]
     begins = [i for i, indent in enumerate(indents) if not i or indent > _INDENTS[0]]
+    systems = _mark_gaps(pages)
     numbered: list[Bars] = []
     for first, end in itertools.pairwise([*begins, len(systems)]):
         # The last movement has ended with a double bar, unless this one is none.
@@ -98,6 +98,20 @@ def number_bars(pages: Sequence[Sequence[BarredSystem]]) -> list[list[Bars]]:
         numbered += _number_movement(systems[first:end], bool(certain))
     rest = iter(numbered)
     return [[next(rest) for _ in page] for page in pages]
+
+
+def _mark_gaps(pages: Sequence[Sequence[BarredSystem]]) -> list[BarredSystem]:
+    """Returns all systems, uncertain where one more may stand between two of them."""
+    pairs = [pair for page in pages for pair in itertools.pairwise(page)]
+    gaps = [after.box.top - before.box.bottom for before, after in pairs]
+    heights = [system.box.height for page in pages for system in page]
+    most = np.median(gaps or [0.0]) + np.median(heights or [0.0])
+    missing = {id(after) for (_, after), gap in zip(pairs, gaps, strict=True) if gap > most}
+    return [
+        dataclasses.replace(system, certain=system.certain and id(system) not in missing)
+        for page in pages
+        for system in page
+    ]
 
 
 def bar_at(bars: Bars, column: float) -> int | None:

@@ -46,8 +46,8 @@ class DrawnHead:
         length: Written length in whole notes.
         pitch: MIDI pitch.
         tied: Whether a tie ends on the head.
-        bar: Number of the bar; 0 is what comes before the first whole one.
         box: Box in page pixels; None for a head that is not visible.
+        bar: Number of the bar; 0 is what comes before the first whole one.
     """
 
     score: int
@@ -57,8 +57,8 @@ class DrawnHead:
     length: Fraction
     pitch: int
     tied: bool
-    bar: int
     box: Box | None
+    bar: int = 0
 
 
 @dataclass(frozen=True)
@@ -201,8 +201,8 @@ def _head(element: ElementTree.Element, box: Box | None) -> DrawnHead:
         length=Fraction(value("length")),
         pitch=round(float(Fraction(value("pitch")))),
         tied=value("tied") == "1",
-        bar=int(value("bar")),
         box=box,
+        bar=int(value("bar")),
     )
 
 

@@ -169,3 +169,35 @@ def test_the_answer_is_a_page_and_numbers(score, tmp_path):
         assert shown["course"][key] == report["course"][key]
     assert shown["pages"] == report["pages"] and shown["duration"] == 21
     assert path.name in page.texts["p"][0] and page.texts["title"] == ["rising"]
+
+
+def test_digital_silence_at_the_ends_is_nowhere_and_within_it_the_place_is_held(score):
+    rate = 22050
+    sound, silence = melody(RISING, 20), np.zeros
+    decay = np.linspace(0.01, 0, rate)  # below -80 dB from 23.99 s on
+    pcm = np.concatenate([silence(3 * rate), sound, decay, silence(round(6.5 * rate))])
+    recording = open_recording(pcm.astype(np.float32), rate, "take.wav")
+    answer = following.follow_recording(FakeEmbedder(), following.read_score(score), recording)
+    assert answer.duration_seconds == pytest.approx(30.5)
+    assert [place.seconds for place in answer.places] == list(range(3, 24))
+    there = answer.course["page"] > 0
+    assert answer.course["seconds"][there][[0, -1]] == pytest.approx([3, 24], abs=0.15)
+    assert answer.places[0].system == 1 and answer.places[0].x < LEFT + 60
+    pause = np.concatenate([sound[: 9 * rate], silence(12 * rate), sound[9 * rate :]])
+    found = following.follow(FakeEmbedder(), following.read_score(score), [pause])
+    assert not np.isnan(found.columns).any()
+
+
+def test_places_tell_the_bar(score):
+    document = following.read_score(score)
+    assert set(document.places["bar"]) == {-1}  # its pages hold no bar lines
+    # From column 400 on, the second bar of every system.
+    later = document.places["x"] >= 400
+    order = np.cumsum(np.diff(document.places["system"], prepend=0) != 0)
+    document.places["bar"] = 2 * order - 1 + later
+    found = following.follow(FakeEmbedder(), document, [melody(RISING, 24)])
+    for place in found.places(np.arange(2, 23)):
+        if abs(place.x - 400) > 10:
+            assert place.bar == 2 * place.system - 1 + (place.x >= 400)
+    lost = dataclasses.replace(found, bars=())
+    assert {place.bar for place in lost.places(np.arange(2, 23))} == {None}

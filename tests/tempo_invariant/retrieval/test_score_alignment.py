@@ -199,3 +199,37 @@ def test_costs_must_not_be_negative():
 def test_systems_of_columns():
     strip = _strip()
     assert strip.system(np.array([-5, 0, 699, 700, 2099, 2100])).tolist() == [0, 0, 0, 1, 2, 2]
+
+
+def _returning(strip, true, again, more):
+    """Similarities of music that returns: at the return they are higher by `more` a second."""
+    similarities = _matrix(true, strip, noise=0.05)
+    distance = np.asarray(again)[:, None] - strip.columns
+    return np.maximum(similarities, (0.6 + more) * np.exp(-((distance / 30) ** 2) / 2))
+
+
+@pytest.mark.parametrize("more,begins", [(0.0, True), (0.1, True), (0.3, False)])
+def test_a_theme_that_returns_is_at_the_beginning_unless_the_evidence_says_otherwise(more, begins):
+    strip = _strip(systems=12)
+    true = _tempo_curve([70], 10)
+    similarities = _returning(strip, true, true + 7000, more)
+    found = align(similarities, np.eye(len(strip.columns)), strip, 0.1)
+    # In 10 s, the return brings 10 * more, and to start there costs 2.
+    assert np.median(np.abs(found.columns - true - (0 if begins else 7000))) < 5
+    assert not found.leaps.any()
+    free = align(similarities, np.eye(len(strip.columns)), strip, 0.1, Costs(start=0.0))
+    assert np.median(free.columns) > 7000 or not more
+
+
+@pytest.mark.parametrize("start", [300, 1500, 2800, 6000])
+@pytest.mark.parametrize("seconds", [8, 20])
+def test_a_recording_may_begin_anywhere_without_a_leap_or_a_rush(start, seconds):
+    true = _tempo_curve([70], seconds, start=start)
+    found = _follow(true, _strip(systems=12))
+    assert not found.leaps.any() and np.abs(found.columns - true).max() < 30
+
+
+def test_a_start_costs_no_more_than_a_leap():
+    true = _tempo_curve([70], 10, start=6000)
+    found = _follow(true, _strip(systems=12), Costs(leap=1.0, start=50.0))
+    assert np.abs(found.columns - true).max() < 30 and not found.leaps.any()

@@ -79,6 +79,14 @@ def test_a_stroke_that_may_be_a_bar_line_leaves_a_doubt():
     assert not _find(page)[1].certain
 
 
+def test_a_bar_line_may_be_broken_for_a_dynamic():
+    page, pen = _draw()
+    gap = TOP + 4 * SPACE
+    pen.rectangle((405, gap + 3, 415, gap + 24), fill=255)  # half of the space between the staves
+    columns, found = _find(page)
+    assert columns == list(COLUMNS) and found.certain
+
+
 @pytest.mark.parametrize("joined", [True, False])
 def test_blurred_and_pale_lines_are_found(joined):
     page, _ = _draw(joined=joined)

@@ -12,13 +12,13 @@ from tempo_invariant.scores.svg import drawn_bars, rasterise
 LEFT, RIGHT, SPACE = 100, 800, 10
 
 
-def _system(*columns: float, left: float = LEFT, heavy: tuple[float, ...] = (), certain=True):
+def _system(*columns: float, left: float = LEFT, heavy: tuple = (), certain=True, top: float = 0):
     """A system with bar lines at some columns and at its right end, a pixel wide."""
     lines = [
         BarLine(column, column + (6 if column in heavy else 1), column in heavy)
         for column in (*columns, RIGHT)
     ]
-    return BarredSystem(Box(0, left, 80, RIGHT + 1), SPACE, tuple(lines), certain)
+    return BarredSystem(Box(top, left, top + 80, RIGHT + 1), SPACE, tuple(lines), certain)
 
 
 # The clef takes 70 pixels, the time signature 30 more, and bars are 200 wide.
@@ -51,6 +51,14 @@ def test_the_count_stops_at_an_uncertain_system():
     assert _numbers(pages) == [[[1, 2, 3], [None]], [[None] * 3]]
     no_end = BarredSystem(WHOLE.box, SPACE, WHOLE.lines[:2], True)
     assert _numbers([[FIRST, no_end, WHOLE]]) == [[[1, 2, 3], [None], [None] * 3]]
+
+
+def test_the_count_stops_where_a_system_may_have_been_missed():
+    page = [FIRST, *(_system(370, 585, top=top) for top in (150, 300, 450, 750))]
+    numbers = _numbers([page])[0]
+    assert numbers[:4] == [[1, 2, 3], [4, 5, 6], [7, 8, 9], [10, 11, 12]] and numbers[4] == [None]
+    close = [*page[:4], _system(370, 585, top=650)]  # 120 pixels: none fits between, with its space
+    assert _numbers([close])[0][4] == [13, 14, 15]
 
 
 def test_a_repeat_sign_in_a_bar_ends_the_count_and_one_between_bars_does_not():
