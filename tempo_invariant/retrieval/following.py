@@ -87,7 +87,8 @@ class Following:
 
     def _bar(self, column: float) -> int | None:
         """Returns the number of the bar at a column: that of the nearest snippet of its system."""
-        own = np.flatnonzero(self.strip.system(self.strip.columns) == self.strip.system(column))
+        systems = self.strip.system(np.append(self.strip.columns, column))
+        own = np.flatnonzero(systems[:-1] == systems[-1])
         if not self.bars or not len(own):
             return None
         return self.bars[own[np.abs(self.strip.columns[own] - column).argmin()]]

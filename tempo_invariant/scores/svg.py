@@ -169,8 +169,8 @@ def drawn_bars(pages: Sequence[DrawnPage]) -> dict[int, Bars]:
     following: dict[int, int] = {}  # the bar after the last system of each score
     for system in sorted(boxes):
         own = sorted(lines[system], key=lambda line: line.box.left)
-        parts: list[DrawnBarLine | DrawnHead] = [*own, *heads[system]]
-        score = min((part.score for part in parts), default=0)
+        scores = [line.score for line in own] + [head.score for head in heads[system]]
+        score = min(scores, default=0)
         number = following.get(score)
         if number is None:
             number = min((part.bar for part in heads[system]), default=None)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tempo_invariant.scores.places import NO_BAR, SHEET, Box, Place, around, with_bars
+from tempo_invariant.scores.places import NO_BAR, SHEET, Box, Place, around
 
 
 def test_a_box_has_one_order_of_edges_and_knows_its_size():
@@ -37,18 +37,3 @@ def test_a_row_holds_the_bar_or_that_it_is_not_known():
     rows = np.array([place.row() for place in places], SHEET)
     assert rows["bar"].tolist() == [0, 12, NO_BAR]
     assert [Place.from_row(row) for row in rows] == places
-
-
-def test_rows_without_bars_are_read_as_rows_whose_bars_are_not_known():
-    place = Place(3, 2, 117.25, Box(100, 60, 180, 760), 5)
-    rows = np.array([place.row(document=7)] * 2, SHEET)
-    old = np.dtype([field for field in SHEET.descr if field[0] != "bar"])
-    known = with_bars(rows[list(old.names)].astype(old))
-    assert known.dtype == SHEET and known["bar"].tolist() == [NO_BAR, NO_BAR]
-    assert known["box"].tolist() == rows["box"].tolist() and known[0].tolist()[:4] == (
-        7,
-        3,
-        2,
-        117.25,
-    )
-    assert with_bars(rows) is rows
