@@ -8,7 +8,7 @@ from typing import Any
 
 from absl import flags
 
-from tempo_invariant import commands, files, samples
+from tempo_invariant import commands, files, samples, shipped
 from tempo_invariant.errors import UserError, one_line
 
 flags.disclaim_key_flags()  # what is defined here is a flag of the command that asks for it
@@ -18,7 +18,7 @@ DEFAULT_MODEL = "best"
 
 
 def read_names(values: Sequence[str]) -> list[str]:
-    """Returns the names that a list flag holds; `@FILE` stands for the lines of a file.
+    """Returns the names that a list flag holds; `@FILE` stands for the lines of a file, the user's own or a shipped one.
 
     Raises:
         UserError: A file cannot be read.
@@ -29,7 +29,7 @@ def read_names(values: Sequence[str]) -> list[str]:
             names.append(value)
             continue
         try:
-            lines = Path(value[1:]).read_text(encoding="utf-8").splitlines()
+            lines = Path(shipped.find(value[1:])).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"{value[1:]}: cannot be read ({one_line(error)})") from error
         names += [line.strip() for line in lines if line.strip()]

@@ -63,3 +63,4 @@ def test_the_published_split_and_its_lists_belong_together():
     )
     assert test_pieces == sorted(split["test"])
     assert follow_pieces == test_pieces[::5]
+    assert flag_sets.read_names(["@test_pieces"]) == test_pieces  # found by its name
