@@ -18,7 +18,9 @@ DEFAULT_MODEL = "best"
 
 
 def read_names(values: Sequence[str]) -> list[str]:
-    """Returns the names that a list flag holds; `@FILE` stands for the lines of a file, the user's own or a shipped one.
+    """Returns the names that a list flag holds; `@FILE` stands for the lines of a file.
+
+    That is the user's own, or one that ships.
 
     Raises:
         UserError: A file cannot be read.

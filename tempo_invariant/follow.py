@@ -41,6 +41,12 @@ flags.DEFINE_boolean("embed_audio", True, "The recording is in follow.html; else
 flags.DEFINE_float(
     "leap_cost", 2.0, "Cost of a repeat or a leap, in seconds of perfect similarity.", 0.0
 )
+flags.DEFINE_float(
+    "start_cost",
+    2.0,
+    "Cost of beginning elsewhere than the score begins, likewise; 0 for short excerpts.",
+    0.0,
+)
 flag_sets.define_model_flags()
 
 
@@ -53,7 +59,7 @@ def main() -> None:
     from tempo_invariant.retrieval.score_alignment import Costs
 
     output = flag_sets.output(values.audio, "followed")
-    costs = Costs(leap=values.leap_cost)
+    costs = Costs(leap=values.leap_cost, start=values.start_cost)
     settings = following.FollowingSettings(values.hop, values.step, values.gain_db, costs)
     recording = recordings.open_recording(values.audio, strict=values.strict)
     document = following.read_score(values.score, values.document, values.step)

@@ -255,7 +255,8 @@ def _by_second(
 ) -> Iterator[TimedPlace]:
     """Yields for every full second, as long as anything sounds, the place of the nearest window."""
     middles = (heard.seconds[1:] + heard.seconds[:-1]) / 2
-    for second in range(int(heard.sound_end_seconds) + 1):
+    first = math.ceil(heard.sound_start_seconds)
+    for second in range(first, int(heard.sound_end_seconds) + 1):
         nearest = int(np.searchsorted(middles, second))
         yield courses.timed_place(second, places[nearest], float(similarities[nearest]))
 
