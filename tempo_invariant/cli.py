@@ -165,6 +165,10 @@ COMPLETION_USAGE = """Completes commands, flags and their values with the tabula
 
 def main() -> None:
     """Runs the command that is named on the command line."""
+    commands.guard(_run)
+
+
+def _run() -> None:
     named = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if named in ("-h", "--help", "help"):
         print(overview())

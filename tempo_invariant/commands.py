@@ -40,7 +40,8 @@ def run(main: Callable[[], None], usage: str) -> None:
         usage: Text that `--help` prints above the flags.
     """
     _prepare()
-    try:
+
+    def work() -> None:
         if _HELP & set(sys.argv[1:]):
             print(help_text(usage, key_flags(main.__module__)))
         elif "--version" in sys.argv[1:]:
@@ -48,6 +49,16 @@ def run(main: Callable[[], None], usage: str) -> None:
         else:
             _parse(sys.argv)
             main()
+
+    guard(work)
+
+
+def guard(work: Callable[[], None]) -> None:
+    """Calls a function and turns expected errors into one line and an exit code; see `run`."""
+    try:
+        if sys.stdout is None:  # it is closed
+            sys.stdout = open(os.devnull, "w")
+        work()
         sys.stdout.flush()
     except UserError as error:
         _end(1, str(error))
@@ -67,6 +78,8 @@ def run(main: Callable[[], None], usage: str) -> None:
     except Exception as error:
         path = getattr(error, "filename", None) or "output"
         if files.is_disk_full(error):
+            if path == "output":  # what is still to be printed would fail again
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             _end(1, f"{path}: {files.DISK_FULL}")
         if not isinstance(error, OSError) or error.strerror is None:
             raise
@@ -112,7 +125,10 @@ def _parse(argv: Sequence[str]) -> None:
             raise flags.Error(f"unexpected argument {stray[0]!r}")
         _check_numbers()
     except (flags.Error, UnicodeError, OSError) as error:
-        _end(2, f"{one_line(error)} (--help lists the flags)")
+        text = re.sub(
+            r"flag --\w+=None: Flag (--\w+) must have .*", r"\1 is needed", one_line(error)
+        )
+        _end(2, f"{text} (--help lists the flags)")
     _check_paths()
 
 

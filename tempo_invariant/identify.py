@@ -86,7 +86,7 @@ def main() -> None:
     else:
         blocks = reading.pcm_blocks(sys.stdin.buffer, gain_db=values.gain_db)
         for live in listening.listen(index, embedder, blocks, settings):
-            print(text.live(live, embedder.frames, values.verbose), flush=True)
+            print(text.live(live, values.verbose), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """A recording to ask with: a file, or samples in memory."""
 
+import numbers
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,17 +67,24 @@ def open_recording(
     Raises:
         UserError: There is no such file, or the samples do not fit.
     """
+    if not isinstance(source, str | os.PathLike | np.ndarray):
+        kind = type(source).__name__
+        raise UserError(f"a recording is the path of a file or an array of samples, not a {kind}")
     if not isinstance(source, np.ndarray):
         path = Path(source)
         if not path.is_file():
             raise UserError(f"{path}: no such audio file")
         return Recording(str(source), path, strict=strict)
-    if rate is None or rate <= 0:
-        raise UserError(f"{name}: samples need their sampling rate, received rate={rate}")
+    if not isinstance(rate, numbers.Real) or not rate > 0:
+        raise UserError(f"{name}: samples need their sampling rate, received rate={rate!r}")
     if source.ndim not in (1, 2) or source.dtype.kind not in "fi":
         raise UserError(
             f"{name}: samples must be [samples] or [samples, channels] of floating-point numbers "
             f"or signed integers, received {source.dtype} {list(source.shape)}"
+        )
+    if source.ndim == 2 and 0 < source.shape[0] < source.shape[1]:
+        raise UserError(
+            f"{name}: {list(source.shape)} looks like [channels, samples]: transpose it"
         )
     full_scale = -float(np.iinfo(source.dtype).min) if source.dtype.kind == "i" else 1.0
     columns = source[:, None] if source.ndim == 1 else source

@@ -209,7 +209,12 @@ def rank(
     similarities = embeddings @ index.vectors[rows].T
     path = best_path(similarities, limits)
     return Matching(
-        candidates[:top], find_certainty(candidates), similarities, path, steps, index.places[rows]
+        candidates[:top],
+        find_certainty(candidates, len(embeddings)),
+        similarities,
+        path,
+        steps,
+        index.places[rows],
     )
 
 

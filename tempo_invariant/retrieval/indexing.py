@@ -58,7 +58,9 @@ def index_scores(
             try:
                 document = source.read()
             except Exception as error:  # one bad score must not end the rest
-                problems.append(f"{source.name}: {why_left_out(error)}")
+                reason = why_left_out(error)
+                named = reason.startswith(source.name)
+                problems.append(reason if named else f"{source.name}: {reason}")
                 logging.warning("left out: %s", problems[-1])
                 continue
             embeddings = embedder.embed_sheet(document.snippets)

@@ -26,12 +26,14 @@ class LiveAnswer:
     Attributes:
         seconds: How much was heard.
         candidates: Ranking of the scores, best first; empty as long as there was only silence.
-        place: Place in the best score, half a window ago.
+        place: Place in the best score, where the music was `delay_seconds` ago.
+        delay_seconds: Time since the middle of the last window: half a window, less at the end.
     """
 
     seconds: float
     candidates: list[Candidate]
     place: Place | None
+    delay_seconds: float = 0.0
 
 
 def listen(
@@ -56,24 +58,27 @@ def listen(
     limits = recording_limits(settings.hop_frames, index.step_pixels)
     memory = step_memory(settings.half_life_seconds, settings.hop_frames)
     ranker = Ranker(index, settings.ranking, limits, memory, LIVE_HISTORY)
-    heard = answered = 0
+    heard = answered = last = 0
 
     def answer() -> LiveAnswer:
         candidates = ranker.candidates(settings.top) if heard else []
         position = candidates[0].position if candidates else None
         place = None if position is None else Place.from_row(index.places[position])
-        return LiveAnswer(cutter.samples_seen / SAMPLE_RATE, candidates, place)
+        seconds = cutter.samples_seen / SAMPLE_RATE
+        return LiveAnswer(seconds, candidates, place, max(0.0, seconds - last / FRAMES_PER_SECOND))
 
     for block in blocks:
-        _, embeddings, _ = embed_windows(embedder, cutter.push(block))
+        frames, embeddings, _ = embed_windows(embedder, cutter.push(block))
         ranker.update(embeddings)
         heard += len(embeddings)
+        last = int(frames[-1]) if len(frames) else last
         if cutter.samples_seen // SAMPLE_RATE > answered:
             answered = cutter.samples_seen // SAMPLE_RATE
             yield answer()
-    _, embeddings, _ = embed_windows(embedder, cutter.finish())
+    frames, embeddings, _ = embed_windows(embedder, cutter.finish())
     ranker.update(embeddings)
     heard += len(embeddings)
+    last = int(frames[-1]) if len(frames) else last
     yield answer()
 
 

@@ -142,12 +142,17 @@ class MatchingModel:
         Raises:
             UserError: The score cannot be read, or there is no system on its pages.
         """
+        if not isinstance(sheet, str | os.PathLike | np.ndarray):
+            kind = type(sheet).__name__
+            raise UserError(f"a score is the path of a file or an array of pixels, not a {kind}")
         if not isinstance(sheet, np.ndarray):
             found = following.read_score(samples.find(sheet, samples.SCORES), None, step)
         elif sheet.shape[-2:] == (SNIPPET_HEIGHT, SNIPPET_WIDTH) and sheet.ndim in (2, 3):
             snippets = _grey(sheet).reshape(-1, SNIPPET_HEIGHT, SNIPPET_WIDTH)
             return Seen("snippets", self._embedder.embed_sheet(snippets), snippets, (), {})
         else:
+            if sheet.ndim != 2:
+                raise UserError(f"a page must be grey, [rows, columns], not {list(sheet.shape)}")
             found = documents.cut_page("page", _grey(sheet), step)
         places = tuple(map(Place.from_row, found.places))
         embedding = self._embedder.embed_sheet(found.snippets)
@@ -184,6 +189,8 @@ class MatchingModel:
         Raises:
             UserError: The recording or the index cannot be read, or the recording is silent.
         """
+        if top < 1:
+            raise UserError(f"top must be at least 1, received {top}")
         chosen = self._open(index, "sheets")
         settings = IdentificationSettings(top=top)
         recording = _recording(audio, rate)
@@ -247,6 +254,8 @@ class MatchingModel:
 
 def load(model: str | os.PathLike) -> MatchingModel:
     """Opens a model; see `tempo_invariant.load`."""
+    if not isinstance(model, str | os.PathLike):
+        raise UserError(f"a model is a name or a path, not a {type(model).__name__}")
     name = os.fspath(model)
     if name in pretrained.names():
         return MatchingModel(open_embedder("pretrained", name))
@@ -263,12 +272,14 @@ def load(model: str | os.PathLike) -> MatchingModel:
 
 
 def _recording(audio: Audio, rate: int | None) -> Recording:
-    if isinstance(audio, np.ndarray):
-        return open_recording(audio, rate)
-    return open_recording(samples.find(audio, samples.RECORDING))
+    if isinstance(audio, str | os.PathLike):
+        return open_recording(samples.find(audio, samples.RECORDING))
+    return open_recording(audio, rate)
 
 
 def _grey(image: np.ndarray) -> np.ndarray:
     if image.dtype != np.uint8:
         raise UserError(f"images must be uint8, 0 black and 255 paper, received {image.dtype}")
+    if min(image.shape) < 1:
+        raise UserError(f"images must have pixels, received {list(image.shape)}")
     return image

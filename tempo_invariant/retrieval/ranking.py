@@ -18,6 +18,10 @@ NEIGHBOURS = 25
 SHORTLIST_POSITIONS = 200_000
 """Paths are followed in all documents up to so many vectors, else in those with the most votes."""
 
+FEWEST_STEPS = 6
+"""Of less, three seconds of a recording, the levels below say nothing: they were measured from 10
+seconds on."""
+
 LEAD_LEVELS = (0.15, 0.06)
 """Leads over the second document from which the first one is "sure", and "likely".
 
@@ -66,17 +70,18 @@ class Candidate:
         }
 
 
-def find_certainty(candidates: Sequence[Candidate]) -> str:
+def find_certainty(candidates: Sequence[Candidate], steps: int) -> str:
     """Returns how sure it is that the first of some candidates is right.
 
     Args:
         candidates: Best documents, best first: two, where the index holds as many.
+        steps: Number of embeddings that were ranked; of fewer than `FEWEST_STEPS` none is sure.
 
     Returns:
         "sure", "likely" or "unsure".
     """
     scores = [candidate.score for candidate in candidates[:2] if candidate.score is not None]
-    if candidates[0].score is None:
+    if candidates[0].score is None or steps < FEWEST_STEPS:
         return "unsure"
     value, levels = scores[0], SCORE_LEVELS
     if len(scores) > 1:

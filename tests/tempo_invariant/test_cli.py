@@ -105,6 +105,22 @@ def complete(line: str, cwd: Path = ROOT) -> list[str]:
     return [] if done.stdout == "\n" else done.stdout[:-1].split("\n")
 
 
+@pytest.mark.parametrize(
+    ("script", "code", "message"),
+    [
+        ("--version >&-", 0, ""),
+        ("identify --help >&-", 0, ""),
+        ("--help >/dev/full", 1, "error: output: no space is left on the disk"),
+        ("identify --help >/dev/full", 1, "error: output: no space is left on the disk"),
+    ],
+)
+def test_an_output_that_is_closed_or_full_is_no_traceback(script, code, message):
+    command = f'"{sys.executable}" -m tempo_invariant {script}'
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == code and done.stderr.startswith(message)
+    assert done.stderr.count("\n") == (1 if message else 0)
+
+
 def test_words_are_completed():
     assert complete("ide") == ["identify ", "identification-benchmark "]
     assert complete("identify --ra") == ["--ranking="]

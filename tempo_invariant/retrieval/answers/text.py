@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from tempo_invariant.errors import printable
-from tempo_invariant.geometry import FRAMES_PER_SECOND
 from tempo_invariant.retrieval.answers.visits import (
     Visit,
     bar_text,
@@ -76,8 +75,8 @@ def certainty_text(answer: IdentifiedScore | IdentifiedRecording, count: str) ->
         answer: Answer.
         count: How many scores or recordings were asked, in words.
     """
-    sure = answer.certainty == "sure"
-    return answer.certainty if sure else f"{answer.certainty}; perhaps none of the {count}"
+    unsure = answer.certainty == "unsure"
+    return f"unsure; perhaps none of the {count}" if unsure else answer.certainty
 
 
 def ranking_table(candidates: Sequence[Candidate]) -> str:
@@ -139,12 +138,11 @@ def _where(run: Sequence[Visit]) -> str:
     return f"{start} – page {last.page}, system {last.system}{bar_text(bars)}"
 
 
-def live(answer: LiveAnswer, frames: int, verbose: bool = False) -> str:
+def live(answer: LiveAnswer, verbose: bool = False) -> str:
     """Returns a line: the time heard, the best score, its page and system, and the others.
 
     Args:
         answer: Answer so far.
-        frames: Length of the model's window in spectrogram frames.
         verbose: Whether the column of the page is given, too.
     """
     time = f"{answer.seconds:7.1f} s"
@@ -153,7 +151,7 @@ def live(answer: LiveAnswer, frames: int, verbose: bool = False) -> str:
     best, *others = answer.candidates
     text = f"{time}  {_short(best)} {score_text(best)}"
     if answer.place is not None:
-        place, delay = answer.place, frames / 2 / FRAMES_PER_SECOND
+        place, delay = answer.place, answer.delay_seconds
         bars = None if place.bar is None else (place.bar, place.bar)
         text += f"  page {place.page}, system {place.system}{bar_text(bars)}"
         text += f", x {place.x:.0f}" * verbose + f" ({delay:.1f} s ago)"

@@ -182,7 +182,7 @@ def test_a_model_without_attention_is_refused(run, tmp_path):
 
 def test_wrong_use_of_the_command_is_one_line():
     for arguments, message in (
-        (["--run=."], "--output must have a value"),
+        (["--run=."], "--output is needed"),
         (["--output=x.png", "--run=.", "--excerpts=0"], "excerpts"),
     ):
         done = subprocess.run(

@@ -114,7 +114,7 @@ def test_of_several_scores_one_must_be_named(tmp_path):
         fake_embedder.write_score(tmp_path, name, RISING)
     indexing.index_scores(FakeEmbedder(), tmp_path / "msmd", tmp_path / "index")
     for path in (tmp_path / "msmd", tmp_path / "index"):
-        with pytest.raises(UserError, match="several scores: name one as the document"):
+        with pytest.raises(UserError, match="several scores; name one of them"):
             following.read_score(path)
         assert following.read_score(path, "two").name == "two"
         with pytest.raises(UserError, match="no score 'three'"):

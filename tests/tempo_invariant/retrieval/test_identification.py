@@ -141,13 +141,14 @@ def test_certainty_is_the_lead_over_the_second():
         return [Candidate(1 + i, i, f"{i}", 1.0, score, i) for i, score in enumerate(scores)]
 
     high, low = ranking.LEAD_LEVELS
-    assert ranking.find_certainty(candidates(0.5, 0.5 - high - 0.01, 0.1)) == "sure"
-    assert ranking.find_certainty(candidates(0.5, 0.5 - low - 0.01, 0.1)) == "likely"
-    assert ranking.find_certainty(candidates(0.9, 0.9)) == "unsure"
-    assert ranking.find_certainty(candidates(0.9)) == "sure"
-    assert ranking.find_certainty(candidates(0.9, None)) == "sure"
-    assert ranking.find_certainty(candidates(0.2)) == "unsure"
-    assert ranking.find_certainty(candidates(None)) == "unsure"
+    assert ranking.find_certainty(candidates(0.5, 0.5 - high - 0.01, 0.1), 20) == "sure"
+    assert ranking.find_certainty(candidates(0.5, 0.5 - low - 0.01, 0.1), 20) == "likely"
+    assert ranking.find_certainty(candidates(0.9, 0.9), 20) == "unsure"
+    assert ranking.find_certainty(candidates(0.9), 20) == "sure"
+    assert ranking.find_certainty(candidates(0.9, None), 20) == "sure"
+    assert ranking.find_certainty(candidates(0.2), 20) == "unsure"
+    assert ranking.find_certainty(candidates(0.9, 0.1), 5) == "unsure"  # too little was heard
+    assert ranking.find_certainty(candidates(None), 20) == "unsure"
 
 
 def test_the_lead_counts_even_if_one_score_is_asked_for(index):

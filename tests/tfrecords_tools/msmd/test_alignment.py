@@ -17,7 +17,7 @@ BOX = Box(0.0, 0.0, 8.0, 10.0)
 
 def head(moment, pitch, *, score=0, grace=0, length="1/4", tied=False, box=BOX):
     return DrawnHead(
-        score, 0, Fraction(moment), Fraction(grace), Fraction(length), pitch, tied, 1, box
+        score, 0, Fraction(moment), Fraction(grace), Fraction(length), pitch, tied, box
     )
 
 

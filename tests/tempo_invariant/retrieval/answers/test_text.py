@@ -114,14 +114,14 @@ def test_bars_are_named_where_all_are_known(bars, words):
 
 
 def test_a_live_answer_is_one_line():
-    answer = LiveAnswer(12.0, list(CANDIDATES), Place(2, 3, 164.0, BOX, 12))
-    line = text.live(answer, 84)
+    answer = LiveAnswer(12.0, list(CANDIDATES), Place(2, 3, 164.0, BOX, 12), 2.1)
+    line = text.live(answer)
     assert line.startswith(
         r"   12.0 s  minuet\x1b]0;evil\x07 0.66  page 2, system 3, bar 12 (2.1 s"
     )
     assert line.isprintable() and ", x " not in line
-    assert ", x 164 (2.1 s ago)" in text.live(answer, 84, verbose=True)
-    assert text.live(LiveAnswer(1.0, [], None), 84) == "    1.0 s  (nothing heard yet)"
+    assert ", x 164 (2.1 s ago)" in text.live(answer, verbose=True)
+    assert text.live(LiveAnswer(1.0, [], None)) == "    1.0 s  (nothing heard yet)"
 
 
 def test_durations_are_words():
