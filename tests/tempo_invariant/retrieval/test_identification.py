@@ -270,6 +270,8 @@ def test_listening_gives_the_answer_of_the_whole_recording(index):
         heard_until = (answer.seconds - FRAMES / 2 / 20) / 20 * 3
         found = answer.place.system - 1 + (answer.place.x - 60) / 700
         assert found == pytest.approx(heard_until, abs=0.2)
+    assert all(FRAMES / 2 / 20 <= one.delay_seconds < FRAMES / 2 / 20 + 1 for one in answers[2:20])
+    assert answers[-1].delay_seconds < 0.6  # the windows reach past the end
     whole = _identify(index, pcm).candidates
     assert answers[-1].candidates[0].score == pytest.approx(whole[0].score, abs=1e-4)
     assert [c.name for c in answers[-1].candidates] == [c.name for c in whole[:4]]
@@ -281,10 +283,10 @@ def test_listening_forgets_the_piece_before(index):
     for half_life in (0, 4):
         settings = IdentificationSettings(half_life_seconds=half_life)
         answers = listening.listen(index, FakeEmbedder(), blocks, settings)
-        named[half_life] = text.live(list(answers)[-1], FRAMES).split()[2]
+        named[half_life] = text.live(list(answers)[-1]).split()[2]
     assert named == {0: "rising", 4: "other"}
     silence = listening.listen(index, FakeEmbedder(), [np.zeros(22050)])
-    assert all(text.live(one, FRAMES).endswith("(nothing heard yet)") for one in silence)
+    assert all(text.live(one).endswith("(nothing heard yet)") for one in silence)
 
 
 def test_attention_is_compared_with_what_is_usual():
