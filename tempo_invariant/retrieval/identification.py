@@ -260,7 +260,7 @@ def _by_second(
 ) -> Iterator[TimedPlace]:
     """Yields for every full second, as long as anything sounds, the place of the nearest window."""
     middles = (heard.seconds[1:] + heard.seconds[:-1]) / 2
-    first = math.ceil(heard.sound_start_seconds)
+    first = math.ceil(heard.sound_start_seconds - 0.5)  # the full second that is nearest
     for second in range(first, int(heard.sound_end_seconds) + 1):
         nearest = int(np.searchsorted(middles, second))
         yield courses.timed_place(second, places[nearest], float(similarities[nearest]))
