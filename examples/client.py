@@ -20,6 +20,6 @@ def embed(signature, name, batch):
 
 
 sound = embed("embed_audio_file", "wav", [open(wav, "rb").read()])  # 16 bits, 22,050 Hz
-pixels = np.array(Image.open(png).convert("L"))  # 200 x 160, a page is 835 wide
+pixels = np.array(Image.open(png, formats=["PNG"]).convert("L"))  # 200 x 160, a page is 835 wide
 sheet = embed("embed_sheet", "image", pixels[None])
 print(f"cosine similarity: {np.vdot(sound, sheet):.3f}")

@@ -184,14 +184,14 @@ def read_score(
     readers = documents.find_scores(path, step, documents=[document] if document else ())
     reader = next(readers)
     if document is None and next(readers, None) is not None:
-        raise UserError(f"{score}: holds several scores; name one of them (--document)")
+        raise UserError(f"{score}: holds several scores; name one of them as the document")
     return reader.read()
 
 
 def _from_index(path: Path, document: str | None, step: int) -> SheetDocument:
     index = library.load(path, "sheets")
     if document is None and len(index.documents) > 1:
-        raise UserError(f"{path}: holds several scores; name one of them (--document)")
+        raise UserError(f"{path}: holds several scores; name one of them as the document")
     name = index.documents[0] if document is None else document
     if name not in index.documents:
         raise UserError(f"{path}: holds no score {name!r}")

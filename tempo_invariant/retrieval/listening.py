@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from tempo_invariant.audio.windows import WindowCutter
+from tempo_invariant.audio.windows import WindowCutter, Windows
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import FRAMES_PER_SECOND, SAMPLE_RATE
 from tempo_invariant.retrieval.embedders import Embedder
@@ -67,18 +67,19 @@ def listen(
         seconds = cutter.samples_seen / SAMPLE_RATE
         return LiveAnswer(seconds, candidates, place, max(0.0, seconds - last / FRAMES_PER_SECOND))
 
-    for block in blocks:
-        frames, embeddings, _ = embed_windows(embedder, cutter.push(block))
+    def take(windows: Windows) -> None:
+        nonlocal heard, last
+        frames, embeddings, _ = embed_windows(embedder, windows)
         ranker.update(embeddings)
         heard += len(embeddings)
         last = int(frames[-1]) if len(frames) else last
+
+    for block in blocks:
+        take(cutter.push(block))
         if cutter.samples_seen // SAMPLE_RATE > answered:
             answered = cutter.samples_seen // SAMPLE_RATE
             yield answer()
-    frames, embeddings, _ = embed_windows(embedder, cutter.finish())
-    ranker.update(embeddings)
-    heard += len(embeddings)
-    last = int(frames[-1]) if len(frames) else last
+    take(cutter.finish())
     yield answer()
 
 
