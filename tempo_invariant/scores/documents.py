@@ -29,7 +29,7 @@ from tempo_invariant.scores.sources import (
     unpacked,
 )
 from tempo_invariant.scores.strips import cut_snippet, cut_snippets
-from tempo_invariant.scores.systems import find_systems, normalise
+from tempo_invariant.scores.systems import normalise
 
 STEP_PIXELS = 25
 """Distance of neighbouring snippets: an eighth of their width."""
@@ -217,8 +217,8 @@ _PageWithBoxes = tuple[np.ndarray, Sequence[Box]]
 def _find_boxes(page: pages.MaybePage) -> _PageWithBoxes:
     if isinstance(page, UserError):
         raise page
-    image = normalise(page).image
-    return image, find_systems(image)
+    normal = normalise(page)
+    return normal.image, normal.systems
 
 
 def _cut_usable(
