@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pickle
 import tarfile
 
 import numpy as np
@@ -105,6 +106,27 @@ def test_pages_in_a_directory_are_scores(tmp_path):
     ]
     with pytest.raises(UserError, match="no score 'fugue'"):
         list(documents.find_scores(tmp_path, documents=["fugue"]))
+
+
+def test_readers_can_be_sent_to_other_processes_and_know_their_files(tmp_path):
+    fake_embedder.write_score(tmp_path, "piece", np.arange(100))
+    (tmp_path / "pages/suite").mkdir(parents=True)
+    page, _ = piano_page(2)
+    for name in ("b.png", "suite/02.png", "suite/01.png"):
+        Image.fromarray(page).save(tmp_path / "pages" / name)
+    with documents.open_collection(tmp_path / "msmd") as found:
+        (piece,) = found
+    score = tmp_path / "msmd/piece/scores/piece_ly"
+    assert piece.files == (score / "img/01.png", score / "mung/01.xml")
+    with documents.open_collection(tmp_path / "pages") as found:
+        single, suite = found
+    assert single.files == (tmp_path / "pages/b.png",)
+    assert suite.files == tuple(tmp_path / f"pages/suite/0{number}.png" for number in (1, 2))
+    for reader in (piece, single, suite):
+        sent, here = pickle.loads(pickle.dumps(reader)).read(), reader.read()
+        assert sent.name == here.name == reader.name
+        assert np.array_equal(sent.snippets, here.snippets)
+        assert np.array_equal(sent.places, here.places)
 
 
 def test_a_folder_of_all_kinds_says_what_it_leaves_out(tmp_path, caplog):
