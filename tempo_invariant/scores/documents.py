@@ -48,12 +48,20 @@ class SheetDocument:
         pages: Pages uint8 [rows, columns] by number, from 1.
         snippets: Snippets uint8 [count, 160, 200], in reading order.
         places: Places of the snippets, `places.SHEET` [count].
+        notes: Printable lines about pages that were left out, or that are not what one expects:
+            "page 3: no system on it". Whoever reads the score shows them, see `log_notes`.
     """
 
     name: str
     pages: dict[int, np.ndarray]
     snippets: np.ndarray
     places: np.ndarray
+    notes: tuple[str, ...] = ()
+
+    def log_notes(self) -> None:
+        """Shows the notes as warnings that name the score."""
+        for note in self.notes:
+            logging.warning("%s: %s", self.name, note)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,6 +169,7 @@ def cut_pages(
     step: int,
     numbers: Sequence[int] | None = None,
     bars: Sequence[Sequence[Bars]] | None = None,
+    notes: Sequence[str] = (),
 ) -> SheetDocument:
     """Cuts snippets out of pages whose systems are known.
 
@@ -171,6 +180,7 @@ def cut_pages(
         step: Distance of neighbouring snippets in page pixels.
         numbers: Numbers of the pages; 1, 2, ... if None.
         bars: Bars of every system, where they are known; without, they are found in the pictures.
+        notes: What is to be said about pages; that one has no system is added.
 
     Raises:
         UserError: There is no system on any page, or there are too many.
@@ -191,7 +201,9 @@ def cut_pages(
     if not rows:
         raise UserError(f"{name}: no system on any page")
     by_number = dict(zip(numbers, pages, strict=True))
-    return SheetDocument(name, by_number, _join(cuts), np.array(rows, SHEET))
+    bare = [number for number, systems in zip(numbers, boxes, strict=True) if not systems]
+    notes = [*notes, *(f"page {number}: no system on it" for number in bare)]
+    return SheetDocument(name, by_number, _join(cuts), np.array(rows, SHEET), tuple(notes))
 
 
 def _join(parts: list[np.ndarray]) -> np.ndarray:
@@ -220,7 +232,7 @@ def read_pages(name: str, paths: Sequence[Path], step: int) -> SheetDocument:
 
     Pages are made straight and even, and scaled so that their staves are as large as those that
     the model was trained with; a page without staves is made 835 pixels wide. A page that cannot be
-    read is left out with a warning; the others keep their numbers.
+    read is left out, and a note says why; the others keep their numbers.
 
     Args:
         name: Name of the score.
@@ -256,8 +268,8 @@ def _find_boxes(page: pages.MaybePage) -> _PageWithBoxes:
 def _cut_usable(
     name: str, each: Iterable[Callable[[], _PageWithBoxes]], step: int
 ) -> SheetDocument:
-    """Cuts the pages that can be read, and warns of the others; if none can, the first is named."""
-    numbers, images, boxes, problems = [], [], [], []
+    """Cuts the pages that can be read, and notes the others; if none can, the first is named."""
+    numbers, images, boxes, problems, notes = [], [], [], [], []
     for number, read in enumerate(each, 1):
         try:
             image, systems = read()
@@ -265,15 +277,14 @@ def _cut_usable(
             reason = why_left_out(error)
             named = isinstance(error, UserError)
             problems.append(reason if named else f"{name}: page {number}: {reason}")
+            notes.append(f"page {number}: left out ({reason})")
             continue
         numbers.append(number)
         images.append(image)
         boxes.append(systems)
     if not images:
         raise UserError(problems[0] if problems else f"{name}: holds no page")
-    for problem in problems:
-        logging.warning("left out: %s", problem)
-    return cut_pages(name, images, boxes, step, numbers)
+    return cut_pages(name, images, boxes, step, numbers, notes=notes)
 
 
 def _msmd(directory: Path, step: int) -> Iterator[ScoreReader]:
