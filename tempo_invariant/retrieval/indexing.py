@@ -63,6 +63,7 @@ def index_scores(
                 problems.append(reason if named else f"{source.name}: {reason}")
                 logging.warning("left out: %s", problems[-1])
                 continue
+            document.log_notes()
             embeddings = embedder.embed_sheet(document.snippets)
             if keep_pages:
                 for page, image in document.pages.items():

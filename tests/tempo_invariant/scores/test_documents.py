@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pickle
 import tarfile
 
 import numpy as np
@@ -107,6 +108,27 @@ def test_pages_in_a_directory_are_scores(tmp_path):
         list(documents.find_scores(tmp_path, documents=["fugue"]))
 
 
+def test_readers_can_be_sent_to_other_processes_and_know_their_files(tmp_path):
+    fake_embedder.write_score(tmp_path, "piece", np.arange(100))
+    (tmp_path / "pages/suite").mkdir(parents=True)
+    page, _ = piano_page(2)
+    for name in ("b.png", "suite/02.png", "suite/01.png"):
+        Image.fromarray(page).save(tmp_path / "pages" / name)
+    with documents.open_collection(tmp_path / "msmd") as found:
+        (piece,) = found
+    score = tmp_path / "msmd/piece/scores/piece_ly"
+    assert piece.files == (score / "img/01.png", score / "mung/01.xml")
+    with documents.open_collection(tmp_path / "pages") as found:
+        single, suite = found
+    assert single.files == (tmp_path / "pages/b.png",)
+    assert suite.files == tuple(tmp_path / f"pages/suite/0{number}.png" for number in (1, 2))
+    for reader in (piece, single, suite):
+        sent, here = pickle.loads(pickle.dumps(reader)).read(), reader.read()
+        assert sent.name == here.name == reader.name
+        assert np.array_equal(sent.snippets, here.snippets)
+        assert np.array_equal(sent.places, here.places)
+
+
 def test_a_folder_of_all_kinds_says_what_it_leaves_out(tmp_path, caplog):
     for name in ("b.pdf", "b.png", "waltz.ly", "waltz.pdf", "march.mxl", ".hidden", "suite/01.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -161,7 +183,7 @@ def test_what_holds_no_score_is_named(tmp_path, name):
     assert "PIECES" not in str(error.value)
 
 
-def test_a_bad_page_is_named_and_the_others_keep_their_numbers(tmp_path, caplog, monkeypatch):
+def test_a_bad_page_is_named_and_the_others_keep_their_numbers(tmp_path, monkeypatch):
     page, _ = piano_page(2)
     for number in (1, 2, 3, 4):
         Image.fromarray(page).save(tmp_path / f"{number}.png")
@@ -170,8 +192,8 @@ def test_a_bad_page_is_named_and_the_others_keep_their_numbers(tmp_path, caplog,
     document = documents.read_pages("suite", paths, 25)
     assert list(document.pages) == [1, 3, 4]
     assert np.unique(document.places["page"]).tolist() == [1, 3, 4]
-    (message,) = caplog.messages
-    assert message.startswith(f"left out: {tmp_path}/2.png: ") and message.isprintable()
+    (note,) = document.notes
+    assert note.startswith(f"page 2: left out ({tmp_path}/2.png: ") and note.isprintable()
     # An error of our own is named by its kind.
     results = iter([normalise(page), ValueError("wrong"), normalise(page), normalise(page)])
 
@@ -181,11 +203,11 @@ def test_a_bad_page_is_named_and_the_others_keep_their_numbers(tmp_path, caplog,
             raise result
         return result
 
-    caplog.clear()
     Image.fromarray(page).save(tmp_path / "2.png")
     monkeypatch.setattr(documents, "normalise", fail_once)
-    assert list(documents.read_pages("suite", paths, 25).pages) == [1, 3, 4]
-    assert caplog.messages == ["left out: suite: page 2: ValueError: wrong"]
+    document = documents.read_pages("suite", paths, 25)
+    assert list(document.pages) == [1, 3, 4]
+    assert document.notes == ("page 2: left out (ValueError: wrong)",)
     # What would befall every page ends the reading.
     results = iter([OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), MemoryError()])
     for kind in (OSError, MemoryError):
@@ -193,14 +215,26 @@ def test_a_bad_page_is_named_and_the_others_keep_their_numbers(tmp_path, caplog,
             documents.read_pages("suite", paths, 25)
 
 
-def test_a_bad_page_of_an_msmd_piece_is_left_out(tmp_path, caplog):
+def test_a_page_without_a_system_is_named(tmp_path, caplog):
+    blank = np.full((1181, 835), 255, np.uint8)
+    for number, page in enumerate((blank, piano_page(1)[0], blank), 1):
+        Image.fromarray(page).save(tmp_path / f"{number}.png")
+    document = documents.read_pages("suite", sorted(tmp_path.glob("*.png")), 25)
+    assert document.notes == ("page 1: no system on it", "page 3: no system on it")
+    assert list(document.pages) == [1, 2, 3] and set(document.places["page"]) == {2}
+    document.log_notes()
+    assert caplog.messages == [f"suite: {note}" for note in document.notes]
+
+
+def test_a_bad_page_of_an_msmd_piece_is_left_out(tmp_path):
     folder = make_piece(tmp_path, pages=3)
     (image,) = folder.glob("scores/*/img/02.png")
     image.write_bytes(b"no image")
     (source,) = documents.find_scores(tmp_path)
     document = source.read()
     assert list(document.pages) == [1, 3] and set(document.places["page"]) == {1, 3}
-    assert caplog.messages[0].startswith(f"left out: {image}: not a readable image")
+    (note,) = document.notes
+    assert note.startswith(f"page 2: left out ({image}: not a readable image")
     for path in image.parent.iterdir():
         path.unlink()
     with pytest.raises(UserError, match="01.png: no such image"):
