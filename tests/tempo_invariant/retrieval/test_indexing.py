@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from tempo_invariant.audio import parallel_reading
-from tempo_invariant.retrieval import following, indexing
+from tempo_invariant.retrieval import following, indexing, library
 from tempo_invariant.scores import documents
 from tests import fake_embedder
 from tests.fake_embedder import FakeEmbedder, melody
@@ -39,7 +39,8 @@ def raising(error, name):
 def test_one_bad_score_does_not_end_the_rest(scores, tmp_path, monkeypatch, caplog):
     error = IndexError("list index\nout of range")
     monkeypatch.setattr(documents.msmd, "read_score", raising(error, "b"))
-    index, problems = indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index")
+    done = indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index")
+    index, problems = done.index, done.left_out
     assert index.documents == ("a", "c")
     assert problems == ["b: IndexError: list index out of range"]
     assert caplog.messages == ["left out: b: IndexError: list index out of range"]
@@ -50,7 +51,7 @@ def test_what_befalls_all_scores_ends_the_work(scores, tmp_path, monkeypatch, er
     monkeypatch.setattr(documents.msmd, "read_score", raising(error, "b"))
     with pytest.raises(type(error)):
         indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index")
-    assert not (tmp_path / "index").exists()
+    assert library.load(tmp_path / "index").documents == ("a",)
 
 
 def test_one_bad_recording_does_not_end_the_rest(tmp_path, monkeypatch):
@@ -70,7 +71,8 @@ def test_one_bad_recording_does_not_end_the_rest(tmp_path, monkeypatch):
             yield fail() if "b" in path.name else blocks
 
     monkeypatch.setattr(parallel_reading, "read_recordings", broken)
-    index, problems = indexing.index_recordings(FakeEmbedder(), music, tmp_path / "index")
+    done = indexing.index_recordings(FakeEmbedder(), music, tmp_path / "index")
+    index, problems = done.index, done.left_out
     assert index.documents == ("a", "c")
     assert problems == [rf"{music}/b\xff.wav: ZeroDivisionError: no rate"]
     assert list(indexing.find_recordings(music)) == ["a", r"b\xff", "c"]
