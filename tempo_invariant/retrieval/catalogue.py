@@ -137,8 +137,8 @@ class Catalogue:
         documents: Documents by their numbers, in the order in which they came.
         by_name: The same by their names.
         rows: Number of rows that documents have or had.
-        editions: Groups of documents that are the same music, by their numbers; None if documents
-            have come or gone since they were found.
+        editions: Groups of documents that are the same music, by their numbers.
+        compared: Numbers of the documents for which editions have been sought.
         search: The file for searching; None if there is none.
         end: Size of the file in bytes, as far as its lines are whole.
     """
@@ -149,7 +149,8 @@ class Catalogue:
         self.by_name: dict[str, Document] = {}
         self.rows = 0
         self._last_id = -1
-        self.editions: tuple[tuple[int, ...], ...] | None = None
+        self.editions: tuple[tuple[int, ...], ...] = ()
+        self.compared: set[int] = set()
         self.search: Search | None = None
         self.end = 0
 
@@ -173,14 +174,16 @@ class Catalogue:
             if number not in self.documents:
                 raise UserError(f"no document {number} to drop")
             del self.by_name[self.documents.pop(number).name]
+        if change.drops:
+            groups = (tuple(n for n in group if n in self.documents) for group in self.editions)
+            self.editions = tuple(group for group in groups if len(group) > 1)
         if change.document is not None:
             self._add(change.document)
-        if change.document is not None or change.drops:
-            self.editions = None
         if change.editions is not None:
             if not {number for group in change.editions for number in group} <= set(self.documents):
                 raise UserError("editions of documents that are not there")
             self.editions = change.editions
+            self.compared = set(self.documents)
         if change.search is not None:
             if not 0 < change.search.rows <= self.rows:
                 raise UserError("a search of rows that are not there")
@@ -249,8 +252,8 @@ def line(value: Header | Change) -> bytes:
 def save(path: Path, header: Header, changes: Sequence[Change]) -> None:
     """Writes a catalogue in one step, in place of any that is there."""
     with atomic_write(path) as temporary, temporary.open("wb") as stream:
-        for value in (header, *changes):
-            stream.write(line(value))
+        stream.write(line(header))
+        stream.writelines(map(line, changes))
         sync(stream)
 
 

@@ -80,8 +80,8 @@ def compact(path: Path, found: Catalogue, header: Header, cohort: np.ndarray | N
             yield document, data
 
     header = dataclasses.replace(header, generation=header.generation + 1, first_id=found.next_id)
-    more = [Change(editions=found.editions)] if found.editions else []
-    rewrite(path, header, documents(), more)
+    known = found.compared >= set(found.documents)
+    rewrite(path, header, documents(), [Change(editions=found.editions)] if known else [])
 
 
 def old_header(old: OldIndex, cohort: int) -> Header:

@@ -21,6 +21,7 @@ from tempo_invariant import files
 from tempo_invariant.errors import UserError
 from tempo_invariant.retrieval import (
     catalogue,
+    editions,
     hubness,
     index_files,
     library,
@@ -28,7 +29,7 @@ from tempo_invariant.retrieval import (
     old_index,
     soundness,
 )
-from tempo_invariant.retrieval.catalogue import KINDS, Change, Document, Header, Search
+from tempo_invariant.retrieval.catalogue import KINDS, Catalogue, Change, Document, Header, Search
 from tempo_invariant.retrieval.embedders import Embedder, probe, same_model
 from tempo_invariant.retrieval.library import DATA, HUBNESS, PAGES, PLACES, VECTORS, SnippetIndex
 
@@ -87,6 +88,7 @@ class IndexWriter:
             0,
         )
         self._exact_limit = exact_limit
+        self._catalogue = Catalogue(self._header)
 
     def __enter__(self) -> "IndexWriter":
         with contextlib.ExitStack() as stack, files.telling_failures(self.path):
@@ -177,7 +179,7 @@ class IndexWriter:
                 self._append(Change(drops=numbers))
 
     def finish(self) -> SnippetIndex:
-        """Closes up holes and brings the search up to date, where need be, and returns the index.
+        """Closes up holes, brings search and editions up to date, and returns the index.
 
         Raises:
             UserError: There is no document.
@@ -191,9 +193,9 @@ class IndexWriter:
                 self._catalogue = catalogue.load(self.path / catalogue.NAME)
                 self._header = self._catalogue.header
                 self._open_data()
-            self._build_search()
+            index = self._find_editions(self._build_search(library.load(self.path)))
             index_files.tidy(self.path, self._catalogue)
-        return library.load(self.path)
+        return index
 
     def _append(self, change: Change) -> None:
         catalogue.append(self._streams[catalogue.NAME], self._catalogue, change)
@@ -226,19 +228,29 @@ class IndexWriter:
             self._catalogue = catalogue.load(path)
         self._header = self._catalogue.header
 
-    def _build_search(self) -> None:
-        """Makes the file for searching, where there are too many vectors to compare them all."""
-        found = self._catalogue
-        if found.rows <= self._exact_limit or (found.search and found.search.rows == found.rows):
-            return
-        built = neighbours.build(library.mapped(self.path, found, VECTORS), self._exact_limit)
-        if built.exact:
-            return
-        name = f"neighbours-{self._header.generation}-{found.rows}.faiss"
+    def _build_search(self, index: SnippetIndex) -> SnippetIndex:
+        """Makes the file for searching where there is need of one that covers more."""
+        if not index.neighbours.is_outgrown(self._exact_limit):
+            return index
+        taken_off = library.penalties(index.places, index.hubness)
+        built = neighbours.build(index.vectors, self._exact_limit, penalties=taken_off)
+        name = f"neighbours-{self._header.generation}-{built.covered}.faiss"
         with files.atomic_write(self.path / name) as temporary:
             built.save(temporary)
         checksum = files.sha256(self.path / name)
-        self._append(Change(search=Search(name, found.rows, checksum)))
+        self._append(Change(search=Search(name, built.covered, checksum)))
+        return dataclasses.replace(index, neighbours=built)
+
+    def _find_editions(self, index: SnippetIndex) -> SnippetIndex:
+        """Finds out which of the documents that have come are the same music as others."""
+        found = self._catalogue
+        new = [n for n, entry in enumerate(index.entries) if entry.id not in found.compared]
+        if not new:
+            return index
+        groups = editions.find_editions(index, index.editions, new)
+        ids = tuple(tuple(index.entries[n].id for n in group) for group in groups)
+        self._append(Change(editions=ids))
+        return dataclasses.replace(index, editions=tuple(groups))
 
     def _check(self, header: Header) -> None:
         """Refuses an index of another kind, model, step or hop."""

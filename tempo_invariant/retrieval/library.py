@@ -197,8 +197,8 @@ def _open(path: Path, found: Catalogue) -> SnippetIndex:
         np.array([document.count for document in documents], np.int64),
         places,
         np.array(hubs),
-        tuple(tuple(numbers[each] for each in group) for group in found.editions or ()),
-        _neighbours(path, found, vectors),
+        tuple(tuple(numbers[each] for each in group) for group in found.editions),
+        _neighbours(path, found, vectors, penalties(places, hubs)),
         header.hop_frames,
         header.step_pixels,
         header.model,
@@ -251,34 +251,45 @@ def checksums(data: dict[str, np.ndarray]) -> tuple[int, int, int]:
 
 def checksum(rows: np.ndarray) -> int:
     """Returns the CRC-32 of the bytes of rows."""
-    return zlib.crc32(np.ascontiguousarray(rows).view(np.uint8))
+    return zlib.crc32(np.ascontiguousarray(rows).view(np.uint8).data)
 
 
-def _neighbours(path: Path, found: Catalogue, vectors: np.ndarray) -> Neighbours:
+def penalties(places: np.ndarray, hubs: np.ndarray) -> np.ndarray | None:
+    """Returns what the search takes off: hubness, and all of rows that belong to no document."""
+    held = places["document"] >= 0
+    if held.all() and not hubs.any():
+        return None
+    return np.where(held, hubs, np.float32(np.inf))
+
+
+def _neighbours(
+    path: Path, found: Catalogue, vectors: np.ndarray, taken_off: np.ndarray | None
+) -> Neighbours:
     if found.search is None:
-        return Neighbours(vectors)
+        return Neighbours(vectors, None, taken_off)
     file = path / found.search.file
     if Path(found.search.file).name != found.search.file:
         raise UserError(f"{path / catalogue.NAME}: damaged: {found.search.file!r} is no file of it")
     if files.sha256(file) != found.search.checksum:
         raise UserError(f"{file}: damaged: its checksum is another than {catalogue.NAME} has")
-    return Neighbours.load(file, vectors)
+    return Neighbours.load(file, vectors, taken_off)
 
 
 def _load_old(path: Path) -> SnippetIndex:
     old = old_index.load(path)
-    info, lengths = old.info, np.diff(old.starts)
+    info = old.info
+    hubs = hubness.hubness(old.vectors, hubness.find_cohort(old.probe, info.kind))
     return SnippetIndex(
         path,
         info.kind,
         tuple(info.documents),
         tuple(old.entries()),
         old.starts[:-1],
-        lengths,
+        np.diff(old.starts),
         old.places,
-        hubness.hubness(old.vectors, hubness.find_cohort(old.probe, info.kind)),
+        hubs,
         (),
-        Neighbours.load(path / old_index.SEARCH, old.vectors),
+        Neighbours.load(path / old_index.SEARCH, old.vectors, penalties(old.places, hubs)),
         info.hop_frames,
         info.step_pixels,
         info.model,

@@ -12,6 +12,8 @@ _ADDED_LATER = {"bar": NO_BAR}
 
 _BLOCK_ROWS = 1_000_000
 _FURTHEST_PIXEL = 1_000_000
+_LARGEST_BOX = 2**24
+"""Pixels of a system: a page as they are stored has a million."""
 
 
 def taken_over(rows: np.ndarray, wanted: np.dtype) -> np.ndarray:
@@ -67,5 +69,7 @@ def _are_places(rows: np.ndarray) -> bool:
     box = rows["box"]
     inside = ((box >= -_FURTHEST_PIXEL) & (box <= _FURTHEST_PIXEL)).all(axis=1)
     inside &= (box[:, 0] <= box[:, 2]) & (box[:, 1] <= box[:, 3])
+    sides = (box[:, 2:] - box[:, :2]).astype(np.int64)
+    inside &= sides.prod(axis=1) <= _LARGEST_BOX
     inside &= (np.abs(rows["x"]) <= _FURTHEST_PIXEL) & (rows["page"] >= 1) & (rows["system"] >= 1)
     return bool(inside.all())

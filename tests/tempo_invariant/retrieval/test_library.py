@@ -118,7 +118,7 @@ def test_damaged_indices_are_refused(scores, tmp_path):
             library.load(path)
         (path / name).write_bytes(content)
     content = (path / catalogue.NAME).read_bytes()
-    first, second, third = content.splitlines(keepends=True)
+    first, second, third, _ = content.splitlines(keepends=True)
     for changed, message in (
         (b"", "holds not one line"),
         (first[:-9], "holds not one line"),
@@ -193,6 +193,7 @@ def test_one_flipped_bit_is_noticed(large, tmp_path, name):
         (PLACES, "page", 0, "on no page"),
         (PLACES, "x", np.nan, "on no page"),
         (PLACES, "box", [9, 0, 3, 5], "on no page"),
+        (PLACES, "box", [0, 0, 9999, 9999], "on no page"),
         (VECTORS, None, np.nan, "not of length 1"),
         (VECTORS, None, 7e35, "not of length 1"),
         (HUBNESS, None, np.nan, "hubness that no vector has"),
