@@ -14,6 +14,7 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import search
 from tempo_invariant.retrieval import neighbours
 from tempo_invariant.scores import documents
+from tempo_invariant.scores.folders import NO_KIND
 from tempo_invariant.scores.places import Box
 from tempo_invariant.scores.systems import normalise
 from tests import fake_embedder
@@ -130,19 +131,17 @@ def test_readers_can_be_sent_to_other_processes_and_know_their_files(tmp_path):
 
 
 def test_a_folder_of_all_kinds_says_what_it_leaves_out(tmp_path, caplog):
-    for name in ("b.pdf", "b.png", "waltz.ly", "waltz.pdf", "march.mxl", ".hidden", "suite/01.png"):
+    for name in ("b.pdf", "b.png", "waltz.ly", "waltz.pdf", "march.xyz", ".hidden", "suite/01.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("nothing")
+        (tmp_path / name).write_text("{ c' }")
     (tmp_path / "suite/notes.txt").write_text("nothing")
     (tmp_path / "empty").mkdir()
     (tmp_path / os.fsdecode(b"caf\xe9\x1b.jpg")).write_text("nothing")
     names = [source.name for source in documents.find_scores(tmp_path)]
     assert names == ["b", "b.png", r"caf\xe9\x1b", "suite", "waltz"]
     assert caplog.messages == [
-        f"left out: {tmp_path}/empty: a folder without any PDF file or page image",
-        f"left out: {tmp_path}/march.mxl, {tmp_path}/suite/notes.txt: "
-        "no PDF file or page image or LilyPond file",
-        f"left out: {tmp_path}/waltz.pdf: the LilyPond file of the same name is used",
+        f"left out: march.xyz, suite/notes.txt: {NO_KIND}",
+        "left out: waltz.pdf: the LilyPond file of the same name is used",
     ]
     # The score of one name, however it is written, and no word about the others.
     caplog.clear()
