@@ -1,6 +1,5 @@
 """Makes the cohorts of a model: what tells the hubness of its embeddings, and ships with it."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ _SEED = 20_000
 """Seed for the pairs: not that of a training, which is small."""
 
 
-def write(directory: Path, data: str | os.PathLike, pairs: int = PAIRS) -> None:
+def write(directory: Path, data: str | Path, pairs: int = PAIRS) -> None:
     """Embeds training pairs, varied as in the training, and writes both cohorts and the probe.
 
     Args:
