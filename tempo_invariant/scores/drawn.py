@@ -1,7 +1,7 @@
 """What an engraver draws: pages with note heads in musical time, bar lines, systems and bars."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 

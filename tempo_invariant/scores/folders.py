@@ -6,20 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tempo_invariant.errors import UserError, printable
+from tempo_invariant.scores.notation_files import is_notation
 from tempo_invariant.scores.sources import PIECES_FILE
 
 PAGES, LILYPOND = "PDF file or page image", "LilyPond file"
+NOTATION = "score in MusicXML, MEI, kern or ABC"
 
 KINDS = {
     **dict.fromkeys((".pdf", ".png", ".jpg", ".jpeg", ".tif", ".tiff"), PAGES),
     **dict.fromkeys((".bmp", ".webp", ".gif", ".ppm", ".pgm", ".pbm"), PAGES),
     ".ly": LILYPOND,
+    **dict.fromkeys((".musicxml", ".mxl", ".xml", ".mei", ".krn", ".abc"), NOTATION),
 }
 """Kinds of score by the suffix of their files."""
 
 NO_KIND = "no " + " or ".join(dict.fromkeys(KINDS.values()))
 _NO_PAGES = f"a folder without any {PAGES}"
-_ENGRAVED = f"the {LILYPOND} of the same name is used"
 _SHOWN = 3
 """Number of paths that are shown of what is left out for one reason."""
 
@@ -71,7 +73,13 @@ def list_folder(folder: Path, listed: Collection[str] | None = None) -> Listing:
         UserError: The folder cannot be read.
     """
     entries = _entries(folder)
-    engraved = {path.stem for path in entries if kind_of(path) == LILYPOND} | {*(listed or ())}
+    engraved = {
+        path.stem: kind
+        for kind in (NOTATION, LILYPOND)
+        for path in entries
+        if kind_of(path) == kind
+    }
+    engraved |= dict.fromkeys(listed or (), LILYPOND)
     listing = Listing([], {})
     names = {*(listed or ())}
     for path in entries:
@@ -103,7 +111,9 @@ def _is_page(path: Path) -> bool:
     return kind_of(path) == PAGES and path.is_file()
 
 
-def _reason(path: Path, kind: str | None, files: list[Path], engraved: set[str]) -> str | None:
+def _reason(
+    path: Path, kind: str | None, files: list[Path], engraved: dict[str, str]
+) -> str | None:
     """Returns why a file or folder is no score; None if it is one."""
     if not files:
         return _NO_PAGES
@@ -111,8 +121,11 @@ def _reason(path: Path, kind: str | None, files: list[Path], engraved: set[str])
         return NO_KIND
     if not files[0].is_file():
         return "no regular file"
-    is_engraved = kind == PAGES and path.stem in engraved and path.is_file()
-    return _ENGRAVED if is_engraved else None
+    if path.suffix.lower() == ".xml" and not is_notation(path):
+        return "XML that is neither MusicXML nor MEI"
+    better = engraved.get(path.stem) if path.is_file() else None
+    is_second = kind == PAGES or (kind, better) == (NOTATION, LILYPOND)
+    return f"the {better} of the same name is used" if better and is_second else None
 
 
 def _new_name(stem: str, name: str, taken: Collection[str]) -> str:

@@ -1,12 +1,14 @@
-"""The parts of a score in MEI: which of them is the piano's, and the score without the others.
+"""Scores in MEI: which part is the piano's, the score without the others, and numbers of bars.
 
 A keyboard part is a group of two or three staves with one name. Where there is exactly one, it
 alone is kept; other music stays as it is.
 """
 
+import statistics
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 MEI = "{http://www.music-encoding.org/ns/mei}"
 ID = "{http://www.w3.org/XML/1998/namespace}id"
@@ -61,7 +63,10 @@ def keep_piano(root: ElementTree.Element) -> list[str]:
 
 
 def _names(parts: Sequence[Part]) -> str:
-    names = [part.name or f"a part without a name ({len(part.staves)} staves)" for part in parts]
+    names = [part.name for part in parts if part.name]
+    nameless = len(parts) - len(names)
+    if nameless:
+        names.append(f"{nameless} part{'s' * (nameless > 1)} without a name")
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
 
@@ -147,3 +152,52 @@ def _stays(event: ElementTree.Element, staves: Sequence[str], gone: set[str]) ->
         event.attrib.pop(key, None)
     event.set("staff", staves[0])
     return True
+
+
+def number_bars(root: ElementTree.Element) -> None:
+    """Numbers the bars of scores that have no number at all; a pickup is bar 0.
+
+    What is shorter than most bars and, with that before it, no longer than them, ends a bar that a
+    repeat sign has parted.
+    """
+    for score in root.iter(f"{MEI}score"):
+        measures = list(score.iter(f"{MEI}measure"))
+        if any(measure.get("n") for measure in measures):
+            continue
+        lengths = [_length(measure) for measure in measures]
+        usual = statistics.mode(lengths) if lengths else Fraction(0)
+        number, filled = 1, Fraction(0)
+        for index, (measure, length) in enumerate(zip(measures, lengths, strict=True)):
+            if index == 0 and length < usual:
+                number, filled = 0, usual
+            elif index and filled + length <= usual:
+                filled += length
+            elif index:
+                number, filled = number + 1, length
+            else:
+                filled = length
+            measure.set("n", str(number))
+
+
+def _length(measure: ElementTree.Element) -> Fraction:
+    """Returns the written length of the first layer of a bar in whole notes."""
+    layer = next(measure.iter(f"{MEI}layer"), None)
+    chords = () if layer is None else layer.iter()
+    lengths = [
+        written_length(event)
+        for event in chords
+        if event.get("dur") and tag(event) != "layer" and not event.get("grace")
+    ]
+    return sum(lengths, Fraction(0))
+
+
+def written_length(event: ElementTree.Element) -> Fraction:
+    """Returns the written length of a note, chord or rest in whole notes.
+
+    It is an eighth where there is none, as in grace notes of some.
+    """
+    inner = (part for part in event.iter() if part.get("dur"))
+    part = next(inner, event)
+    duration, dots = part.get("dur", ""), part.get("dots", "")
+    whole = Fraction(1, int(duration)) if duration.isdecimal() and int(duration) else Fraction(1, 8)
+    return whole * (2 - Fraction(1, 2 ** min(int(dots), 4))) if dots.isdecimal() else whole

@@ -92,6 +92,7 @@ def engrave(text: str, kind: str, times: bool) -> dict[str, Any]:
     _load(toolkit, text, kind, {"breaks": "none", "xmlIdSeed": 1})
     root = _parse(toolkit.getMEI())
     notes = notation_parts.keep_piano(root)
+    notation_parts.number_bars(root)
     toolkit = verovio.toolkit()  # a second score takes over accidentals of the first
     _load(toolkit, ElementTree.tostring(root, encoding="unicode"), "mei", {"xmlIdSeed": 2})
     count = toolkit.getPageCount()
@@ -145,51 +146,68 @@ def _tempi(toolkit: verovio.toolkit) -> Iterator[tuple[str, float]]:
 def _heads(toolkit: verovio.toolkit, root: ElementTree.Element) -> Iterator[tuple[str, list]]:
     """Yields the notes with their times.
 
-    Grace notes come before the beat of the note that they belong to, which Verovio delays, and at
-    the end of a layer where Verovio puts them.
+    Grace notes come before the beat of what they belong to, which Verovio delays for some; at the
+    end of a layer they come where Verovio puts them.
     """
     for layer in root.iter(f"{MEI}layer"):
         graces: list[ElementTree.Element] = []
-        for event in _events(layer):
+        for event, share in _events(layer):
             if event.get("grace"):
                 graces.append(event)
                 continue
-            beat = _begin(toolkit, graces[0]) if graces else None
+            beat = _beat(toolkit, graces[0], event, share) if graces else None
             lead = Fraction(0)
             for grace in reversed(graces):
-                lead += _written(grace)
+                lead += notation_parts.written_length(grace)
                 if beat is not None:
                     yield from _times(toolkit, grace, beat, -lead)
-            yield from _times(toolkit, event, beat, Fraction(0))
+            yield from _times(toolkit, event, beat)
             graces = []
         for grace in graces:
-            yield from _times(toolkit, grace, None, Fraction(0))
+            yield from _times(toolkit, grace)
 
 
-def _events(element: ElementTree.Element) -> Iterator[ElementTree.Element]:
-    """Yields notes, chords and rests in the order of a layer; notes of a chord are part of it."""
+def _events(
+    element: ElementTree.Element, share: Fraction = Fraction(1)
+) -> Iterator[tuple[ElementTree.Element, Fraction]]:
+    """Yields notes, chords and rests of a layer, each with the share of its length in a tuplet."""
     for child in element:
         if tag(child) in ("note", "chord", "rest", "space"):
-            yield child
-        else:
-            yield from _events(child)
+            yield child, share
+            continue
+        number, base = (child.get(key, "") for key in ("num", "numbase"))
+        is_tuplet = tag(child) == "tuplet" and number.isdecimal() and base.isdecimal()
+        inner = share * Fraction(int(base), int(number) or 1) if is_tuplet else share
+        yield from _events(child, inner)
 
 
 def _notes(event: ElementTree.Element) -> list[ElementTree.Element]:
     return [event] if tag(event) == "note" else list(event.iter(f"{MEI}note"))
 
 
-def _begin(toolkit: verovio.toolkit, event: ElementTree.Element) -> Fraction | None:
-    """Returns the time in whole notes at which Verovio plays an event, None if it does not."""
-    spans = (_span(toolkit, note) for note in _notes(event))
-    return next((span[0] for span in spans if span), None)
+def _beat(
+    toolkit: verovio.toolkit,
+    grace: ElementTree.Element,
+    event: ElementTree.Element,
+    share: Fraction,
+) -> Fraction | None:
+    """Returns the time of the beat of an event whose first grace note is given.
+
+    Verovio lets either begin on it: that which fits the written length of the event.
+    """
+    spans = [_span(toolkit, note) for each in (grace, event) for note in _notes(each)[:1]]
+    known = [span for span in spans if span]
+    if len(known) < 2:
+        return known[0][0] if known else None
+    expected = known[1][1] - notation_parts.written_length(event) * share
+    return min((begin for begin, _, _ in known), key=lambda begin: abs(begin - expected))
 
 
 def _span(
     toolkit: verovio.toolkit, note: ElementTree.Element
 ) -> tuple[Fraction, Fraction, bool] | None:
     """Returns begin and end of a note in whole notes, and whether it continues a tie."""
-    times = toolkit.getTimesForElement(note.get(ID))
+    times = toolkit.getTimesForElement(note.get(ID, ""))
     try:
         begin, end, tied = (
             Fraction(*times[key][0]) for key in ("qfracOn", "qfracOff", "qfracTiedDuration")
@@ -200,28 +218,22 @@ def _span(
 
 
 def _times(
-    toolkit: verovio.toolkit, event: ElementTree.Element, beat: Fraction | None, grace: Fraction
+    toolkit: verovio.toolkit,
+    event: ElementTree.Element,
+    beat: Fraction | None = None,
+    grace: Fraction = Fraction(0),
 ) -> Iterator[tuple[str, list]]:
-    """Yields the notes of an event, which are played `grace` before the beat where that is known."""
+    """Yields the notes of an event, which begin `grace` before the beat where that is known."""
     for note in _notes(event):
         span = _span(toolkit, note)
-        pitch = toolkit.getMIDIValuesForElement(note.get(ID)).get("pitch")
+        pitch = toolkit.getMIDIValuesForElement(note.get(ID, "")).get("pitch")
         if span is None or pitch is None:
             continue
         begin, end, tied = span
         moment = begin if beat is None else beat
-        length = _written(event) if grace else end - moment
+        length = notation_parts.written_length(event) if grace else end - moment
         times = [str(time) for time in (moment, grace, length)]
         yield str(note.get(ID)), [int(pitch), tied, *times]
-
-
-def _written(event: ElementTree.Element) -> Fraction:
-    """Returns the written length of an event in whole notes; an eighth where there is none."""
-    part = event if event.get("dur") else next(iter(_notes(event)), event)
-    duration = part.get("dur", "")
-    whole = Fraction(1, int(duration)) if duration.isdecimal() and int(duration) else Fraction(1, 8)
-    dots = part.get("dots", "")
-    return whole * (2 - Fraction(1, 2 ** min(int(dots), 4))) if dots.isdecimal() else whole
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ class Reader:
                     continue
                 boxes.append(box)
                 bars.append(BarStart(box.left, self._bar))
-                for note, place in _groups(measure, inner, "note"):
+                for note, place in _groups(measure, inner, "note") if self.times else ():
                     heads += self._heads(note, place, glyphs, number)
             if boxes:
                 systems[number] = around(boxes)
@@ -157,8 +157,10 @@ def _glyphs(root: ElementTree.Element) -> Iterator[tuple[str, Box]]:
 def _groups(
     element: ElementTree.Element, transform: Transform, kind: str
 ) -> Iterator[tuple[ElementTree.Element, Transform]]:
-    """Yields the groups of a class below an element, each with its transform."""
+    """Yields the visible groups of a class below an element, each with its transform."""
     for child in element:
+        if child.get("visibility") == "hidden":
+            continue
         inner = transform.then(child.get("transform"))
         if kind in child.get("class", "").split():
             yield child, inner
