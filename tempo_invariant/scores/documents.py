@@ -18,8 +18,17 @@ from tempo_invariant.geometry import PAPER, REDUCTION, STRIP_HEIGHT
 from tempo_invariant.scores import msmd, pages
 from tempo_invariant.scores.archives import is_archive, unpacked
 from tempo_invariant.scores.bars import Bars, bar_at, find_bars
-from tempo_invariant.scores.folders import LILYPOND, NO_KIND, FoundScore, kind_of, list_folder
+from tempo_invariant.scores.drawn import Engraving
+from tempo_invariant.scores.folders import (
+    LILYPOND,
+    NO_KIND,
+    NOTATION,
+    FoundScore,
+    kind_of,
+    list_folder,
+)
 from tempo_invariant.scores.mung import Page
+from tempo_invariant.scores.notation import engrave_notation
 from tempo_invariant.scores.places import SHEET, Box, Place
 from tempo_invariant.scores.sources import SAMPLE, SAMPLE_SCORES, LilyPondSource
 from tempo_invariant.scores.strips import cut_snippet, cut_snippets
@@ -319,6 +328,8 @@ def _reader(found: FoundScore, step: int) -> ScoreReader:
     if found.kind == LILYPOND:
         source = LilyPondSource(found.name, path, found.root)
         return ScoreReader(found.name, partial(_engrave, source, step), found.files)
+    if found.kind == NOTATION:
+        return ScoreReader(found.name, partial(_read_notation, found.name, path, step), found.files)
     read = partial(read_pages, found.name, found.files, step)
     return ScoreReader(found.name, read, found.files)
 
@@ -326,19 +337,24 @@ def _reader(found: FoundScore, step: int) -> ScoreReader:
 def _engrave(source: LilyPondSource, step: int) -> SheetDocument:
     extras.require("lilypond", f"{source.path}:")
     from tempo_invariant.scores.engraving import engrave
-    from tempo_invariant.scores.svg import drawn_bars, rasterise
 
     with tempfile.TemporaryDirectory(prefix="engrave-") as workspace:
         engraving = engrave(source.path, Path(workspace), source.root)
-    drawn = zip(engraving.svgs, engraving.pages, strict=True)
-    images = [rasterise(svg, page)["bold"] for svg, page in drawn]
+    return _cut_engraving(source.piece, engraving, step)
+
+
+def _read_notation(name: str, path: Path, step: int) -> SheetDocument:
+    return _cut_engraving(name, engrave_notation(path), step)
+
+
+def _cut_engraving(name: str, engraving: Engraving, step: int) -> SheetDocument:
+    images = [drawing["bold"] for drawing in engraving.draw()]
     systems = [
         sorted(page.systems.items(), key=lambda item: item[1].top) for page in engraving.pages
     ]
-    numbered = drawn_bars(engraving.pages)
     boxes = [[box for _, box in found] for found in systems]
-    bars = [[numbered[number] for number, _ in found] for found in systems]
-    return cut_pages(source.piece, images, boxes, step, bars=bars)
+    bars = [[engraving.bars[number] for number, _ in found] for found in systems]
+    return cut_pages(name, images, boxes, step, bars=bars, notes=engraving.notes)
 
 
 def _records(directory: Path, step: int, split: str | None) -> Iterator[ScoreReader]:

@@ -9,15 +9,16 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import lilypond
 
 from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.scores.drawing import lilypond_fonts
+from tempo_invariant.scores.drawn import DrawnPage, Engraving, drawn_bars
 from tempo_invariant.scores.lilypond_files import included_names, read_source
-from tempo_invariant.scores.svg import DrawnPage, parse_page
+from tempo_invariant.scores.svg import parse_page
 
 SETTINGS = Path(__file__).parent / "lilypond" / "tags.ily"
 TIMEOUT_SECONDS = 180
@@ -35,25 +36,6 @@ _CONTEXT_OF_SETTING = re.compile(
 """A context whose only music is a setting, which old versions of LilyPond took without braces."""
 _VERSION = re.compile(r'\\version\s+"([\d.]+)"')
 _ERROR = re.compile(r"^(.*?):(\d+):(?:\d+:)? (?:fatal )?error: (.*)$", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Engraving:
-    """The output of LilyPond for one source.
-
-    Attributes:
-        svgs: Text of every page.
-        pages: Note heads and systems of every page.
-        midis: Paths of the MIDI files, in the order of their scores.
-        tempi: Rows of score index, time in whole notes, whole notes a minute, from tempo marks.
-        errors: Errors that LilyPond reported although it wrote pages, one line each.
-    """
-
-    svgs: tuple[str, ...]
-    pages: tuple[DrawnPage, ...]
-    midis: tuple[Path, ...]
-    tempi: tuple[tuple[int, Fraction, Fraction], ...]
-    errors: tuple[str, ...]
 
 
 def engrave(
@@ -91,7 +73,8 @@ def engrave(
         reason = "has no music on its pages" if pages else ended
         raise UserError(errors[0] if errors else f"{source.name}: {reason}")
     midis = tuple(sorted(output.glob("page*.mid*"), key=_natural))
-    return Engraving(svgs, pages, midis, tuple(_read_tempi(output / "tempo.tsv")), errors)
+    tempi = tuple(_read_tempi(output / "tempo.tsv"))
+    return Engraving(svgs, pages, lilypond_fonts(), drawn_bars(pages), midis, tempi, errors)
 
 
 def _read_pages(output: Path) -> tuple[tuple[DrawnPage, ...], tuple[str, ...]]:

@@ -18,14 +18,20 @@ from pathlib import Path
 from tempo_invariant import extras
 from tempo_invariant.errors import printable
 from tempo_invariant.scores.lilypond_files import LilyPondTree
+from tempo_invariant.scores.notation_files import is_notation
 from tempo_invariant.scores.piece_table import PIECES_FILE, read_table
 from tempo_invariant.scores.walking import Folder, natural, walk
 
 PAGES, LILYPOND = "PDF file or page image", "LilyPond file"
+NOTATION = "score in MusicXML, MEI, kern or ABC"
 
 IMAGES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".ppm", ".pgm", ".pbm")
 
-KINDS = {".ly": LILYPOND, **dict.fromkeys((".pdf", *IMAGES), PAGES)}
+KINDS = {
+    ".ly": LILYPOND,
+    **dict.fromkeys((".musicxml", ".mxl", ".xml", ".mei", ".krn", ".abc"), NOTATION),
+    **dict.fromkeys((".pdf", *IMAGES), PAGES),
+}
 """Kinds of score by the suffix of their files; of several kinds of one name the first is used."""
 
 NEEDED = {LILYPOND: "lilypond"}
@@ -43,6 +49,7 @@ _PARTS = "parts of other LilyPond files, or without music of their own"
 _QUIET = (_PARTS,)
 """Reasons for which only the number of files is told."""
 
+_OTHER_XML = "XML that is neither MusicXML nor MEI"
 _OTHER_PAPER = "the same for another size of paper is used"
 _PAPER = re.compile(
     r"(?:(?:for-)?(?P<before>a4|let(?:ter)?)[-_])?(?P<stem>.+?)"
@@ -197,6 +204,8 @@ class _Lister:
                     yield path
                 elif not self._pieces:
                     self._listing.leave_out(_PARTS, path)
+            elif _suffix(name) == ".xml" and not is_notation(self._root / path):
+                self._listing.leave_out(_OTHER_XML, path)
             elif kind_of(name):
                 yield path
             elif path != PIECES_FILE:

@@ -12,51 +12,11 @@ import soxr
 
 from tempo_invariant.audio import reading
 from tempo_invariant.errors import UserError
-from tempo_invariant.retrieval import hearing, indexing, library, neighbours
+from tempo_invariant.retrieval import hearing, indexing, library
 from tempo_invariant.retrieval.library import IndexWriter
 from tempo_invariant.scores.places import NO_BAR, SHEET
 from tests import damaged_index, fake_embedder
 from tests.fake_embedder import FakeEmbedder, melody
-
-
-def _clustered(count, seed=0):
-    """Unit vectors around a twentieth as many centres."""
-    generator = np.random.default_rng(seed)
-    centres = generator.standard_normal((count // 20, 32))
-    vectors = centres[generator.integers(0, len(centres), count)]
-    vectors = vectors + 0.5 * generator.standard_normal((count, 32))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-
-
-def _true_neighbours(vectors, queries, count):
-    return np.argsort(-(queries @ vectors.T), axis=1)[:, :count]
-
-
-def test_few_vectors_are_searched_exactly():
-    vectors = _clustered(800)
-    index = neighbours.build(vectors, exact_limit=0)
-    assert index.exact
-    products, found = index.search(vectors[:50], 7)
-    assert np.array_equal(found, _true_neighbours(vectors, vectors[:50], 7))
-    assert np.allclose(products, np.take_along_axis(vectors[:50] @ vectors.T, found, 1), atol=1e-6)
-
-
-def test_many_vectors_are_searched_by_ivf_pq_with_recall():
-    vectors = _clustered(6000)
-    assert neighbours.build(vectors, exact_limit=6000).exact
-    index = neighbours.build(vectors, exact_limit=5999)
-    assert not index.exact
-    assert "IVF-PQ" in index.description
-    # Queries of our own: neither those that the number of visited lists was chosen with.
-    noise = np.random.default_rng(5).normal(0, 0.1, (200, 32)).astype(np.float32)
-    queries = vectors[::30] + noise
-    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-    products, found = index.search(queries, 10)
-    true = _true_neighbours(vectors, queries, 10)
-    hits = sum(len(set(a) & set(b)) for a, b in zip(found.tolist(), true.tolist(), strict=True))
-    assert hits / true.size >= 0.95
-    assert np.allclose(products, np.take_along_axis(queries @ vectors.T, found, 1), atol=1e-5)
-    assert np.array_equal(neighbours.exact_neighbours(vectors, queries, 10), true)
 
 
 @pytest.fixture(scope="module")

@@ -65,6 +65,7 @@ def test_of_files_of_one_name_the_best_is_used(tmp_path, monkeypatch):
     make(tmp_path, "a/waltz.pdf", "a/waltz.png", "a/piece-a4.pdf", "a/piece-preview.png")
     make(tmp_path, "b/scan-let.pdf", "b/scan-a4.pdf", "b/scan.png", "b/for-letter-x.pdf", "b/x.pdf")
     make(tmp_path, "b/let.pdf", "b/preview.pdf", "b/other/waltz.pdf")
+    make(tmp_path, "c/song.mxl", "c/song.mei", "c/song.pdf", "c/list.xml", "c/list.pdf", "c/x.abc")
     assert found(tmp_path) == {
         "a/piece-a4": ["piece-a4.ly"],
         "a/waltz": ["waltz.ly"],
@@ -73,11 +74,16 @@ def test_of_files_of_one_name_the_best_is_used(tmp_path, monkeypatch):
         "b/preview": ["preview.pdf"],
         "b/scan": ["scan.png"],
         "b/x": ["x.pdf"],
+        "c/list": ["list.pdf"],
+        "c/song": ["song.mxl"],
+        "c/x": ["x.abc"],
     }
     same = "the LilyPond file of the same name is used"
     paper = "the same for another size of paper is used"
     assert left_out(tmp_path) == {
         same: ["a/piece-a4.pdf", "a/piece-preview.png", "a/waltz.pdf", "a/waltz.png"],
+        f"the {folders.NOTATION} of the same name is used": ["c/song.mei", "c/song.pdf"],
+        "XML that is neither MusicXML nor MEI": ["c/list.xml"],
         paper: ["a/piece-let.ly", "b/for-letter-x.pdf", "b/scan-a4.pdf", "b/scan-let.pdf"],
     }
     # Where LilyPond is missing, other files of the same name stand in.
