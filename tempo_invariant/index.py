@@ -12,9 +12,11 @@ USAGE = """Makes an index of scores, or of recordings, for `tempo-invariant iden
     tempo-invariant index --recordings=music --output=indices/music
     tempo-invariant index --list --output=my_scores-index
 
---scores is a folder of PDF files and page images, in which every file is a score and every folder
-of images a score of several pages; or one such file; LilyPond files (one, a directory or a tar
-archive; they are programs: only those that you trust); an MSMD directory; a directory of records.
+--scores is a folder of folders of scores: PDF files and page images; MusicXML, MEI, kern and ABC;
+LilyPond files. Every file is a score, and every folder of images one of several pages; it has the
+name of its path, Chopin/op28/04. Of files of one name the LilyPond file is used, or else the
+MusicXML. --scores may be a tar or zip archive of such a folder, a single file, an MSMD directory,
+or a directory of records. LilyPond files are programs: index only those that you trust.
 The index is NAME-index beside the scores NAME, if nothing else is said.
 
 An index that is there already is brought up to date: what is new is added, what has changed is
