@@ -63,6 +63,7 @@ def main() -> None:
     settings = following.FollowingSettings(values.hop, values.step, values.gain_db, costs)
     recording = recordings.open_recording(values.audio, strict=values.strict)
     document = following.read_score(values.score, values.document, values.step)
+    document.log_notes()
     known = library.load(values.score).source if library.is_index(values.score) else {}
     embedder = embedders.open_embedder(**flag_sets.model_choice(known))
     answer = following.follow_recording(embedder, document, recording, settings)

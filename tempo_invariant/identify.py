@@ -80,6 +80,7 @@ def main() -> None:
     elif output:
         pages = [Path(values.sheet)]
         document = documents.read_pages(pages[0].stem, pages, index.step_pixels)
+        document.log_notes()
         answer = identification.identify_sheet(index, embedder, document, settings, values.sheet)
         print(text.identified_recording(answer, values.verbose))
         print(printable(str(identified.write_recording(answer, output))))

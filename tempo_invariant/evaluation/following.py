@@ -87,6 +87,7 @@ def run(
     sources = documents.find_scores(scores, step_pixels, documents=list(of_piece))
     for source in progress.track(sources, "pieces", len(of_piece)):
         document = source.read()
+        document.log_notes()
         sheet = embedder.embed_sheet(document.snippets)
         for query in of_piece[source.name]:
             followed.append(_follow(embedder, document, sheet, query, hop_frames, costs))

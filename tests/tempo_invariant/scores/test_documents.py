@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pickle
 import tarfile
 
 import numpy as np
@@ -13,9 +14,10 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import search
 from tempo_invariant.retrieval import neighbours
 from tempo_invariant.scores import documents
+from tempo_invariant.scores.folders import NO_KIND, NOTATION
 from tempo_invariant.scores.places import Box
 from tempo_invariant.scores.systems import normalise
-from tests import fake_embedder
+from tests import fake_embedder, notation_scores
 from tests.drawn_pages import piano_page
 from tests.handmade import make_piece
 
@@ -107,20 +109,39 @@ def test_pages_in_a_directory_are_scores(tmp_path):
         list(documents.find_scores(tmp_path, documents=["fugue"]))
 
 
+def test_readers_can_be_sent_to_other_processes_and_know_their_files(tmp_path):
+    fake_embedder.write_score(tmp_path, "piece", np.arange(100))
+    (tmp_path / "pages/suite").mkdir(parents=True)
+    page, _ = piano_page(2)
+    for name in ("b.png", "suite/02.png", "suite/01.png"):
+        Image.fromarray(page).save(tmp_path / "pages" / name)
+    with documents.open_collection(tmp_path / "msmd") as found:
+        (piece,) = found
+    score = tmp_path / "msmd/piece/scores/piece_ly"
+    assert piece.files == (score / "img/01.png", score / "mung/01.xml")
+    with documents.open_collection(tmp_path / "pages") as found:
+        single, suite = found
+    assert single.files == (tmp_path / "pages/b.png",)
+    assert suite.files == tuple(tmp_path / f"pages/suite/0{number}.png" for number in (1, 2))
+    for reader in (piece, single, suite):
+        sent, here = pickle.loads(pickle.dumps(reader)).read(), reader.read()
+        assert sent.name == here.name == reader.name
+        assert np.array_equal(sent.snippets, here.snippets)
+        assert np.array_equal(sent.places, here.places)
+
+
 def test_a_folder_of_all_kinds_says_what_it_leaves_out(tmp_path, caplog):
-    for name in ("b.pdf", "b.png", "waltz.ly", "waltz.pdf", "march.mxl", ".hidden", "suite/01.png"):
+    for name in ("b.pdf", "b.png", "waltz.ly", "waltz.pdf", "march.xyz", ".hidden", "suite/01.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("nothing")
+        (tmp_path / name).write_text("{ c' }")
     (tmp_path / "suite/notes.txt").write_text("nothing")
     (tmp_path / "empty").mkdir()
     (tmp_path / os.fsdecode(b"caf\xe9\x1b.jpg")).write_text("nothing")
     names = [source.name for source in documents.find_scores(tmp_path)]
     assert names == ["b", "b.png", r"caf\xe9\x1b", "suite", "waltz"]
     assert caplog.messages == [
-        f"left out: {tmp_path}/empty: a folder without any PDF file or page image",
-        f"left out: {tmp_path}/march.mxl, {tmp_path}/suite/notes.txt: "
-        "no PDF file or page image or LilyPond file",
-        f"left out: {tmp_path}/waltz.pdf: the LilyPond file of the same name is used",
+        f"left out: march.xyz, suite/notes.txt: {NO_KIND}",
+        "left out: waltz.pdf: the LilyPond file of the same name is used",
     ]
     # The score of one name, however it is written, and no word about the others.
     caplog.clear()
@@ -134,6 +155,27 @@ def test_a_folder_of_all_kinds_says_what_it_leaves_out(tmp_path, caplog):
     names = [source.name for source in documents.find_scores(tmp_path)]
     assert names == ["Chopin_waltz", "b", "b.png", r"caf\xe9\x1b", "suite"]
     assert not any("PIECES" in message or "style" in message for message in caplog.messages)
+
+
+def test_scores_for_notation_programs_are_engraved_with_their_bars(tmp_path, caplog):
+    (tmp_path / "song.musicxml").write_text(notation_scores.MUSICXML)
+    (tmp_path / "packed.mxl").write_bytes(notation_scores.packed())
+    (tmp_path / "tune.abc").write_text(notation_scores.ABC)
+    for name in ("waltz.ly", "waltz.krn", "song.pdf"):
+        (tmp_path / name).write_text("{ c' }")
+    (tmp_path / "catalogue.xml").write_text("<catalogue/>")
+    readers = {reader.name: reader for reader in documents.find_scores(tmp_path)}
+    assert sorted(readers) == ["packed", "song", "tune", "waltz"]
+    assert sorted(caplog.messages) == [
+        "left out: catalogue.xml: XML that is neither MusicXML nor MEI",
+        f"left out: song.pdf: the {NOTATION} of the same name is used",
+        "left out: waltz.krn: the LilyPond file of the same name is used",
+    ]
+    song = pickle.loads(pickle.dumps(readers["song"])).read()
+    assert song.notes == ("the piano part alone; left out: Voice",)
+    bars = song.places["bar"].tolist()
+    assert bars == sorted(bars) and set(bars) == {0, 1, 2, 3}
+    assert np.array_equal(readers["packed"].read().snippets, song.snippets)
 
 
 def test_an_archive_is_read_like_its_folder(tmp_path):
@@ -161,7 +203,7 @@ def test_what_holds_no_score_is_named(tmp_path, name):
     assert "PIECES" not in str(error.value)
 
 
-def test_a_bad_page_is_named_and_the_others_keep_their_numbers(tmp_path, caplog, monkeypatch):
+def test_a_bad_page_is_named_and_the_others_keep_their_numbers(tmp_path, monkeypatch):
     page, _ = piano_page(2)
     for number in (1, 2, 3, 4):
         Image.fromarray(page).save(tmp_path / f"{number}.png")
@@ -170,8 +212,8 @@ def test_a_bad_page_is_named_and_the_others_keep_their_numbers(tmp_path, caplog,
     document = documents.read_pages("suite", paths, 25)
     assert list(document.pages) == [1, 3, 4]
     assert np.unique(document.places["page"]).tolist() == [1, 3, 4]
-    (message,) = caplog.messages
-    assert message.startswith(f"left out: {tmp_path}/2.png: ") and message.isprintable()
+    (note,) = document.notes
+    assert note.startswith(f"page 2: left out ({tmp_path}/2.png: ") and note.isprintable()
     # An error of our own is named by its kind.
     results = iter([normalise(page), ValueError("wrong"), normalise(page), normalise(page)])
 
@@ -181,11 +223,11 @@ def test_a_bad_page_is_named_and_the_others_keep_their_numbers(tmp_path, caplog,
             raise result
         return result
 
-    caplog.clear()
     Image.fromarray(page).save(tmp_path / "2.png")
     monkeypatch.setattr(documents, "normalise", fail_once)
-    assert list(documents.read_pages("suite", paths, 25).pages) == [1, 3, 4]
-    assert caplog.messages == ["left out: suite: page 2: ValueError: wrong"]
+    document = documents.read_pages("suite", paths, 25)
+    assert list(document.pages) == [1, 3, 4]
+    assert document.notes == ("page 2: left out (ValueError: wrong)",)
     # What would befall every page ends the reading.
     results = iter([OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), MemoryError()])
     for kind in (OSError, MemoryError):
@@ -193,14 +235,26 @@ def test_a_bad_page_is_named_and_the_others_keep_their_numbers(tmp_path, caplog,
             documents.read_pages("suite", paths, 25)
 
 
-def test_a_bad_page_of_an_msmd_piece_is_left_out(tmp_path, caplog):
+def test_a_page_without_a_system_is_named(tmp_path, caplog):
+    blank = np.full((1181, 835), 255, np.uint8)
+    for number, page in enumerate((blank, piano_page(1)[0], blank), 1):
+        Image.fromarray(page).save(tmp_path / f"{number}.png")
+    document = documents.read_pages("suite", sorted(tmp_path.glob("*.png")), 25)
+    assert document.notes == ("page 1: no system on it", "page 3: no system on it")
+    assert list(document.pages) == [1, 2, 3] and set(document.places["page"]) == {2}
+    document.log_notes()
+    assert caplog.messages == [f"suite: {note}" for note in document.notes]
+
+
+def test_a_bad_page_of_an_msmd_piece_is_left_out(tmp_path):
     folder = make_piece(tmp_path, pages=3)
     (image,) = folder.glob("scores/*/img/02.png")
     image.write_bytes(b"no image")
     (source,) = documents.find_scores(tmp_path)
     document = source.read()
     assert list(document.pages) == [1, 3] and set(document.places["page"]) == {1, 3}
-    assert caplog.messages[0].startswith(f"left out: {image}: not a readable image")
+    (note,) = document.notes
+    assert note.startswith(f"page 2: left out ({image}: not a readable image")
     for path in image.parent.iterdir():
         path.unlink()
     with pytest.raises(UserError, match="01.png: no such image"):
