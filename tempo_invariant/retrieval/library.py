@@ -16,6 +16,7 @@ search index of very many vectors may end the process: FAISS does not check what
 
 import contextlib
 import dataclasses
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ import numpy as np
 
 from tempo_invariant import arrays, files, json_objects
 from tempo_invariant.errors import UserError, one_line
-from tempo_invariant.retrieval import neighbours, soundness
+from tempo_invariant.retrieval import hubness, neighbours, soundness
 from tempo_invariant.retrieval.embedders import Embedder, check_same_model, probe
 from tempo_invariant.retrieval.neighbours import Neighbours
 from tempo_invariant.scores.images import open_image, to_grey
@@ -80,6 +81,13 @@ class SnippetIndex:
     def lengths(self) -> np.ndarray:
         """Number of vectors of every document: int64 [documents]."""
         return np.diff(self.starts)
+
+    editions: tuple[tuple[int, ...], ...] = ()
+
+    @functools.cached_property
+    def hubness(self) -> np.ndarray:
+        """Hubness of every vector, float32 [count]; zeros where the model has no cohort."""
+        return hubness.hubness(self.vectors, hubness.find_cohort(self.probe, self.kind))
 
     def rows(self, document: int) -> slice:
         """Returns the rows of a document."""
