@@ -58,6 +58,23 @@ class Candidate:
         }
 
 
+class _Paths:
+    """The best paths through some documents of an index."""
+
+    def __init__(self, index: SnippetIndex, documents: np.ndarray, tracker: SequenceTracker):
+        rows = [index.rows(number) for number in documents]
+        self.documents = documents
+        self.tracker = tracker
+        self._vectors = np.concatenate([index.vectors[row] for row in rows])
+        self._hubness = np.concatenate([index.hubness[row] for row in rows])
+
+    def follow(self, embeddings: np.ndarray) -> None:
+        """Goes on by float32 [steps, size]."""
+        for first in range(0, len(embeddings), _BLOCK_STEPS):
+            block = embeddings[first : first + _BLOCK_STEPS]
+            self.tracker.update(block @ self._vectors.T - self._hubness)
+
+
 class Ranker:
     """Collects embeddings and ranks the documents of an index.
 
@@ -97,10 +114,7 @@ class Ranker:
         self._votes = np.zeros((2, len(index.documents)))
         self._history: collections.deque[np.ndarray] = collections.deque(maxlen=history)
         self._pending = 0
-        self._followed = np.zeros(0, np.int64)
-        self._vectors = np.zeros((0, index.vectors.shape[1]), np.float32)
-        self._hubness = np.zeros(0, np.float32)
-        self._tracker: SequenceTracker | None = None
+        self._paths: _Paths | None = None
 
     def update(self, embeddings: np.ndarray) -> None:
         """Adds float32 [steps, size], unit length."""
@@ -121,9 +135,9 @@ class Ranker:
         self._follow(by_votes)
         scores = self.scores() + self._hubness_level
         positions = np.full(len(scores), -1)
-        if self._tracker is not None:
-            firsts = self._index.starts[self._followed]
-            positions[self._followed] = firsts + self._tracker.positions()
+        if self._paths is not None:
+            followed, tracker = self._paths.documents, self._paths.tracker
+            positions[followed] = self._index.starts[followed] + tracker.positions()
         order = by_votes
         if self._ranking == "sequence":
             order = by_votes[np.argsort(-scores[by_votes], kind="stable")]
@@ -146,35 +160,42 @@ class Ranker:
             Mean similarities less hubness, float64 [documents]; -inf for one not followed.
         """
         scores = np.full(len(self._index.documents), -np.inf)
-        if self._tracker is not None:
-            scores[self._followed] = self._tracker.scores()
+        if self._paths is not None:
+            scores[self._paths.documents] = self._paths.tracker.scores()
         return scores
 
     def judge(self, document: int) -> Judgement:
         """Says how sure it is that a document is right: the first of the last `candidates`."""
-        if self._tracker is None:
+        if self._paths is None:
             return Judgement("unsure")
         scores = self.scores()
         score = float(scores[document])
         same = next((group for group in self._index.editions if document in group), ())
         scores[[document, *same]] = -np.inf
         rivals = scores[np.isfinite(scores)]
-        return certainty.judge(score, rivals, self._tracker.weight, self._calibration)
+        return certainty.judge(score, rivals, self._paths.tracker.weight, self._calibration)
 
     def _follow(self, by_votes: np.ndarray) -> None:
         """Brings the paths through the shortlisted documents up to date."""
         chosen = self._shortlist(by_votes)
-        if self._tracker is None or not np.array_equal(chosen, self._followed):
-            self._followed = chosen
-            rows = [self._index.rows(number) for number in chosen]
-            self._vectors = np.concatenate([self._index.vectors[row] for row in rows])
-            self._hubness = np.concatenate([self._index.hubness[row] for row in rows])
-            self._tracker = SequenceTracker(self._index.lengths[chosen], self._limits, self._memory)
-            self._pending = len(self._history)
-        waiting = list(self._history)[len(self._history) - self._pending :]
-        for first in range(0, len(waiting), _BLOCK_STEPS):
-            block = np.stack(waiting[first : first + _BLOCK_STEPS])
-            self._tracker.update(block @ self._vectors.T - self._hubness)
+        history = np.array(self._history).reshape(-1, self._index.vectors.shape[1])
+        parts: list[tuple[_Paths, np.ndarray]] = []
+        if self._paths is not None:
+            self._paths.follow(history[max(0, len(history) - self._pending) :])
+            parts.append((self._paths, np.isin(self._paths.documents, chosen)))
+            chosen = np.setdiff1d(chosen, self._paths.documents)
+        if len(chosen):
+            tracker = SequenceTracker(self._index.lengths[chosen], self._limits, self._memory)
+            new = _Paths(self._index, chosen, tracker)
+            new.follow(history)
+            parts.append((new, np.ones(len(chosen), bool)))
+        if len(parts) > 1 or not parts[0][1].all():
+            stay = [(paths, np.flatnonzero(kept)) for paths, kept in parts if kept.any()]
+            tracker = SequenceTracker.joined([(paths.tracker, kept) for paths, kept in stay])
+            followed = np.concatenate([paths.documents[kept] for paths, kept in stay])
+            self._paths = _Paths(self._index, followed, tracker)
+        else:
+            self._paths = parts[0][0]
         self._pending = 0
 
     def _shortlist(self, by_votes: np.ndarray) -> np.ndarray:
