@@ -3,41 +3,30 @@
 import contextlib
 import dataclasses
 import logging
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from tempo_invariant import extras
 from tempo_invariant.data import schema
 from tempo_invariant.errors import UserError, one_line, printable
 from tempo_invariant.files import why_left_out
 from tempo_invariant.geometry import PAPER, REDUCTION, STRIP_HEIGHT
 from tempo_invariant.scores import msmd, pages
+from tempo_invariant.scores.archives import is_archive, unpacked
 from tempo_invariant.scores.bars import Bars, bar_at, find_bars
-from tempo_invariant.scores.drawn import Engraving
+from tempo_invariant.scores.engravers import engraved
 from tempo_invariant.scores.folders import (
-    LILYPOND,
     NO_KIND,
-    NOTATION,
+    NOTATED,
     FoundScore,
     kind_of,
     list_folder,
 )
 from tempo_invariant.scores.mung import Page
-from tempo_invariant.scores.notation import engrave_notation
 from tempo_invariant.scores.places import SHEET, Box, Place
-from tempo_invariant.scores.sources import (
-    PIECES_FILE,
-    SAMPLE,
-    SAMPLE_SCORES,
-    LilyPondSource,
-    is_archive,
-    list_sources,
-    unpacked,
-)
+from tempo_invariant.scores.sources import SAMPLE, SAMPLE_SCORES, PieceSource
 from tempo_invariant.scores.strips import cut_snippet, cut_snippets
 from tempo_invariant.scores.systems import find_systems, normalise
 
@@ -108,10 +97,10 @@ def open_collection(
 ) -> Iterator[Iterable[ScoreReader]]:
     """Yields the scores in a file or directory, whose kind is told by its content.
 
-    It may be an MSMD directory; a directory of records (`dataset_info.json`); a PDF file, page
-    image or LilyPond file; a folder of these, see `folders.list_folder`, or a tar archive of one,
-    which is unpacked for as long as the block lasts; or "sample", the scores that come with this
-    package. What a folder holds besides is named in a warning.
+    It may be an MSMD directory; a directory of records (`dataset_info.json`); a file of any kind
+    of `folders.KINDS`; a folder of folders of these, see `folders.list_folder`; a tar or zip
+    archive of any such directory, which is unpacked for as long as the block lasts; or "sample",
+    the scores that come with this package. What a folder holds besides is named in warnings.
 
     The scores are a list, but for records, which are read one after the other.
 
@@ -158,17 +147,17 @@ def _found(
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or one_line(error)
         raise UserError(f"{scores}: cannot be read ({reason})") from error
-    if (path / schema.INFO_NAME).is_file():
-        yield _records(path, step, split)
-    elif path.is_dir() and any(path.glob("*/scores")):
-        yield list(_msmd(path, step))
-    elif path.is_dir():
-        yield list(_folder(path, step, warn))
-    elif is_archive(path):
-        with unpacked(path) as folder:
-            yield list(_folder(folder, step, warn))
-    else:
-        yield [_file(path, step)]
+    with contextlib.ExitStack() as stack:
+        if is_archive(path) and path.is_file():
+            path = stack.enter_context(unpacked(path))
+        if (path / schema.INFO_NAME).is_file():
+            yield _records(path, step, split)
+        elif path.is_dir() and any(path.glob("*/scores/*/mung")):
+            yield list(_msmd(path, step))
+        elif path.is_dir():
+            yield list(_folder(path, step, warn))
+        else:
+            yield [_file(path, step)]
 
 
 def cut_pages(
@@ -317,15 +306,12 @@ def _read_page(score: msmd.Score, page: Page) -> _PageWithBoxes:
 def _file(path: Path, step: int) -> ScoreReader:
     kind = kind_of(path)
     if kind is None:
-        raise UserError(f"{path}: is {NO_KIND}, nor a tar archive of them")
-    return _reader(FoundScore(printable(path.stem), kind, (path,)), step)
+        raise UserError(f"{path}: is {NO_KIND}, nor an archive of them")
+    return _reader(FoundScore(printable(path.stem), kind, (path,), path.parent), step)
 
 
 def _folder(folder: Path, step: int, warn: bool) -> Iterator[ScoreReader]:
-    sources = list_sources(folder) if (folder / PIECES_FILE).is_file() else None
-    for source in sources or ():
-        yield ScoreReader(source.piece, partial(_engrave, source, step), (source.path,))
-    listing = list_folder(folder, None if sources is None else [s.piece for s in sources])
+    listing = list_folder(folder)
     for line in listing.left_out_lines() if warn else ():
         logging.warning("left out: %s", line)
     for found in listing.scores:
@@ -335,36 +321,22 @@ def _folder(folder: Path, step: int, warn: bool) -> Iterator[ScoreReader]:
 def _reader(found: FoundScore, step: int) -> ScoreReader:
     """Returns the reader of a score that a folder holds: here kinds of files get theirs."""
     path = found.files[0]
-    if found.kind == LILYPOND:
-        source = LilyPondSource(found.name, path, path.parent)
+    if found.kind in NOTATED:
+        source = PieceSource(found.name, path, found.root)
         return ScoreReader(found.name, partial(_engrave, source, step), found.files)
-    if found.kind == NOTATION:
-        return ScoreReader(found.name, partial(_read_notation, found.name, path, step), found.files)
     read = partial(read_pages, found.name, found.files, step)
     return ScoreReader(found.name, read, found.files)
 
 
-def _engrave(source: LilyPondSource, step: int) -> SheetDocument:
-    extras.require("lilypond", f"{source.path}:")
-    from tempo_invariant.scores.engraving import engrave
-
-    with tempfile.TemporaryDirectory(prefix="engrave-") as workspace:
-        engraving = engrave(source.path, Path(workspace), source.root)
-    return _cut_engraving(source.piece, engraving, step)
-
-
-def _read_notation(name: str, path: Path, step: int) -> SheetDocument:
-    return _cut_engraving(name, engrave_notation(path), step)
-
-
-def _cut_engraving(name: str, engraving: Engraving, step: int) -> SheetDocument:
-    images = [drawing["bold"] for drawing in engraving.draw()]
+def _engrave(source: PieceSource, step: int) -> SheetDocument:
+    with engraved(source) as engraving:
+        images = [drawing["bold"] for drawing in engraving.draw()]
     systems = [
         sorted(page.systems.items(), key=lambda item: item[1].top) for page in engraving.pages
     ]
     boxes = [[box for _, box in found] for found in systems]
     bars = [[engraving.bars[number] for number, _ in found] for found in systems]
-    return cut_pages(name, images, boxes, step, bars=bars, notes=engraving.notes)
+    return cut_pages(source.piece, images, boxes, step, bars=bars, notes=engraving.notes)
 
 
 def _records(directory: Path, step: int, split: str | None) -> Iterator[ScoreReader]:

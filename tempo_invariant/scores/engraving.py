@@ -17,6 +17,7 @@ import lilypond
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.scores.drawing import lilypond_fonts
 from tempo_invariant.scores.drawn import TIMEOUT_SECONDS, DrawnPage, Engraving, drawn_bars
+from tempo_invariant.scores.lilypond_files import included_names, read_source
 from tempo_invariant.scores.svg import parse_page
 
 SETTINGS = Path(__file__).parent / "lilypond" / "tags.ily"
@@ -26,10 +27,6 @@ _WAITING = 10
 _ATTEMPTS = 2
 """Now and then LilyPond crashes on a score, but not when it is run again."""
 
-_LARGEST_SOURCE = 16 * 2**20
-"""Bytes of a LilyPond file."""
-
-_INCLUDE = re.compile(r'^[^%\n]*?\\include\s+"([^"\n\0]+)"', re.MULTILINE)
 _CONTEXT_OF_SETTING = re.compile(
     r'(\\context\s+\w+\s*=\s*"[^"\n]*"\s*)(\\(?:override|revert|set|unset)\s[^\n{}]*)'
 )
@@ -97,9 +94,9 @@ def _copy_with_includes(source: Path, target: Path, root: Path) -> Path:
         path = waiting.pop()
         copy = target / path.relative_to(root)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        text = _read_source(path)
+        text = read_source(path)
         copy.write_text(text, encoding="utf-8")
-        for name in _INCLUDE.findall(text):
+        for name in included_names(text):
             for folder in (path.parent, source.parent):
                 found = _real(folder / name)
                 if os.path.isfile(found) and found.is_relative_to(root) and found not in seen:
@@ -111,20 +108,6 @@ def _copy_with_includes(source: Path, target: Path, root: Path) -> Path:
 def _real(path: Path) -> Path:
     """Follows links; unlike `Path.resolve`, it has no objection to a circle of them."""
     return Path(os.path.realpath(path))
-
-
-def _read_source(path: Path) -> str:
-    """Reads a file of LilyPond's, whose encoding is UTF-8 or what came before it."""
-    try:
-        if path.stat().st_size > _LARGEST_SOURCE:
-            raise UserError(f"{path}: larger than {_LARGEST_SOURCE >> 20} MiB")
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
 
 
 def _convert(directory: Path, main: Path, timeout_seconds: float) -> None:

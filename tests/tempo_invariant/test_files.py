@@ -26,7 +26,7 @@ from tempo_invariant.files import (
     write_json,
 )
 from tempo_invariant.scores import msmd
-from tempo_invariant.scores.sources import LilyPondSource
+from tempo_invariant.scores.sources import PieceSource
 from tests.handmade import make_piece
 from tfrecords_tools.msmd import batch, layout
 from tfrecords_tools.msmd.pieces import BuildOptions, PieceRecord
@@ -170,19 +170,22 @@ from pathlib import Path
 import numpy as np
 from tests.fake_embedder import FakeEmbedder
 from tempo_invariant import files
-from tempo_invariant.retrieval import library
+from tempo_invariant.retrieval import index_writer, library
+from tempo_invariant.scores import images
 
 def index(path):
     vectors = np.zeros((40000, 16), np.float32)
     vectors[:, 0] = 1
-    with library.IndexWriter(path, "recordings", FakeEmbedder(), 10, 25) as writer:
+    with index_writer.IndexWriter(path, "recordings", FakeEmbedder(), 10, 25) as writer:
         writer.add("a", vectors, np.zeros(len(vectors), library.AUDIO))
         writer.finish()
 
 def pages(path):
     noise = np.random.default_rng(0).integers(0, 256, (1200, 1200)).astype(np.uint8)
-    with library.IndexWriter(path, "sheets", FakeEmbedder(), 10, 25) as writer:
-        writer.add_page(1, noise)
+    with index_writer.IndexWriter(path, "sheets", FakeEmbedder(), 10, 25) as writer:
+        page = images.png_bytes(noise)
+        vector = np.eye(1, 16, dtype=np.float32)
+        writer.add("a", vector, np.ones(1, library.KINDS["sheets"]), pages={1: page})
 
 def weights(path):
     import keras
@@ -280,7 +283,7 @@ def record(source):
 
 
 def test_a_build_stops_with_one_line_and_goes_on_later(tmp_path, monkeypatch):
-    sources = [LilyPondSource(f"p{i:02d}", tmp_path / "x.ly", tmp_path) for i in range(30)]
+    sources = [PieceSource(f"p{i:02d}", tmp_path / "x.ly", tmp_path) for i in range(30)]
     output = tmp_path / "msmd"
     monkeypatch.setattr(batch, "build_piece", build_until_full)
     with pytest.raises(UserError) as caught:

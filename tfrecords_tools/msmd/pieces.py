@@ -17,14 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tempo_invariant import extras
 from tempo_invariant.errors import UserError
 from tempo_invariant.files import write_json
 from tempo_invariant.scores import msmd, mung
 from tempo_invariant.scores.drawn import TIMEOUT_SECONDS, Engraving
-from tempo_invariant.scores.folders import NOTATION, kind_of
-from tempo_invariant.scores.notation import engrave_notation
-from tempo_invariant.scores.sources import LilyPondSource
+from tempo_invariant.scores.engravers import engraved
+from tempo_invariant.scores.sources import PieceSource
 from tfrecords_tools.msmd import layout
 from tfrecords_tools.msmd.alignment import Alignment, align
 from tfrecords_tools.music.notes import Music, midi_bytes, read_midi
@@ -117,7 +115,7 @@ class PieceRecord:
         return self.notes_aligned / max(1, self.notes)
 
 
-def build_piece(source: LilyPondSource, output: Path, options: BuildOptions) -> PieceRecord:
+def build_piece(source: PieceSource, output: Path, options: BuildOptions) -> PieceRecord:
     """Builds a piece, or what an earlier build of it lacks.
 
     Args:
@@ -157,10 +155,9 @@ def _write_record(piece_dir: Path, record: PieceRecord) -> None:
     write_json(piece_dir / RECORD, fields)
 
 
-def _build_new(source: LilyPondSource, output: Path, options: BuildOptions) -> PieceRecord:
+def _build_new(source: PieceSource, output: Path, options: BuildOptions) -> PieceRecord:
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="engrave-") as workspace:
-        engraving = _engrave(source, Path(workspace), options.timeout_seconds)
+    with engraved(source, times=True, timeout_seconds=options.timeout_seconds) as engraving:
         drawn = [page.heads for page in engraving.pages]
         alignment = align(drawn, engraving.midis, engraving.tempi)
     images: dict[str, list[np.ndarray]] = {ink: [] for ink in options.inks}
@@ -181,15 +178,6 @@ def _build_new(source: LilyPondSource, output: Path, options: BuildOptions) -> P
             shutil.rmtree(final)
         os.rename(piece_dir, final)
     return replace(record, build_seconds=round(time.monotonic() - started, 2))
-
-
-def _engrave(source: LilyPondSource, workspace: Path, timeout_seconds: float) -> Engraving:
-    if kind_of(source.path) == NOTATION:
-        return engrave_notation(source.path, times=True, timeout_seconds=timeout_seconds)
-    extras.require("lilypond", f"{source.path}:")
-    from tempo_invariant.scores.engraving import engrave
-
-    return engrave(source.path, workspace, source.root, timeout_seconds)
 
 
 def _add_performances(
