@@ -128,6 +128,7 @@ def extrapolated(scored: Scored, size: int) -> np.ndarray:
     others = scored.others[:, :-1]
     count = others.shape[1]
     tail = min(count - 1, max(_FEWEST_IN_TAIL, round(TAIL * count)))
+    others = np.maximum(others, others[np.isfinite(others)].min())  # other editions, at the end
     threshold = others[:, tail]
     excess = np.maximum(others[:, :tail] - threshold[:, None], 0)
     scale = np.maximum(excess.mean(axis=1), np.finfo(np.float32).tiny)

@@ -2,7 +2,8 @@
 
 import collections
 import dataclasses
-from collections.abc import Collection
+import itertools
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,7 @@ class Ranker:
             raise UserError("no document is left to be ranked")
         self._calibration = certainty.find_calibration(index.probe, index.kind)
         self._hubness_level = np.float32(np.mean(index.hubness))
+        self._groups = {number: group for group in index.editions for number in group}
         self._votes = np.zeros((2, len(index.documents)))
         self._history: collections.deque[np.ndarray] = collections.deque(maxlen=history)
         self._pending = 0
@@ -129,7 +131,10 @@ class Ranker:
         self._pending += len(embeddings)
 
     def candidates(self, top: int | None = None) -> list[Candidate]:
-        """Returns the best documents, best first; all of them without `top`."""
+        """Returns the best documents, best first; all of them without `top`.
+
+        Of those that are the same music the best one is named, and the others with it.
+        """
         votes = self._votes[:, self._kept]
         by_votes = self._kept[np.lexsort((-votes[1], -votes[0]))]
         self._follow(by_votes)
@@ -141,17 +146,32 @@ class Ranker:
         order = by_votes
         if self._ranking == "sequence":
             order = by_votes[np.argsort(-scores[by_votes], kind="stable")]
+        works = itertools.islice(self._works(order.tolist()), top)
         return [
             Candidate(
                 place,
-                int(number),
+                number,
                 self._index.documents[number],
                 float(self._votes[0, number]),
                 float(scores[number]) if positions[number] >= 0 else None,
                 int(positions[number]) if positions[number] >= 0 else None,
+                tuple(self._index.documents[other] for other in same),
             )
-            for place, number in enumerate(order[:top], 1)
+            for place, (number, same) in enumerate(works, 1)
         ]
+
+    def _works(self, order: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
+        """Yields the first document of every work, and the others that are the same music."""
+        kept, passed = set(order), set[int]()
+        for number in order:
+            if number not in passed:
+                same = [other for other in self._editions_of(number) if other in kept]
+                passed.update(same)
+                yield number, [other for other in same if other != number]
+
+    def _editions_of(self, document: int) -> Sequence[int]:
+        """Returns the documents that are the same music as one, itself among them."""
+        return self._groups.get(document, (document,))
 
     def scores(self) -> np.ndarray:
         """Returns the scores of all documents as of the last call of `candidates`.
@@ -170,8 +190,7 @@ class Ranker:
             return Judgement("unsure")
         scores = self.scores()
         score = float(scores[document])
-        same = next((group for group in self._index.editions if document in group), ())
-        scores[[document, *same]] = -np.inf
+        scores[list(self._editions_of(document))] = -np.inf
         rivals = scores[np.isfinite(scores)]
         return certainty.judge(score, rivals, self._paths.tracker.weight, self._calibration)
 
