@@ -1,5 +1,6 @@
 """Walks through a folder of folders that may hold anything: links in circles, our own output."""
 
+import fnmatch
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -15,12 +16,13 @@ _DEEPEST = 50
 _PASSED_OVER = ("__MACOSX",)
 
 _MADE_HERE = {
-    "index.json": "an index",
-    "answer.json": "an answer",
-    "queries.json": "a query set",
-    "dataset_info.json": "records",
-    "experiment.json": "a training run",
-    "saved_model.pb": "an exported model",
+    ("catalogue.txt", "vectors-*.bin"): "an index",
+    ("index.json", "vectors.npy"): "an index",
+    ("answer.json", "answer.html"): "an answer",
+    ("queries.json",): "a query set",
+    ("dataset_info.json",): "records",
+    ("experiment.json", "*.weights.h5"): "a training run",
+    ("saved_model.pb",): "an exported model",
 }
 """Files by which a folder is known that a command of ours has made, and what it is."""
 
@@ -112,10 +114,12 @@ def _sort(entries: Iterator[os.DirEntry]) -> tuple[list[str], ...]:
 
 def _why_not(path: str, files: list[str], folders: list[str]) -> str | None:
     """Returns what a folder is, if it is none to look for scores in; else None."""
-    made = next((what for name, what in _MADE_HERE.items() if name in files), None)
-    if not made and "scores" in folders and any(Path(path).glob("scores/*/mung")):
-        made = _MSMD
-    return made
+    for names, made in _MADE_HERE.items():
+        if names[0] in files and all(fnmatch.filter(files, name) for name in names):
+            return made
+    if "scores" in folders and any(Path(path).glob("scores/*/mung")):
+        return _MSMD
+    return None
 
 
 def natural(text: str) -> tuple:
