@@ -32,7 +32,7 @@ from tempo_invariant.scores.notation import engrave_notation
 from tempo_invariant.scores.places import SHEET, Box, Place
 from tempo_invariant.scores.sources import SAMPLE, SAMPLE_SCORES, LilyPondSource
 from tempo_invariant.scores.strips import cut_snippet, cut_snippets
-from tempo_invariant.scores.systems import find_systems, normalise
+from tempo_invariant.scores.systems import normalise
 
 STEP_PIXELS = 25
 """Distance of neighbouring snippets: an eighth of their width."""
@@ -269,8 +269,8 @@ _PageWithBoxes = tuple[np.ndarray, Sequence[Box]]
 def _find_boxes(page: pages.MaybePage) -> _PageWithBoxes:
     if isinstance(page, UserError):
         raise page
-    image = normalise(page).image
-    return image, find_systems(image)
+    normal = normalise(page)
+    return normal.image, normal.systems
 
 
 def _cut_usable(

@@ -20,10 +20,22 @@ def _index(documents):
     vectors = np.concatenate(list(documents.values()))
     places = np.zeros(len(vectors), SHEET)
     places["document"] = np.repeat(np.arange(len(lengths)), lengths)
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    names, searched = tuple(documents), Neighbours(vectors)
-    probe = np.zeros((1, SIZE), np.float32)
-    return SnippetIndex(Path("i"), "sheets", names, starts, places, searched, 10, 25, "m", probe)
+    return SnippetIndex(
+        path=Path("i"),
+        kind="sheets",
+        documents=tuple(documents),
+        entries=(),
+        starts=np.cumsum([0, *lengths[:-1]]),
+        lengths=np.array(lengths),
+        places=places,
+        hubness=np.zeros(len(vectors), np.float32),
+        editions=(),
+        neighbours=Neighbours(vectors),
+        hop_frames=10,
+        step_pixels=25,
+        model="m",
+        probe=np.zeros((1, SIZE), np.float32),
+    )
 
 
 def _music(seed, count=80):
