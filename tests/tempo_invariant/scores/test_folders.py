@@ -171,6 +171,7 @@ def test_what_commands_of_ours_have_made_is_no_score(tmp_path):
     make(tmp_path, "waltz.pdf", "old-index/index.json", "old-index/vectors.npy", "old-index/1.png")
     make(tmp_path / "waltz-index", "catalogue.txt", "vectors-000001.bin", "pages/000000_001.png")
     make(tmp_path / "takes/take-answer", "answer.json", "answer.html", "page.png")
+    make(tmp_path / "takes/take-followed", "follow.json", "follow.html", "page.png")
     make(tmp_path / "run", "experiment.json", "best.weights.h5", "curves.png")
     make(tmp_path, "export/1/saved_model.pb", "mine/index.json", "mine/catalogue.txt", "mine/a.pdf")
     make(tmp_path, "records/dataset_info.json", "queries/queries.json")
@@ -185,6 +186,7 @@ def test_what_commands_of_ours_have_made_is_no_score(tmp_path):
         "records": ["records"],
         "a training run": ["run"],
         "an answer": ["takes/take-answer"],
+        "a recording with its score": ["takes/take-followed"],
         "an index": ["old-index", "waltz-index"],
     }
     with pytest.raises(UserError, match="waltz-index: is an index, and no folder of scores"):
