@@ -23,9 +23,10 @@ from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.identification import hear
 from tempo_invariant.retrieval.index_writer import IndexWriter
 from tempo_invariant.retrieval.library import SnippetIndex
+from tempo_invariant.scores.archives import is_archive
 from tempo_invariant.scores.documents import STEP_PIXELS, ScoreReader, open_collection
 from tempo_invariant.scores.reading import ReadScore, read_ahead
-from tempo_invariant.scores.sources import is_archive
+from tempo_invariant.scores.walking import natural, new_name
 
 AUDIO_SUFFIXES = (
     *(".wav", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"),
@@ -296,16 +297,15 @@ def find_recordings(recordings: str | os.PathLike) -> dict[str, Path]:
         UserError: There is none.
     """
     root = Path(recordings)
-    is_folder = os.path.isdir(root)
-    found = [root] if os.path.isfile(root) else sorted(root.rglob("*")) if is_folder else []
-    if is_folder:
-        found = [path for path in found if path.suffix.lower() in AUDIO_SUFFIXES]
-    found = [path for path in found if path.is_file() and not path.name.startswith(".")]
-    if not found:
-        raise UserError(f"{recordings}: no audio file there")
+    top, found = root.parent, [root]
+    if os.path.isdir(root):
+        top = root
+        found = [path for path in root.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES]
+    inside = {path.relative_to(top).as_posix(): path for path in found if path.is_file()}
     names: dict[str, Path] = {}
-    for path in found:
-        short = path.relative_to(root) if is_folder else Path(path.name)
-        name = printable(short.with_suffix("").as_posix())
-        names[printable(short.as_posix()) if name in names else name] = path
+    for short in sorted(inside, key=natural):
+        if not any(part.startswith(".") for part in short.split("/")):  # hidden
+            names[new_name(os.path.splitext(short)[0], short, names)] = inside[short]
+    if not names:
+        raise UserError(f"{recordings}: no audio file there")
     return names
