@@ -100,7 +100,8 @@ def open_collection(
     It may be an MSMD directory; a directory of records (`dataset_info.json`); a file of any kind
     of `folders.KINDS`; a folder of folders of these, see `folders.list_folder`; a tar or zip
     archive of any such directory, which is unpacked for as long as the block lasts; or "sample",
-    the scores that come with this package. What a folder holds besides is named in warnings.
+    the scores that come with this package. What a folder holds besides is named in warnings when
+    the block ends.
 
     The scores are a list, but for records, which are read one after the other.
 
@@ -139,7 +140,7 @@ def _found(
 ) -> Iterator[Iterable[ScoreReader]]:
     """Yields the readers of all scores, by the kind of collection."""
     if scores == SAMPLE:
-        yield list(_folder(SAMPLE_SCORES, step, warn=False))
+        yield [_reader(found, step) for found in list_folder(SAMPLE_SCORES).scores]
         return
     path = Path(scores)
     try:
@@ -155,7 +156,12 @@ def _found(
         elif path.is_dir() and any(path.glob("*/scores/*/mung")):
             yield list(_msmd(path, step))
         elif path.is_dir():
-            yield list(_folder(path, step, warn))
+            listing = list_folder(path)
+            try:
+                yield [_reader(found, step) for found in listing.scores]
+            finally:  # at the end, below whatever is said about single scores
+                for line in listing.left_out_lines() if warn else ():
+                    logging.warning("left out: %s", line)
         else:
             yield [_file(path, step)]
 
@@ -308,14 +314,6 @@ def _file(path: Path, step: int) -> ScoreReader:
     if kind is None:
         raise UserError(f"{path}: is {NO_KIND}, nor an archive of them")
     return _reader(FoundScore(printable(path.stem), kind, (path,), path.parent), step)
-
-
-def _folder(folder: Path, step: int, warn: bool) -> Iterator[ScoreReader]:
-    listing = list_folder(folder)
-    for line in listing.left_out_lines() if warn else ():
-        logging.warning("left out: %s", line)
-    for found in listing.scores:
-        yield _reader(found, step)
 
 
 def _reader(found: FoundScore, step: int) -> ScoreReader:
