@@ -15,7 +15,7 @@ from tempo_invariant.retrieval import courses, hearing, library
 from tempo_invariant.retrieval.courses import TimedPlace
 from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.score_alignment import Costs, Strip, align
-from tempo_invariant.scores import documents
+from tempo_invariant.scores import collection, documents
 from tempo_invariant.scores.documents import SheetDocument
 from tempo_invariant.scores.places import Box, Place
 
@@ -169,7 +169,7 @@ def read_score(
 
     Args:
         score: Directory of a piece of MSMD, an index of scores that has kept its pages, or what
-            `documents.find_scores` takes.
+            `collection.find_scores` takes.
         document: Name of the score, where there are several.
         step: Distance of neighbouring snippets in page pixels.
 
@@ -181,7 +181,7 @@ def read_score(
         return _from_index(path, document, step)
     if (path / "scores").is_dir():
         path, document = path.parent, path.name
-    readers = documents.find_scores(path, step, documents=[document] if document else ())
+    readers = collection.find_scores(path, step, documents=[document] if document else ())
     reader = next(readers)
     if document is None and next(readers, None) is not None:
         raise UserError(f"{score}: holds several scores; name one of them as the document")
