@@ -30,7 +30,9 @@ CHECKSUMS = "assets.extra/SHA256SUMS"
 _LONGEST_NAME = 255
 """Bytes of a name, in every file system of note."""
 
-_PREFIX = ".partial-"
+PREFIX = ".partial-"
+"""How names of what is being written begin."""
+
 _PARTIAL = re.compile(r"\.partial-[a-z0-9_]{8}(-.*)?", re.DOTALL)
 """Names of what is being written; once there were files too, which end as their target does."""
 
@@ -74,7 +76,7 @@ def telling_failures(path: str | os.PathLike) -> Iterator[None]:
         reason = one_line(error)
         if isinstance(error.filename, str) and error.strerror:
             named = Path(error.filename)
-            if named in (Path(path), *Path(path).parents) or _PREFIX in error.filename:
+            if named in (Path(path), *Path(path).parents) or PREFIX in error.filename:
                 reason = error.strerror
         raise UserError(f"{path}: cannot be written ({reason})") from error
 
@@ -152,7 +154,7 @@ def partial_directory(parent: str | os.PathLike) -> Iterator[Path]:
     """
     Path(parent).mkdir(parents=True, exist_ok=True)
     while True:
-        temporary = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        temporary = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         with _locked(temporary, wait=True):
             if not temporary.exists():  # taken for a leftover before it was locked
                 continue

@@ -10,11 +10,17 @@ USAGE = """Makes an index of scores, or of recordings, for `tempo-invariant iden
     tempo-invariant index --scores=sample --output=sample-index
     tempo-invariant index --scores=my_scores
     tempo-invariant index --recordings=music --output=indices/music
+    tempo-invariant index --list --output=my_scores-index
 
---scores is a folder of PDF files and page images, in which every file is a score and every folder
-of images a score of several pages; or one such file; LilyPond files (one, a directory or a tar
-archive; they are programs: only those that you trust); an MSMD directory; a directory of records.
+--scores is a folder of folders of scores: PDF files and page images; MusicXML, MEI, kern and ABC;
+LilyPond files. Every file is a score, and every folder of images one of several pages; it has the
+name of its path, Chopin/op28/04. Of files of one name the LilyPond file is used, or else the
+MusicXML. --scores may be a tar or zip archive of such a folder, a single file, an MSMD directory,
+or a directory of records. LilyPond files are programs: index only those that you trust.
 The index is NAME-index beside the scores NAME, if nothing else is said.
+
+An index that is there already is brought up to date: what is new is added, what has changed is
+replaced, and with --prune what is gone is dropped. The same command goes on after an interruption.
 """
 
 commands.define_input(
@@ -24,7 +30,7 @@ commands.define_input("recordings", None, "Audio file, or directory of them, to 
 commands.define_output(
     "output",
     None,
-    "Directory of the index, to be made; default: NAME-index beside the scores.",
+    "Directory of the index; default: NAME-index beside the scores.",
     directory=True,
 )
 flags.DEFINE_list("documents", [], "Only the scores of these names; all, if empty.")
@@ -33,23 +39,32 @@ flags.DEFINE_integer("step", 25, "Distance of snippets in page pixels.", 1)
 flags.DEFINE_integer("hop", 10, "Distance of windows in spectrogram frames of 1/20 s.", 1)
 flags.DEFINE_float("gain_db", 0.0, "By how much recordings are amplified.")
 flags.DEFINE_boolean("pages", True, "Keep page images, to be shown with answers.")
+flags.DEFINE_boolean("prune", False, "Drop from the index what is not among the scores any more.")
+flags.DEFINE_boolean("list", False, "List what the index holds, and change nothing.")
 flags.DEFINE_boolean("verbose", False, "Say how many vectors there are, too.")
 flags.DEFINE_boolean("strict", False, "A recording that is damaged is left out.")
 flag_sets.define_model_flags()
 
 
 def main() -> None:
-    """Makes the index and says what is in it."""
+    """Brings the index up to date and says what is in it, or lists it."""
     values = flags.FLAGS
+    if values.list and values.output and not (values.scores or values.recordings):
+        _list(values.output)
+        return
     if bool(values.scores) == bool(values.recordings):
         raise UserError("give one of --scores and --recordings")
     output = flag_sets.output(values.scores or values.recordings, "index")
+    if values.list:
+        _list(output)
+        return
+    if values.prune and values.documents:
+        raise UserError("--prune: takes all scores, not only some of --documents")
     from tempo_invariant.retrieval import embedders, indexing
 
     embedder = embedders.open_embedder(**flag_sets.model_choice())
-
     if values.scores:
-        index, problems = indexing.index_scores(
+        done = indexing.index_scores(
             embedder,
             values.scores,
             output,
@@ -57,16 +72,35 @@ def main() -> None:
             values.split,
             values.documents,
             values.pages,
+            values.prune,
         )
     else:
-        index, problems = indexing.index_recordings(
-            embedder, values.recordings, output, values.hop, values.gain_db, values.strict
+        done = indexing.index_recordings(
+            embedder,
+            values.recordings,
+            output,
+            values.hop,
+            values.gain_db,
+            values.strict,
+            values.prune,
         )
-    kind, count = "score" if values.scores else "recording", len(index.documents)
-    left_out = f", {len(problems)} left out" if problems else ""
-    print(f"{printable(str(index.path))}: {count:,d} {kind}{'s' * (count != 1)}{left_out}")
+    for line in done.summary():
+        print(line)
     if values.verbose:
+        index = done.index
         print(f"{len(index.places):,d} vectors, search: {index.neighbours.description}")
+
+
+def _list(path: str) -> None:
+    """Prints what an index holds, a document a line."""
+    from tempo_invariant.retrieval import library
+
+    index = library.load(path)
+    for entry in index.entries:
+        pages = f"{entry.pages:5,d} pages  " if index.kind == "sheets" else ""
+        what = "snippets" if index.kind == "sheets" else "windows"
+        notes = "".join(f"  ({note})" for note in entry.notes)
+        print(printable(f"{pages}{entry.count:7,d} {what}  {entry.name}{notes}"))
 
 
 if __name__ == "__main__":

@@ -15,16 +15,18 @@ USAGE = """Builds an MSMD directory from LilyPond scores.
 
     tempo-invariant build-msmd --scores=mutopia.tar.gz --output=data/msmd
 
-The pages, note heads, performances and their alignment are written in the layout of the published
-data set. Finished pieces are skipped; other sounds or tempi are added to them. LilyPond files are
-programs: build only from sources that you trust.
+LilyPond files are sought in folders of folders; what others include, and what has no music of its
+own, is no piece. The piece Chopin__op28__04 is made of Chopin/op28/04.ly. The pages, note heads,
+performances and their alignment are written in the layout of the published data set. Finished
+pieces are skipped; other sounds or tempi are added to them. LilyPond files are programs: build only
+from sources that you trust.
 """
 
 
 commands.define_input(
     "scores",
     None,
-    'Directory or tar archive of LilyPond files, or "sample" for those of this package.',
+    'LilyPond file, folder of them, archive of one, or "sample" for those of this package.',
     required=True,
     words={"sample": "sample"},
 )

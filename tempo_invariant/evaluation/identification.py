@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tempo_invariant import progress
+from tempo_invariant import files, progress
 from tempo_invariant.audio import windows
 from tempo_invariant.audio.degradation import AS_PLAYED
 from tempo_invariant.errors import UserError
@@ -20,6 +20,7 @@ from tempo_invariant.evaluation.conditions import Condition
 from tempo_invariant.evaluation.query_sets import Query, by_condition
 from tempo_invariant.retrieval import hearing, identification, indexing, library
 from tempo_invariant.retrieval.embedders import Embedder
+from tempo_invariant.retrieval.index_writer import IndexWriter
 from tempo_invariant.retrieval.library import SnippetIndex
 from tempo_invariant.retrieval.ranking import RANKINGS, Ranker
 from tempo_invariant.retrieval.sequence import PathLimits
@@ -55,7 +56,7 @@ def run(
     make = partial(indexing.index_scores, embedder, scores, documents=wanted, keep_pages=False)
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(keep or scratch)
-        index = _once(root / "scores", embedder, "sheets", lambda path: make(path)[0])
+        index = _once(root / "scores", embedder, "sheets", lambda path: make(path).index)
         if missing := sorted(set(pieces) - set(index.documents)):
             raise UserError(f"{index.path}: holds no score {missing[0]!r}")
         reports = []
@@ -71,7 +72,8 @@ def _once(
     path: Path, embedder: Embedder, kind: str, make: Callable[[Path], SnippetIndex]
 ) -> SnippetIndex:
     if not path.exists():
-        return make(path)
+        with files.atomic_directory(path) as partial:
+            make(partial)
     index = library.load(path, kind)
     index.check_model(embedder)
     return index
@@ -90,7 +92,7 @@ def record(
     """Makes an index of recordings; a place's seconds count from the start of the whole one."""
     names = library.names([query.piece for query in queries])
     step, text = STEP_PIXELS, queries[0].condition.text
-    with library.IndexWriter(output, "recordings", embedder, hop_frames, step) as writer:
+    with IndexWriter(output, "recordings", embedder, hop_frames, step) as writer:
         both = zip(names, queries, strict=True)
         for name, query in progress.track(both, text, len(names)):
             heard = hearing.hear(embedder, [query.pcm()], hop_frames, str(query.audio))

@@ -13,7 +13,7 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.files import atomic_write
 from tempo_invariant.scores import degradation, msmd
 from tempo_invariant.scores.places import Box
-from tempo_invariant.scores.systems import NormalPage, find_systems, normalise
+from tempo_invariant.scores.systems import NormalPage, normalise
 
 LEAST_OVERLAP = 0.8
 """Intersection over union of the boxes of a system that is right ..."""
@@ -110,11 +110,10 @@ def measure(
         image, corners, how = _read(path, ink, [seed, number] if degraded else None)
         start = time.process_time()
         normal = normalise(image)
-        found = find_systems(normal.image)
         seconds.append(time.process_time() - start)
         truth = place(corners, normal)
-        if not report.add(name, truth, found, normal.scale, how) and pictures is not None:
-            _draw(Path(pictures) / f"{name}.png", normal.image, truth, found)
+        if not report.add(name, truth, normal.systems, normal.scale, how) and pictures is not None:
+            _draw(Path(pictures) / f"{name}.png", normal.image, truth, normal.systems)
     report.seconds = float(np.median(seconds)) if seconds else 0.0
     return report
 

@@ -7,6 +7,9 @@ tempo_invariant/pretrained/NAME/
   history.jsonl        a line per epoch of its training, where that is known
   card.json            where it comes from and how good it is: numbers from the run's reports
   MODEL_CARD.md        the same for people to read
+  probe.npy            what it computes of a fixed probe, by which it is known again
+  cohort_audio.npy     training windows and snippets as it embeds them, float16 [vectors, size],
+  cohort_sheet.npy     to tell hubness by (`tempo_invariant.retrieval.hubness`)
 ```
 
 Such a directory is used like a run directory; `python -m tempo_invariant.package_model` makes one.

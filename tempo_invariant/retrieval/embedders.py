@@ -247,6 +247,15 @@ def probe(embedder: Embedder) -> np.ndarray:
     return np.concatenate([heard, embedder.embed_sheet(drawings)]).astype(np.float32)
 
 
+def same_model(expected: np.ndarray, found: np.ndarray) -> bool:
+    """Tells whether two probes, float32 [rows, size], are of one model, up to rounding."""
+    if found.shape != expected.shape:
+        return False
+    lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
+    cosines = np.sum(found * expected, axis=1) / np.maximum(lengths, 1e-12)
+    return bool(cosines.min() >= SAME_MODEL)
+
+
 def check_same_model(expected: np.ndarray, embedder: Embedder, made_with: str) -> None:
     """Compares the probe of a model with that of the model that an index was made with.
 
@@ -258,12 +267,8 @@ def check_same_model(expected: np.ndarray, embedder: Embedder, made_with: str) -
     Raises:
         UserError: It is another model.
     """
-    found = probe(embedder)
-    if found.shape == expected.shape:
-        lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
-        cosines = np.sum(found * expected, axis=1) / np.maximum(lengths, 1e-12)
-        if cosines.min() >= SAME_MODEL:
-            return
+    if same_model(expected, probe(embedder)):
+        return
     raise UserError(f"{made_with}, and {embedder.name} is another model: its embeddings differ")
 
 

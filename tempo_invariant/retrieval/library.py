@@ -1,56 +1,66 @@
-"""An index of embeddings with their places, as a directory that is whole or not there.
+"""An index of embeddings with their places: a directory that grows, and is whole at any moment.
 
 ```
 INDEX/
-  index.json        kind, names of the documents, what the model is, SHA-256 of the files below
-  vectors.npy       float32 [count, size], unit length, document by document
-  places.npy        one row a vector, see `tempo_invariant.scores.places`
-  probe.npy         what the model makes of a fixed probe: its identity
-  neighbours.faiss  the search index, where there are too many vectors to compare them all
-  pages/            page images of the scores, which have checksums of their own
+  catalogue.txt      what the model is, and the documents with their rows, see `catalogue`
+  vectors-G.bin      float32 [rows, size], unit length
+  places-G.bin       one row a vector, see `tempo_invariant.scores.places`
+  hubness-G.bin      float32 [rows], see `hubness`
+  neighbours-G-N.faiss  the search index of the first N rows, where they are too many to compare all
+  pages/             page images of the scores, which have checksums of their own
+  lock               held by the one process that writes
 ```
 
-Format 1 had no checksums, and a search index in any case; it is read as well. Damage to such a
-search index of very many vectors may end the process: FAISS does not check what it reads.
+Files only grow, and what no line of the catalogue tells of is no part of the index. Documents that
+were dropped leave holes, which `IndexWriter` does away with by a new generation G of files. Here
+is the reading; indices of formats 1 and 2 are read as well (`old_index`). Damage to the search
+index of very many vectors may end the process: FAISS does not check what it reads.
 """
 
-import contextlib
 import dataclasses
 import os
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from tempo_invariant import arrays, files, json_objects
+from tempo_invariant import files
 from tempo_invariant.errors import UserError, one_line
-from tempo_invariant.retrieval import neighbours, soundness
-from tempo_invariant.retrieval.embedders import Embedder, check_same_model, probe
+from tempo_invariant.retrieval import catalogue, hubness, old_index, soundness
+from tempo_invariant.retrieval.catalogue import AUDIO, KINDS, Catalogue, Document
+from tempo_invariant.retrieval.embedders import Embedder, check_same_model
 from tempo_invariant.retrieval.neighbours import Neighbours
 from tempo_invariant.scores.images import open_image, to_grey
-from tempo_invariant.scores.places import SHEET
 
-FORMAT = 2
-INFO_NAME = "index.json"
-VECTORS, PLACES, PROBE, SEARCH = "vectors.npy", "places.npy", "probe.npy", "neighbours.faiss"
+__all__ = ["AUDIO", "KINDS", "Document", "SnippetIndex", "is_index", "load", "read_page"]
 
-AUDIO = np.dtype([("document", "<i4"), ("seconds", "<f4")])
-"""A window: number of the recording, and where the middle of the window is in it."""
+VECTORS, PLACES, HUBNESS = DATA = "vectors", "places", "hubness"
+"""Kinds of files that have a row for every vector."""
 
-KINDS = {"sheets": SHEET, "recordings": AUDIO}
-"""What an index can hold."""
+PAGES = "pages"
+
+_TRIES = 5
+"""How often an index is looked at that a writer replaces at the same time."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SnippetIndex:
-    """An index in memory, its vectors memory-mapped.
+    """An index in memory, its vectors memory-mapped: the state that it had when it was loaded.
+
+    The rows of a document are contiguous; documents need not lie in order.
 
     Attributes:
         path: The directory.
         kind: Kind of the documents, "sheets" or "recordings".
-        documents: Names of the scores or recordings.
-        starts: First row of every document, and the number of rows, int64 [documents + 1].
-        places: Place of every vector, [count], of the kind's type in `KINDS`.
+        documents: Names of the scores or recordings, in the order in which they were added.
+        entries: What else is known of each document.
+        starts: First row of every document, int64 [documents].
+        lengths: Number of rows of every document, int64 [documents].
+        places: Place of every vector, [count], of the kind's type in `KINDS`; the document is -1
+            for a row that belongs to none any more.
+        hubness: Hubness of every vector, float32 [count]; zeros where the model has no cohort.
+        editions: Groups of documents that are the same music, by their places in `documents`.
         neighbours: The vectors and the search in them.
         hop_frames: Distance of windows that it was made with, in spectrogram frames.
         step_pixels: Distance of snippets that it was made with, in page pixels.
@@ -62,8 +72,12 @@ class SnippetIndex:
     path: Path
     kind: str
     documents: tuple[str, ...]
+    entries: tuple[Document, ...]
     starts: np.ndarray
+    lengths: np.ndarray
     places: np.ndarray
+    hubness: np.ndarray
+    editions: tuple[tuple[int, ...], ...]
     neighbours: Neighbours
     hop_frames: int
     step_pixels: int
@@ -76,27 +90,23 @@ class SnippetIndex:
         """float32 [count, size]."""
         return self.neighbours.vectors
 
-    @property
-    def lengths(self) -> np.ndarray:
-        """Number of vectors of every document: int64 [documents]."""
-        return np.diff(self.starts)
-
     def rows(self, document: int) -> slice:
         """Returns the rows of a document."""
-        return slice(int(self.starts[document]), int(self.starts[document + 1]))
+        first = int(self.starts[document])
+        return slice(first, first + int(self.lengths[document]))
 
     def page_path(self, document: int, page: int) -> Path:
         """Returns the file of a page image; there is none if the index was made without pages."""
-        return self.path / "pages" / page_file(document, page)
+        return self.path / PAGES / page_file(self.entries[document].id, page)
 
     def check_model(self, embedder: Embedder) -> None:
         """Raises `UserError` unless the index was made with this model."""
         check_same_model(self.probe, embedder, f"{self.path} was made with {self.model}")
 
 
-def page_file(document: int, page: int) -> str:
-    """Returns the name of a page image in an index."""
-    return f"{document:06d}_{page:03d}.png"
+def page_file(number: int, page: int) -> str:
+    """Returns the name of a page image of the document of a number (`Document.id`)."""
+    return f"{number:06d}_{page:03d}.png"
 
 
 def read_page(path: Path) -> np.ndarray:
@@ -113,197 +123,179 @@ def read_page(path: Path) -> np.ndarray:
         return to_grey(image)
 
 
-class IndexWriter:
-    """Collects documents and writes the index in one step.
-
-    Used as a context manager: the directory appears when `finish` is called, nothing is left
-    behind otherwise.
-
-    Args:
-        path: The directory to make.
-        kind: Kind of the documents, "sheets" or "recordings".
-        embedder: The model.
-        hop_frames: Distance of windows in spectrogram frames.
-        step_pixels: Distance of snippets in page pixels.
-        exact_limit: The most vectors that are searched exhaustively.
-
-    Raises:
-        UserError: The directory exists or cannot be written.
-    """
-
-    def __init__(
-        self,
-        path: str | os.PathLike,
-        kind: str,
-        embedder: Embedder,
-        hop_frames: int,
-        step_pixels: int,
-        exact_limit: int = neighbours.EXACT_LIMIT,
-    ):
-        self.path = Path(path)
-        files.check_output_directory(self.path, new=True)
-        settings = hop_frames, step_pixels, embedder.name
-        self._info = _Info(FORMAT, kind, *settings, 0, [], source=embedder.source or {})
-        self._place_type = KINDS[kind]
-        self._probe = probe(embedder)
-        self._exact_limit = exact_limit
-        self._vectors: list[np.ndarray] = []
-        self._places: list[np.ndarray] = []
-
-    def __enter__(self) -> "IndexWriter":
-        files.remove_leftovers(self.path.parent)
-        self._stack = contextlib.ExitStack()
-        with files.telling_failures(self.path):
-            self._partial = self._stack.enter_context(files.partial_directory(self.path.parent))
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._stack.close()
-
-    @property
-    def next_document(self) -> int:
-        """The number that the next document gets."""
-        return len(self._info.documents)
-
-    def add(self, name: str, vectors: np.ndarray, rows: np.ndarray) -> None:
-        """Adds a document.
-
-        Args:
-            name: Name of the score or recording.
-            vectors: Its embeddings, float32 [count, size], unit length, in reading order.
-            rows: Places of the vectors; the document's number is filled in.
-
-        Raises:
-            UserError: The model does not give vectors of unit length.
-        """
-        vectors = np.asarray(vectors, np.float32)
-        if not soundness.are_unit(vectors):
-            raise UserError(f"{name}: {self._info.model} gives vectors that are not of length 1")
-        rows = rows.astype(self._place_type, copy=True)
-        rows["document"] = self.next_document
-        self._info.documents.append(name)
-        self._vectors.append(vectors)
-        self._places.append(rows)
-
-    def add_page(self, page: int, image: np.ndarray) -> None:
-        """Keeps the image uint8 [rows, columns] of a page of the next document."""
-        from PIL import Image
-
-        folder = self._partial / "pages"
-        with files.telling_failures(self.path):
-            folder.mkdir(exist_ok=True)
-            Image.fromarray(image).save(folder / page_file(self.next_document, page), optimize=True)
-
-    def finish(self) -> "SnippetIndex":
-        """Writes the rest, gives the directory its name and returns the index.
-
-        Raises:
-            UserError: There is no document, or the directory has been made meanwhile.
-        """
-        if not self._info.documents:
-            raise UserError(f"{self.path}: nothing to write, not one document could be used")
-        vectors, rows = np.concatenate(self._vectors), np.concatenate(self._places)
-        with files.telling_failures(self.path):
-            arrays.save(self._partial / VECTORS, vectors)
-            arrays.save(self._partial / PLACES, rows)
-            arrays.save(self._partial / PROBE, self._probe)
-            neighbours.build(vectors, self._exact_limit).save(self._partial / SEARCH)
-            names = sorted(path.name for path in self._partial.iterdir() if path.is_file())
-            checksums = {name: files.sha256(self._partial / name) for name in names}
-            info = dataclasses.replace(self._info, count=len(vectors), checksums=checksums)
-            files.write_json(self._partial / INFO_NAME, dataclasses.asdict(info))
-            self._partial.chmod(0o755)
-            os.rename(self._partial, self.path)
-        return load(self.path)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Info:
-    """The content of index.json; see `SnippetIndex` for what is there too."""
-
-    format: int
-    kind: str
-    hop_frames: int
-    step_pixels: int
-    model: str
-    count: int
-    documents: list[str]
-    checksums: dict[str, str] = dataclasses.field(default_factory=dict)
-    source: dict[str, str] = dataclasses.field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.format not in (1, FORMAT):
-            raise UserError(f"index of format {self.format}, not {FORMAT}; make it anew")
-        if self.kind not in KINDS:
-            raise UserError(f"kind must be one of {', '.join(KINDS)}, received {self.kind!r}")
-        if min(self.hop_frames, self.step_pixels) < 1:
-            raise UserError("hop_frames and step_pixels must be at least 1")
-
-
 def is_index(path: str | os.PathLike) -> bool:
     """Tells whether a path is the directory of an index."""
-    return (Path(path) / INFO_NAME).exists()
+    return any((Path(path) / name).exists() for name in (catalogue.NAME, old_index.INFO_NAME))
 
 
 def load(path: str | os.PathLike, kind: str | None = None) -> SnippetIndex:
     """Reads an index, and makes sure that its files are as they were written.
 
-    All vectors are read for that once, about a gigabyte a second; then they stay in their file.
+    All vectors are read for that once, some gigabytes a second; then they stay in their file.
 
     Args:
         path: The directory.
         kind: Kind that it must have, "sheets" or "recordings"; None: either.
 
     Raises:
-        UserError: It is missing, damaged or of the other kind.
+        UserError: It is missing, damaged or of the other kind, or holds no document.
     """
     path = Path(path)
     if not is_index(path):
         raise UserError(
-            f"{path} is not an index: it holds no {INFO_NAME} (tempo-invariant index makes one)"
+            f"{path} is not an index: it holds no {catalogue.NAME} "
+            "(tempo-invariant index makes one)"
         )
-    info: _Info = json_objects.load(_Info, path / INFO_NAME)
-    if kind and info.kind != kind:
-        raise UserError(f"{path}: an index of {info.kind}, where one of {kind} is needed")
-    try:
-        _check_sums(path, info)
-        vectors = arrays.load(path / VECTORS, mapped=True)
-        rows = soundness.taken_over(arrays.load(path / PLACES), KINDS[info.kind])
-        probe_rows = arrays.load(path / PROBE)
-        found = Neighbours.load(path / SEARCH, vectors)
-    except FileNotFoundError as error:
-        raise UserError(f"{error.filename}: no such file, though {INFO_NAME} is there") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({one_line(error)})") from error
-    problem = soundness.problem(vectors, rows, probe_rows, KINDS[info.kind], len(info.documents))
-    if problem or len(rows) != info.count:
-        problem = problem or f"{len(rows)} places, not {info.count}"
+    index = _load(path) if (path / catalogue.NAME).exists() else _load_old(path)
+    if kind and index.kind != kind:
+        raise UserError(f"{path}: an index of {index.kind}, where one of {kind} is needed")
+    return index
+
+
+def _load(path: Path) -> SnippetIndex:
+    """Reads an index; one that is replaced meanwhile is looked at again."""
+    generation = None
+    for _ in range(_TRIES):
+        found = catalogue.load(path / catalogue.NAME)
+        try:
+            return _open(path, found)
+        except FileNotFoundError as error:
+            state = found.header.generation, found.search
+            if state == generation:
+                name = f"{error.filename}: no such file, though {catalogue.NAME} is there"
+                raise UserError(name) from error
+            generation = state
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({one_line(error)})") from error
+    raise UserError(f"{path}: is being replaced all the time; try again")
+
+
+def _open(path: Path, found: Catalogue) -> SnippetIndex:
+    header, documents = found.header, tuple(found.documents.values())
+    if not documents:
+        raise UserError(f"{path}: holds no document")
+    probe = np.array(header.probe, np.float32)
+    data = {name: mapped(path, found, name) for name in DATA}
+    _check_sums(path, found, data)
+    vectors, places, hubs = data.values()
+    problem = soundness.problem(vectors, places, probe, KINDS[header.kind])
+    if not problem and not (np.abs(hubs) <= 2).all():
+        problem = "hubness that no vector has"
+    if problem:
         raise UserError(f"{path}: damaged index: {problem}")
+    places = np.array(places)
+    places["document"] = -1
+    for number, document in enumerate(documents):
+        places["document"][document.first : document.first + document.count] = number
+    numbers = {document.id: number for number, document in enumerate(documents)}
+    return SnippetIndex(
+        path,
+        header.kind,
+        tuple(document.name for document in documents),
+        documents,
+        np.array([document.first for document in documents], np.int64),
+        np.array([document.count for document in documents], np.int64),
+        places,
+        np.array(hubs),
+        tuple(tuple(numbers[each] for each in group) for group in found.editions),
+        _neighbours(path, found, vectors, penalties(places, hubs)),
+        header.hop_frames,
+        header.step_pixels,
+        header.model,
+        probe,
+        header.source,
+    )
+
+
+def data_file(name: str, generation: int) -> str:
+    """Returns the name of a file with a row for every vector."""
+    return f"{name}-{generation}.bin"
+
+
+def data_type(name: str, header: catalogue.Header) -> np.dtype:
+    """Returns the type of a row of such a file."""
+    if name == VECTORS:
+        return np.dtype(("<f4", (len(header.probe[0]),)))
+    return KINDS[header.kind] if name == PLACES else np.dtype("<f4")
+
+
+def mapped(path: Path, found: Catalogue, name: str) -> np.ndarray:
+    """Returns the rows of a file as they are in it."""
+    file = path / data_file(name, found.header.generation)
+    dtype = data_type(name, found.header)
+    size = file.stat().st_size
+    if size < found.rows * dtype.itemsize:
+        raise UserError(f"{file}: damaged: {size:,} bytes, too few for {found.rows:,} rows")
+    shape = (found.rows, *dtype.shape)
+    return np.memmap(file, dtype.base, "r", 0, shape).view(np.ndarray)
+
+
+def _check_sums(path: Path, found: Catalogue, data: dict[str, np.ndarray]) -> None:
+    for document in found.documents.values():
+        rows = slice(document.first, document.first + document.count)
+        sums = checksums({name: array[rows] for name, array in data.items()})
+        for name, one, other in zip(DATA, sums, document.checksums, strict=True):
+            if one != other:
+                file = path / data_file(name, found.header.generation)
+                raise UserError(
+                    f"{file}: damaged: its checksum is another than {catalogue.NAME} has, "
+                    f"for {document.name}"
+                )
+
+
+def checksums(data: dict[str, np.ndarray]) -> tuple[int, int, int]:
+    """Returns the checksums of the rows of a document, by the kind of file."""
+    first, second, third = (checksum(data[name]) for name in DATA)
+    return first, second, third
+
+
+def checksum(rows: np.ndarray) -> int:
+    """Returns the CRC-32 of the bytes of rows."""
+    return zlib.crc32(np.ascontiguousarray(rows).view(np.uint8).data)
+
+
+def penalties(places: np.ndarray, hubs: np.ndarray) -> np.ndarray | None:
+    """Returns what the search takes off: hubness, and all of rows that belong to no document."""
+    held = places["document"] >= 0
+    if held.all() and not hubs.any():
+        return None
+    return np.where(held, hubs, np.float32(np.inf))
+
+
+def _neighbours(
+    path: Path, found: Catalogue, vectors: np.ndarray, taken_off: np.ndarray | None
+) -> Neighbours:
+    if found.search is None:
+        return Neighbours(vectors, None, taken_off)
+    file = path / found.search.file
+    if Path(found.search.file).name != found.search.file:
+        raise UserError(f"{path / catalogue.NAME}: damaged: {found.search.file!r} is no file of it")
+    if files.sha256(file) != found.search.checksum:
+        raise UserError(f"{file}: damaged: its checksum is another than {catalogue.NAME} has")
+    return Neighbours.load(file, vectors, taken_off)
+
+
+def _load_old(path: Path) -> SnippetIndex:
+    old = old_index.load(path)
+    info = old.info
+    hubs = hubness.hubness(old.vectors, hubness.find_cohort(old.probe, info.kind))
     return SnippetIndex(
         path,
         info.kind,
         tuple(info.documents),
-        np.searchsorted(rows["document"], np.arange(len(info.documents) + 1)),
-        rows,
-        found,
+        tuple(old.entries()),
+        old.starts[:-1],
+        np.diff(old.starts),
+        old.places,
+        hubs,
+        (),
+        Neighbours.load(path / old_index.SEARCH, old.vectors, penalties(old.places, hubs)),
         info.hop_frames,
         info.step_pixels,
         info.model,
-        probe_rows,
+        old.probe,
         info.source,
     )
-
-
-def _check_sums(path: Path, info: _Info) -> None:
-    """Compares the files with their checksums, which only indices of format 1 lack."""
-    needed = {VECTORS, PLACES, PROBE} | ({SEARCH} if (path / SEARCH).exists() else set())
-    if info.format > 1 and not needed <= set(info.checksums):
-        raise UserError(f"{path / INFO_NAME}: checksums are missing")
-    for name, expected in info.checksums.items():
-        if name not in (VECTORS, PLACES, PROBE, SEARCH):
-            raise UserError(f"{path / INFO_NAME}: a checksum of {name!r}, which is no file of ours")
-        if files.sha256(path / name) != expected:
-            raise UserError(f"{path / name}: damaged: its checksum is another than {INFO_NAME} has")
 
 
 def names(documents: Sequence[str]) -> list[str]:

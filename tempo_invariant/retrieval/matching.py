@@ -158,18 +158,24 @@ class MatchingModel:
         embedding = self._embedder.embed_sheet(found.snippets)
         return Seen(found.name, embedding, found.snippets, places, found.pages)
 
-    def index(self, scores: str | os.PathLike, output: str | os.PathLike) -> SnippetIndex:
-        """Makes an index of scores, to identify recordings among them.
+    def index(
+        self, scores: str | os.PathLike, output: str | os.PathLike, prune: bool = False
+    ) -> SnippetIndex:
+        """Makes an index of scores, to identify recordings among them, or brings one up to date.
+
+        Scores that are new are added, those whose files have changed are replaced.
 
         Args:
             scores: Folder of scores, as `tempo-invariant index --scores` takes it, or "sample".
-            output: Directory of the index, which must not be there yet.
+            output: Directory of the index, made if it is not there.
+            prune: Whether scores of the index that are not in the folder are dropped.
 
         Raises:
-            UserError: No score can be used, or the directory exists.
+            UserError: No score can be used, or the directory is no index of scores, or that of
+                another model.
         """
         found = samples.find(scores, samples.SCORES)
-        return indexing.index_scores(self._embedder, found, output)[0]
+        return indexing.index_scores(self._embedder, found, output, prune=prune).index
 
     def identify(
         self,

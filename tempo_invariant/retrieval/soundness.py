@@ -12,6 +12,8 @@ _ADDED_LATER = {"bar": NO_BAR}
 
 _BLOCK_ROWS = 1_000_000
 _FURTHEST_PIXEL = 1_000_000
+_LARGEST_BOX = 2**24
+"""Pixels of a system: a page as they are stored has a million."""
 
 
 def taken_over(rows: np.ndarray, wanted: np.dtype) -> np.ndarray:
@@ -30,7 +32,7 @@ def taken_over(rows: np.ndarray, wanted: np.dtype) -> np.ndarray:
 
 
 def problem(
-    vectors: np.ndarray, rows: np.ndarray, probe: np.ndarray, wanted: np.dtype, documents: int
+    vectors: np.ndarray, rows: np.ndarray, probe: np.ndarray, wanted: np.dtype
 ) -> str | None:
     """Says what is wrong with the arrays of an index.
 
@@ -39,7 +41,6 @@ def problem(
         rows: Their places, [count].
         probe: The identity of the model, float32 [rows, size].
         wanted: Type of the places.
-        documents: Number of documents.
     """
     if vectors.ndim != 2 or not len(vectors) or rows.shape != vectors.shape[:1]:
         return "vectors and places do not fit together"
@@ -47,9 +48,6 @@ def problem(
         return "vectors or places are of another type"
     if probe.ndim != 2 or probe.dtype != np.float32 or not np.isfinite(probe).all():
         return "the probe is of another type"
-    steps = np.diff(rows["document"].astype(np.int64), prepend=-1, append=documents)
-    if not ((steps >= 0) & (steps <= 1)).all() or steps[0] != 1 or steps[-1] != 1:
-        return "places do not name every document in order"
     if not _are_places(rows):
         return "places that are on no page or at no time"
     if not all(are_unit(vectors[i : i + _BLOCK_ROWS]) for i in range(0, len(rows), _BLOCK_ROWS)):
@@ -71,5 +69,7 @@ def _are_places(rows: np.ndarray) -> bool:
     box = rows["box"]
     inside = ((box >= -_FURTHEST_PIXEL) & (box <= _FURTHEST_PIXEL)).all(axis=1)
     inside &= (box[:, 0] <= box[:, 2]) & (box[:, 1] <= box[:, 3])
+    sides = (box[:, 2:] - box[:, :2]).astype(np.int64)
+    inside &= sides.prod(axis=1) <= _LARGEST_BOX
     inside &= (np.abs(rows["x"]) <= _FURTHEST_PIXEL) & (rows["page"] >= 1) & (rows["system"] >= 1)
     return bool(inside.all())

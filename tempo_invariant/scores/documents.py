@@ -1,5 +1,6 @@
 """Scores of every kind as snippets with their places: MSMD, LilyPond, records, PDF and images."""
 
+import contextlib
 import dataclasses
 import logging
 import tempfile
@@ -15,21 +16,23 @@ from tempo_invariant.errors import UserError, one_line, printable
 from tempo_invariant.files import why_left_out
 from tempo_invariant.geometry import PAPER, REDUCTION, STRIP_HEIGHT
 from tempo_invariant.scores import msmd, pages
+from tempo_invariant.scores.archives import is_archive, unpacked
 from tempo_invariant.scores.bars import Bars, bar_at, find_bars
-from tempo_invariant.scores.folders import LILYPOND, NO_KIND, FoundScore, kind_of, list_folder
-from tempo_invariant.scores.mung import Page
-from tempo_invariant.scores.places import SHEET, Box, Place
-from tempo_invariant.scores.sources import (
-    PIECES_FILE,
-    SAMPLE,
-    SAMPLE_SCORES,
-    LilyPondSource,
-    is_archive,
-    list_sources,
-    unpacked,
+from tempo_invariant.scores.drawn import Engraving
+from tempo_invariant.scores.folders import (
+    LILYPOND,
+    NO_KIND,
+    NOTATION,
+    FoundScore,
+    kind_of,
+    list_folder,
 )
+from tempo_invariant.scores.mung import Page
+from tempo_invariant.scores.notation import engrave_notation
+from tempo_invariant.scores.places import SHEET, Box, Place
+from tempo_invariant.scores.sources import SAMPLE, SAMPLE_SCORES, LilyPondSource
 from tempo_invariant.scores.strips import cut_snippet, cut_snippets
-from tempo_invariant.scores.systems import find_systems, normalise
+from tempo_invariant.scores.systems import normalise
 
 STEP_PIXELS = 25
 """Distance of neighbouring snippets: an eighth of their width."""
@@ -65,10 +68,17 @@ class SheetDocument:
 
 @dataclasses.dataclass(frozen=True)
 class ScoreReader:
-    """A score that can be read: its name, and the function that reads it."""
+    """A score that can be read.
+
+    Attributes:
+        name: Name of the score.
+        read: Function that reads it; it can be pickled, so that another process may call it.
+        files: Files whose content is the score's: while they are the same, so is the score.
+    """
 
     name: str
     read: Callable[[], SheetDocument]
+    files: tuple[Path, ...]
 
 
 def find_scores(
@@ -77,12 +87,26 @@ def find_scores(
     split: str | None = None,
     documents: Sequence[str] = (),
 ) -> Iterator[ScoreReader]:
-    """Finds the scores in a file or directory, whose kind is told by its content.
+    """Finds the scores in a file or directory, one after the other; see `open_collection`."""
+    with open_collection(scores, step, split, documents) as readers:
+        yield from readers
 
-    It may be an MSMD directory; a directory of records (`dataset_info.json`); a PDF file, page
-    image or LilyPond file; a folder of these, see `folders.list_folder`, or a tar archive of one;
-    or "sample", the scores that come with this package. What a folder holds besides is named in a
-    warning.
+
+@contextlib.contextmanager
+def open_collection(
+    scores: str | Path,
+    step: int = STEP_PIXELS,
+    split: str | None = None,
+    documents: Sequence[str] = (),
+) -> Iterator[Iterable[ScoreReader]]:
+    """Yields the scores in a file or directory, whose kind is told by its content.
+
+    It may be an MSMD directory; a directory of records (`dataset_info.json`); a file of any kind
+    of `folders.KINDS`; a folder of folders of these, see `folders.list_folder`; a tar or zip
+    archive of any such directory, which is unpacked for as long as the block lasts; or "sample",
+    the scores that come with this package. What a folder holds besides is named in warnings.
+
+    The scores are a list, but for records, which are read one after the other.
 
     Args:
         scores: Path of the file or directory, or "sample".
@@ -95,8 +119,15 @@ def find_scores(
     """
     if step < 1:
         raise UserError(f"step must be at least one pixel, received {step}")
-    found = _find(str(scores), step, split, warn=not documents)
-    wanted, seen = set(map(printable, documents)), set()
+    with _found(str(scores), step, split, warn=not documents) as found:
+        wanted = set(map(printable, documents))
+        chosen = _choose(found, wanted, str(scores))
+        yield list(chosen) if isinstance(found, list) else chosen
+
+
+def _choose(found: Iterable[ScoreReader], wanted: set[str], scores: str) -> Iterator[ScoreReader]:
+    """Yields the scores that are wanted, all if none is named."""
+    seen = set()
     for source in found:
         if not wanted or source.name in wanted:
             seen.add(source.name)
@@ -106,10 +137,13 @@ def find_scores(
         raise UserError(f"{scores}: holds {missing}")
 
 
-def _find(scores: str, step: int, split: str | None, warn: bool) -> Iterator[ScoreReader]:
+@contextlib.contextmanager
+def _found(
+    scores: str, step: int, split: str | None, warn: bool
+) -> Iterator[Iterable[ScoreReader]]:
     """Yields the readers of all scores, by the kind of collection."""
     if scores == SAMPLE:
-        yield from _folder(SAMPLE_SCORES, step, warn=False)
+        yield list(_folder(SAMPLE_SCORES, step, warn=False))
         return
     path = Path(scores)
     try:
@@ -117,17 +151,17 @@ def _find(scores: str, step: int, split: str | None, warn: bool) -> Iterator[Sco
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or one_line(error)
         raise UserError(f"{scores}: cannot be read ({reason})") from error
-    if (path / schema.INFO_NAME).is_file():
-        yield from _records(path, step, split)
-    elif path.is_dir() and any(path.glob("*/scores")):
-        yield from _msmd(path, step)
-    elif path.is_dir():
-        yield from _folder(path, step, warn)
-    elif is_archive(path):
-        with unpacked(path) as folder:
-            yield from _folder(folder, step, warn)
-    else:
-        yield from _file(path, step)
+    with contextlib.ExitStack() as stack:
+        if is_archive(path) and path.is_file():
+            path = stack.enter_context(unpacked(path))
+        if (path / schema.INFO_NAME).is_file():
+            yield _records(path, step, split)
+        elif path.is_dir() and any(path.glob("*/scores/*/mung")):
+            yield list(_msmd(path, step))
+        elif path.is_dir():
+            yield list(_folder(path, step, warn))
+        else:
+            yield [_file(path, step)]
 
 
 def cut_pages(
@@ -229,8 +263,8 @@ _PageWithBoxes = tuple[np.ndarray, Sequence[Box]]
 def _find_boxes(page: pages.MaybePage) -> _PageWithBoxes:
     if isinstance(page, UserError):
         raise page
-    image = normalise(page).image
-    return image, find_systems(image)
+    normal = normalise(page)
+    return normal.image, normal.systems
 
 
 def _cut_usable(
@@ -256,32 +290,32 @@ def _cut_usable(
 
 
 def _msmd(directory: Path, step: int) -> Iterator[ScoreReader]:
-    def read(piece: str) -> SheetDocument:
-        score = msmd.read_score(directory / piece)
-
-        def read_page(page: Page) -> _PageWithBoxes:
-            boxes = [system.box for system in page.systems]
-            return score.image(score.inks[0], page.number), boxes
-
-        each = (partial(read_page, page) for page in score.pages)
-        return _cut_usable(printable(piece), each, step)
-
     for piece in msmd.list_pieces(directory):
-        yield ScoreReader(printable(piece), partial(read, piece))
+        path = directory / piece
+        read = partial(_read_piece, printable(piece), path, step)
+        yield ScoreReader(printable(piece), read, msmd.score_files(path))
 
 
-def _file(path: Path, step: int) -> Iterator[ScoreReader]:
+def _read_piece(name: str, path: Path, step: int) -> SheetDocument:
+    score = msmd.read_score(path)
+    each = (partial(_read_page, score, page) for page in score.pages)
+    return _cut_usable(name, each, step)
+
+
+def _read_page(score: msmd.Score, page: Page) -> _PageWithBoxes:
+    boxes = [system.box for system in page.systems]
+    return score.image(score.inks[0], page.number), boxes
+
+
+def _file(path: Path, step: int) -> ScoreReader:
     kind = kind_of(path)
     if kind is None:
-        raise UserError(f"{path}: is {NO_KIND}, nor a tar archive of them")
-    yield _reader(FoundScore(printable(path.stem), kind, (path,)), step)
+        raise UserError(f"{path}: is {NO_KIND}, nor an archive of them")
+    return _reader(FoundScore(printable(path.stem), kind, (path,), path.parent), step)
 
 
 def _folder(folder: Path, step: int, warn: bool) -> Iterator[ScoreReader]:
-    sources = list_sources(folder) if (folder / PIECES_FILE).is_file() else None
-    for source in sources or ():
-        yield ScoreReader(source.piece, partial(_engrave, source, step))
-    listing = list_folder(folder, None if sources is None else [s.piece for s in sources])
+    listing = list_folder(folder)
     for line in listing.left_out_lines() if warn else ():
         logging.warning("left out: %s", line)
     for found in listing.scores:
@@ -292,37 +326,48 @@ def _reader(found: FoundScore, step: int) -> ScoreReader:
     """Returns the reader of a score that a folder holds: here kinds of files get theirs."""
     path = found.files[0]
     if found.kind == LILYPOND:
-        source = LilyPondSource(found.name, path, path.parent)
-        return ScoreReader(found.name, partial(_engrave, source, step))
-    return ScoreReader(found.name, partial(read_pages, found.name, found.files, step))
+        source = LilyPondSource(found.name, path, found.root)
+        return ScoreReader(found.name, partial(_engrave, source, step), found.files)
+    if found.kind == NOTATION:
+        return ScoreReader(found.name, partial(_read_notation, found.name, path, step), found.files)
+    read = partial(read_pages, found.name, found.files, step)
+    return ScoreReader(found.name, read, found.files)
 
 
 def _engrave(source: LilyPondSource, step: int) -> SheetDocument:
     extras.require("lilypond", f"{source.path}:")
     from tempo_invariant.scores.engraving import engrave
-    from tempo_invariant.scores.svg import drawn_bars, rasterise
 
     with tempfile.TemporaryDirectory(prefix="engrave-") as workspace:
         engraving = engrave(source.path, Path(workspace), source.root)
-    drawn = zip(engraving.svgs, engraving.pages, strict=True)
-    images = [rasterise(svg, page)["bold"] for svg, page in drawn]
+    return _cut_engraving(source.piece, engraving, step)
+
+
+def _read_notation(name: str, path: Path, step: int) -> SheetDocument:
+    return _cut_engraving(name, engrave_notation(path), step)
+
+
+def _cut_engraving(name: str, engraving: Engraving, step: int) -> SheetDocument:
+    images = [drawing["bold"] for drawing in engraving.draw()]
     systems = [
         sorted(page.systems.items(), key=lambda item: item[1].top) for page in engraving.pages
     ]
-    numbered = drawn_bars(engraving.pages)
     boxes = [[box for _, box in found] for found in systems]
-    bars = [[numbered[number] for number, _ in found] for found in systems]
-    return cut_pages(source.piece, images, boxes, step, bars=bars)
+    bars = [[engraving.bars[number] for number, _ in found] for found in systems]
+    return cut_pages(name, images, boxes, step, bars=bars, notes=engraving.notes)
 
 
 def _records(directory: Path, step: int, split: str | None) -> Iterator[ScoreReader]:
     infos = schema.read_info(directory)
     seen = set()
     for name in [split] if split else [name for name in infos if infos[name].records]:
-        for record in schema.read_records(directory, name):
+        shards = schema.shard_paths(directory, name)
+        for stored in schema.read_stored(directory, name):
+            record = stored.record
             if record.piece not in seen:
                 seen.add(record.piece)
-                yield ScoreReader(record.piece, partial(from_record, record, step))
+                read = partial(from_record, record, step)
+                yield ScoreReader(record.piece, read, (shards[stored.shard],))
 
 
 def from_record(record: schema.Record, step: int) -> SheetDocument:

@@ -9,14 +9,16 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import lilypond
 
 from tempo_invariant.errors import UserError, one_line
-from tempo_invariant.scores.svg import DrawnPage, parse_page
+from tempo_invariant.scores.drawing import lilypond_fonts
+from tempo_invariant.scores.drawn import DrawnPage, Engraving, drawn_bars
+from tempo_invariant.scores.lilypond_files import included_names, read_source
+from tempo_invariant.scores.svg import parse_page
 
 SETTINGS = Path(__file__).parent / "lilypond" / "tags.ily"
 TIMEOUT_SECONDS = 180
@@ -28,35 +30,12 @@ _WAITING = 10
 _ATTEMPTS = 2
 """Now and then LilyPond crashes on a score, but not when it is run again."""
 
-_LARGEST_SOURCE = 16 * 2**20
-"""Bytes of a LilyPond file."""
-
-_INCLUDE = re.compile(r'^[^%\n]*?\\include\s+"([^"\n\0]+)"', re.MULTILINE)
 _CONTEXT_OF_SETTING = re.compile(
     r'(\\context\s+\w+\s*=\s*"[^"\n]*"\s*)(\\(?:override|revert|set|unset)\s[^\n{}]*)'
 )
 """A context whose only music is a setting, which old versions of LilyPond took without braces."""
 _VERSION = re.compile(r'\\version\s+"([\d.]+)"')
 _ERROR = re.compile(r"^(.*?):(\d+):(?:\d+:)? (?:fatal )?error: (.*)$", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Engraving:
-    """The output of LilyPond for one source.
-
-    Attributes:
-        svgs: Text of every page.
-        pages: Note heads and systems of every page.
-        midis: Paths of the MIDI files, in the order of their scores.
-        tempi: Rows of score index, time in whole notes, whole notes a minute, from tempo marks.
-        errors: Errors that LilyPond reported although it wrote pages, one line each.
-    """
-
-    svgs: tuple[str, ...]
-    pages: tuple[DrawnPage, ...]
-    midis: tuple[Path, ...]
-    tempi: tuple[tuple[int, Fraction, Fraction], ...]
-    errors: tuple[str, ...]
 
 
 def engrave(
@@ -94,7 +73,8 @@ def engrave(
         reason = "has no music on its pages" if pages else ended
         raise UserError(errors[0] if errors else f"{source.name}: {reason}")
     midis = tuple(sorted(output.glob("page*.mid*"), key=_natural))
-    return Engraving(svgs, pages, midis, tuple(_read_tempi(output / "tempo.tsv")), errors)
+    tempi = tuple(_read_tempi(output / "tempo.tsv"))
+    return Engraving(svgs, pages, lilypond_fonts(), drawn_bars(pages), midis, tempi, errors)
 
 
 def _read_pages(output: Path) -> tuple[tuple[DrawnPage, ...], tuple[str, ...]]:
@@ -117,9 +97,9 @@ def _copy_with_includes(source: Path, target: Path, root: Path) -> Path:
         path = waiting.pop()
         copy = target / path.relative_to(root)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        text = _read_source(path)
+        text = read_source(path)
         copy.write_text(text, encoding="utf-8")
-        for name in _INCLUDE.findall(text):
+        for name in included_names(text):
             for folder in (path.parent, source.parent):
                 found = _real(folder / name)
                 if os.path.isfile(found) and found.is_relative_to(root) and found not in seen:
@@ -131,20 +111,6 @@ def _copy_with_includes(source: Path, target: Path, root: Path) -> Path:
 def _real(path: Path) -> Path:
     """Follows links; unlike `Path.resolve`, it has no objection to a circle of them."""
     return Path(os.path.realpath(path))
-
-
-def _read_source(path: Path) -> str:
-    """Reads a file of LilyPond's, whose encoding is UTF-8 or what came before it."""
-    try:
-        if path.stat().st_size > _LARGEST_SOURCE:
-            raise UserError(f"{path}: larger than {_LARGEST_SOURCE >> 20} MiB")
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
 
 
 def _convert(directory: Path, main: Path, timeout_seconds: float) -> None:

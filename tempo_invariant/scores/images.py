@@ -1,6 +1,7 @@
 """Opening images: which formats, how large, and as grey pages on white paper."""
 
 import contextlib
+import io
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -60,6 +61,13 @@ def check_pixels(width: int, height: int, name: str) -> None:
         raise UserError(f"{name}: has no pixels ({width} x {height})")
     if width * height > MAX_PIXELS:
         raise UserError(f"{name}: {width} x {height} pixels are more than {MAX_PIXELS:,}")
+
+
+def png_bytes(image: np.ndarray) -> bytes:
+    """Returns a grey page uint8 [rows, columns] as a PNG file."""
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def to_grey(image: Image.Image) -> np.ndarray:

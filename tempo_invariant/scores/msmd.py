@@ -107,6 +107,16 @@ def read_score(piece_dir: str | Path) -> Score:
     return Score(score_dir, tuple(read_page(path) for path in paths), (FIRST_INK, *extra))
 
 
+def score_files(piece_dir: str | Path) -> tuple[Path, ...]:
+    """Returns the files of the score that `read_score` reads, with its pages in the first ink."""
+    folders = sorted(path.parent for path in Path(piece_dir).glob("scores/*/mung"))[:1]
+    return tuple(
+        path
+        for folder in folders
+        for path in sorted([*folder.glob("mung/*.xml"), *folder.glob("img/*.png")])
+    )
+
+
 def read_image(path: Path) -> np.ndarray:
     """Reads an image as grey uint8 [rows, columns], without its transparency.
 

@@ -6,12 +6,15 @@ evened out and by sums over many pixels, so that blur, noise and pale ink matter
 
 import numpy as np
 from PIL import Image
-from scipy import ndimage
+from scipy import fft, ndimage
 
 MAX_SKEW_DEGREES = 4.0
 
-BLOCK = 8
-"""Pixel columns that are averaged before lines are sought."""
+_PROFILE_BLOCKS = 104
+"""Groups of columns, of a page's width, in which skew and staff space are measured."""
+
+_OVERSAMPLING = 5
+"""Points of the spectrum along the rows of a page for one group of columns."""
 
 _SOLID_ROWS = 25
 """Largest number of rows of a staff line."""
@@ -30,7 +33,7 @@ _LEAST_LIGHT = 0.3
 """Anything darker than this, relative to the lightest paper, lies beside the page."""
 
 
-def ink(page: np.ndarray) -> np.ndarray:
+def ink(page: np.ndarray, columns: int = 1) -> np.ndarray:
     """Measures the ink of every pixel, 0 for paper and 1 for black, in any light.
 
     The paper's brightness is that of the page without its small dark details; the noise of the
@@ -38,78 +41,109 @@ def ink(page: np.ndarray) -> np.ndarray:
 
     Args:
         page: Grey page uint8 [rows, columns].
+        columns: Number of columns that are averaged first, in groups.
 
     Returns:
-        float32 [rows, columns] between 0 and 1.
+        float32 [rows, groups] between 0 and 1.
     """
-    reduced = np.asarray(Image.fromarray(page).reduce(_BACKGROUND_REDUCTION), np.float32)
+    image = Image.fromarray(page)
+    reduced = np.asarray(image.reduce(_BACKGROUND_REDUCTION), np.float32)
     light = ndimage.grey_closing(reduced, (_BACKGROUND_WINDOW, _BACKGROUND_WINDOW))
     light = np.maximum(ndimage.gaussian_filter(light, 2), 1)
-    size = (page.shape[1], page.shape[0])
-    paper = np.asarray(Image.fromarray(light).resize(size, Image.Resampling.BILINEAR))
-    beside = paper < _LEAST_LIGHT * light.max()
-    dark = 1 - page / paper
-    dark[beside] = 0
-    low, middle, high = np.percentile(dark[::3, ::3][~beside[::3, ::3]], [20, 50, 99])
+    grey = image.reduce((columns, 1)) if columns > 1 else image
+    paper = np.asarray(Image.fromarray(light).resize(grey.size, Image.Resampling.BILINEAR))
+    dark = np.divide(np.asarray(grey), paper, dtype=np.float32)
+    np.subtract(1, dark, out=dark)
+    sample = dark[::3, ::3]
+    if light.min() < _LEAST_LIGHT * light.max():
+        beside = paper < _LEAST_LIGHT * light.max()
+        dark[beside] = 0
+        sample = sample[~beside[::3, ::3]]
+    low, middle, high = np.percentile(sample, [20, 50, 99])
     floor = max(0.0, middle + 2.0 * (middle - low))
-    full = max(high, floor + 0.3)
-    return np.clip((dark - floor) / (full - floor), 0, 1).astype(np.float32)
+    dark -= np.float32(floor)
+    dark *= np.float32(1 / (max(high, floor + 0.3) - floor))
+    return np.clip(dark, 0, 1, out=dark)
 
 
-def skew_degrees(dark: np.ndarray) -> float:
+def profile_width(page: np.ndarray) -> int:
+    """Returns how many columns of a page are averaged to measure its skew and staff space."""
+    return max(1, round(page.shape[1] / _PROFILE_BLOCKS))
+
+
+def skew_degrees(profile: np.ndarray, width: int) -> float:
     """Measures how far the lines of a page fall to the right, in degrees (negative: they rise).
 
-    The rows' sums have the sharpest changes when they are taken along the staff lines.
+    The rows' sums have the sharpest changes when they are taken along the staff lines: the power of
+    the page's two-dimensional spectrum is largest along a line through its origin.
 
     Args:
-        dark: Ink as `ink` measures it, [rows, columns].
+        profile: Mean ink of groups of columns, [rows, groups].
+        width: Number of columns in a group.
     """
-    width = 2 * BLOCK
-    spectrum = np.fft.rfft(blocks(dark, width), axis=0)
-    frequency = np.fft.rfftfreq(dark.shape[0])
+    rows = fft.next_fast_len(profile.shape[0], real=True)
+    frequency = np.fft.rfftfreq(rows)
     used = (frequency > 0.02) & (frequency < 0.35)
-    spectrum, frequency = spectrum[used] * frequency[used, None], frequency[used]
-    columns = (np.arange(spectrum.shape[1]) + 0.5) * width - dark.shape[1] / 2
+    frequency = frequency[used]
+    spectrum = fft.rfft(profile, rows, axis=0)[used] * frequency[:, None].astype(np.float32)
+    count = fft.next_fast_len(_OVERSAMPLING * profile.shape[1])
+    power = np.abs(fft.fft(spectrum, count, axis=1)) ** 2
+    row = np.arange(len(frequency))[:, None]
 
-    def sharpest(start: float, stop: float, count: int) -> float:
-        """Returns the best of `count` slopes."""
-        phase = 2j * np.pi * frequency[:, None] * columns
-        turned, step = (
-            spectrum * np.exp(phase * start),
-            np.exp(phase * (stop - start) / (count - 1)),
-        )
-        values = []
-        for _ in range(count):
-            values.append((np.abs(turned.sum(axis=1)) ** 2).sum())
-            turned *= step
-        return float(np.linspace(start, stop, count)[np.argmax(values)])
+    def sharpest(slopes: np.ndarray) -> float:
+        """Returns the best slope."""
+        position = -frequency[:, None] * slopes * (width * count)
+        floor = np.floor(position)
+        share = position - floor
+        index = floor.astype(int) % count
+        along = power[row, index] * (1 - share) + power[row, (index + 1) % count] * share
+        return float(slopes[along.sum(axis=0).argmax()])
 
     steepest = np.tan(np.radians(MAX_SKEW_DEGREES))
-    coarse = sharpest(-steepest, steepest, 81)
-    fine = steepest / 40
-    return float(np.degrees(np.arctan(sharpest(coarse - fine, coarse + fine, 11))))
+    coarse = sharpest(np.linspace(-steepest, steepest, 81))
+    fine = sharpest(coarse + np.linspace(-1, 1, 11) * steepest / 40)
+    return float(np.degrees(np.arctan(fine)))
 
 
-def staff_spaces(dark: np.ndarray) -> list[float]:
+def sheared(profile: np.ndarray, width: int, degrees: float) -> np.ndarray:
+    """Moves groups of columns up and down so that lines of a skewed page become level.
+
+    Args:
+        profile: Mean ink of groups of columns, [rows, groups].
+        width: Number of columns in a group.
+        degrees: The skew, as `skew_degrees` measures it.
+    """
+    if not degrees:
+        return profile
+    count, groups = profile.shape
+    fall = (np.arange(groups) - groups / 2) * width * np.tan(np.radians(degrees))
+    rows = np.clip(np.arange(count)[:, None] + fall, 0, count - 1)
+    floor = np.minimum(rows.astype(int), count - 2)
+    share = (rows - floor).astype(profile.dtype)
+    upper, lower = (np.take_along_axis(profile, floor + k, axis=0) for k in (0, 1))
+    return upper * (1 - share) + lower * share
+
+
+def staff_spaces(profile: np.ndarray) -> list[float]:
     """Measures the distance between two lines of a staff, in pixels.
 
     Five equal distances show as peaks of the autocorrelation along the columns, with valleys
     between them. So do lines of text; whether there are staves is another question.
 
     Args:
-        dark: Ink of a straight page, [rows, columns].
+        profile: Mean ink of groups of columns of a straight page, [rows, groups].
 
     Returns:
         At most three distances, the most likely one first; none where nothing is equally spaced.
     """
-    profile = blocks(dark, BLOCK)
     rows = profile.shape[0]
     # Remove all that is thicker than lines (edges of the page, pictures) or shorter (text).
     profile = profile - ndimage.grey_opening(profile, (_SOLID_ROWS, 1))
     profile = ndimage.grey_opening(profile, (1, _LONG_BLOCKS))
     profile = profile - ndimage.uniform_filter1d(profile, 31, axis=0)
-    power = (np.abs(np.fft.rfft(profile, 2 * rows, axis=0)) ** 2).sum(axis=1)
-    correlation = np.fft.irfft(power)[:rows]
+    size = fft.next_fast_len(2 * rows, real=True)
+    power = (np.abs(fft.rfft(profile, size, axis=0)) ** 2).sum(axis=1)
+    correlation = fft.irfft(power, size)[:rows]
     if correlation[0] <= 0 or rows < 20:
         return []
     spaces = np.geomspace(2.8, min(60.0, rows / 4.5), 600)
@@ -144,9 +178,3 @@ def turned(points: np.ndarray, degrees: float) -> np.ndarray:
     """Turns points (row, column) [..., 2] about the origin, clockwise on the screen."""
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return np.asarray(points) @ np.array([[cosine, -sine], [sine, cosine]])
-
-
-def blocks(dark: np.ndarray, width: int) -> np.ndarray:
-    """Averages columns in groups of `width`, without the remainder at the right."""
-    count = dark.shape[1] // width
-    return dark[:, : count * width].reshape(dark.shape[0], count, width).mean(axis=2)

@@ -10,8 +10,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy import ndimage
 
-from tempo_invariant.scores.page_image import BLOCK, blocks
 from tempo_invariant.scores.places import Box
+
+BLOCK = 8
+"""Pixel columns that are averaged before lines are sought."""
 
 MIN_STAFF_SPACES = 10.0
 """A staff is at least this long, in staff spaces."""
@@ -53,8 +55,8 @@ LINE_INK = 0.25
 _MOST_PATHS = 200
 """More are not examined, best ones first: no page has as many staves, but pages of patterns do."""
 
-_START = 2
-"""Marks in `_align` where a path begins."""
+_SHIFTS = np.arange(-1.5, 1.6, 0.25)
+"""Distances in pixels at which a staff is sought from its path."""
 
 
 def find_staves(dark: np.ndarray, space: float) -> list[Box]:
@@ -67,13 +69,20 @@ def find_staves(dark: np.ndarray, space: float) -> list[Box]:
     Returns:
         The boxes of the staves: outer rows of the outer lines, and columns of their ends.
     """
-    match = _comb(blocks(dark, BLOCK), space)
+    profile = _blocks(dark)
     staves: list[Box] = []
-    for first, path in itertools.islice(_paths(match, space), _MOST_PATHS):
-        staff = _trace(dark, path, first, space)
+    for first, path in itertools.islice(_paths(_comb(profile, space), space), _MOST_PATHS):
+        staff = _trace(dark, profile, path, first, space)
         if staff is not None and not any(_touch(staff, other, space) for other in staves):
             staves.append(staff)
     return sorted(_merge(staves, space), key=lambda staff: staff.top)
+
+
+def _blocks(dark: np.ndarray) -> np.ndarray:
+    """Averages columns in groups of `BLOCK`, without the remainder at the right."""
+    count = dark.shape[1] // BLOCK
+    groups = dark[:, : count * BLOCK].reshape(dark.shape[0], count, BLOCK)
+    return np.einsum("ijk->ij", groups) / BLOCK
 
 
 def _touch(one: Box, other: Box, space: float) -> bool:
@@ -95,8 +104,7 @@ def _comb(profile: np.ndarray, space: float) -> np.ndarray:
         page; less where there are more than five.
     """
     # A line is darker than what lies half a space above and below it.
-    beside = (_moved(profile, space / 2) + _moved(profile, -space / 2)) / 2
-    lines = profile - beside
+    lines = profile - (_moved(profile, space / 2) + _moved(profile, -space / 2)) / 2
     five = np.mean([_moved(lines, k * space) for k in _FIVE], axis=0)
     usual = 0.8 * np.partition(five, -five.shape[1], axis=None)[-five.shape[1]]  # one staff's
     lines = np.minimum(lines / max(float(usual), _FAINTEST_LINE), 1.3)
@@ -107,7 +115,12 @@ def _comb(profile: np.ndarray, space: float) -> np.ndarray:
 
 def _moved(array: np.ndarray, distance: float) -> np.ndarray:
     """Moves an array [rows, columns] up by `distance` rows; zeros come in from outside."""
-    return ndimage.shift(array, (-distance, 0), order=1, mode="constant", prefilter=False)
+    whole = int(np.floor(distance))
+    share = array.dtype.type(distance - whole)
+    reach = abs(whole) + 1
+    padded = np.pad(array, [(reach, reach), (0, 0)])
+    upper, lower = (padded[reach + whole + k :][: len(array)] for k in (0, 1))
+    return upper * (1 - share) + lower * share
 
 
 def _paths(match: np.ndarray, space: float) -> Iterator[tuple[int, np.ndarray]]:
@@ -124,24 +137,20 @@ def _paths(match: np.ndarray, space: float) -> Iterator[tuple[int, np.ndarray]]:
     Yields:
         The first block of a path, and its row in this and each following block.
     """
-    gain = match - _THRESHOLD
+    gain = np.ascontiguousarray(match.T) - _THRESHOLD
     least = MIN_STAFF_SPACES * space / BLOCK * (1 - _THRESHOLD) / 2
     reach = round(3.5 * space)
     while True:
-        total, step = _align(gain)
-        row, block = (int(i) for i in np.unravel_index(int(np.argmax(total)), total.shape))
-        if total[row, block] < least:
+        total = _align(gain)
+        end, row = (int(i) for i in np.unravel_index(int(np.argmax(total)), total.shape))
+        if total[end, row] < least:
             return
-        path = [row]
-        while block > 0 and step[row, block] != _START:
-            row += int(step[row, block])
-            block -= 1
-            path.append(row)
-        rows = np.array(path[::-1])
-        begin, end = _unbroken(gain[rows, block + np.arange(len(rows))], space)
-        first, rows = block + begin, rows[begin:end]
+        path = _way_back(total, end, row)
+        block = end + 1 - len(path)
+        begin, end = _unbroken(gain[block + np.arange(len(path)), path], space)
+        first, rows = block + begin, path[begin:end]
         for index, middle in enumerate(rows):
-            gain[max(0, middle - reach) : middle + reach + 1, first + index] = -1.0
+            gain[first + index, max(0, middle - reach) : middle + reach + 1] = -1.0
         yield first, rows
 
 
@@ -158,42 +167,64 @@ def _unbroken(gain: np.ndarray, space: float) -> tuple[int, int]:
     return best[1], best[2]
 
 
-def _align(gain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the best sums of paths that end in each cell, and the way back (`_START`: none)."""
+def _align(gain: np.ndarray) -> np.ndarray:
+    """Returns the best sums of paths that end in each cell, [blocks, rows] as `gain`."""
     total = np.empty_like(gain)
-    step = np.full(gain.shape, _START, np.int8)
-    total[:, 0] = gain[:, 0]
-    for block in range(1, gain.shape[1]):
-        before = total[:, block - 1]
-        options = np.zeros((4, len(before)), gain.dtype)
-        options[1] = before
-        options[2, 1:] = before[:-1] - _DRIFT_COST
-        options[3, :-1] = before[1:] - _DRIFT_COST
-        choice = options.argmax(axis=0)
-        step[:, block] = np.array([_START, 0, -1, 1], np.int8)[choice]
-        total[:, block] = options.max(axis=0) + gain[:, block]
-    return total, step
+    total[0] = gain[0]
+    before = np.full(gain.shape[1] + 2, -np.inf, gain.dtype)
+    for now, gained, last in zip(total[1:], gain[1:], total[:-1], strict=True):
+        before[1:-1] = last
+        np.maximum(before[:-2], before[2:], out=now)
+        now -= _DRIFT_COST
+        np.maximum(now, last, out=now)
+        np.maximum(now, 0, out=now)
+        now += gained
+    return total
 
 
-def _trace(dark: np.ndarray, path: np.ndarray, first: int, space: float) -> Box | None:
+def _way_back(total: np.ndarray, block: int, row: int) -> np.ndarray:
+    """Returns the rows of the best path that ends in a cell, from its first block on."""
+    path = [row]
+    last = total.shape[1] - 1
+    for before in total[:block][::-1]:
+        options = [(0.0, 0), (before[row], row)]
+        options += [(before[k] - _DRIFT_COST, k) for k in (row - 1, row + 1) if 0 <= k <= last]
+        best, row = max(options, key=lambda option: option[0])
+        if best <= 0:
+            break
+        path.append(row)
+    return np.array(path[::-1])
+
+
+def _trace(
+    dark: np.ndarray, profile: np.ndarray, path: np.ndarray, first: int, space: float
+) -> Box | None:
     """Measures the exact position of the staff along a path; None if it is no staff."""
-    blocks_on = first + np.arange(len(path))
-    slope, row = np.polyfit((blocks_on + 0.5) * BLOCK, path, 1) if len(path) > 1 else (0, path[0])
-    low = max(0, first - 3) * BLOCK
+    middles = (first + np.arange(len(path)) + 0.5) * BLOCK
+    slope, row = np.polyfit(middles, path, 1) if len(path) > 1 else (0, path[0])
+    begin, end = max(0, first - 3), min(profile.shape[1], first + len(path) + 3)
+
+    def contrast(lines: np.ndarray, gaps: np.ndarray) -> np.ndarray:
+        return lines.mean(axis=-2) - gaps.mean(axis=-2)
+
+    # The shift is the same in all columns: their means in groups will do.
+    groups = np.arange(begin, end)
+    on_groups = row + slope * (groups + 0.5) * BLOCK + _SHIFTS[:, None, None]
+    lines, gaps = (
+        _sample(profile, on_groups + np.array(offsets)[:, None] * space, groups)
+        for offsets in (_FIVE, _GAPS)
+    )
+    shift = _SHIFTS[contrast(lines, gaps).sum(axis=1).argmax()]
+    low = begin * BLOCK
     inside = np.arange(low, min(dark.shape[1], (first + len(path) + 3) * BLOCK))
 
-    def read(offsets: Sequence[float], shift: float) -> np.ndarray:
-        middle = row + slope * inside + shift
-        return np.stack([_sample(dark, middle + k * space, inside) for k in offsets])
+    def read(offsets: Sequence[float]) -> np.ndarray:
+        rows = row + slope * inside + shift + np.array(offsets)[:, None] * space
+        return _sample(dark, rows, inside)
 
-    shifts = np.arange(-1.5, 1.6, 0.25)
-    contrasts = [
-        read(_FIVE, shift).mean(axis=0) - read(_GAPS, shift).mean(axis=0) for shift in shifts
-    ]
-    best = int(np.sum(contrasts, axis=1).argmax())
-    begin, end = _densest(contrasts[best] - np.median(contrasts[best]) / 2)
-    lines = read(_LINES_AND_NEXT, shifts[best])
-    gaps = read(_GAPS_AND_NEXT, shifts[best])
+    lines, gaps = read(_LINES_AND_NEXT), read(_GAPS_AND_NEXT)
+    contrasts = contrast(lines[1:-1], gaps[2:-2])
+    begin, end = _densest(contrasts - np.median(contrasts) / 2)
     part = slice(begin, end)
     if end - begin < MIN_STAFF_SPACES * space or not _is_staff(
         lines[:, part], gaps[:, part], _LEAST_COVERAGE[space > _TEXT_SPACE]
@@ -202,7 +233,7 @@ def _trace(dark: np.ndarray, path: np.ndarray, first: int, space: float) -> Box 
     if space > _TEXT_SPACE:
         paper, ink = gaps[2:-2, part].mean(), lines[1:-1, part].mean()
         for side in (0.2, 0.33):
-            near = read([k + sign * side for k in _FIVE for sign in (-1, 1)], shifts[best])
+            near = read([k + sign * side for k in _FIVE for sign in (-1, 1)])
             if near[:, part].mean() - paper > 0.7 * (ink - paper):
                 return None
     bar = lines[1:-1].min(axis=0) > LINE_INK  # bar lines at the ends fill the gaps, too
@@ -210,7 +241,7 @@ def _trace(dark: np.ndarray, path: np.ndarray, first: int, space: float) -> Box 
         begin -= 1
     while end < len(inside) and bar[end]:
         end += 1
-    centre = row + slope * inside[(begin + end) // 2] + shifts[best] + 0.5
+    centre = row + slope * inside[(begin + end) // 2] + shift + 0.5
     return Box(centre - 2.05 * space, low + begin, centre + 2.05 * space, low + end)
 
 
@@ -245,13 +276,15 @@ def _densest(gain: np.ndarray) -> tuple[int, int]:
 
 
 def _sample(dark: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Reads `dark` at fractional rows, one for each column; past the page is paper."""
-    floor = np.floor(rows).astype(int)
-    share = (rows - floor).astype(dark.dtype)
+    """Reads `dark` at fractional rows [..., columns], one for each column; past it is paper."""
     last = dark.shape[0] - 1
-    value = dark[np.clip(floor, 0, last), columns] * (1 - share)
-    value += dark[np.clip(floor + 1, 0, last), columns] * share
-    return value * ((rows >= 0) & (rows <= last))
+    floor = np.floor(rows)
+    share = (rows - floor).astype(dark.dtype)
+    whole = floor.astype(np.intp)
+    value = dark[np.clip(whole, 0, last), columns] * (1 - share)
+    value += dark[np.clip(whole + 1, 0, last), columns] * share
+    value[(rows < 0) | (rows > last)] = 0
+    return value
 
 
 def _merge(staves: Sequence[Box], space: float) -> list[Box]:

@@ -1,26 +1,21 @@
-"""LilyPond's SVG pages: tagged note heads, staves and bar lines, and their pixels.
+"""LilyPond's SVG pages: tagged note heads, staves and bar lines.
 
 Pages are engraved with `lilypond/tags.ily`, which wraps each of them in a `<g>` with `data-*`
 attributes. Boxes come from the drawn outlines, scaled to page pixels.
 """
 
 import functools
-import io
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
 
-import lilypond
 import numpy as np
-import resvg_py
 
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.geometry import PAGE_WIDTH
-from tempo_invariant.scores.bars import Bars, BarStart
-from tempo_invariant.scores.images import open_image
+from tempo_invariant.scores.drawn import DrawnBarLine, DrawnHead, DrawnPage
 from tempo_invariant.scores.places import Box, around
 
 _WIDEST = 1e6
@@ -35,55 +30,7 @@ _LONGEST_VALUE = 50
 
 
 @dataclass(frozen=True)
-class DrawnHead:
-    """A note head as engraved.
-
-    Attributes:
-        score: Index of the `\\score` block, from 0.
-        system: Number of the system in the whole output.
-        moment: Musical time of the beat in whole notes from the start of the score.
-        grace: Time before the beat in whole notes, negative for grace notes.
-        length: Written length in whole notes.
-        pitch: MIDI pitch.
-        tied: Whether a tie ends on the head.
-        box: Box in page pixels; None for a head that is not visible.
-        bar: Number of the bar; 0 is what comes before the first whole one.
-    """
-
-    score: int
-    system: int
-    moment: Fraction
-    grace: Fraction
-    length: Fraction
-    pitch: int
-    tied: bool
-    box: Box | None
-    bar: int = 0
-
-
-@dataclass(frozen=True)
-class DrawnBarLine:
-    """A bar line as engraved, of one staff or between two: its system, and the bar after it."""
-
-    score: int
-    system: int
-    bar: int
-    box: Box
-
-
-@dataclass(frozen=True)
-class DrawnPage:
-    """A page: its note heads, its bar lines, the box of every system, and its size in pixels."""
-
-    heads: tuple[DrawnHead, ...]
-    bar_lines: tuple[DrawnBarLine, ...]
-    systems: dict[int, Box]
-    width: int
-    height: int
-
-
-@dataclass(frozen=True)
-class _Transform:
+class Transform:
     """x -> x * scale + shift, for both coordinates."""
 
     scale_x: float = 1.0
@@ -91,7 +38,7 @@ class _Transform:
     shift_x: float = 0.0
     shift_y: float = 0.0
 
-    def then(self, text: str | None) -> "_Transform":
+    def then(self, text: str | None) -> "Transform":
         """Returns this transform preceded by that of an inner `transform` attribute."""
         result = self
         for name, arguments in re.findall(r"(translate|scale)\s*\(([^)]*)\)", text or ""):
@@ -137,7 +84,7 @@ def _parse_page(svg: str) -> DrawnPage:
     if not (0 < width <= _WIDEST and 0 < height <= _LONGEST * width):
         raise ValueError(f"a page of {width:g} x {height:g}")
     scale = PAGE_WIDTH / width
-    outer = _Transform(scale, scale, -left * scale, -top * scale)
+    outer = Transform(scale, scale, -left * scale, -top * scale)
     heads: list[DrawnHead] = []
     bar_lines: list[DrawnBarLine] = []
     systems: dict[int, Box] = {}
@@ -153,37 +100,6 @@ def _parse_page(svg: str) -> DrawnPage:
         elif box is not None:
             systems[system] = around([box, systems.get(system, box)])
     return DrawnPage(tuple(heads), tuple(bar_lines), systems, PAGE_WIDTH, round(height * scale))
-
-
-def drawn_bars(pages: Sequence[DrawnPage]) -> dict[int, Bars]:
-    """Returns the bars of every system, as they are engraved, by the system's number."""
-    boxes = {number: box for page in pages for number, box in page.systems.items()}
-    lines: dict[int, list[DrawnBarLine]] = {number: [] for number in boxes}
-    heads: dict[int, list[DrawnHead]] = {number: [] for number in boxes}
-    for page in pages:
-        for line in page.bar_lines:
-            lines.get(line.system, []).append(line)
-        for head in page.heads:
-            heads.get(head.system, []).append(head)
-    found: dict[int, Bars] = {}
-    following: dict[int, int] = {}  # the bar after the last system of each score
-    for system in sorted(boxes):
-        own = sorted(lines[system], key=lambda line: line.box.left)
-        scores = [line.score for line in own] + [head.score for head in heads[system]]
-        score = min(scores, default=0)
-        number = following.get(score)
-        if number is None:
-            number = min((part.bar for part in heads[system]), default=None)
-        starts = [BarStart(boxes[system].left, number)]
-        for line in own:
-            if number is None or line.bar > number:
-                number = line.bar
-                if line.box.right < boxes[system].right - 1:  # not at its end
-                    starts.append(BarStart(line.box.left, number))
-        if number is not None:
-            following[score] = number
-        found[system] = tuple(starts)
-    return found
 
 
 def _head(element: ElementTree.Element, box: Box | None) -> DrawnHead:
@@ -207,8 +123,8 @@ def _head(element: ElementTree.Element, box: Box | None) -> DrawnHead:
 
 
 def _tagged(
-    element: ElementTree.Element, transform: _Transform
-) -> Iterator[tuple[ElementTree.Element, _Transform]]:
+    element: ElementTree.Element, transform: Transform
+) -> Iterator[tuple[ElementTree.Element, Transform]]:
     """Yields the tagged elements below `element`, each with its transform."""
     transform = transform.then(element.get("transform"))
     if element.get("data-kind"):
@@ -218,7 +134,7 @@ def _tagged(
         yield from _tagged(child, transform)
 
 
-def _boxes(element: ElementTree.Element, outer: _Transform) -> Iterator[Box]:
+def _boxes(element: ElementTree.Element, outer: Transform) -> Iterator[Box]:
     """Yields the boxes of everything drawn in `element`; `outer` includes its own transform."""
     for child in element:
         transform = outer.then(child.get("transform"))
@@ -305,51 +221,3 @@ def _cubic_extremes(start: tuple[float, float], rest: list[float]) -> list[tuple
                 w = np.array([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3])
                 found.append((float(w @ p[:, 0]), float(w @ p[:, 1])))
     return found
-
-
-def rasterise(svg: str, page: DrawnPage) -> dict[str, np.ndarray]:
-    """Draws a page in two inks, each uint8 [rows, columns].
-
-    "bold": the transparency of the drawing is dropped, as in MSMD's own pages: every pixel that
-    ink touches has the ink's full colour. "thin": anti-aliased on white paper.
-    """
-    sized, count = re.subn(
-        r'(<svg\b[^>]*?)width="[^"]*" height="[^"]*"',
-        rf'\1width="{page.width}" height="{page.height}"',
-        svg,
-        count=1,
-    )
-    if not count:
-        raise UserError("a page cannot be drawn: it has no width and height")
-    try:
-        png = resvg_py.svg_to_bytes(
-            svg_string=sized.replace("currentColor", "black"),
-            skip_system_fonts=True,
-            font_files=_text_fonts(),
-            font_family="C059",
-            serif_family="C059",
-            sans_serif_family="Nimbus Sans",
-            monospace_family="Nimbus Mono PS",
-        )
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # the renderer panics, which is no Exception
-        raise UserError(f"a page cannot be drawn: {one_line(error)}") from error
-    with open_image(io.BytesIO(bytes(png)), ["PNG"], "a page that was drawn") as image:
-        pixels = np.asarray(image.convert("RGBA"))
-    if pixels.shape[:2] != (page.height, page.width):
-        raise UserError(f"a page cannot be drawn: it came out as {pixels.shape[:2]} pixels")
-    colour = pixels[..., :3].mean(axis=-1)
-    alpha = pixels[..., 3] / 255.0
-    thin = np.rint(colour * alpha + 255 * (1 - alpha)).astype(np.uint8)
-    bold = np.where(alpha > 0, np.rint(colour), 255).astype(np.uint8)
-    return {"bold": bold, "thin": thin}
-
-
-@functools.cache
-def _text_fonts() -> list[str]:
-    """Returns the text fonts that come with LilyPond: pages look the same on every machine."""
-    share = Path(lilypond.executable()).parent.parent / "share" / "lilypond"
-    families = ("C059", "NimbusSans", "NimbusMono")
-    fonts = sorted(share.glob("*/fonts/otf/*.otf"))
-    return [str(path) for path in fonts if path.name.startswith(families)]

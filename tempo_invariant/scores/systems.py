@@ -15,7 +15,15 @@ from PIL import Image
 from scipy import ndimage
 
 from tempo_invariant.geometry import PAGE_WIDTH, PAPER
-from tempo_invariant.scores.page_image import ink, skew_degrees, staff_spaces, turn_back, turned
+from tempo_invariant.scores.page_image import (
+    ink,
+    profile_width,
+    sheared,
+    skew_degrees,
+    staff_spaces,
+    turn_back,
+    turned,
+)
 from tempo_invariant.scores.places import Box, around
 from tempo_invariant.scores.staves import LINE_INK, MIN_STAFF_SPACES, find_staves
 
@@ -30,56 +38,10 @@ _MOST_APART_SPACES = 60.0
 """Neighbouring staves of a system are no farther apart, in staff spaces; usual are five to ten."""
 
 _ANALYSIS_WIDTH = 1670
-"""Wider pages are measured at this width, in pixels."""
+"""The staff space of wider pages is measured at this width, in pixels."""
 
-
-@dataclass(frozen=True)
-class _Measured:
-    """A page made straight and, for speed, perhaps smaller.
-
-    Attributes:
-        dark: Ink [rows, columns].
-        scale: Pixels of `dark` for one of the page.
-        degrees: Angle in degrees by which the page sloped down to the right.
-        space: Staff space in pixels of `dark`; None when there are no staves.
-        staves: Boxes of the staves in pixels of `dark`.
-    """
-
-    dark: np.ndarray
-    scale: float
-    degrees: float
-    space: float | None
-    staves: Sequence[Box]
-
-
-def _measure(page: np.ndarray) -> _Measured:
-    scale = min(1.0, _ANALYSIS_WIDTH / page.shape[1])
-    if scale < 1:
-        size = (_ANALYSIS_WIDTH, max(1, round(page.shape[0] * scale)))
-        page = np.asarray(Image.fromarray(page).resize(size, Image.Resampling.BOX, reducing_gap=2))
-    dark = ink(page)
-    degrees = skew_degrees(dark)
-    if abs(degrees) < _LEAST_SKEW_DEGREES:
-        degrees = 0.0
-    straight = turn_back(dark, degrees)
-    space, staves = _most_staves(straight)
-    if space is None:
-        return _Measured(dark, scale, 0.0, None, [])
-    return _Measured(straight, scale, degrees, space, staves)
-
-
-def _most_staves(straight: np.ndarray) -> tuple[float | None, list[Box]]:
-    """Returns the staff space that yields the longest staves, and these staves."""
-    best: tuple[float | None, list[Box]] = (None, [])
-    longest = 0.0
-    for space in staff_spaces(straight):
-        staves = find_staves(straight, space)
-        length = sum(staff.width for staff in staves)
-        if length > longest:
-            best, longest = (space, staves), length
-        if len(best[1]) > 2:  # no doubt
-            break
-    return best
+_NO_DOUBT = 3
+"""So many staves that are equally spaced are no accident."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +54,8 @@ class NormalPage:
         degrees: Angle in degrees by which the page sloped down to the right.
         space: Staff space in pixels of `image`; None when there are no staves.
         page_shape: Rows and columns of the page.
+        systems: Boxes of the systems on `image` in reading order, from the top line of the first
+            staff to the bottom line of the last.
     """
 
     image: np.ndarray
@@ -99,36 +63,133 @@ class NormalPage:
     degrees: float
     space: float | None
     page_shape: tuple[int, ...]
+    systems: tuple[Box, ...]
 
     def place(self, points: np.ndarray) -> np.ndarray:
         """Returns where points (row, column) [..., 2] of the page lie on `image`."""
         away = (np.asarray(points) - np.array(self.page_shape) / 2) * self.scale
         return turned(away, -self.degrees) + np.array(self.image.shape) / 2
 
+    def place_back(self, points: np.ndarray) -> np.ndarray:
+        """Returns where points (row, column) [..., 2] of `image` lie on the page."""
+        away = turned(np.asarray(points) - np.array(self.image.shape) / 2, self.degrees)
+        return away / self.scale + np.array(self.page_shape) / 2
+
 
 def normalise(page: np.ndarray) -> NormalPage:
-    """Makes a page straight and even, with staves as large as those of the training pages.
+    """Makes a page straight and even, with staves as large as in training, and finds its systems.
 
     A page that is like that already, such as a training page, stays as it is.
 
     Args:
-        page: Grey page uint8 [rows, columns].
+        page: Grey page uint8 [rows, columns], any size, skewed by up to four degrees.
     """
-    measured = _measure(page)
-    scale = PAGE_WIDTH / page.shape[1]
-    space = None
-    if measured.space is not None:
-        page_space = measured.space / measured.scale
-        if not SPACES[0] <= page_space * scale <= SPACES[1]:
-            scale = USUAL_SPACE / page_space
-        space = page_space * scale
-    dark = measured.dark
-    rows, columns = (max(1, round(size * scale / measured.scale)) for size in dark.shape)
-    if dark.shape != (rows, columns):
+    scale = min(1.0, _ANALYSIS_WIDTH / page.shape[1])
+    analysed = _resized(page, scale)
+    width = profile_width(analysed)
+    profile = ink(analysed, width)
+    degrees = skew_degrees(profile, width)
+    if abs(degrees) < _LEAST_SKEW_DEGREES:
+        degrees = 0.0
+    best: _Seen | None = None
+    for space in staff_spaces(sheared(profile, width, degrees)):
+        seen = _look_closer(analysed, scale, degrees, space)
+        if best is None or seen.length > best.length:
+            best = seen
+        if len(best.staves) >= _NO_DOUBT:
+            break
+    if best is None or not best.staves:
+        normal_scale = PAGE_WIDTH / page.shape[1]
+        smaller = min(scale, normal_scale)
+        best = _Seen(ink(_resized(page, smaller)), smaller, normal_scale, 0.0, None, ())
+    return _normal_page(best, page.shape)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A straight page, as large as a normal page or smaller than the page, with its staves.
+
+    Attributes:
+        dark: Ink [rows, columns].
+        scale: Pixels of `dark` for one of the page.
+        normal_scale: Pixels of the normal page for one of the page.
+        degrees: Angle in degrees by which the page sloped down to the right.
+        space: Staff space in pixels of `dark`; None when there are no staves.
+        staves: Boxes of the staves in pixels of `dark`.
+    """
+
+    dark: np.ndarray
+    scale: float
+    normal_scale: float
+    degrees: float
+    space: float | None
+    staves: Sequence[Box]
+
+    @property
+    def length(self) -> float:
+        """Length of all staves in pixels of the page."""
+        return sum(staff.width for staff in self.staves) / self.scale
+
+
+def _look_closer(analysed: np.ndarray, scale: float, degrees: float, space: float) -> _Seen:
+    """Seeks the staves of one staff space.
+
+    Args:
+        analysed: Grey page uint8 [rows, columns].
+        scale: Pixels of `analysed` for one of the page.
+        degrees: Angle in degrees by which the page slopes down to the right.
+        space: Staff space in pixels of `analysed`.
+    """
+    usual = PAGE_WIDTH / analysed.shape[1]
+    normal_scale = usual if SPACES[0] <= space * usual <= SPACES[1] else USUAL_SPACE / space
+    # Text is told from staves at the size of a page, however far apart its lines are.
+    smaller = min(1.0, max(normal_scale, usual))
+    dark = turn_back(ink(_resized(analysed, smaller)), degrees)
+    staves = find_staves(dark, space * smaller)
+    return _Seen(dark, scale * smaller, scale * normal_scale, degrees, space * smaller, staves)
+
+
+def _resized(page: np.ndarray, scale: float) -> np.ndarray:
+    if scale == 1:
+        return page
+    rows, columns = (max(1, round(side * scale)) for side in page.shape)
+    image = Image.fromarray(page)
+    return np.asarray(image.resize((columns, rows), Image.Resampling.BICUBIC, reducing_gap=3))
+
+
+def _normal_page(seen: _Seen, page_shape: tuple[int, ...]) -> NormalPage:
+    dark, enlarged = seen.dark, seen.normal_scale / seen.scale
+    if enlarged != 1:
+        rows, columns = (max(1, round(side * enlarged)) for side in dark.shape)
         resized = Image.fromarray(dark).resize((columns, rows), Image.Resampling.BICUBIC)
         dark = np.clip(np.asarray(resized), 0, 1)
     image = np.rint(PAPER * (1 - dark)).astype(np.uint8)
-    return NormalPage(image, scale, measured.degrees, space, page.shape)
+    space, systems = None, []
+    if seen.space is not None:
+        space = seen.space * enlarged
+        for group in group_staves(seen.dark, seen.staves, seen.space):
+            systems.append(Box(*(side * enlarged for side in around(group))))
+    ordered = tuple(_reading_order(systems))
+    return NormalPage(image, seen.normal_scale, seen.degrees, space, page_shape, ordered)
+
+
+def find_systems(page: np.ndarray) -> list[Box]:
+    """Finds the systems of a page, in reading order.
+
+    Args:
+        page: Grey page uint8 [rows, columns], as `normalise` takes it.
+
+    Returns:
+        The boxes of the systems in pixels of `page`; on a skewed page, the upright boxes around
+        them.
+    """
+    normal = normalise(page)
+    boxes = []
+    for top, left, bottom, right in normal.systems:
+        corners = [(row, column) for row in (top, bottom) for column in (left, right)]
+        placed = normal.place_back(np.array(corners))
+        boxes.append(Box(*map(float, [*placed.min(axis=0), *placed.max(axis=0)])))
+    return boxes
 
 
 def group_staves(dark: np.ndarray, staves: Sequence[Box], space: float) -> list[list[Box]]:
@@ -139,10 +200,11 @@ def group_staves(dark: np.ndarray, staves: Sequence[Box], space: float) -> list[
         staves: Boxes of its staves, from top to bottom.
         space: Staff space in pixels.
     """
+    wide = ndimage.maximum_filter1d(dark, 2 * round(0.15 * space) + 1, axis=1)
     groups: list[list[Box]] = []
     for staff in staves:
         for group in reversed(groups):
-            if _joined(dark, group[-1], staff, space):
+            if _joined(wide, group[-1], staff, space):
                 group.append(staff)
                 break
         else:
@@ -150,7 +212,7 @@ def group_staves(dark: np.ndarray, staves: Sequence[Box], space: float) -> list[
     return groups
 
 
-def _joined(dark: np.ndarray, upper: Box, lower: Box, space: float) -> bool:
+def _joined(wide: np.ndarray, upper: Box, lower: Box, space: float) -> bool:
     """Tells whether vertical lines run from the top of one staff to the bottom of another.
 
     One at the left end is enough; elsewhere two are needed, since two stems of different systems
@@ -162,36 +224,14 @@ def _joined(dark: np.ndarray, upper: Box, lower: Box, space: float) -> bool:
         return False
     if lower.top - upper.bottom > _MOST_APART_SPACES * space:
         return False
-    region = dark[max(0, round(upper.top)) : round(lower.bottom), left:right]
-    wide = ndimage.maximum_filter1d(region, 2 * round(0.15 * space) + 1, axis=1)
-    smooth = ndimage.uniform_filter1d(wide, max(1, round(space)), axis=0)
-    crossing = np.flatnonzero(smooth.min(axis=0) > LINE_INK)
+    region = wide[max(0, round(upper.top)) : round(lower.bottom), left:right]
+    # Where there is ink everywhere, there is as much of it on average.
+    columns = np.flatnonzero(region.mean(axis=0) > LINE_INK)
+    smooth = ndimage.uniform_filter1d(region[:, columns], max(1, round(space)), axis=0)
+    crossing = columns[smooth.min(axis=0, initial=1) > LINE_INK]
     if not crossing.size:
         return False
     return bool(crossing[0] < 3 * space or np.ptp(crossing) > MIN_STAFF_SPACES * space)
-
-
-def find_systems(page: np.ndarray) -> list[Box]:
-    """Finds the systems of a page, in reading order.
-
-    Args:
-        page: Grey page uint8 [rows, columns], any size, skewed by up to four degrees.
-
-    Returns:
-        The boxes of the systems, from the top line of the first staff to the bottom line of the
-        last, in pixels of `page`; on a skewed page, the upright boxes around them.
-    """
-    measured = _measure(page)
-    if measured.space is None:
-        return []
-    boxes = []
-    for group in group_staves(measured.dark, measured.staves, measured.space):
-        top, left, bottom, right = around(group)
-        corners = np.array([(row, column) for row in (top, bottom) for column in (left, right)])
-        away = turned(corners - np.array(measured.dark.shape) / 2, measured.degrees)
-        corners = away / measured.scale + np.array(page.shape) / 2
-        boxes.append(Box(*map(float, [*corners.min(axis=0), *corners.max(axis=0)])))
-    return _reading_order(boxes)
 
 
 def _reading_order(boxes: Sequence[Box]) -> list[Box]:

@@ -15,7 +15,7 @@ from tempo_invariant.files import atomic_directory, sha256, write_json
 from tempo_invariant.model import pretrained, runs
 from tempo_invariant.model.network import multiply_adds, parameters
 from tempo_invariant.model.runs import RunDirectory
-from tempo_invariant.training import model_card, run_reports
+from tempo_invariant.training import cohorts, model_card, run_reports
 
 TOLERANCE = 1e-5
 """The most by which an embedding may differ after reloading."""
@@ -33,7 +33,8 @@ def package(
         run: Run directory.
         name: Name of the model: lower-case letters, digits and underscores.
         weights: Choice of the weights, see `tempo_invariant.model.runs.weights_path`.
-        data: Directory of the records that the run was trained on, for the card; None: not in it.
+        data: Directory of the records that the run was trained on, for the card and the cohorts
+            (see `retrieval.hubness`); None: it gets neither.
 
     Returns:
         The directory, the content of its `card.json`, and the names of the run's evaluations that
@@ -63,6 +64,8 @@ def package(
         card = {"name": name} | _write_model(model, trained, source, temporary) | about
         write_json(temporary / pretrained.CARD, card)
         (temporary / pretrained.MARKDOWN).write_text(model_card.markdown(card, experiment))
+        if data:
+            cohorts.write(temporary, data)
     return target, card, others
 
 

@@ -1,16 +1,20 @@
 """Damaged archives of scores, unpacked and listed."""
 
 import io
+import stat
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from tempo_invariant.scores.archives import unpacked
 from tempo_invariant.scores.folders import list_folder
-from tempo_invariant.scores.sources import open_scores, unpacked
+from tempo_invariant.scores.sources import open_scores
 from tests import fuzzing
 
-KINDS = ("", "gz", "bz2", "xz")
+KINDS = ("", "gz", "bz2", "xz", "zip")
+NAMES = ("PIECES.tsv", "waltz.ly", "long/" * 30 + "march.ly", "ü/scan.png")
 
 
 def unpack(item: tuple[str, bytes]) -> None:
@@ -26,12 +30,20 @@ def unpack(item: tuple[str, bytes]) -> None:
 def archive(kind: str) -> bytes:
     """An archive with a table, long names, a folder and a link."""
     stream = io.BytesIO()
+    texts = {name: name.encode() * 40 for name in NAMES} | {"PIECES.tsv": b"waltz\twaltz.ly\n"}
+    if kind == "zip":
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as opened:
+            for name, text in texts.items():
+                opened.writestr("top/" + name, text)
+            info = zipfile.ZipInfo("top/link")
+            info.external_attr = (stat.S_IFLNK | 0o777) << 16
+            opened.writestr(info, "../../etc")
+        return stream.getvalue()
     with tarfile.open(fileobj=stream, mode=f"w:{kind}") as tar:
-        for name in ("PIECES.tsv", "waltz.ly", "long/" * 30 + "march.ly", "ü/scan.png"):
-            text = b"waltz\twaltz.ly\n" if name == "PIECES.tsv" else name.encode() * 40
-            info = tarfile.TarInfo("top/" + name)
-            info.size = len(text)
-            tar.addfile(info, io.BytesIO(text))
+        for name, text in texts.items():
+            member = tarfile.TarInfo("top/" + name)
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text))
         link = tarfile.TarInfo("top/link")
         link.type, link.linkname = tarfile.SYMTYPE, "../../etc"
         tar.addfile(link)
@@ -41,7 +53,7 @@ def archive(kind: str) -> bytes:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_damaged_archives(tmp_path, kind):
-    path = str(tmp_path / f"scores.tar{kind and '.' + kind}")
+    path = str(tmp_path / "scores.zip" if kind == "zip" else f"scores.tar{kind and '.' + kind}")
     data = archive(kind)
     unpack((path, data))
     each = fuzzing.damaged_each(data, fuzzing.COUNT // len(KINDS))

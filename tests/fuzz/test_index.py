@@ -7,12 +7,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tempo_invariant.retrieval import following, indexing, library
+from tempo_invariant.retrieval import (
+    catalogue,
+    following,
+    index_writer,
+    indexing,
+    library,
+    old_index,
+)
 from tests import damaged_index, fake_embedder, fuzzing
-from tests.damaged_index import FILES
+from tests.damaged_index import HUBNESS, PLACES, VECTORS
 from tests.fuzz.structured import damaged_json
 
 pytestmark = pytest.mark.slow
+
+DATA = (VECTORS, PLACES, HUBNESS)
+SEARCH = "neighbours-1-1500.faiss"
 
 
 def use(damage):
@@ -38,9 +48,9 @@ def index(tmp_path_factory):
     directory = tmp_path_factory.mktemp("index")
     fake_embedder.write_score(directory, "rising", np.arange(0, 100))
     fake_embedder.write_score(directory, "falling", np.arange(250, 110, -1))
-    made, _ = indexing.index_scores(
+    made = indexing.index_scores(
         fake_embedder.FakeEmbedder(), directory / "msmd", directory / "index"
-    )
+    ).index
     return made.path
 
 
@@ -50,7 +60,7 @@ def large(tmp_path_factory):
     vectors = np.random.default_rng(0).standard_normal((1500, 16)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     embedder = fake_embedder.FakeEmbedder()
-    with library.IndexWriter(path, "recordings", embedder, 10, 25, exact_limit=0) as writer:
+    with index_writer.IndexWriter(path, "recordings", embedder, 10, 25, exact_limit=0) as writer:
         writer.add("noise", vectors, np.zeros(1500, library.AUDIO))
         writer.finish()
     return path
@@ -65,26 +75,33 @@ def damaged_files(directory, names, renewed):
 
 
 def test_files_of_an_index(index):
-    names = [*FILES[:3], "index.json", "pages/000000_001.png"]
+    names = [*DATA, catalogue.NAME, "pages/000000_001.png"]
     fuzzing.check(use, damaged_files(index, names, False))
 
 
 def test_files_of_a_large_index(large):
-    fuzzing.check(use, damaged_files(large, [*FILES, "index.json"], False))
+    fuzzing.check(use, damaged_files(large, [*DATA, SEARCH, catalogue.NAME], False))
 
 
 def test_arrays_with_right_checksums(index):
-    fuzzing.check(use, damaged_files(index, FILES[:3], True))
+    fuzzing.check(use, damaged_files(index, DATA, True))
 
 
 def test_files_of_an_index_without_checksums(index, tmp_path):
     """Format 1; its search index is not needed, and so not read, where all are compared."""
     old = shutil.copytree(index, tmp_path / "old")
     damaged_index.make_old(old)
-    fuzzing.check(use, damaged_files(old, [*FILES, "index.json"], False))
+    fuzzing.check(use, damaged_files(old, [*old_index.FILES, "index.json"], False))
 
 
 def test_text_of_an_index(index):
-    text = (index / library.INFO_NAME).read_text()
-    inputs = ((index, library.INFO_NAME, each, False) for each in damaged_json(text))
-    fuzzing.check(use, inputs)
+    """Lines of another content under checksums that are right."""
+    lines = (index / catalogue.NAME).read_bytes().splitlines()
+    inputs = []
+    for number, line in enumerate(lines):
+        for text in damaged_json(line.partition(b" ")[2].decode()):
+            text = text.encode() if isinstance(text, str) else text
+            changed = catalogue.checksum(text) + b" " + text
+            content = b"\n".join([*lines[:number], changed, *lines[number + 1 :], b""])
+            inputs.append((index, catalogue.NAME, content, False))
+    fuzzing.check(use, iter(inputs))

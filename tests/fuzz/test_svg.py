@@ -14,11 +14,13 @@ SCORE = r"""\version "2.24.0"
 def draw(data: bytes) -> None:
     """Does with a page what an index does with it."""
     from tempo_invariant.scores import documents
-    from tempo_invariant.scores.svg import parse_page, rasterise
+    from tempo_invariant.scores.drawing import lilypond_fonts, rasterise
+    from tempo_invariant.scores.svg import parse_page
 
     svg = data.decode(errors="replace")
     page = parse_page(svg)
-    documents.cut_pages("x", [rasterise(svg, page)["bold"]], [list(page.systems.values())], 25)
+    image = rasterise(svg, page.width, page.height, lilypond_fonts())["bold"]
+    documents.cut_pages("x", [image], [list(page.systems.values())], 25)
 
 
 @pytest.mark.slow

@@ -170,19 +170,22 @@ from pathlib import Path
 import numpy as np
 from tests.fake_embedder import FakeEmbedder
 from tempo_invariant import files
-from tempo_invariant.retrieval import library
+from tempo_invariant.retrieval import index_writer, library
+from tempo_invariant.scores import images
 
 def index(path):
     vectors = np.zeros((40000, 16), np.float32)
     vectors[:, 0] = 1
-    with library.IndexWriter(path, "recordings", FakeEmbedder(), 10, 25) as writer:
+    with index_writer.IndexWriter(path, "recordings", FakeEmbedder(), 10, 25) as writer:
         writer.add("a", vectors, np.zeros(len(vectors), library.AUDIO))
         writer.finish()
 
 def pages(path):
     noise = np.random.default_rng(0).integers(0, 256, (1200, 1200)).astype(np.uint8)
-    with library.IndexWriter(path, "sheets", FakeEmbedder(), 10, 25) as writer:
-        writer.add_page(1, noise)
+    with index_writer.IndexWriter(path, "sheets", FakeEmbedder(), 10, 25) as writer:
+        page = images.png_bytes(noise)
+        vector = np.eye(1, 16, dtype=np.float32)
+        writer.add("a", vector, np.ones(1, library.KINDS["sheets"]), pages={1: page})
 
 def weights(path):
     import keras

@@ -14,7 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from tempo_invariant.errors import UserError
-from tempo_invariant.scores.svg import DrawnHead
+from tempo_invariant.scores.drawn import DrawnHead
 from tfrecords_tools.music.notes import Music, Note, TempoMark, merge, read_midi
 
 TICKS_PER_WHOLE = 1536

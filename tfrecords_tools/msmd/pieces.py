@@ -20,9 +20,9 @@ import numpy as np
 from tempo_invariant.errors import UserError
 from tempo_invariant.files import write_json
 from tempo_invariant.scores import msmd, mung
-from tempo_invariant.scores.engraving import TIMEOUT_SECONDS, Engraving, engrave
+from tempo_invariant.scores.drawn import Engraving
+from tempo_invariant.scores.engraving import TIMEOUT_SECONDS, engrave
 from tempo_invariant.scores.sources import LilyPondSource
-from tempo_invariant.scores.svg import rasterise
 from tfrecords_tools.msmd import layout
 from tfrecords_tools.msmd.alignment import Alignment, align
 from tfrecords_tools.music.notes import Music, midi_bytes, read_midi
@@ -161,8 +161,7 @@ def _build_new(source: LilyPondSource, output: Path, options: BuildOptions) -> P
         drawn = [page.heads for page in engraving.pages]
         alignment = align(drawn, engraving.midis, engraving.tempi)
     images: dict[str, list[np.ndarray]] = {ink: [] for ink in options.inks}
-    for svg, page in zip(engraving.svgs, engraving.pages, strict=True):
-        drawing = rasterise(svg, page)
+    for drawing in engraving.draw():
         for ink in options.inks:
             images[ink].append(drawing[ink])
     output.mkdir(parents=True, exist_ok=True)

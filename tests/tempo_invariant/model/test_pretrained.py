@@ -62,7 +62,9 @@ def check_model(directory: Path) -> None:
     assert text == model_card.markdown(card, runs.load_experiment(directory))
     names = {weights.name, "experiment.json", pretrained.CARD, pretrained.MARKDOWN}
     present = {path.name for path in directory.iterdir()}
-    assert names <= present <= names | {"history.jsonl"}
+    cohorts = {"probe.npy", "cohort_audio.npy", "cohort_sheet.npy"}
+    assert names <= present <= names | {"history.jsonl"} | cohorts
+    assert not present & cohorts or cohorts < present
     if "history.jsonl" in present:
         last = runs.read_history(directory / "history.jsonl")[-1]
         assert (last["pairs"], last["epoch"]) == (

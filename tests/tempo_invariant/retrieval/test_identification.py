@@ -45,7 +45,7 @@ def index(tmp_path_factory):
     directory = tmp_path_factory.mktemp("index")
     for name, numbers in SCORES.items():
         fake_embedder.write_score(directory, name, numbers)
-    return indexing.index_scores(FakeEmbedder(), directory / "msmd", directory / "index")[0]
+    return indexing.index_scores(FakeEmbedder(), directory / "msmd", directory / "index").index
 
 
 def _identify(index, pcm, **settings):
@@ -330,7 +330,9 @@ def test_an_answer_without_pages_and_one_with_a_damaged_page(tmp_path):
     fake_embedder.write_score(tmp_path, "rising", RISING)
     scores, recording = tmp_path / "msmd", open_recording(melody(RISING, 14), 22050, "take")
     for name, keep in (("bare", False), ("damaged", True)):
-        index, _ = indexing.index_scores(FakeEmbedder(), scores, tmp_path / name, keep_pages=keep)
+        index = indexing.index_scores(
+            FakeEmbedder(), scores, tmp_path / name, keep_pages=keep
+        ).index
         answer = identification.identify_recording(index, FakeEmbedder(), recording)
         if not keep:
             page = read_page(identified.write_score(answer, index, recording, tmp_path / "out"))
@@ -347,7 +349,7 @@ def test_the_other_way_a_page_finds_its_recording(tmp_path):
     music.mkdir()
     for name in ("rising", "falling", "other"):
         soundfile.write(music / f"{name}.flac", melody(SCORES[name], 25), 22050)
-    index, _ = indexing.index_recordings(FakeEmbedder(), music, tmp_path / "index")
+    index = indexing.index_recordings(FakeEmbedder(), music, tmp_path / "index").index
     fake_embedder.write_score(tmp_path, "falling", SCORES["falling"])
     document = next(documents.find_scores(tmp_path / "msmd")).read()
     answer = identification.identify_sheet(index, FakeEmbedder(), document, query="page.png")

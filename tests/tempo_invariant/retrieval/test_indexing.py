@@ -1,16 +1,19 @@
 """What fails for one score or recording is named, and the rest goes on."""
 
+import contextlib
 import errno
 import os
+import shutil
 
 import numpy as np
 import pytest
 import soundfile
 
 from tempo_invariant.audio import parallel_reading
-from tempo_invariant.retrieval import following, indexing
+from tempo_invariant.errors import UserError
+from tempo_invariant.retrieval import following, indexing, library
 from tempo_invariant.scores import documents
-from tests import fake_embedder
+from tests import damaged_index, fake_embedder
 from tests.fake_embedder import FakeEmbedder, melody
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -39,7 +42,8 @@ def raising(error, name):
 def test_one_bad_score_does_not_end_the_rest(scores, tmp_path, monkeypatch, caplog):
     error = IndexError("list index\nout of range")
     monkeypatch.setattr(documents.msmd, "read_score", raising(error, "b"))
-    index, problems = indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index")
+    done = indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index")
+    index, problems = done.index, done.left_out
     assert index.documents == ("a", "c")
     assert problems == ["b: IndexError: list index out of range"]
     assert caplog.messages == ["left out: b: IndexError: list index out of range"]
@@ -50,7 +54,7 @@ def test_what_befalls_all_scores_ends_the_work(scores, tmp_path, monkeypatch, er
     monkeypatch.setattr(documents.msmd, "read_score", raising(error, "b"))
     with pytest.raises(type(error)):
         indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index")
-    assert not (tmp_path / "index").exists()
+    assert library.load(tmp_path / "index").documents == ("a",)
 
 
 def test_one_bad_recording_does_not_end_the_rest(tmp_path, monkeypatch):
@@ -70,7 +74,8 @@ def test_one_bad_recording_does_not_end_the_rest(tmp_path, monkeypatch):
             yield fail() if "b" in path.name else blocks
 
     monkeypatch.setattr(parallel_reading, "read_recordings", broken)
-    index, problems = indexing.index_recordings(FakeEmbedder(), music, tmp_path / "index")
+    done = indexing.index_recordings(FakeEmbedder(), music, tmp_path / "index")
+    index, problems = done.index, done.left_out
     assert index.documents == ("a", "c")
     assert problems == [rf"{music}/b\xff.wav: ZeroDivisionError: no rate"]
     assert list(indexing.find_recordings(music)) == ["a", r"b\xff", "c"]
@@ -87,3 +92,96 @@ def test_a_score_without_one_of_its_pages_is_followed_from_its_index(tmp_path):
     indexing.index_scores(FakeEmbedder(), tmp_path / "msmd", tmp_path / "index")
     document = following.read_score(tmp_path / "index")
     assert list(document.pages) == [1, 3] and set(document.places["page"]) == {1, 3}
+
+
+def held(index):
+    """Vectors, places and pages of the documents of an index by name, in whatever order."""
+    found = {}
+    for number, name in enumerate(index.documents):
+        rows = index.rows(number)
+        places = np.array(index.places[rows])
+        places["document"] = 0
+        page = index.page_path(number, 1)
+        image = page.read_bytes() if page.exists() else b""
+        found[name] = index.vectors[rows].tobytes() + places.tobytes() + image
+    return found
+
+
+def test_an_index_that_has_grown_is_that_made_at_once(scores, tmp_path):
+    path = tmp_path / "index"
+    done = indexing.index_scores(FakeEmbedder(), scores, path)
+    assert (done.added, done.replaced, done.unchanged) == (["a", "b", "c"], [], [])
+    again = indexing.index_scores(FakeEmbedder(), scores, path)
+    assert (again.added, again.replaced, again.unchanged) == ([], [], ["a", "b", "c"])
+    assert list(again.summary()) == [f"{path}: 3 scores: nothing new"]
+    shutil.rmtree(scores / "a")
+    shutil.rmtree(scores / "b")
+    fake_embedder.write_score(tmp_path, "b", np.arange(200, 100, -1), systems=2)
+    fake_embedder.write_score(tmp_path, "d", np.arange(50, 150))
+    done = indexing.index_scores(FakeEmbedder(), scores, path)
+    assert (done.added, done.replaced, done.unchanged) == (["d"], ["b"], ["c"])
+    assert not done.dropped and set(done.index.documents) == {"a", "b", "c", "d"}
+    done = indexing.index_scores(FakeEmbedder(), scores, path, prune=True)
+    assert (done.dropped, done.unchanged) == (["a"], ["b", "c", "d"])
+    at_once = indexing.index_scores(FakeEmbedder(), scores, tmp_path / "at once").index
+    assert held(done.index) == held(at_once)
+    only = indexing.index_scores(FakeEmbedder(), scores, path, documents=["c"])
+    assert only.unchanged == ["c"] and set(only.index.documents) == {"b", "c", "d"}
+    with pytest.raises(UserError, match="takes all scores"):
+        indexing.index_scores(FakeEmbedder(), scores, path, documents=["c"], prune=True)
+
+
+def test_what_cannot_be_read_any_more_stays_as_it_was(scores, tmp_path):
+    before = held(indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index").index)
+    (mung,) = (scores / "b").glob("scores/*/mung/01.xml")
+    mung.write_text("nothing")
+    done = indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index", prune=True)
+    assert len(done.left_out) == 1 and "01.xml" in done.left_out[0]
+    assert held(done.index) == before
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_old_index_is_taken_over(scores, tmp_path, version):
+    """What is younger than the index is read again, since what was indexed is not known."""
+    path = tmp_path / "index"
+    made = held(indexing.index_scores(FakeEmbedder(), scores, path).index)
+    damaged_index.make_old(path, version)
+    for file in scores.rglob("*"):
+        os.utime(file, (1e9, 1e9))
+    shutil.rmtree(scores / "b")
+    fake_embedder.write_score(tmp_path, "b", np.arange(100))
+    for file in (scores / "b").rglob("*"):
+        os.utime(file, (4e9, 4e9))
+    done = indexing.index_scores(FakeEmbedder(), scores, path)
+    assert (done.unchanged, done.replaced, done.added) == (["a", "c"], ["b"], [])
+    assert held(done.index) == made
+    assert not (path / "index.json").exists() and not (path / "vectors.npy").exists()
+
+
+def test_recordings_come_and_go_likewise(tmp_path):
+    music = tmp_path / "music"
+    music.mkdir()
+    for name in ("a.wav", "a.flac", "b.wav"):
+        soundfile.write(music / name, melody(np.arange(20), 3.0), 22050)
+    first = indexing.index_recordings(FakeEmbedder(), music, tmp_path / "index")
+    assert first.added == ["a", "a.wav", "b"]
+    soundfile.write(music / "b.wav", melody(np.arange(40, 60), 3.0), 22050)
+    (music / "a.wav").unlink()
+    done = indexing.index_recordings(FakeEmbedder(), music, tmp_path / "index", prune=True)
+    assert (done.unchanged, done.replaced, done.dropped) == (["a"], ["b"], ["a.wav"])
+    at_once = indexing.index_recordings(FakeEmbedder(), music, tmp_path / "at once").index
+    assert held(done.index) == held(at_once)
+    louder = indexing.index_recordings(FakeEmbedder(), music, tmp_path / "index", gain_db=6)
+    assert louder.replaced == ["a", "b"]
+
+
+def test_two_scores_of_one_name_are_not_mixed_up(scores, tmp_path, monkeypatch):
+    @contextlib.contextmanager
+    def twice(*arguments):
+        with documents.open_collection(*arguments) as readers:
+            yield [*readers, readers[0]]
+
+    monkeypatch.setattr(indexing, "open_collection", twice)
+    done = indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index")
+    assert done.left_out == ["a: another of this name is used"]
+    assert done.index.documents == ("a", "b", "c")

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,51 +10,19 @@ import soxr
 
 from tempo_invariant.audio import reading
 from tempo_invariant.errors import UserError
-from tempo_invariant.retrieval import hearing, indexing, library, neighbours
-from tempo_invariant.retrieval.library import IndexWriter
-from tempo_invariant.scores.places import NO_BAR, SHEET
+from tempo_invariant.retrieval import (
+    catalogue,
+    hearing,
+    indexing,
+    library,
+    old_index,
+)
+from tempo_invariant.retrieval.catalogue import Change, Search
+from tempo_invariant.retrieval.index_writer import IndexWriter
+from tempo_invariant.scores.places import SHEET
 from tests import damaged_index, fake_embedder
+from tests.damaged_index import HUBNESS, PLACES, VECTORS
 from tests.fake_embedder import FakeEmbedder, melody
-
-
-def _clustered(count, seed=0):
-    """Unit vectors around a twentieth as many centres."""
-    generator = np.random.default_rng(seed)
-    centres = generator.standard_normal((count // 20, 32))
-    vectors = centres[generator.integers(0, len(centres), count)]
-    vectors = vectors + 0.5 * generator.standard_normal((count, 32))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-
-
-def _true_neighbours(vectors, queries, count):
-    return np.argsort(-(queries @ vectors.T), axis=1)[:, :count]
-
-
-def test_few_vectors_are_searched_exactly():
-    vectors = _clustered(800)
-    index = neighbours.build(vectors, exact_limit=0)
-    assert index.exact
-    products, found = index.search(vectors[:50], 7)
-    assert np.array_equal(found, _true_neighbours(vectors, vectors[:50], 7))
-    assert np.allclose(products, np.take_along_axis(vectors[:50] @ vectors.T, found, 1), atol=1e-6)
-
-
-def test_many_vectors_are_searched_by_ivf_pq_with_recall():
-    vectors = _clustered(6000)
-    assert neighbours.build(vectors, exact_limit=6000).exact
-    index = neighbours.build(vectors, exact_limit=5999)
-    assert not index.exact
-    assert "IVF-PQ" in index.description
-    # Queries of our own: neither those that the number of visited lists was chosen with.
-    noise = np.random.default_rng(5).normal(0, 0.1, (200, 32)).astype(np.float32)
-    queries = vectors[::30] + noise
-    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-    products, found = index.search(queries, 10)
-    true = _true_neighbours(vectors, queries, 10)
-    hits = sum(len(set(a) & set(b)) for a, b in zip(found.tolist(), true.tolist(), strict=True))
-    assert hits / true.size >= 0.95
-    assert np.allclose(products, np.take_along_axis(queries @ vectors.T, found, 1), atol=1e-5)
-    assert np.array_equal(neighbours.exact_neighbours(vectors, queries, 10), true)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +35,8 @@ def scores(tmp_path_factory):
 
 def test_an_index_comes_back_as_it_was_made(scores, tmp_path):
     embedder = FakeEmbedder()
-    made, problems = indexing.index_scores(embedder, scores, tmp_path / "index")
+    done = indexing.index_scores(embedder, scores, tmp_path / "index")
+    made, problems = done.index, done.left_out
     assert not problems
     loaded = library.load(tmp_path / "index", "sheets")
     assert loaded.documents == made.documents == ("falling", "rising")
@@ -93,10 +60,9 @@ def test_recordings_are_indexed_with_their_times(tmp_path):
     soundfile.write(music / "up.wav", melody(np.arange(50), 6.2), 22050)
     soundfile.write(music / "silence.wav", np.zeros(22050), 22050)
     (music / "broken.flac").write_bytes(b"fLaC is not enough")
-    index, problems = indexing.index_recordings(
-        FakeEmbedder(), tmp_path / "music", tmp_path / "index"
-    )
-    assert index.documents == ("up",)
+    done = indexing.index_recordings(FakeEmbedder(), tmp_path / "music", tmp_path / "index")
+    index, problems = done.index, done.left_out
+    assert index.documents == ("deep/up",)
     assert len(problems) == 2
     assert "broken.flac" in problems[0] and "silent" in problems[1]
     seconds = index.places["seconds"]
@@ -120,7 +86,8 @@ def test_recordings_of_all_formats_are_indexed_as_the_reader_alone_reads_them(tm
     ):
         resampled = soxr.resample(pcm, 22050, rate)
         soundfile.write(music / name, np.stack([resampled, 0.5 * resampled], 1), rate, subtype)
-    index, problems = indexing.index_recordings(FakeEmbedder(), music, tmp_path / "index")
+    done = indexing.index_recordings(FakeEmbedder(), music, tmp_path / "index")
+    index, problems = done.index, done.left_out
     assert not problems and index.documents == tuple("abcdef")
     for number, path in enumerate(sorted(music.iterdir())):
         alone = hearing.hear(FakeEmbedder(), reading.read_blocks(path), 10)
@@ -130,34 +97,10 @@ def test_recordings_of_all_formats_are_indexed_as_the_reader_alone_reads_them(tm
 
 
 def test_another_model_is_refused_in_one_line(scores, tmp_path):
-    index, _ = indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index")
+    index = indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index").index
     index.check_model(FakeEmbedder())
     with pytest.raises(UserError, match=r"made with fake model 0, and fake model 1 is another"):
         index.check_model(FakeEmbedder(seed=1))
-
-
-def test_an_index_is_there_whole_or_not_at_all(scores, tmp_path):
-    class Failing(FakeEmbedder):
-        calls = 0
-
-        def embed_sheet(self, snippets):
-            self.calls += 1
-            if self.calls == 3:  # the probe, the first score, and then
-                raise KeyboardInterrupt
-            return super().embed_sheet(snippets)
-
-    with pytest.raises(KeyboardInterrupt):
-        indexing.index_scores(Failing(), scores, tmp_path / "index")
-    assert list(tmp_path.iterdir()) == []
-    indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index")
-    with pytest.raises(UserError, match="exists already"):
-        indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index")
-    with (
-        pytest.raises(UserError, match="not one document"),
-        IndexWriter(tmp_path / "empty", "sheets", FakeEmbedder(), 10, 50) as writer,
-    ):
-        writer.finish()
-    assert [path.name for path in tmp_path.iterdir()] == ["index"]
 
 
 def test_damaged_indices_are_refused(scores, tmp_path):
@@ -165,27 +108,58 @@ def test_damaged_indices_are_refused(scores, tmp_path):
     indexing.index_scores(FakeEmbedder(), scores, path)
     with pytest.raises(UserError, match="is not an index"):
         library.load(tmp_path)
-    for name in ("vectors.npy", "places.npy", "probe.npy", "index.json"):
+    for name in (VECTORS, PLACES, HUBNESS):
         content = (path / name).read_bytes()
         (path / name).write_bytes(content[: len(content) // 2])
-        with pytest.raises(UserError, match=name):
+        with pytest.raises(UserError, match=f"{name}: damaged: .* too few for 168 rows"):
             library.load(path)
         (path / name).unlink()
-        with pytest.raises(UserError, match="no such file|not an index"):
+        with pytest.raises(UserError, match=f"{name}: no such file, though"):
             library.load(path)
         (path / name).write_bytes(content)
-    info = json.loads((path / "index.json").read_text())
+    content = (path / catalogue.NAME).read_bytes()
+    first, second, third, _ = content.splitlines(keepends=True)
+    for changed, message in (
+        (b"", "holds not one line"),
+        (first[:-9], "holds not one line"),
+        (first, "holds no document"),
+        (first + b"\0\n", "line 2: damaged: its checksum"),
+        (first + third + second, "line 3: damaged: document 0 is out of order"),
+        (first + second + second, "line 3: damaged: document 0 is out of order"),
+        (first + catalogue.line(Change(drops=(7,))), "line 2: damaged: no document 7"),
+        (content + catalogue.line(Change(editions=((0, 2),))), "editions of documents that"),
+        (content + catalogue.line(Change(search=Search("x", 169, ""))), "rows that are not there"),
+        (content + catalogue.line(Change(search=Search("../x", 1, ""))), "'../x' is no file of it"),
+    ):
+        (path / catalogue.NAME).write_bytes(changed)
+        with pytest.raises(UserError, match=message):
+            library.load(path)
     for change, message in (
         ({"format": 99}, "format 99"),
         ({"step_pixels": 0}, "hop_frames and step_pixels must be at least 1"),
-        ({"documents": 7}, "documents: must be a list"),
-        ({"checksums": {}}, "checksums are missing"),
-        ({"count": 167}, "168 places, not 167"),
+        ({"probe": [[1.0], [2.0, 3.0]]}, "rows of the same length"),
         ({"kind": "poems"}, "kind must be one of sheets, recordings, received 'poems'"),
+        ({"generation": 8}, "vectors-8.bin: no such file"),
     ):
-        (path / "index.json").write_text(json.dumps(info | change))
+        (path / catalogue.NAME).write_bytes(content)
+        damaged_index.rewrite_header(path, **change)
         with pytest.raises(UserError, match=message):
             library.load(path)
+
+
+def test_what_is_behind_the_last_whole_line_does_not_count(scores, tmp_path):
+    path = tmp_path / "index"
+    made = indexing.index_scores(FakeEmbedder(), scores, path).index
+    whole = (path / catalogue.NAME).read_bytes()
+    for name in (VECTORS, PLACES, HUBNESS):
+        with (path / name).open("ab") as stream:
+            stream.write(b"half of a vector")
+    more = catalogue.line(Change(drops=(0,)))
+    for length in range(len(more)):
+        (path / catalogue.NAME).write_bytes(whole + more[:length])
+        assert library.load(path).documents == made.documents
+    (path / catalogue.NAME).write_bytes(whole + more)
+    assert library.load(path).documents == ("rising",)
 
 
 @pytest.fixture(scope="module")
@@ -200,28 +174,29 @@ def large(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("name", damaged_index.FILES)
+@pytest.mark.parametrize(
+    "name", [VECTORS, PLACES, HUBNESS, "neighbours-1-1500.faiss", catalogue.NAME]
+)
 def test_one_flipped_bit_is_noticed(large, tmp_path, name):
     path = shutil.copytree(large, tmp_path / "index")
     assert not library.load(path).neighbours.exact
     content = bytearray((path / name).read_bytes())
     content[-7] ^= 64  # in the last number but one: still a file as it should be, but for its sum
     (path / name).write_bytes(content)
-    with pytest.raises(UserError, match=f"^{path / name}: damaged: its checksum is another"):
+    with pytest.raises(UserError, match=f"^{path / name}: .*damaged: its checksum is another"):
         library.load(path)
 
 
 @pytest.mark.parametrize(
     "name, field, value, message",
     [
-        ("places.npy", "document", -1, "do not name every document"),
-        ("places.npy", "document", 2**31 - 1, "do not name every document"),
-        ("places.npy", "page", 0, "on no page"),
-        ("places.npy", "x", np.nan, "on no page"),
-        ("places.npy", "box", [9, 0, 3, 5], "on no page"),
-        ("vectors.npy", None, np.nan, "not of length 1"),
-        ("vectors.npy", None, 7e35, "not of length 1"),
-        ("probe.npy", None, np.inf, "the probe"),
+        (PLACES, "page", 0, "on no page"),
+        (PLACES, "x", np.nan, "on no page"),
+        (PLACES, "box", [9, 0, 3, 5], "on no page"),
+        (PLACES, "box", [0, 0, 9999, 9999], "on no page"),
+        (VECTORS, None, np.nan, "not of length 1"),
+        (VECTORS, None, 7e35, "not of length 1"),
+        (HUBNESS, None, np.nan, "hubness that no vector has"),
     ],
 )
 def test_wrong_content_is_refused_though_its_checksum_is_right(
@@ -239,35 +214,58 @@ def test_wrong_content_is_refused_though_its_checksum_is_right(
         library.load(path)
 
 
-def test_a_search_index_without_a_checksum_is_refused(large, tmp_path):
-    path = shutil.copytree(large, tmp_path / "index")
-    info = json.loads((path / "index.json").read_text())
-    del info["checksums"]["neighbours.faiss"]
-    (path / "index.json").write_text(json.dumps(info))
-    with pytest.raises(UserError, match="checksums are missing"):
-        library.load(path)
-
-
-def test_indices_of_earlier_versions_are_taken_over(scores, large, tmp_path):
-    made, _ = indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index")
-    damaged_index.make_old(tmp_path / "index")
+@pytest.mark.parametrize("version", [1, 2])
+def test_indices_of_earlier_versions_are_read(scores, large, tmp_path, version):
+    made = indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index").index
+    damaged_index.make_old(tmp_path / "index", version)
     old = library.load(tmp_path / "index")
     assert (old.documents, old.neighbours.exact) == (made.documents, True)
-    assert old.places.dtype == SHEET and (old.places["bar"] == NO_BAR).all()
-    for name in ("document", "page", "system", "x", "box"):
-        assert np.array_equal(old.places[name], made.places[name])
+    assert old.places.dtype == SHEET and np.array_equal(old.places, made.places)
+    assert np.array_equal(old.hubness, made.hubness) and old.rows(1) == made.rows(1)
+    assert library.read_page(old.page_path(1, 1)).shape == (900, 835)
     query = made.vectors[[50]]
     for one, other in zip(
         old.neighbours.search(query, 3), made.neighbours.search(query, 3), strict=True
     ):
         assert np.array_equal(one, other)
     compressed = shutil.copytree(large, tmp_path / "large")
-    damaged_index.make_old(compressed)
+    damaged_index.make_old(compressed, version)
     assert library.load(compressed).neighbours.description.startswith("IVF-PQ")
 
 
+def test_damaged_indices_of_earlier_versions_are_refused(large, tmp_path):
+    path = shutil.copytree(large, tmp_path / "index")
+    damaged_index.make_old(path, 2)
+    info = json.loads((path / "index.json").read_text())
+    for name in old_index.FILES:
+        content = (path / name).read_bytes()
+        changed = bytearray(content)
+        changed[-7] ^= 64
+        (path / name).write_bytes(changed)
+        with pytest.raises(UserError, match=f"^{path / name}: damaged: its checksum is another"):
+            library.load(path)
+        (path / name).unlink()
+        with pytest.raises(UserError, match=f"{name}: no such file"):
+            library.load(path)
+        (path / name).write_bytes(content)
+        fewer = {each: sum for each, sum in info["checksums"].items() if each != name}
+        (path / "index.json").write_text(json.dumps(info | {"checksums": fewer}))
+        with pytest.raises(UserError, match="checksums are missing"):
+            library.load(path)
+        (path / "index.json").write_text(json.dumps(info))
+    for change, message in (
+        ({"format": 4}, "format 4"),
+        ({"documents": 7}, "documents: must be a list"),
+        ({"documents": ["a", "b"]}, "places do not name every document in order"),
+        ({"count": 167}, "1500 places, not 167"),
+    ):
+        (path / "index.json").write_text(json.dumps(info | change))
+        with pytest.raises(UserError, match=message):
+            library.load(path)
+
+
 def test_a_damaged_page_is_named(scores, tmp_path):
-    index, _ = indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index")
+    index = indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index").index
     path = index.page_path(0, 1)
     assert library.read_page(path).shape == (900, 835)
     content = bytearray(path.read_bytes())
@@ -278,30 +276,6 @@ def test_a_damaged_page_is_named(scores, tmp_path):
     path.unlink()
     with pytest.raises(UserError, match=f"^{path}: no such page image"):
         library.read_page(path)
-
-
-def test_embeddings_that_are_not_of_unit_length_are_not_indexed(tmp_path):
-    with IndexWriter(tmp_path / "index", "sheets", FakeEmbedder(), 10, 25) as writer:
-        with pytest.raises(UserError, match="waltz: fake model 0 gives vectors that are not of"):
-            writer.add("waltz", np.full((3, 16), np.nan), np.zeros(3, library.KINDS["sheets"]))
-    assert not list(tmp_path.iterdir())
-
-
-def test_what_a_killed_index_leaves_is_removed_by_the_next(scores, tmp_path):
-    killed = """
-import os, sys
-from tempo_invariant.retrieval.library import IndexWriter
-from tests.fake_embedder import FakeEmbedder
-with IndexWriter(sys.argv[1], "sheets", FakeEmbedder(), 10, 25):
-    os.kill(os.getpid(), 9)
-"""
-    subprocess.run([sys.executable, "-c", killed, tmp_path / "one"])
-    [left] = tmp_path.iterdir()
-    assert left.name.startswith(".partial-")
-    with IndexWriter(tmp_path / "held", "sheets", FakeEmbedder(), 10, 25) as writer:
-        indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index")
-        assert not left.exists() and writer._partial.is_dir()
-    assert [path.name for path in tmp_path.iterdir()] == ["index"]
 
 
 def test_scores_that_are_not_there_are_named(scores, tmp_path):

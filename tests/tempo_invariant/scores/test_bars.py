@@ -7,7 +7,6 @@ from tempo_invariant.scores.bar_lines import BarLine, BarredSystem
 from tempo_invariant.scores.bars import BarStart, bar_at, find_bars, number_bars
 from tempo_invariant.scores.engraving import engrave
 from tempo_invariant.scores.places import Box
-from tempo_invariant.scores.svg import drawn_bars, rasterise
 
 LEFT, RIGHT, SPACE = 100, 800, 10
 
@@ -106,7 +105,7 @@ def engraving(tmp_path_factory):
 
 
 def test_engraved_bars_have_lilyponds_numbers(engraving):
-    bars = drawn_bars(engraving.pages)
+    bars = engraving.bars
     numbers = [[start.number for start in bars[system]] for system in sorted(bars)]
     # The repeat sign in bar 7 begins no bar; bar 5 begins with a rest.
     assert numbers == [[0, 1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12], [13, 14, 15, 16]]
@@ -119,9 +118,9 @@ def test_engraved_bars_have_lilyponds_numbers(engraving):
 
 @pytest.mark.parametrize("ink", ["bold", "thin"])
 def test_bars_that_are_found_on_the_page_are_those_that_were_engraved(engraving, ink):
-    [page], bars = engraving.pages, drawn_bars(engraving.pages)
+    [page], bars = engraving.pages, engraving.bars
     order = sorted(page.systems, key=lambda system: page.systems[system].top)
-    image = rasterise(engraving.svgs[0], page)[ink]
+    image = next(engraving.draw())[ink]
     [found] = find_bars([image], [[page.systems[system] for system in order]])
     # On the page it cannot be known that the repeat sign is within bar 7.
     for system, count, starts in zip(order, (5, 3, 0, 0), found, strict=True):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pickle
 import tarfile
 
 import numpy as np
@@ -13,9 +14,10 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import search
 from tempo_invariant.retrieval import neighbours
 from tempo_invariant.scores import documents
+from tempo_invariant.scores.folders import NO_KIND, NOTATION
 from tempo_invariant.scores.places import Box
 from tempo_invariant.scores.systems import normalise
-from tests import fake_embedder
+from tests import fake_embedder, notation_scores
 from tests.drawn_pages import piano_page
 from tests.handmade import make_piece
 
@@ -107,20 +109,39 @@ def test_pages_in_a_directory_are_scores(tmp_path):
         list(documents.find_scores(tmp_path, documents=["fugue"]))
 
 
+def test_readers_can_be_sent_to_other_processes_and_know_their_files(tmp_path):
+    fake_embedder.write_score(tmp_path, "piece", np.arange(100))
+    (tmp_path / "pages/suite").mkdir(parents=True)
+    page, _ = piano_page(2)
+    for name in ("b.png", "suite/02.png", "suite/01.png"):
+        Image.fromarray(page).save(tmp_path / "pages" / name)
+    with documents.open_collection(tmp_path / "msmd") as found:
+        (piece,) = found
+    score = tmp_path / "msmd/piece/scores/piece_ly"
+    assert piece.files == (score / "img/01.png", score / "mung/01.xml")
+    with documents.open_collection(tmp_path / "pages") as found:
+        single, suite = found
+    assert single.files == (tmp_path / "pages/b.png",)
+    assert suite.files == tuple(tmp_path / f"pages/suite/0{number}.png" for number in (1, 2))
+    for reader in (piece, single, suite):
+        sent, here = pickle.loads(pickle.dumps(reader)).read(), reader.read()
+        assert sent.name == here.name == reader.name
+        assert np.array_equal(sent.snippets, here.snippets)
+        assert np.array_equal(sent.places, here.places)
+
+
 def test_a_folder_of_all_kinds_says_what_it_leaves_out(tmp_path, caplog):
-    for name in ("b.pdf", "b.png", "waltz.ly", "waltz.pdf", "march.mxl", ".hidden", "suite/01.png"):
+    for name in ("b.pdf", "b.png", "waltz.ly", "waltz.pdf", "march.xyz", ".hidden", "suite/01.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("nothing")
+        (tmp_path / name).write_text("{ c' }")
     (tmp_path / "suite/notes.txt").write_text("nothing")
     (tmp_path / "empty").mkdir()
     (tmp_path / os.fsdecode(b"caf\xe9\x1b.jpg")).write_text("nothing")
     names = [source.name for source in documents.find_scores(tmp_path)]
     assert names == ["b", "b.png", r"caf\xe9\x1b", "suite", "waltz"]
     assert caplog.messages == [
-        f"left out: {tmp_path}/empty: a folder without any PDF file or page image",
-        f"left out: {tmp_path}/march.mxl, {tmp_path}/suite/notes.txt: "
-        "no PDF file or page image or LilyPond file",
-        f"left out: {tmp_path}/waltz.pdf: the LilyPond file of the same name is used",
+        f"left out: march.xyz, suite/notes.txt: {NO_KIND}",
+        "left out: waltz.pdf: the LilyPond file of the same name is used",
     ]
     # The score of one name, however it is written, and no word about the others.
     caplog.clear()
@@ -134,6 +155,27 @@ def test_a_folder_of_all_kinds_says_what_it_leaves_out(tmp_path, caplog):
     names = [source.name for source in documents.find_scores(tmp_path)]
     assert names == ["Chopin_waltz", "b", "b.png", r"caf\xe9\x1b", "suite"]
     assert not any("PIECES" in message or "style" in message for message in caplog.messages)
+
+
+def test_scores_for_notation_programs_are_engraved_with_their_bars(tmp_path, caplog):
+    (tmp_path / "song.musicxml").write_text(notation_scores.MUSICXML)
+    (tmp_path / "packed.mxl").write_bytes(notation_scores.packed())
+    (tmp_path / "tune.abc").write_text(notation_scores.ABC)
+    for name in ("waltz.ly", "waltz.krn", "song.pdf"):
+        (tmp_path / name).write_text("{ c' }")
+    (tmp_path / "catalogue.xml").write_text("<catalogue/>")
+    readers = {reader.name: reader for reader in documents.find_scores(tmp_path)}
+    assert sorted(readers) == ["packed", "song", "tune", "waltz"]
+    assert sorted(caplog.messages) == [
+        "left out: catalogue.xml: XML that is neither MusicXML nor MEI",
+        f"left out: song.pdf: the {NOTATION} of the same name is used",
+        "left out: waltz.krn: the LilyPond file of the same name is used",
+    ]
+    song = pickle.loads(pickle.dumps(readers["song"])).read()
+    assert song.notes == ("the piano part alone; left out: Voice",)
+    bars = song.places["bar"].tolist()
+    assert bars == sorted(bars) and set(bars) == {0, 1, 2, 3}
+    assert np.array_equal(readers["packed"].read().snippets, song.snippets)
 
 
 def test_an_archive_is_read_like_its_folder(tmp_path):

@@ -10,7 +10,7 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.scores import engraving as engraver
 from tempo_invariant.scores.engraving import engrave
 from tempo_invariant.scores.places import Box
-from tempo_invariant.scores.svg import parse_page, path_box, rasterise
+from tempo_invariant.scores.svg import parse_page, path_box
 from tfrecords_tools.music.notes import notes_of_midi
 
 # Two systems of two staves: a chord, a tie, a grace note, a hidden head, a triplet.
@@ -76,7 +76,7 @@ def test_every_head_carries_its_musical_time_and_pitch(engraving):
 
 def test_heads_lie_in_their_systems_and_on_ink(engraving):
     [page] = engraving.pages
-    images = rasterise(engraving.svgs[0], page)
+    images = next(engraving.draw())
     assert page.width == 835 and page.height == 1181
     assert len(page.systems) == 2
     first, second = sorted(page.systems.values(), key=lambda box: box.top)
@@ -94,7 +94,7 @@ def test_heads_lie_in_their_systems_and_on_ink(engraving):
 
 
 def test_two_inks_differ_in_transparency_alone(engraving):
-    images = rasterise(engraving.svgs[0], engraving.pages[0])
+    images = next(engraving.draw())
     bold, thin = images["bold"], images["thin"]
     assert bold.shape == thin.shape == (1181, 835)
     assert bold.dtype == thin.dtype == np.uint8
@@ -226,25 +226,6 @@ def test_odd_drawings_are_refused(old, new, message):
     with pytest.raises(UserError, match=message) as error:
         parse_page(PAGE.replace(old, new))
     assert str(error.value).isprintable() and len(str(error.value)) < 300
-
-
-def test_what_cannot_be_drawn_is_refused(monkeypatch):
-    page = parse_page(PAGE)
-    assert rasterise(PAGE, page)["bold"].shape == (1169, 835)
-    with pytest.raises(UserError, match="it has no width and height"):
-        rasterise(PAGE.replace(' width="10mm"', ""), page)
-    with pytest.raises(UserError, match="a page cannot be drawn: "):
-        rasterise(PAGE.replace("</svg>", ""), page)
-
-    class PanicException(BaseException):
-        """As the renderer raises it."""
-
-    def panic(**_):
-        raise PanicException("index\nout of bounds")
-
-    monkeypatch.setattr("resvg_py.svg_to_bytes", panic)
-    with pytest.raises(UserError, match="a page cannot be drawn: index out of bounds"):
-        rasterise(PAGE, page)
 
 
 def test_hostile_includes_are_passed_over(tmp_path):

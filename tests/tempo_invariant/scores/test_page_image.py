@@ -25,13 +25,13 @@ def test_skew(degrees):
     page, _ = piano_page()
     how = degradation.Degradation(degrees=degrees)
     turned = degradation.degrade(page, how, np.random.default_rng(0))
-    assert abs(page_image.skew_degrees(page_image.ink(turned)) - degrees) < 0.05
+    assert abs(page_image.skew_degrees(page_image.ink(turned, 8), 8) - degrees) < 0.05
 
 
 @pytest.mark.parametrize("space", [5, 9, 14])
 def test_staff_space(space):
     page, _ = draw_page([(100, 100 + 12 * space), (600, 600 + 12 * space)], space)
-    assert abs(page_image.staff_spaces(page_image.ink(page))[0] - space) < 0.1
+    assert abs(page_image.staff_spaces(page_image.ink(page, 8))[0] - space) < 0.1
 
 
 def test_turned_points_lie_where_turned_ink_lies():

@@ -7,8 +7,8 @@ import mido
 import pytest
 
 from tempo_invariant.errors import UserError
+from tempo_invariant.scores.drawn import DrawnHead
 from tempo_invariant.scores.places import Box
-from tempo_invariant.scores.svg import DrawnHead
 from tfrecords_tools.msmd.alignment import align
 from tfrecords_tools.music.notes import Note
 

@@ -1,0 +1,148 @@
+"""The files of an index: made anew without holes, taken over from old formats, tidied up."""
+
+import contextlib
+import dataclasses
+import datetime
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tempo_invariant import files
+from tempo_invariant.errors import UserError
+from tempo_invariant.retrieval import catalogue, hubness, library, old_index
+from tempo_invariant.retrieval.catalogue import Catalogue, Change, Document, Header
+from tempo_invariant.retrieval.library import DATA, HUBNESS, PAGES, PLACES, VECTORS
+from tempo_invariant.retrieval.old_index import OldIndex
+
+LOCK = "lock"
+
+_DATA_FILE = re.compile(r"(vectors|places|hubness)-\d+\.bin|neighbours-\d+-\d+\.faiss")
+_PAGE = re.compile(r"(\d{6,})_\d{3,}\.png")
+
+_WithRows = tuple[Document, dict[str, np.ndarray]]
+"""A document, and its rows by the kind of file."""
+
+
+def rewrite(
+    path: Path, header: Header, documents: Iterable[_WithRows], more: Sequence[Change] = ()
+) -> None:
+    """Writes all files, and then the catalogue, with which they take the place of others.
+
+    Args:
+        path: The directory of the index.
+        header: The header, with the number of the new generation of files.
+        documents: The documents; first row and checksums are filled in.
+        more: What the catalogue says of them besides.
+    """
+    changes: list[Change] = []
+    first = 0
+    with contextlib.ExitStack() as stack:
+        names = {key: library.data_file(key, header.generation) for key in DATA}
+        streams = {
+            key: stack.enter_context((path / name).open("wb")) for key, name in names.items()
+        }
+        for document, data in documents:
+            for key, array in data.items():
+                streams[key].write(array.tobytes())
+            sums = library.checksums(data)
+            changes.append(Change(dataclasses.replace(document, first=first, checksums=sums)))
+            first += document.count
+        for stream in streams.values():
+            catalogue.sync(stream)
+    catalogue.save(path / catalogue.NAME, header, [*changes, *more])
+
+
+def compact(path: Path, found: Catalogue, header: Header, cohort: np.ndarray | None = None) -> None:
+    """Makes a new generation of files, without holes.
+
+    Args:
+        path: The directory of the index.
+        found: Its catalogue.
+        header: Its header, possibly with the checksum of another cohort.
+        cohort: The vectors of that cohort.
+
+    Raises:
+        UserError: The rows of a document are damaged.
+    """
+    rows_of = {key: library.mapped(path, found, key) for key in DATA}
+
+    def documents() -> Iterator[_WithRows]:
+        for document in found.documents.values():
+            rows = slice(document.first, document.first + document.count)
+            data = {key: array[rows] for key, array in rows_of.items()}
+            if library.checksums(data) != document.checksums:
+                raise UserError(f"{path}: damaged: {document.name} has changed meanwhile")
+            if header.cohort != found.header.cohort:
+                data[HUBNESS] = hubness.hubness(data[VECTORS], cohort)
+            yield document, data
+
+    header = dataclasses.replace(header, generation=header.generation + 1, first_id=found.next_id)
+    known = found.compared >= set(found.documents)
+    rewrite(path, header, documents(), [Change(editions=found.editions)] if known else [])
+
+
+def old_header(old: OldIndex, cohort: int) -> Header:
+    """Returns the header that an index of an old format gets."""
+    info = old.info
+    settings = info.kind, info.hop_frames, info.step_pixels, info.model
+    return Header(catalogue.FORMAT, 1, *settings, old.probe.tolist(), cohort, info.source, 0)
+
+
+def take_over(path: Path, old: OldIndex, cohort: np.ndarray | None, cohort_sum: int) -> None:
+    """Makes of an index of an old format one of the present.
+
+    Args:
+        path: The directory of the index.
+        old: What is there.
+        cohort: The vectors that hubness is measured with; None if there are none.
+        cohort_sum: Their checksum.
+    """
+    added = utc(os.path.getmtime(path / old_index.INFO_NAME))
+    names = library.names(old.info.documents)
+
+    def documents() -> Iterator[_WithRows]:
+        for document, name in zip(old.entries(), names, strict=True):
+            rows = slice(document.first, document.first + document.count)
+            data = {VECTORS: old.vectors[rows], PLACES: old.places[rows]}
+            data[HUBNESS] = hubness.hubness(data[VECTORS], cohort)
+            yield dataclasses.replace(document, name=name, added=added), data
+
+    rewrite(path, old_header(old, cohort_sum), documents())
+
+
+def tidy(path: Path, found: Catalogue) -> None:
+    """Removes files that have been replaced, or that a killed process has left."""
+    kept = {library.data_file(key, found.header.generation) for key in DATA}
+    kept |= {found.search.file} if found.search else set()
+    for name in os.listdir(path):
+        if _is_data(name) and name not in kept:
+            (path / name).unlink(missing_ok=True)
+
+
+def tidy_pages(path: Path, found: Catalogue) -> None:
+    """Removes the page images of documents that are gone.
+
+    That is done when the next writer comes, so that a reader who knows them still may show them.
+    """
+    folder = path / PAGES
+    for name in os.listdir(folder) if folder.is_dir() else ():
+        match = _PAGE.fullmatch(name)
+        if match and int(match[1]) not in found.documents:
+            (folder / name).unlink(missing_ok=True)
+
+
+def _is_data(name: str) -> bool:
+    return bool(_DATA_FILE.fullmatch(name)) or name in (*old_index.FILES, old_index.INFO_NAME)
+
+
+def is_ours(name: str) -> bool:
+    """Whether a writer that was killed at once may have left this in a directory."""
+    return _is_data(name) or name == LOCK or name.startswith(files.PREFIX)
+
+
+def utc(seconds: float) -> str:
+    """Returns a time of the system's clock as text."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,302 @@
+"""Writing an index: documents come and go one by one, and each change holds as a whole.
+
+The order of steps makes it so: the rows and page images of a document are written first, behind
+what the catalogue tells of; then a line of the catalogue tells of them. A process that is killed
+leaves at most rows and files that no line tells of, which the next writer removes. Files that
+readers may have open are never changed where they read, but replaced.
+"""
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from tempo_invariant import files
+from tempo_invariant.errors import UserError
+from tempo_invariant.retrieval import (
+    catalogue,
+    editions,
+    hubness,
+    index_files,
+    library,
+    neighbours,
+    old_index,
+    soundness,
+)
+from tempo_invariant.retrieval.catalogue import KINDS, Catalogue, Change, Document, Header, Search
+from tempo_invariant.retrieval.embedders import Embedder, probe, same_model
+from tempo_invariant.retrieval.library import DATA, HUBNESS, PAGES, PLACES, VECTORS, SnippetIndex
+
+MOST_HOLES = 0.2
+"""The largest share of rows that may belong to no document; above it the files are made anew."""
+
+
+class IndexWriter:
+    """Adds documents to an index, and drops them; makes the index where there is none.
+
+    Used as a context manager, in which it holds the lock. What has been added is there when `add`
+    returns. An index of an old format becomes one of the present.
+
+    Args:
+        path: The directory of the index.
+        kind: Kind of the documents, "sheets" or "recordings".
+        embedder: The model.
+        hop_frames: Distance of windows in spectrogram frames.
+        step_pixels: Distance of snippets in page pixels.
+        exact_limit: The most vectors that are searched exhaustively.
+
+    Raises:
+        UserError: The directory is something else or cannot be written; or, when it is entered, the
+            index is damaged, another process writes it, or it was made with another model or other
+            settings.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        kind: str,
+        embedder: Embedder,
+        hop_frames: int,
+        step_pixels: int,
+        exact_limit: int = neighbours.EXACT_LIMIT,
+    ):
+        self.path = Path(path)
+        files.check_output_directory(self.path)
+        if self.path.is_dir() and not library.is_index(self.path):
+            if not all(map(index_files.is_ours, os.listdir(self.path))):
+                raise UserError(f"{self.path} exists already and is no index: choose another")
+        self._probe = probe(embedder)
+        if not np.isfinite(self._probe).all():
+            raise UserError(f"{embedder.name} gives embeddings that are not numbers")
+        self._cohort = hubness.find_cohort(self._probe, kind)
+        self._header = Header(
+            catalogue.FORMAT,
+            1,
+            kind,
+            hop_frames,
+            step_pixels,
+            embedder.name,
+            self._probe.tolist(),
+            0 if self._cohort is None else library.checksum(self._cohort),
+            embedder.source or {},
+            0,
+        )
+        self._exact_limit = exact_limit
+        self._catalogue = Catalogue(self._header)
+
+    def __enter__(self) -> "IndexWriter":
+        with contextlib.ExitStack() as stack, files.telling_failures(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(_locked(self.path))
+            self._open_catalogue()
+            if not self._catalogue.documents:
+                stack.callback(self._remove_if_empty)
+            self._data = stack.enter_context(contextlib.ExitStack())
+            self._open_data()
+            index_files.tidy(self.path, self._catalogue)
+            index_files.tidy_pages(self.path, self._catalogue)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    @property
+    def documents(self) -> Mapping[str, Document]:
+        """The documents of the index by name."""
+        return self._catalogue.by_name
+
+    def add(
+        self,
+        name: str,
+        vectors: np.ndarray,
+        rows: np.ndarray,
+        content: str = "",
+        pages: Mapping[int, bytes] | None = None,
+        notes: Sequence[str] = (),
+    ) -> None:
+        """Adds a document, in place of any of the same name.
+
+        Args:
+            name: Name of the score or recording.
+            vectors: Its embeddings, float32 [count, size], unit length, in reading order.
+            rows: Places of the vectors; the document's number is filled in.
+            content: SHA-256 of the files that it was made of.
+            pages: Images of its pages by number, as PNG files.
+            notes: Printable lines about it.
+
+        Raises:
+            UserError: The model does not give vectors of unit length, or the disk is full.
+        """
+        header, found = self._header, self._catalogue
+        vectors = np.ascontiguousarray(vectors, np.float32)
+        if not len(vectors) or not soundness.are_unit(vectors):
+            raise UserError(f"{name}: {header.model} gives vectors that are not of length 1")
+        places = rows.astype(KINDS[header.kind], copy=True)
+        places["document"] = found.next_id
+        hubs = hubness.hubness(vectors, self._cohort)
+        data = {VECTORS: vectors, PLACES: places, HUBNESS: hubs}
+        document = Document(
+            found.next_id,
+            name,
+            content,
+            found.rows,
+            len(vectors),
+            library.checksums(data),
+            len(np.unique(places["page"])) if header.kind == "sheets" else 0,
+            tuple(notes),
+            index_files.utc(time.time()),
+        )
+        before = self.documents.get(name)
+        with files.telling_failures(self.path):
+            for page, image in (pages or {}).items():
+                folder = self.path / PAGES
+                folder.mkdir(exist_ok=True)
+                (folder / library.page_file(document.id, page)).write_bytes(image)
+            for key, array in data.items():
+                stream = self._streams[key]
+                stream.seek(document.first * library.data_type(key, header).itemsize)
+                stream.write(array.tobytes())
+                catalogue.sync(stream)
+            self._append(Change(document, drops=(before.id,) if before else ()))
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Drops documents.
+
+        Raises:
+            KeyError: There is no document of that name.
+        """
+        known = self.documents
+        numbers = tuple(known[name].id for name in names)
+        if numbers:
+            with files.telling_failures(self.path):
+                self._append(Change(drops=numbers))
+
+    def finish(self) -> SnippetIndex:
+        """Closes up holes, brings search and editions up to date, and returns the index.
+
+        Raises:
+            UserError: There is no document.
+        """
+        found = self._catalogue
+        if not found.documents:
+            raise UserError(f"{self.path}: nothing to write, not one document could be used")
+        with files.telling_failures(self.path):
+            if found.holes > MOST_HOLES * found.rows:
+                index_files.compact(self.path, found, self._header)
+                self._catalogue = catalogue.load(self.path / catalogue.NAME)
+                self._header = self._catalogue.header
+                self._open_data()
+            index = self._find_editions(self._build_search(library.load(self.path)))
+            index_files.tidy(self.path, self._catalogue)
+        return index
+
+    def _append(self, change: Change) -> None:
+        catalogue.append(self._streams[catalogue.NAME], self._catalogue, change)
+
+    def _remove_if_empty(self) -> None:
+        """Removes a new index to which nothing was added."""
+        if not self._catalogue.documents:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+    def _open_catalogue(self) -> None:
+        """Reads what is there: an index, an old one, or nothing yet."""
+        path, wanted = self.path / catalogue.NAME, self._header
+        files.remove_leftovers(self.path)
+        if not path.exists() and (self.path / old_index.INFO_NAME).exists():
+            old = old_index.load(self.path)
+            self._check(index_files.old_header(old, wanted.cohort))
+            index_files.take_over(self.path, old, self._cohort, wanted.cohort)
+        found = catalogue.load(path) if path.exists() else None
+        if found is None or not found.documents:
+            generation = found.header.generation + 1 if found else 1
+            index_files.rewrite(self.path, dataclasses.replace(wanted, generation=generation), ())
+            found = catalogue.load(path)
+        self._catalogue = found
+        self._check(self._catalogue.header)
+        if self._catalogue.documents:
+            library.load(self.path)  # damage is told before the work, not after it
+        if self._catalogue.header.cohort != wanted.cohort:
+            header = dataclasses.replace(self._catalogue.header, cohort=wanted.cohort)
+            index_files.compact(self.path, self._catalogue, header, self._cohort)
+            self._catalogue = catalogue.load(path)
+        self._header = self._catalogue.header
+
+    def _build_search(self, index: SnippetIndex) -> SnippetIndex:
+        """Makes the file for searching where there is need of one that covers more."""
+        if not index.neighbours.is_outgrown(self._exact_limit):
+            return index
+        taken_off = library.penalties(index.places, index.hubness)
+        built = neighbours.build(index.vectors, self._exact_limit, penalties=taken_off)
+        name = f"neighbours-{self._header.generation}-{built.covered}.faiss"
+        with files.atomic_write(self.path / name) as temporary:
+            built.save(temporary)
+        checksum = files.sha256(self.path / name)
+        self._append(Change(search=Search(name, built.covered, checksum)))
+        return dataclasses.replace(index, neighbours=built)
+
+    def _find_editions(self, index: SnippetIndex) -> SnippetIndex:
+        """Finds out which of the documents that have come are the same music as others."""
+        found = self._catalogue
+        new = [n for n, entry in enumerate(index.entries) if entry.id not in found.compared]
+        if not new:
+            return index
+        groups = editions.find_editions(index, index.editions, new)
+        ids = tuple(tuple(index.entries[n].id for n in group) for group in groups)
+        self._append(Change(editions=ids))
+        return dataclasses.replace(index, editions=tuple(groups))
+
+    def _check(self, header: Header) -> None:
+        """Refuses an index of another kind, model, step or hop."""
+        wanted = self._header
+        if header.kind != wanted.kind:
+            raise UserError(f"{self.path}: an index of {header.kind}, to which no {wanted.kind} go")
+        if not same_model(np.array(header.probe, np.float32), self._probe):
+            raise UserError(
+                f"{self.path} was made with {header.model}, and {wanted.model} is another model: "
+                "its embeddings differ"
+            )
+        name = "step_pixels" if header.kind == "sheets" else "hop_frames"
+        there, here = getattr(header, name), getattr(wanted, name)
+        if there != here:
+            raise UserError(f"{self.path}: was made with {name} {there}, not {here}")
+
+    def _open_data(self) -> None:
+        """Opens the files to write to, and cuts off what no line tells of."""
+        self._data.close()
+        self._streams: dict[str, IO[bytes]] = {}
+        sizes = {catalogue.NAME: self._catalogue.end}
+        for key in DATA:
+            row_bytes = library.data_type(key, self._header).itemsize
+            sizes[key] = self._catalogue.rows * row_bytes
+        for key, size in sizes.items():
+            name = library.data_file(key, self._header.generation) if key in DATA else key
+            path = self.path / name
+            self._streams[key] = self._data.enter_context(path.open("r+b"))
+            if path.stat().st_size > size:
+                self._streams[key].truncate(size)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Holds the lock of an index; where the file system has none, it does without.
+
+    Raises:
+        UserError: Another process holds it.
+    """
+    with (path / index_files.LOCK).open("a") as stream:
+        try:
+            import fcntl  # there is none on Windows
+
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"{path}: another process is writing to it; try again later") from error
+        except (OSError, ImportError):
+            pass
+        yield

@@ -1,0 +1,124 @@
+"""Walks through a folder of folders that may hold anything: links in circles, our own output."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tempo_invariant.errors import UserError
+
+MAX_FILES = 1_000_000
+"""Folders with more files in them are refused: they are no collection of scores."""
+
+_DEEPEST = 50
+_PASSED_OVER = ("__MACOSX",)
+
+_MADE_HERE = {
+    "index.json": "an index",
+    "answer.json": "an answer",
+    "queries.json": "a query set",
+    "dataset_info.json": "records",
+    "experiment.json": "a training run",
+    "saved_model.pb": "an exported model",
+}
+"""Files by which a folder is known that a command of ours has made, and what it is."""
+
+_MSMD = "a piece of an MSMD directory, which is given by itself"
+_AGAIN = "a link to a folder that is there already"
+_TOO_DEEP = f"nested more than {_DEEPEST} folders deep"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder: its path, its path from the top with slashes, and its files in natural order."""
+
+    path: str
+    inside: str
+    files: list[str]
+
+    def join(self, name: str) -> str:
+        """Returns the path of a file from the top, with slashes."""
+        return f"{self.inside}/{name}" if self.inside else name
+
+
+def walk(root: str | os.PathLike, leave_out: Callable[[str, str], None]) -> Iterator[Folder]:
+    """Yields a folder and all folders in it, each once; where links lead comes last.
+
+    Hidden files and what archives of Apple's have beside them are passed over in silence.
+
+    Args:
+        root: The folder.
+        leave_out: Called with a reason and the path from the top of each folder that is not
+            entered, because it cannot be read, is too deep, or was made by a command of ours; and
+            of what is neither file nor folder.
+
+    Raises:
+        UserError: The top cannot be read, or was made by a command of ours, or has more files than
+            `MAX_FILES`.
+    """
+    top = os.fspath(root)
+    waiting, links, room = [(top, "")], list[tuple[str, str]](), MAX_FILES
+    seen: set[tuple[int, int]] = set()
+    while waiting or links:
+        path, inside = waiting.pop() if waiting else links.pop()
+        try:
+            status = os.stat(path)
+            with os.scandir(path) as entries:
+                files, folders, linked, others = _sort(entries)
+        except OSError as error:
+            if not inside:
+                raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+            leave_out(f"cannot be read ({error.strerror})", inside)
+            continue
+        reason = _why_not(path, files, folders)
+        if (status.st_dev, status.st_ino) in seen:
+            reason = _AGAIN
+        seen.add((status.st_dev, status.st_ino))
+        if inside.count("/") >= _DEEPEST:
+            reason = _TOO_DEEP
+        if reason and not inside:
+            raise UserError(f"{path}: is {reason}, and no folder of scores")
+        if reason:
+            leave_out(reason, inside)
+            continue
+        room -= len(files) + len(folders)
+        if room < 0:
+            raise UserError(f"{root}: holds more than {MAX_FILES:,} files; give a smaller folder")
+        folder = Folder(path, inside, files)
+        for name in others:
+            leave_out("no regular file", folder.join(name))
+        waiting += [(os.path.join(path, name), folder.join(name)) for name in reversed(folders)]
+        links += [(os.path.join(path, name), folder.join(name)) for name in reversed(linked)]
+        yield folder
+
+
+def _sort(entries: Iterator[os.DirEntry]) -> tuple[list[str], ...]:
+    """Returns the names of files, folders, links to folders, and others, in natural order."""
+    names: tuple[list[str], ...] = ([], [], [], [])
+    files, folders, links, others = names
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name in _PASSED_OVER:
+            continue
+        try:
+            kind = files if entry.is_file() else others
+            if entry.is_dir():
+                kind = links if entry.is_symlink() else folders
+        except OSError:  # a link that leads in a circle
+            kind = others
+        kind.append(entry.name)
+    return tuple(sorted(each, key=natural) for each in names)
+
+
+def _why_not(path: str, files: list[str], folders: list[str]) -> str | None:
+    """Returns what a folder is, if it is none to look for scores in; else None."""
+    made = next((what for name, what in _MADE_HERE.items() if name in files), None)
+    if not made and "scores" in folders and any(Path(path).glob("scores/*/mung")):
+        made = _MSMD
+    return made
+
+
+def natural(text: str) -> tuple:
+    """Returns a key by which texts are sorted as people count: page 2 comes before page 10."""
+    parts = re.split(r"([0-9]+)", text)
+    return tuple(int(part) if i % 2 else part for i, part in enumerate(parts)), text
