@@ -1,7 +1,7 @@
 """What plays in a system: a piano, a voice, a voice with a piano, or more.
 
-The bar lines tell: they run from staff to staff through what belongs together, while the line at the
-left end joins all staves of a system.
+The bar lines tell: they run from staff to staff through what belongs together, while the line at
+the left end joins all staves of a system.
 """
 
 import itertools

@@ -4,7 +4,8 @@ Staff lines tell whether a page lies on its side. Whether it is upside down tell
 staves: a clef stands at the left one, and often a brace before it.
 """
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,22 +49,37 @@ def read_page(page: np.ndarray) -> PageReading:
     Args:
         page: Grey page uint8 [rows, columns].
     """
-    normal, turns = normalise(page), 0
-    if not normal.systems:
-        for turns, attempt in _attempts(page):
-            again = normalise(attempt)
-            if again.systems:
-                page, normal = attempt, again
-                break
-        else:
-            return PageReading(normal, 0, ("no system on it",))
+    first = normalise(page)
+    attempts = ((turns, tried, normalise(tried)) for turns, tried in _attempts(page))
+    readings = itertools.chain([(0, page, first)], attempts)
+    turns, page, normal = next((r for r in readings if r[2].found), (0, page, first))
+    if not normal.found:
+        return PageReading(normal)
     if _is_upside_down(normal):
         again = normalise(np.ascontiguousarray(np.rot90(page, 2)))
-        if again.systems:
+        if again.found:
             normal, turns = again, (turns + 2) % 4
-    found = dict.fromkeys(system.note for system in normal.systems if system.note)
+    found = dict.fromkeys(system.note for system in normal.found if system.note)
     notes = [f"turned by {90 * min(turns, 4 - turns)} degrees"] if turns else []
     return PageReading(normal, turns, (*notes, *found))
+
+
+def by_pages(notes: Iterable[tuple[int, str]]) -> list[str]:
+    """Returns a line for every text, which names the numbers of its pages: "pages 1-3, 5: ..."."""
+    pages: dict[str, list[int]] = {}
+    for number, text in notes:
+        pages.setdefault(text, []).append(number)
+    lines = []
+    for text, numbers in pages.items():
+        runs: list[list[int]] = []
+        for number in numbers:
+            if runs and number == runs[-1][-1] + 1:
+                runs[-1].append(number)
+            else:
+                runs.append([number])
+        named = ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
+        lines.append(f"page{'s' * (len(numbers) > 1)} {named}: {text}")
+    return lines
 
 
 def _attempts(page: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
@@ -78,7 +94,7 @@ def _attempts(page: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
 def _is_upside_down(normal: NormalPage) -> bool:
     assert normal.space is not None
     # All staves of a system are as long as the longest one that was found.
-    around_systems = [(around(system.staves), system.staves) for system in normal.systems]
+    around_systems = [(around(system.staves), system.staves) for system in normal.found]
     staves = [
         Box(staff.top, box.left, staff.bottom, box.right)
         for box, of_system in around_systems

@@ -46,7 +46,7 @@ class Warp:
     table: int = PAPER
 
     def place(self, points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        """Returns where points (row, column) [..., 2] of a page of `shape` lie in the photograph."""
+        """Returns where points (row, column) [..., 2] of a page lie in its photograph."""
         height, width = shape
         rows, columns = np.moveaxis(np.asarray(points, float), -1, 0)
         from_fold = columns / width if self.fold_at_left else 1 - columns / width
