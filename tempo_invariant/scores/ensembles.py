@@ -55,9 +55,11 @@ class System:
 
     @property
     def note(self) -> str | None:
-        """What is to be said about systems of this kind; None for two staves."""
+        """What is to be said about systems of this kind; None for those of a piano."""
         if self.piano:
-            return "a piano with other staves: those of the piano are used"
+            return "a piano with other staves: its two are used"
+        if self.bars == (0,):
+            return "systems of 2 staves that no bar line joins"
         count = len(self.staves)
         return None if count == 2 else f"systems of {count} {'staff' if count == 1 else 'staves'}"
 

@@ -73,10 +73,11 @@ class NormalPage:
 
     def place(self, points: np.ndarray) -> np.ndarray:
         """Returns where points (row, column) [..., 2] of the page lie on `image`."""
-        points, shape = np.asarray(points), self.page_shape
-        if self.flattening is not None:
-            points, shape = self.flattening.place(points), self.flattening.shape
-        away = (points - np.array(shape) / 2) * self.scale
+        if self.flattening is None:
+            away = (np.asarray(points) - np.array(self.page_shape) / 2) * self.scale
+        else:
+            flat = self.flattening.place(points)
+            away = (flat - np.array(self.flattening.shape) / 2) * self.scale
         return turned(away, -self.degrees) + np.array(self.image.shape) / 2
 
     def place_back(self, points: np.ndarray) -> np.ndarray:
