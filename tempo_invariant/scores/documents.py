@@ -3,14 +3,12 @@
 import contextlib
 import dataclasses
 import logging
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from tempo_invariant import extras
 from tempo_invariant.data import schema
 from tempo_invariant.errors import UserError, one_line, printable
 from tempo_invariant.files import why_left_out
@@ -18,20 +16,18 @@ from tempo_invariant.geometry import PAPER, REDUCTION, STRIP_HEIGHT
 from tempo_invariant.scores import msmd, pages
 from tempo_invariant.scores.archives import is_archive, unpacked
 from tempo_invariant.scores.bars import Bars, bar_at, find_bars
-from tempo_invariant.scores.drawn import Engraving
+from tempo_invariant.scores.engravers import engraved
 from tempo_invariant.scores.folders import (
-    LILYPOND,
     NO_KIND,
-    NOTATION,
+    NOTATED,
     FoundScore,
     kind_of,
     list_folder,
 )
 from tempo_invariant.scores.mung import Page
-from tempo_invariant.scores.notation import engrave_notation
 from tempo_invariant.scores.page_reading import by_pages, read_page
 from tempo_invariant.scores.places import SHEET, Box, Place
-from tempo_invariant.scores.sources import SAMPLE, SAMPLE_SCORES, LilyPondSource
+from tempo_invariant.scores.sources import SAMPLE, SAMPLE_SCORES, PieceSource
 from tempo_invariant.scores.strips import cut_snippet, cut_snippets
 
 STEP_PIXELS = 25
@@ -104,7 +100,8 @@ def open_collection(
     It may be an MSMD directory; a directory of records (`dataset_info.json`); a file of any kind
     of `folders.KINDS`; a folder of folders of these, see `folders.list_folder`; a tar or zip
     archive of any such directory, which is unpacked for as long as the block lasts; or "sample",
-    the scores that come with this package. What a folder holds besides is named in warnings.
+    the scores that come with this package. What a folder holds besides is named in warnings when
+    the block ends.
 
     The scores are a list, but for records, which are read one after the other.
 
@@ -143,7 +140,7 @@ def _found(
 ) -> Iterator[Iterable[ScoreReader]]:
     """Yields the readers of all scores, by the kind of collection."""
     if scores == SAMPLE:
-        yield list(_folder(SAMPLE_SCORES, step, warn=False))
+        yield [_reader(found, step) for found in list_folder(SAMPLE_SCORES).scores]
         return
     path = Path(scores)
     try:
@@ -159,7 +156,12 @@ def _found(
         elif path.is_dir() and any(path.glob("*/scores/*/mung")):
             yield list(_msmd(path, step))
         elif path.is_dir():
-            yield list(_folder(path, step, warn))
+            listing = list_folder(path)
+            try:
+                yield [_reader(found, step) for found in listing.scores]
+            finally:  # at the end, below whatever is said about single scores
+                for line in listing.left_out_lines() if warn else ():
+                    logging.warning("left out: %s", line)
         else:
             yield [_file(path, step)]
 
@@ -317,47 +319,25 @@ def _file(path: Path, step: int) -> ScoreReader:
     return _reader(FoundScore(printable(path.stem), kind, (path,), path.parent), step)
 
 
-def _folder(folder: Path, step: int, warn: bool) -> Iterator[ScoreReader]:
-    listing = list_folder(folder)
-    for line in listing.left_out_lines() if warn else ():
-        logging.warning("left out: %s", line)
-    for found in listing.scores:
-        yield _reader(found, step)
-
-
 def _reader(found: FoundScore, step: int) -> ScoreReader:
     """Returns the reader of a score that a folder holds: here kinds of files get theirs."""
     path = found.files[0]
-    if found.kind == LILYPOND:
-        source = LilyPondSource(found.name, path, found.root)
+    if found.kind in NOTATED:
+        source = PieceSource(found.name, path, found.root)
         return ScoreReader(found.name, partial(_engrave, source, step), found.files)
-    if found.kind == NOTATION:
-        return ScoreReader(found.name, partial(_read_notation, found.name, path, step), found.files)
     read = partial(read_pages, found.name, found.files, step)
     return ScoreReader(found.name, read, found.files)
 
 
-def _engrave(source: LilyPondSource, step: int) -> SheetDocument:
-    extras.require("lilypond", f"{source.path}:")
-    from tempo_invariant.scores.engraving import engrave
-
-    with tempfile.TemporaryDirectory(prefix="engrave-") as workspace:
-        engraving = engrave(source.path, Path(workspace), source.root)
-    return _cut_engraving(source.piece, engraving, step)
-
-
-def _read_notation(name: str, path: Path, step: int) -> SheetDocument:
-    return _cut_engraving(name, engrave_notation(path), step)
-
-
-def _cut_engraving(name: str, engraving: Engraving, step: int) -> SheetDocument:
-    images = [drawing["bold"] for drawing in engraving.draw()]
+def _engrave(source: PieceSource, step: int) -> SheetDocument:
+    with engraved(source) as engraving:
+        images = [drawing["bold"] for drawing in engraving.draw()]
     systems = [
         sorted(page.systems.items(), key=lambda item: item[1].top) for page in engraving.pages
     ]
     boxes = [[box for _, box in found] for found in systems]
     bars = [[engraving.bars[number] for number, _ in found] for found in systems]
-    return cut_pages(name, images, boxes, step, bars=bars, notes=engraving.notes)
+    return cut_pages(source.piece, images, boxes, step, bars=bars, notes=engraving.notes)
 
 
 def _records(directory: Path, step: int, split: str | None) -> Iterator[ScoreReader]:
