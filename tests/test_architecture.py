@@ -22,7 +22,7 @@ ROOMS = {
 }
 """The rooms of each package from the ground up: a room imports those before it."""
 
-GROUND_FLOOR = {"arrays", "cli", "commands", "config", "errors", "extras", "fields"}
+GROUND_FLOOR = {"arrays", "beam_runner", "cli", "commands", "config", "errors", "extras", "fields"}
 GROUND_FLOOR |= {
     "files",
     "flag_sets",
