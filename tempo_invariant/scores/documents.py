@@ -16,10 +16,10 @@ from tempo_invariant.scores import msmd, pages
 from tempo_invariant.scores.bars import Bars, bar_at, find_bars
 from tempo_invariant.scores.engravers import engraved
 from tempo_invariant.scores.mung import Page
+from tempo_invariant.scores.page_reading import by_pages, read_page
 from tempo_invariant.scores.places import SHEET, Box, Place
 from tempo_invariant.scores.sources import PieceSource
 from tempo_invariant.scores.strips import cut_snippet, cut_snippets
-from tempo_invariant.scores.systems import normalise
 
 STEP_PIXELS = 25
 """Distance of neighbouring snippets: an eighth of their width."""
@@ -93,7 +93,7 @@ def cut_pages(
         raise UserError(f"{name}: no system on any page")
     by_number = dict(zip(numbers, pages, strict=True))
     bare = [number for number, systems in zip(numbers, boxes, strict=True) if not systems]
-    notes = [*notes, *(f"page {number}: no system on it" for number in bare)]
+    notes = [*notes, *by_pages((number, "no system on it") for number in bare)]
     return SheetDocument(name, by_number, _join(cuts), np.array(rows, SHEET), tuple(notes))
 
 
@@ -114,8 +114,9 @@ def cut_page(name: str, page: np.ndarray, step: int) -> SheetDocument:
     Raises:
         UserError: There is no system on it.
     """
-    image, boxes = _find_boxes(page)
-    return cut_pages(name, [image], [boxes], step)
+    image, boxes, notes = _find_boxes(page)
+    lines = by_pages((1, note) for note in notes)
+    return cut_pages(name, [image], [boxes], step, notes=lines)
 
 
 def read_pages(name: str, paths: Sequence[Path], step: int) -> SheetDocument:
@@ -145,37 +146,39 @@ def _pages(path: Path) -> Iterator[pages.MaybePage]:
         yield error
 
 
-_PageWithBoxes = tuple[np.ndarray, Sequence[Box]]
-"""A page and the boxes of its systems."""
+_PageWithBoxes = tuple[np.ndarray, Sequence[Box], Sequence[str]]
+"""A page, the boxes of its systems, and what is to be said about it."""
 
 
 def _find_boxes(page: pages.MaybePage) -> _PageWithBoxes:
     if isinstance(page, UserError):
         raise page
-    normal = normalise(page)
-    return normal.image, normal.systems
+    reading = read_page(page)
+    return reading.normal.image, reading.normal.systems, reading.notes
 
 
 def _cut_usable(
     name: str, each: Iterable[Callable[[], _PageWithBoxes]], step: int
 ) -> SheetDocument:
     """Cuts the pages that can be read, and notes the others; if none can, the first is named."""
-    numbers, images, boxes, problems, notes = [], [], [], [], []
+    numbers, images, boxes, problems = [], [], [], []
+    notes: list[tuple[int, str]] = []
     for number, read in enumerate(each, 1):
         try:
-            image, systems = read()
+            image, systems, remarks = read()
         except Exception as error:  # one bad page must not end the others
             reason = why_left_out(error)
             named = isinstance(error, UserError)
             problems.append(reason if named else f"{name}: page {number}: {reason}")
-            notes.append(f"page {number}: left out ({reason})")
+            notes.append((number, f"left out ({reason})"))
             continue
         numbers.append(number)
         images.append(image)
         boxes.append(systems)
+        notes += [(number, remark) for remark in remarks]
     if not images:
         raise UserError(problems[0] if problems else f"{name}: holds no page")
-    return cut_pages(name, images, boxes, step, numbers, notes=notes)
+    return cut_pages(name, images, boxes, step, numbers, notes=by_pages(notes))
 
 
 def read_piece(name: str, path: Path, step: int) -> SheetDocument:
@@ -196,7 +199,7 @@ def read_piece(name: str, path: Path, step: int) -> SheetDocument:
 
 def _read_page(score: msmd.Score, page: Page) -> _PageWithBoxes:
     boxes = [system.box for system in page.systems]
-    return score.image(score.inks[0], page.number), boxes
+    return score.image(score.inks[0], page.number), boxes, ()
 
 
 def read_engraved(source: PieceSource, step: int) -> SheetDocument:
