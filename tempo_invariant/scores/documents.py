@@ -25,10 +25,10 @@ from tempo_invariant.scores.folders import (
     list_folder,
 )
 from tempo_invariant.scores.mung import Page
+from tempo_invariant.scores.page_reading import by_pages, read_page
 from tempo_invariant.scores.places import SHEET, Box, Place
 from tempo_invariant.scores.sources import SAMPLE, SAMPLE_SCORES, PieceSource
 from tempo_invariant.scores.strips import cut_snippet, cut_snippets
-from tempo_invariant.scores.systems import normalise
 
 STEP_PIXELS = 25
 """Distance of neighbouring snippets: an eighth of their width."""
@@ -100,7 +100,8 @@ def open_collection(
     It may be an MSMD directory; a directory of records (`dataset_info.json`); a file of any kind
     of `folders.KINDS`; a folder of folders of these, see `folders.list_folder`; a tar or zip
     archive of any such directory, which is unpacked for as long as the block lasts; or "sample",
-    the scores that come with this package. What a folder holds besides is named in warnings.
+    the scores that come with this package. What a folder holds besides is named in warnings when
+    the block ends.
 
     The scores are a list, but for records, which are read one after the other.
 
@@ -139,7 +140,7 @@ def _found(
 ) -> Iterator[Iterable[ScoreReader]]:
     """Yields the readers of all scores, by the kind of collection."""
     if scores == SAMPLE:
-        yield list(_folder(SAMPLE_SCORES, step, warn=False))
+        yield [_reader(found, step) for found in list_folder(SAMPLE_SCORES).scores]
         return
     path = Path(scores)
     try:
@@ -155,7 +156,12 @@ def _found(
         elif path.is_dir() and any(path.glob("*/scores/*/mung")):
             yield list(_msmd(path, step))
         elif path.is_dir():
-            yield list(_folder(path, step, warn))
+            listing = list_folder(path)
+            try:
+                yield [_reader(found, step) for found in listing.scores]
+            finally:  # at the end, below whatever is said about single scores
+                for line in listing.left_out_lines() if warn else ():
+                    logging.warning("left out: %s", line)
         else:
             yield [_file(path, step)]
 
@@ -200,7 +206,7 @@ def cut_pages(
         raise UserError(f"{name}: no system on any page")
     by_number = dict(zip(numbers, pages, strict=True))
     bare = [number for number, systems in zip(numbers, boxes, strict=True) if not systems]
-    notes = [*notes, *(f"page {number}: no system on it" for number in bare)]
+    notes = [*notes, *by_pages((number, "no system on it") for number in bare)]
     return SheetDocument(name, by_number, _join(cuts), np.array(rows, SHEET), tuple(notes))
 
 
@@ -221,8 +227,9 @@ def cut_page(name: str, page: np.ndarray, step: int) -> SheetDocument:
     Raises:
         UserError: There is no system on it.
     """
-    image, boxes = _find_boxes(page)
-    return cut_pages(name, [image], [boxes], step)
+    image, boxes, notes = _find_boxes(page)
+    lines = by_pages((1, note) for note in notes)
+    return cut_pages(name, [image], [boxes], step, notes=lines)
 
 
 def read_pages(name: str, paths: Sequence[Path], step: int) -> SheetDocument:
@@ -252,37 +259,39 @@ def _pages(path: Path) -> Iterator[pages.MaybePage]:
         yield error
 
 
-_PageWithBoxes = tuple[np.ndarray, Sequence[Box]]
-"""A page and the boxes of its systems."""
+_PageWithBoxes = tuple[np.ndarray, Sequence[Box], Sequence[str]]
+"""A page, the boxes of its systems, and what is to be said about it."""
 
 
 def _find_boxes(page: pages.MaybePage) -> _PageWithBoxes:
     if isinstance(page, UserError):
         raise page
-    normal = normalise(page)
-    return normal.image, normal.systems
+    reading = read_page(page)
+    return reading.normal.image, reading.normal.systems, reading.notes
 
 
 def _cut_usable(
     name: str, each: Iterable[Callable[[], _PageWithBoxes]], step: int
 ) -> SheetDocument:
     """Cuts the pages that can be read, and notes the others; if none can, the first is named."""
-    numbers, images, boxes, problems, notes = [], [], [], [], []
+    numbers, images, boxes, problems = [], [], [], []
+    notes: list[tuple[int, str]] = []
     for number, read in enumerate(each, 1):
         try:
-            image, systems = read()
+            image, systems, remarks = read()
         except Exception as error:  # one bad page must not end the others
             reason = why_left_out(error)
             named = isinstance(error, UserError)
             problems.append(reason if named else f"{name}: page {number}: {reason}")
-            notes.append(f"page {number}: left out ({reason})")
+            notes.append((number, f"left out ({reason})"))
             continue
         numbers.append(number)
         images.append(image)
         boxes.append(systems)
+        notes += [(number, remark) for remark in remarks]
     if not images:
         raise UserError(problems[0] if problems else f"{name}: holds no page")
-    return cut_pages(name, images, boxes, step, numbers, notes=notes)
+    return cut_pages(name, images, boxes, step, numbers, notes=by_pages(notes))
 
 
 def _msmd(directory: Path, step: int) -> Iterator[ScoreReader]:
@@ -300,7 +309,7 @@ def _read_piece(name: str, path: Path, step: int) -> SheetDocument:
 
 def _read_page(score: msmd.Score, page: Page) -> _PageWithBoxes:
     boxes = [system.box for system in page.systems]
-    return score.image(score.inks[0], page.number), boxes
+    return score.image(score.inks[0], page.number), boxes, ()
 
 
 def _file(path: Path, step: int) -> ScoreReader:
@@ -308,14 +317,6 @@ def _file(path: Path, step: int) -> ScoreReader:
     if kind is None:
         raise UserError(f"{path}: is {NO_KIND}, nor an archive of them")
     return _reader(FoundScore(printable(path.stem), kind, (path,), path.parent), step)
-
-
-def _folder(folder: Path, step: int, warn: bool) -> Iterator[ScoreReader]:
-    listing = list_folder(folder)
-    for line in listing.left_out_lines() if warn else ():
-        logging.warning("left out: %s", line)
-    for found in listing.scores:
-        yield _reader(found, step)
 
 
 def _reader(found: FoundScore, step: int) -> ScoreReader:

@@ -81,6 +81,30 @@ def test_one_bad_recording_does_not_end_the_rest(tmp_path, monkeypatch):
     assert list(indexing.find_recordings(music)) == ["a", r"b\xff", "c"]
 
 
+def test_recordings_have_names_by_path(tmp_path):
+    names = ("take.wav", "take.flac", "take.wav.mp3", "monday/take.ogg", "monday/2.mp3")
+    names += ("monday/10.mp3", "notes.txt", ".git/a.wav", "monday/._2.mp3", r"b\xff.wav")
+    for name in (*names, os.fsdecode(b"b\xff.wav"), os.fsdecode(b"b\xff.flac")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    found = indexing.find_recordings(tmp_path)
+    relative = {name: os.fsencode(path.relative_to(tmp_path)) for name, path in found.items()}
+    assert relative == {
+        r"b\xff": rb"b\xff.wav",
+        r"b\xff.flac": b"b\xff.flac",
+        r"b\xff.wav": b"b\xff.wav",
+        "monday/2": b"monday/2.mp3",
+        "monday/10": b"monday/10.mp3",
+        "monday/take": b"monday/take.ogg",
+        "take": b"take.flac",
+        "take.wav": b"take.wav",
+        "take.wav.mp3": b"take.wav.mp3",
+    }
+    assert list(indexing.find_recordings(tmp_path / "monday/2.mp3")) == ["2"]
+    with pytest.raises(UserError, match="nowhere: no audio file there"):
+        indexing.find_recordings(tmp_path / "nowhere")
+
+
 def test_a_score_without_one_of_its_pages_is_followed_from_its_index(tmp_path):
     folder = tmp_path / "msmd" / "piece" / "scores" / "piece_ly"
     fake_embedder.write_score(tmp_path, "piece", np.arange(100))

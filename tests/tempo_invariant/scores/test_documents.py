@@ -15,8 +15,8 @@ from tempo_invariant.evaluation import search
 from tempo_invariant.retrieval import neighbours
 from tempo_invariant.scores import documents
 from tempo_invariant.scores.folders import NO_KIND, NOTATION
+from tempo_invariant.scores.page_reading import read_page
 from tempo_invariant.scores.places import Box
-from tempo_invariant.scores.systems import normalise
 from tests import fake_embedder, notation_scores
 from tests.drawn_pages import piano_page
 from tests.handmade import make_piece
@@ -215,7 +215,7 @@ def test_a_bad_page_is_named_and_the_others_keep_their_numbers(tmp_path, monkeyp
     (note,) = document.notes
     assert note.startswith(f"page 2: left out ({tmp_path}/2.png: ") and note.isprintable()
     # An error of our own is named by its kind.
-    results = iter([normalise(page), ValueError("wrong"), normalise(page), normalise(page)])
+    results = iter([read_page(page), ValueError("wrong"), read_page(page), read_page(page)])
 
     def fail_once(_):
         result = next(results)
@@ -224,7 +224,7 @@ def test_a_bad_page_is_named_and_the_others_keep_their_numbers(tmp_path, monkeyp
         return result
 
     Image.fromarray(page).save(tmp_path / "2.png")
-    monkeypatch.setattr(documents, "normalise", fail_once)
+    monkeypatch.setattr(documents, "read_page", fail_once)
     document = documents.read_pages("suite", paths, 25)
     assert list(document.pages) == [1, 3, 4]
     assert document.notes == ("page 2: left out (ValueError: wrong)",)
@@ -240,7 +240,7 @@ def test_a_page_without_a_system_is_named(tmp_path, caplog):
     for number, page in enumerate((blank, piano_page(1)[0], blank), 1):
         Image.fromarray(page).save(tmp_path / f"{number}.png")
     document = documents.read_pages("suite", sorted(tmp_path.glob("*.png")), 25)
-    assert document.notes == ("page 1: no system on it", "page 3: no system on it")
+    assert document.notes == ("pages 1, 3: no system on it",)
     assert list(document.pages) == [1, 2, 3] and set(document.places["page"]) == {2}
     document.log_notes()
     assert caplog.messages == [f"suite: {note}" for note in document.notes]
