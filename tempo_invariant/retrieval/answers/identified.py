@@ -91,6 +91,7 @@ def render_score(
         page.ShownScore(pages, boxes, visits),
         page.Playing(sound, answer.duration_seconds, answer.course),
         _score_details(answer, recording, visits),
+        loud=answer.verdict == "unknown",
     )
 
 
@@ -180,6 +181,7 @@ def render_recording(answer: IdentifiedRecording) -> str:
         _introduction(answer, f"{answer.document.name} among {count}", count),
         page.ShownScore(answer.document.pages, boxes, visits),
         details="".join(details),
+        loud=answer.verdict == "unknown",
     )
 
 

@@ -69,6 +69,7 @@ def document(
     score: ShownScore,
     playing: Playing | None = None,
     details: str = "",
+    loud: bool = False,
 ) -> str:
     """Returns a whole page.
 
@@ -78,13 +79,15 @@ def document(
         score: Pages of the score.
         playing: What the player needs; without it the page has none.
         details: HTML that is folded away at the end.
+        loud: Whether the title is a warning, to be seen at once.
     """
     script = _read("player.js") if playing else ""
     grown = _grown(score)
     sheets = "".join(_sheet(number, score, grown, playing is not None) for number in score.pages)
     paragraphs = "".join(f'<p class="quiet">{_escape(text)}</p>' for text in introduction)
     folded = f"<details><summary>Details</summary>{details}</details>" if details else ""
-    header = f"<header><h1>{_escape(title)}</h1>{paragraphs}</header>"
+    mark = ' class="loud"' if loud else ""
+    header = f"<header><h1{mark}>{_escape(title)}</h1>{paragraphs}</header>"
     if playing:
         body = (
             f"<body data-playable>{header}{_player(playing)}<main>{_HINT}{sheets}</main>"
