@@ -8,7 +8,7 @@ from typing import Any
 
 from absl import flags
 
-from tempo_invariant import commands, files, samples, shipped
+from tempo_invariant import commands, files, json_objects, samples, shipped
 from tempo_invariant.errors import UserError, one_line
 
 flags.disclaim_key_flags()  # what is defined here is a flag of the command that asks for it
@@ -118,6 +118,30 @@ def output(source: str, ending: str) -> str:
     return chosen
 
 
+def answer_output(source: str, ending: str, report: str, key: str) -> str:
+    """Returns what `output` does, unless that directory holds the answer to something else.
+
+    An answer to a file of the same name is replaced, as one that was asked with other settings.
+
+    Args:
+        source: Path of the recording or page that is asked with.
+        ending: Word that is added to its name.
+        report: Name of the JSON file of an answer in its directory.
+        key: What names the recording or page in it.
+
+    Raises:
+        UserError: See `output`; or the directory holds the answer to another file.
+    """
+    chosen = output(source, ending)
+    path = Path(chosen) / report
+    if path.exists():
+        content = json_objects.read(path)
+        earlier = content.get(key) if isinstance(content, dict) else None
+        if os.path.basename(str(earlier)) != os.path.basename(source):
+            raise UserError(f"{chosen}: holds the answer to {earlier}; choose another --output")
+    return chosen
+
+
 def define_query_flags() -> None:
     """Defines the flags that say which pieces are played and how, or which query set is read."""
     commands.define_input("queries", None, "Query set to measure, in place of playing pieces.")
@@ -134,11 +158,12 @@ def define_query_flags() -> None:
     flags.DEFINE_float("gain_db", 0.0, "By how much recordings are amplified.")
 
 
-def query_choice(*more: str) -> dict[str, Any]:
+def query_choice(*more: str, scores_needed: bool = True) -> dict[str, Any]:
     """Returns the arguments of `tempo_invariant.evaluation.query_sets.opened` from the flags.
 
     Args:
         *more: Names of further flags that say how pieces are played.
+        scores_needed: Whether the scores of a query set's pieces have to be given.
 
     Raises:
         UserError: There are no pieces, no scores, or flags for what a query set says already.
@@ -147,7 +172,7 @@ def query_choice(*more: str) -> dict[str, Any]:
     how = ("tempo", "expression", "soundfont", "gain_db", *more)
     if not values.queries and (not values.msmd or values.scores):
         raise UserError("give --msmd, or --queries with --scores or --msmd")
-    if values.queries and not (values.msmd or values.scores):
+    if values.queries and scores_needed and not (values.msmd or values.scores):
         raise UserError("--queries: needs --scores or --msmd, the scores of its pieces")
     if values.queries and any(values[name].present for name in how):
         given = next(name for name in how if values[name].present)
