@@ -32,5 +32,5 @@ def engrave(item: tuple[str, bytes]) -> None:
 def test_damaged_notation(tmp_path, name):
     path, data = str(tmp_path / name), CONTENTS[name]
     engrave((path, data))
-    each = fuzzing.damaged_each(data, fuzzing.COUNT // 5)
+    each = fuzzing.damaged_each(data, fuzzing.COUNT // 10)
     fuzzing.check(engrave, ((path, item) for item in each))
