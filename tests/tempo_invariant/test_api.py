@@ -85,7 +85,7 @@ def test_one_window_and_one_snippet(model, sound):
 
 def test_a_recording_is_identified_and_followed(model, index, sound):
     answer = model.identify("sample", index)
-    assert [one.name for one in answer.candidates][0] == PIECE and answer.certainty == "sure"
+    assert [one.name for one in answer.candidates][0] == PIECE and answer.verdict == "known"
     assert (answer.places[0].page, answer.places[0].system) == (1, 1)
     assert answer.places[-5].system > 3
     again = model.identify(sound, index.path, rate=22050, top=1)
