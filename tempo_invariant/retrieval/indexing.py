@@ -24,7 +24,8 @@ from tempo_invariant.retrieval.identification import hear
 from tempo_invariant.retrieval.index_writer import IndexWriter
 from tempo_invariant.retrieval.library import SnippetIndex
 from tempo_invariant.scores.archives import is_archive
-from tempo_invariant.scores.documents import STEP_PIXELS, ScoreReader, open_collection
+from tempo_invariant.scores.collection import ScoreReader, open_collection
+from tempo_invariant.scores.documents import STEP_PIXELS
 from tempo_invariant.scores.reading import ReadScore, read_ahead
 from tempo_invariant.scores.walking import natural, new_name
 
@@ -177,7 +178,7 @@ def index_scores(
 
     Args:
         embedder: The model.
-        scores: The scores, as `documents.open_collection` takes them.
+        scores: The scores, as `collection.open_collection` takes them.
         output: The directory of the index, made if it is not there.
         step: Distance of snippets in page pixels.
         split: The only split that is used, of records; None: all.
