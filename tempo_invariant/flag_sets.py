@@ -134,11 +134,12 @@ def define_query_flags() -> None:
     flags.DEFINE_float("gain_db", 0.0, "By how much recordings are amplified.")
 
 
-def query_choice(*more: str) -> dict[str, Any]:
+def query_choice(*more: str, scores_needed: bool = True) -> dict[str, Any]:
     """Returns the arguments of `tempo_invariant.evaluation.query_sets.opened` from the flags.
 
     Args:
         *more: Names of further flags that say how pieces are played.
+        scores_needed: Whether the scores of a query set's pieces have to be given.
 
     Raises:
         UserError: There are no pieces, no scores, or flags for what a query set says already.
@@ -147,7 +148,7 @@ def query_choice(*more: str) -> dict[str, Any]:
     how = ("tempo", "expression", "soundfont", "gain_db", *more)
     if not values.queries and (not values.msmd or values.scores):
         raise UserError("give --msmd, or --queries with --scores or --msmd")
-    if values.queries and not (values.msmd or values.scores):
+    if values.queries and scores_needed and not (values.msmd or values.scores):
         raise UserError("--queries: needs --scores or --msmd, the scores of its pieces")
     if values.queries and any(values[name].present for name in how):
         given = next(name for name in how if values[name].present)

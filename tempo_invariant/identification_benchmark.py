@@ -16,15 +16,21 @@ USAGE = """Plays pieces of an MSMD directory and counts how often the right scor
         --run=runs/bl_at --degraded --expression=1
     tempo-invariant identification-benchmark --queries=concerts --scores=scans \\
         --run=runs/bl_at
+    tempo-invariant identification-benchmark --queries=concerts --index=indices/all \\
+        --left_out=@pieces.txt
 
 Both directions: the score of a recording among all scores, and the recording of a score among the
 recordings of all pieces; ranked by votes and by sequence. A query set (--queries) holds what
-tfrecords_tools.query_set played, or real recordings.
+tfrecords_tools.query_set played, or real recordings. With --index the verdicts about them are
+counted: about known ones, and unknown ones, whose piece is not in the index or is left out.
 """
 
 flag_sets.define_query_flags()
+commands.define_input("index", None, "Index of scores, to measure its verdicts.")
+flags.DEFINE_list("left_out", [], "With --index: names of scores that are passed over, or @FILE.")
 flags.DEFINE_boolean("all_scores", False, "All scores are in the index, not only the pieces'.")
 flags.DEFINE_list("seconds", ["0", "10"], "Lengths of what is played; 0: all.")
+flags.DEFINE_integer("excerpts", 1, "Number of excerpts of a length from each piece.", 1)
 flags.DEFINE_boolean("degraded", False, "As a phone: a room, noise, quiet, MP3, out of tune.")
 flags.DEFINE_integer("hop", 10, "Distance of windows in spectrogram frames of 1/20 s.", 1)
 flags.DEFINE_integer("seed", 0, "Seed for the places of excerpts, and for rooms and noise.", 0)
@@ -41,21 +47,27 @@ flag_sets.define_model_flags()
 def main() -> None:
     """Measures and prints a table."""
     values = flags.FLAGS
-    from tempo_invariant.evaluation import identification, query_sets
+    from tempo_invariant.evaluation import identification, known_unknown, query_sets
+    from tempo_invariant.retrieval import library
 
-    choice = flag_sets.query_choice("seconds", "degraded", "seed")
-    model = flag_sets.model_choice()
+    choice = flag_sets.query_choice(
+        "seconds", "excerpts", "degraded", "seed", scores_needed=not values.index
+    )
     keep = Path(values.keep) if values.keep else None
     with query_sets.opened(**choice, keep=keep and keep / "queries") as queries:
-        reports = identification.run(
-            embedders.open_embedder(**model),
-            values.scores or values.msmd,
-            queries,
-            values.all_scores,
-            values.hop,
-            keep,
-        )
-    print(identification.table(reports))
+        if values.index:
+            index = library.load(values.index, "sheets")
+            embedder = embedders.open_embedder(**flag_sets.model_choice(index.source))
+            left_out = flag_sets.read_names(values.left_out)
+            reports = known_unknown.run(embedder, index, queries, left_out, values.hop, keep)
+            print(known_unknown.table(reports))
+        else:
+            embedder = embedders.open_embedder(**flag_sets.model_choice())
+            scores = values.scores or values.msmd
+            reports = identification.run(
+                embedder, scores, queries, values.all_scores, values.hop, keep
+            )
+            print(identification.table(reports))
     if values.output:
         write_json(values.output, reports)
 

@@ -32,6 +32,7 @@ GROUND_FLOOR |= {
     "quiet",
     "samples",
     "shipped",
+    "worker_processes",
 }
 """Modules at the root of a package that are no commands; they import nothing of ours above them."""
 

@@ -11,22 +11,23 @@ from tfrecords_tools.running.beam import RUNNER_HELP, RUNNER_OPTION_HELP, Runner
 if TYPE_CHECKING:
     from tfrecords_tools.msmd.pieces import BuildOptions
 
-USAGE = """Builds an MSMD directory from LilyPond scores.
+USAGE = """Builds an MSMD directory of scores that say which notes they have.
 
     tempo-invariant build-msmd --scores=mutopia.tar.gz --output=data/msmd
 
-LilyPond files are sought in folders of folders; what others include, and what has no music of its
-own, is no piece. The piece Chopin__op28__04 is made of Chopin/op28/04.ly. The pages, note heads,
-performances and their alignment are written in the layout of the published data set. Finished
-pieces are skipped; other sounds or tempi are added to them. LilyPond files are programs: build only
-from sources that you trust.
+LilyPond files, MusicXML, MEI, Humdrum **kern and ABC are sought in folders of folders; a LilyPond
+file that others include, or without music of its own, is no piece. Music for a piano and others is
+built as the piano part alone. The piece Chopin__op28__04 is made of Chopin/op28/04.ly. The pages,
+note heads, performances and their alignment are written in the layout of the published data set.
+Finished pieces are skipped; other sounds or tempi are added to them. LilyPond files are programs:
+build only from sources that you trust.
 """
 
 
 commands.define_input(
     "scores",
     None,
-    'LilyPond file, folder of them, archive of one, or "sample" for those of this package.',
+    'Score, folder of scores, archive of one, or "sample" for those of this package.',
     required=True,
     words={"sample": "sample"},
 )

@@ -34,6 +34,7 @@ commands.define_input("soundfont", None, "Soundfont (.sf2); TimGM6mb if not give
 flags.DEFINE_list("tempo", ["1.0"], "Speeds relative to the notated one.")
 flags.DEFINE_list("expression", ["0"], "Seeds of expressive playing; 0 plays as notated.")
 flags.DEFINE_list("seconds", ["0"], "Lengths of what is played; 0: all.")
+flags.DEFINE_integer("excerpts", 1, "Number of excerpts of a length from each piece.", 1)
 flags.DEFINE_boolean("degraded", False, "As a phone: a room, noise, quiet, MP3, out of tune.")
 flags.DEFINE_float("gain_db", 0.0, "By how much recordings are amplified.")
 flags.DEFINE_integer("seed", 0, "Seed for the places of excerpts, and for rooms and noise.", 0)
@@ -71,7 +72,7 @@ def main() -> None:
 
     args = flags.FLAGS
     pieces = msmd.choose_pieces(args.msmd, flag_sets.read_names(args.pieces))
-    playing.write(args.msmd, pieces, _conditions(), args.output, args.seed)
+    playing.write(args.msmd, pieces, _conditions(), args.output, args.seed, args.excerpts)
 
 
 if __name__ == "__main__":

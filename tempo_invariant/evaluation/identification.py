@@ -4,7 +4,7 @@ import hashlib
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -59,13 +59,18 @@ def run(
         index = _once(root / "scores", embedder, "sheets", lambda path: make(path).index)
         if missing := sorted(set(pieces) - set(index.documents)):
             raise UserError(f"{index.path}: holds no score {missing[0]!r}")
-        reports = []
-        for condition, played in by_condition(queries).items():
-            path = root / _index_name(condition, played, hop_frames)
-            make_recordings = partial(record, embedder, played, hop_frames)
-            recordings = _once(path, embedder, "recordings", make_recordings)
-            reports.append(_measure(index, recordings, condition, played))
-        return reports
+        played_of = record_all(embedder, queries, hop_frames, root)
+        return [_measure(index, recordings, played) for played, recordings in played_of]
+
+
+def record_all(
+    embedder: Embedder, queries: Sequence[Query], hop_frames: int, root: Path
+) -> Iterator[tuple[list[Query], SnippetIndex]]:
+    """Yields the queries of each condition with the index of them in `root`, made if missing."""
+    for condition, played in by_condition(queries).items():
+        path = root / _index_name(condition, played, hop_frames)
+        make = partial(record, embedder, played, hop_frames)
+        yield played, _once(path, embedder, "recordings", make)
 
 
 def _once(
@@ -103,8 +108,9 @@ def record(
 
 
 def _measure(
-    scores: SnippetIndex, recordings: SnippetIndex, condition: Condition, queries: Sequence[Query]
+    scores: SnippetIndex, recordings: SnippetIndex, queries: Sequence[Query]
 ) -> dict[str, Any]:
+    condition = queries[0].condition
     numbers = {name: number for number, name in enumerate(scores.documents)}
     pieces = [query.piece for query in queries]
     report: dict[str, Any] = condition.report() | {

@@ -10,6 +10,8 @@ tempo_invariant/pretrained/NAME/
   probe.npy            what it computes of a fixed probe, by which it is known again
   cohort_audio.npy     training windows and snippets as it embeds them, float16 [vectors, size],
   cohort_sheet.npy     to tell hubness by (`tempo_invariant.retrieval.hubness`)
+  certainty_KIND.json  what makes a confidence of scores, by the kind of an index
+                       (`tempo_invariant.retrieval.certainty`), by `tempo_invariant.calibrate`
 ```
 
 Such a directory is used like a run directory; `python -m tempo_invariant.package_model` makes one.

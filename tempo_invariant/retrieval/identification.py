@@ -11,11 +11,12 @@ from tempo_invariant.audio import windows
 from tempo_invariant.audio.recordings import Recording
 from tempo_invariant.geometry import FRAMES_PER_SECOND
 from tempo_invariant.retrieval import courses
+from tempo_invariant.retrieval.certainty import Judgement
 from tempo_invariant.retrieval.courses import TimedPlace
 from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.hearing import Heard, hear
 from tempo_invariant.retrieval.library import SnippetIndex
-from tempo_invariant.retrieval.ranking import Candidate, Ranker, find_certainty
+from tempo_invariant.retrieval.ranking import Candidate, Ranker
 from tempo_invariant.retrieval.sequence import PathLimits, ScorePath, best_path
 from tempo_invariant.scores.documents import SheetDocument
 from tempo_invariant.scores.places import Place
@@ -53,7 +54,7 @@ class Matching:
 
     Attributes:
         candidates: Ranking of the documents, best first.
-        certainty: How sure it is that the first one is right, see `ranking.find_certainty`.
+        judgement: How sure it is that the first one is right, see `certainty`.
         similarities: Similarities of the query with the best document, float32 [steps, positions].
         path: Path through the similarities.
         steps: Places of the query's steps: seconds of a recording, or `places.SHEET` rows.
@@ -61,15 +62,40 @@ class Matching:
     """
 
     candidates: list[Candidate]
-    certainty: str
+    judgement: Judgement
     similarities: np.ndarray
     path: ScorePath
     steps: np.ndarray
     places: np.ndarray
 
 
+class Judged:
+    """What an answer says of its first candidate.
+
+    Attributes:
+        matching: How the query matches the index.
+    """
+
+    matching: Matching
+
+    @property
+    def certainty(self) -> str:
+        """How sure it is that the first is right: "sure", "likely", "unsure" or "absent"."""
+        return self.matching.judgement.certainty
+
+    @property
+    def verdict(self) -> str:
+        """Whether the index holds what is asked for: "known", "unsure" or "unknown"."""
+        return self.matching.judgement.verdict
+
+    @property
+    def confidence(self) -> float | None:
+        """Probability that the first is right, see `certainty`; None: the model cannot say."""
+        return self.matching.judgement.confidence
+
+
 @dataclasses.dataclass(frozen=True)
-class IdentifiedScore:
+class IdentifiedScore(Judged):
     """The score that a recording plays, and where the recording is in it.
 
     Attributes:
@@ -94,11 +120,6 @@ class IdentifiedScore:
     heard: Heard = dataclasses.field(repr=False)
     matching: Matching = dataclasses.field(repr=False)
 
-    @property
-    def certainty(self) -> str:
-        """How sure the best one is: "sure", "likely" or "unsure"; see `ranking.find_certainty`."""
-        return self.matching.certainty
-
     def to_dict(self) -> dict[str, Any]:
         """Returns what answer.json holds: the ranking, and the places at full seconds."""
         return _ranking_fields(self) | {
@@ -119,7 +140,7 @@ class PlayedSystem:
 
 
 @dataclasses.dataclass(frozen=True)
-class IdentifiedRecording:
+class IdentifiedRecording(Judged):
     """The recording that plays a page or a score, and when it plays each system.
 
     Attributes:
@@ -140,11 +161,6 @@ class IdentifiedRecording:
     document: SheetDocument = dataclasses.field(repr=False)
     matching: Matching = dataclasses.field(repr=False)
 
-    @property
-    def certainty(self) -> str:
-        """How sure the best one is: "sure", "likely" or "unsure"; see `ranking.find_certainty`."""
-        return self.matching.certainty
-
     def to_dict(self) -> dict[str, Any]:
         """Returns what answer.json holds: the ranking, and when each system is played."""
         return _ranking_fields(self) | {
@@ -158,7 +174,9 @@ def _ranking_fields(answer: IdentifiedScore | IdentifiedRecording) -> dict[str, 
         "query": answer.query,
         "index": answer.index,
         "documents": answer.documents,
+        "verdict": answer.verdict,
         "certainty": answer.certainty,
+        "confidence": None if answer.confidence is None else round(answer.confidence, 4),
         "ranking": [candidate.to_dict() for candidate in answer.candidates],
     }
 
@@ -204,13 +222,13 @@ def rank(
     """
     ranker = Ranker(index, ranking, limits)
     ranker.update(embeddings)
-    candidates = ranker.candidates(None if top is None else max(top, 2))
+    candidates = ranker.candidates(top)
     rows = index.rows(candidates[0].document)
     similarities = embeddings @ index.vectors[rows].T
-    path = best_path(similarities, limits)
+    path = best_path(similarities - index.hubness[rows], limits)
     return Matching(
-        candidates[:top],
-        find_certainty(candidates, len(embeddings)),
+        candidates,
+        ranker.judge(candidates[0].document),
         similarities,
         path,
         steps,

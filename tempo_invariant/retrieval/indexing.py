@@ -1,5 +1,6 @@
 """Indexes scores and recordings: what is new comes, what has changed is replaced, nothing twice."""
 
+import contextlib
 import dataclasses
 import hashlib
 import logging
@@ -21,7 +22,7 @@ from tempo_invariant.retrieval.identification import hear
 from tempo_invariant.retrieval.index_writer import IndexWriter
 from tempo_invariant.retrieval.library import SnippetIndex
 from tempo_invariant.scores.documents import STEP_PIXELS, ScoreReader, open_collection
-from tempo_invariant.scores.images import png_bytes
+from tempo_invariant.scores.reading import ReadScore, read_ahead
 
 AUDIO_SUFFIXES = (
     *(".wav", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"),
@@ -113,6 +114,10 @@ class _Update:
         self.writer.add(name, vectors, rows, self._contents[name], pages, notes)
         self.done[kind].append(name)
 
+    def speed(self) -> float:
+        """Pages a second until now."""
+        return self.pages / max(time.monotonic() - self._begun, 1e-6)
+
     def finish(self, prune: bool) -> Indexed:
         """Drops what is gone, if that is wanted, and finishes the index."""
         gone = [name for name in self.writer.documents if name not in self._contents]
@@ -157,6 +162,7 @@ def index_scores(
     documents: Sequence[str] = (),
     keep_pages: bool = True,
     prune: bool = False,
+    jobs: int = 0,
     exact_limit: int = neighbours.EXACT_LIMIT,
 ) -> Indexed:
     """Makes an index of scores, or brings one up to date; what cannot be read is left out.
@@ -173,6 +179,7 @@ def index_scores(
         documents: Names of the only scores that are used; all, if empty.
         keep_pages: Whether page images are kept, to be shown with answers.
         prune: Whether scores of the index that are not among these are dropped.
+        jobs: Number of processes that read scores; 0: they are read in this one.
         exact_limit: The most vectors that are searched exhaustively.
 
     Raises:
@@ -191,19 +198,23 @@ def index_scores(
         )
         if isinstance(readers, list):
             needed = list(needed)
-        with progress.track(needed, "scores") as bar:
-            for reader in bar:
+        reading = contextlib.closing(read_ahead(needed, keep_pages, jobs))
+        total = len(needed) if isinstance(needed, list) else None
+        with reading as read, progress.track(text="scores", total=total) as bar:
+            for reader, future in read:
                 try:
-                    document = reader.read()
+                    score: ReadScore = future.result()
                 except Exception as error:  # one bad score must not end the rest
                     update.leave_out(reader.name, error)
-                    continue
-                document.log_notes()
-                pages = document.pages if keep_pages else {}
-                images = {number: png_bytes(image) for number, image in pages.items()}
-                vectors = embedder.embed_sheet(document.snippets)
-                update.add(reader.name, vectors, document.places, images, document.notes)
-                update.pages += len(document.pages)
+                else:
+                    document = score.document
+                    document.log_notes()
+                    vectors = embedder.embed_sheet(document.snippets)
+                    notes = document.notes
+                    update.add(reader.name, vectors, document.places, score.page_files, notes)
+                    update.pages += score.page_count
+                bar.set_postfix_str(f"{update.speed():.1f} pages a second", refresh=False)
+                bar.update()
         return update.finish(prune)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from tempo_invariant.audio.windows import WindowCutter, Windows
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import FRAMES_PER_SECOND, SAMPLE_RATE
+from tempo_invariant.retrieval.certainty import Judgement
 from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.hearing import embed_windows
 from tempo_invariant.retrieval.identification import IdentificationSettings, recording_limits
@@ -25,13 +26,17 @@ class LiveAnswer:
 
     Attributes:
         seconds: How much was heard.
+        documents: Number of scores in the index.
         candidates: Ranking of the scores, best first; empty as long as there was only silence.
+        judgement: How sure it is that the best one is right.
         place: Place in the best score, where the music was `delay_seconds` ago.
         delay_seconds: Time since the middle of the last window: half a window, less at the end.
     """
 
     seconds: float
+    documents: int
     candidates: list[Candidate]
+    judgement: Judgement
     place: Place | None
     delay_seconds: float = 0.0
 
@@ -62,10 +67,12 @@ def listen(
 
     def answer() -> LiveAnswer:
         candidates = ranker.candidates(settings.top) if heard else []
+        judgement = ranker.judge(candidates[0].document) if heard else Judgement("unsure")
         position = candidates[0].position if candidates else None
         place = None if position is None else Place.from_row(index.places[position])
         seconds = cutter.samples_seen / SAMPLE_RATE
-        return LiveAnswer(seconds, candidates, place, max(0.0, seconds - last / FRAMES_PER_SECOND))
+        delay = max(0.0, seconds - last / FRAMES_PER_SECOND)
+        return LiveAnswer(seconds, len(index.documents), candidates, judgement, place, delay)
 
     def take(windows: Windows) -> None:
         nonlocal heard, last

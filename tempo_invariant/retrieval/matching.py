@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tempo_invariant import samples
+from tempo_invariant import samples, worker_processes
 from tempo_invariant.audio.recordings import Recording, open_recording
 from tempo_invariant.audio.windows import SILENCE, window_samples
 from tempo_invariant.errors import UserError
@@ -175,7 +175,8 @@ class MatchingModel:
                 another model.
         """
         found = samples.find(scores, samples.SCORES)
-        return indexing.index_scores(self._embedder, found, output, prune=prune).index
+        jobs = worker_processes.processors()
+        return indexing.index_scores(self._embedder, found, output, prune=prune, jobs=jobs).index
 
     def identify(
         self,

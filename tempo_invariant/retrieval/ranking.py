@@ -2,12 +2,14 @@
 
 import collections
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
 from tempo_invariant.errors import UserError
+from tempo_invariant.retrieval import certainty
+from tempo_invariant.retrieval.certainty import Judgement
 from tempo_invariant.retrieval.library import SnippetIndex
 from tempo_invariant.retrieval.sequence import PathLimits, SequenceTracker, count_votes
 
@@ -17,24 +19,6 @@ NEIGHBOURS = 25
 
 SHORTLIST_POSITIONS = 200_000
 """Paths are followed in all documents up to so many vectors, else in those with the most votes."""
-
-FEWEST_STEPS = 6
-"""Of less, three seconds of a recording, the levels below say nothing: they were measured from 10
-seconds on."""
-
-LEAD_LEVELS = (0.15, 0.06)
-"""Leads over the second document from which the first one is "sure", and "likely".
-
-Measured with the model `best` on the 94 test pieces of MSMD, played with expression and as a phone
-records it, 10 s, 30 s and the whole of each: of 282 answers 87 % lead by 0.15 and 96 % by 0.06, all
-of them right; with their own score taken out of the index none leads by 0.15, and 4 % by 0.06. Of
-the 94 scores, asked of an index of the whole recordings, 87 % lead by 0.15 and 98 % by 0.06, all of
-them right; without their own recording none, and one.
-"""
-
-SCORE_LEVELS = (0.55, 0.45)
-"""The same for the score of a document that is alone: of 282 best ones of 93 wrong scores none has
-0.55, and 6 % have 0.45."""
 
 _BLOCK_STEPS = 64
 
@@ -48,9 +32,11 @@ class Candidate:
         document: Number of the document in the index.
         name: Name of the document.
         votes: Number of neighbours that are in it.
-        score: Mean similarity along the best path through it, less the cost of leaps; None for a
-            document with too few votes to be followed.
+        score: Mean similarity along the best path through it, less the cost of leaps, and less by
+            how much its hubness there is above the mean of the index; None for a document with too
+            few votes to be followed.
         position: Row of the index where that path is now; None likewise.
+        also: Names of other documents of the index that are the same music.
     """
 
     rank: int
@@ -59,34 +45,17 @@ class Candidate:
     votes: float
     score: float | None
     position: int | None
+    also: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns rank, name, score and votes as JSON can hold them."""
+        """Returns rank, names, score and votes as JSON can hold them."""
         return {
             "rank": self.rank,
             "name": self.name,
+            "also": list(self.also),
             "score": self.score,
             "votes": round(self.votes, 3),
         }
-
-
-def find_certainty(candidates: Sequence[Candidate], steps: int) -> str:
-    """Returns how sure it is that the first of some candidates is right.
-
-    Args:
-        candidates: Best documents, best first: two, where the index holds as many.
-        steps: Number of embeddings that were ranked; of fewer than `FEWEST_STEPS` none is sure.
-
-    Returns:
-        "sure", "likely" or "unsure".
-    """
-    scores = [candidate.score for candidate in candidates[:2] if candidate.score is not None]
-    if candidates[0].score is None or steps < FEWEST_STEPS:
-        return "unsure"
-    value, levels = scores[0], SCORE_LEVELS
-    if len(scores) > 1:
-        value, levels = scores[0] - scores[1], LEAD_LEVELS
-    return "sure" if value >= levels[0] else "likely" if value >= levels[1] else "unsure"
 
 
 class Ranker:
@@ -100,6 +69,7 @@ class Ranker:
         history: Number of the last embeddings that are kept, for documents that come to be followed
             later; None keeps all.
         shortlist_positions: Number of vectors to follow, see `SHORTLIST_POSITIONS`.
+        left_out: Numbers of documents that are passed over, as if the index did not hold them.
     """
 
     def __init__(
@@ -110,6 +80,7 @@ class Ranker:
         memory: float = 1.0,
         history: int | None = None,
         shortlist_positions: int = SHORTLIST_POSITIONS,
+        left_out: Collection[int] = (),
     ):
         if ranking not in RANKINGS:
             raise UserError(f"ranking must be one of {RANKINGS}, received {ranking!r}")
@@ -118,11 +89,17 @@ class Ranker:
         self._limits = limits or PathLimits()
         self._memory = memory
         self._shortlist_positions = shortlist_positions
+        self._kept = np.setdiff1d(np.arange(len(index.documents)), list(left_out))
+        if not len(self._kept):
+            raise UserError("no document is left to be ranked")
+        self._calibration = certainty.find_calibration(index.probe, index.kind)
+        self._hubness_level = np.float32(np.mean(index.hubness))
         self._votes = np.zeros((2, len(index.documents)))
         self._history: collections.deque[np.ndarray] = collections.deque(maxlen=history)
         self._pending = 0
         self._followed = np.zeros(0, np.int64)
         self._vectors = np.zeros((0, index.vectors.shape[1]), np.float32)
+        self._hubness = np.zeros(0, np.float32)
         self._tracker: SequenceTracker | None = None
 
     def update(self, embeddings: np.ndarray) -> None:
@@ -139,12 +116,12 @@ class Ranker:
 
     def candidates(self, top: int | None = None) -> list[Candidate]:
         """Returns the best documents, best first; all of them without `top`."""
-        by_votes = np.lexsort((-self._votes[1], -self._votes[0]))
+        votes = self._votes[:, self._kept]
+        by_votes = self._kept[np.lexsort((-votes[1], -votes[0]))]
         self._follow(by_votes)
-        scores = np.full(len(by_votes), -np.inf)
-        positions = np.full(len(by_votes), -1)
+        scores = self.scores() + self._hubness_level
+        positions = np.full(len(scores), -1)
         if self._tracker is not None:
-            scores[self._followed] = self._tracker.scores()
             firsts = self._index.starts[self._followed]
             positions[self._followed] = firsts + self._tracker.positions()
         order = by_votes
@@ -162,19 +139,42 @@ class Ranker:
             for place, number in enumerate(order[:top], 1)
         ]
 
+    def scores(self) -> np.ndarray:
+        """Returns the scores of all documents as of the last call of `candidates`.
+
+        Returns:
+            Mean similarities less hubness, float64 [documents]; -inf for one not followed.
+        """
+        scores = np.full(len(self._index.documents), -np.inf)
+        if self._tracker is not None:
+            scores[self._followed] = self._tracker.scores()
+        return scores
+
+    def judge(self, document: int) -> Judgement:
+        """Says how sure it is that a document is right: the first of the last `candidates`."""
+        if self._tracker is None:
+            return Judgement("unsure")
+        scores = self.scores()
+        score = float(scores[document])
+        same = next((group for group in self._index.editions if document in group), ())
+        scores[[document, *same]] = -np.inf
+        rivals = scores[np.isfinite(scores)]
+        return certainty.judge(score, rivals, self._tracker.weight, self._calibration)
+
     def _follow(self, by_votes: np.ndarray) -> None:
         """Brings the paths through the shortlisted documents up to date."""
         chosen = self._shortlist(by_votes)
         if self._tracker is None or not np.array_equal(chosen, self._followed):
             self._followed = chosen
-            rows = [self._index.vectors[self._index.rows(number)] for number in chosen]
-            self._vectors = np.concatenate(rows)
+            rows = [self._index.rows(number) for number in chosen]
+            self._vectors = np.concatenate([self._index.vectors[row] for row in rows])
+            self._hubness = np.concatenate([self._index.hubness[row] for row in rows])
             self._tracker = SequenceTracker(self._index.lengths[chosen], self._limits, self._memory)
             self._pending = len(self._history)
         waiting = list(self._history)[len(self._history) - self._pending :]
         for first in range(0, len(waiting), _BLOCK_STEPS):
             block = np.stack(waiting[first : first + _BLOCK_STEPS])
-            self._tracker.update(block @ self._vectors.T)
+            self._tracker.update(block @ self._vectors.T - self._hubness)
         self._pending = 0
 
     def _shortlist(self, by_votes: np.ndarray) -> np.ndarray:

@@ -74,6 +74,10 @@ class SequenceTracker:
         lengths: Number of positions of each document, `[documents]`.
         limits: Limits of the path.
         memory: Factor of the past for every step; 1 forgets nothing.
+
+    Attributes:
+        steps: Number of steps so far.
+        weight: Their number as far as they are not forgotten.
     """
 
     def __init__(
@@ -102,7 +106,7 @@ class SequenceTracker:
         self._width = int(self._row_lengths.sum())
         self._staying = np.full((self.limits.slowest, self._width), NEVER, np.float32)
         self._best = np.full(self._width, NEVER, np.float32)
-        self._weight = 0.0
+        self.weight = 0.0
 
     def update(self, similarities: np.ndarray) -> None:
         """Adds steps.
@@ -138,7 +142,7 @@ class SequenceTracker:
         self._staying += row
         np.maximum(self._staying, NEVER, out=self._staying)
         self._best = self._staying.max(axis=0)
-        self._weight = self._weight * self.memory + 1
+        self.weight = self.weight * self.memory + 1
         self.steps += 1
 
     def _document_best(self, row: np.ndarray) -> np.ndarray:
@@ -148,7 +152,7 @@ class SequenceTracker:
         """Returns the score of every document a step, float32 [documents]; at first 0."""
         if not self.steps:
             return np.zeros(len(self._starts), np.float32)
-        return self._document_best(self._best) / np.float32(self._weight)
+        return self._document_best(self._best) / np.float32(self.weight)
 
     def positions(self) -> np.ndarray:
         """Returns the position, from 0, of the best path of every document, int64 [documents]."""

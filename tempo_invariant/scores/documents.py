@@ -3,14 +3,12 @@
 import contextlib
 import dataclasses
 import logging
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from tempo_invariant import extras
 from tempo_invariant.data import schema
 from tempo_invariant.errors import UserError, one_line, printable
 from tempo_invariant.files import why_left_out
@@ -18,19 +16,17 @@ from tempo_invariant.geometry import PAPER, REDUCTION, STRIP_HEIGHT
 from tempo_invariant.scores import msmd, pages
 from tempo_invariant.scores.archives import is_archive, unpacked
 from tempo_invariant.scores.bars import Bars, bar_at, find_bars
-from tempo_invariant.scores.drawn import Engraving
+from tempo_invariant.scores.engravers import engraved
 from tempo_invariant.scores.folders import (
-    LILYPOND,
     NO_KIND,
-    NOTATION,
+    NOTATED,
     FoundScore,
     kind_of,
     list_folder,
 )
 from tempo_invariant.scores.mung import Page
-from tempo_invariant.scores.notation import engrave_notation
 from tempo_invariant.scores.places import SHEET, Box, Place
-from tempo_invariant.scores.sources import SAMPLE, SAMPLE_SCORES, LilyPondSource
+from tempo_invariant.scores.sources import SAMPLE, SAMPLE_SCORES, PieceSource
 from tempo_invariant.scores.strips import cut_snippet, cut_snippets
 from tempo_invariant.scores.systems import normalise
 
@@ -325,36 +321,22 @@ def _folder(folder: Path, step: int, warn: bool) -> Iterator[ScoreReader]:
 def _reader(found: FoundScore, step: int) -> ScoreReader:
     """Returns the reader of a score that a folder holds: here kinds of files get theirs."""
     path = found.files[0]
-    if found.kind == LILYPOND:
-        source = LilyPondSource(found.name, path, found.root)
+    if found.kind in NOTATED:
+        source = PieceSource(found.name, path, found.root)
         return ScoreReader(found.name, partial(_engrave, source, step), found.files)
-    if found.kind == NOTATION:
-        return ScoreReader(found.name, partial(_read_notation, found.name, path, step), found.files)
     read = partial(read_pages, found.name, found.files, step)
     return ScoreReader(found.name, read, found.files)
 
 
-def _engrave(source: LilyPondSource, step: int) -> SheetDocument:
-    extras.require("lilypond", f"{source.path}:")
-    from tempo_invariant.scores.engraving import engrave
-
-    with tempfile.TemporaryDirectory(prefix="engrave-") as workspace:
-        engraving = engrave(source.path, Path(workspace), source.root)
-    return _cut_engraving(source.piece, engraving, step)
-
-
-def _read_notation(name: str, path: Path, step: int) -> SheetDocument:
-    return _cut_engraving(name, engrave_notation(path), step)
-
-
-def _cut_engraving(name: str, engraving: Engraving, step: int) -> SheetDocument:
-    images = [drawing["bold"] for drawing in engraving.draw()]
+def _engrave(source: PieceSource, step: int) -> SheetDocument:
+    with engraved(source) as engraving:
+        images = [drawing["bold"] for drawing in engraving.draw()]
     systems = [
         sorted(page.systems.items(), key=lambda item: item[1].top) for page in engraving.pages
     ]
     boxes = [[box for _, box in found] for found in systems]
     bars = [[engraving.bars[number] for number, _ in found] for found in systems]
-    return cut_pages(name, images, boxes, step, bars=bars, notes=engraving.notes)
+    return cut_pages(source.piece, images, boxes, step, bars=bars, notes=engraving.notes)
 
 
 def _records(directory: Path, step: int, split: str | None) -> Iterator[ScoreReader]:

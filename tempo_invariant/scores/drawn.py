@@ -11,6 +11,9 @@ from tempo_invariant.scores.bars import Bars, BarStart
 from tempo_invariant.scores.drawing import Fonts, rasterise
 from tempo_invariant.scores.places import Box
 
+TIMEOUT_SECONDS = 180
+"""Processor time that engraving a score may take."""
+
 
 @dataclass(frozen=True)
 class DrawnHead:

@@ -16,14 +16,11 @@ import lilypond
 
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.scores.drawing import lilypond_fonts
-from tempo_invariant.scores.drawn import DrawnPage, Engraving, drawn_bars
+from tempo_invariant.scores.drawn import TIMEOUT_SECONDS, DrawnPage, Engraving, drawn_bars
 from tempo_invariant.scores.lilypond_files import included_names, read_source
 from tempo_invariant.scores.svg import parse_page
 
 SETTINGS = Path(__file__).parent / "lilypond" / "tags.ily"
-TIMEOUT_SECONDS = 180
-"""Processor time that LilyPond may take for a score."""
-
 _WAITING = 10
 """Limit of elapsed time in multiples of the processor time: the machine may be busy."""
 

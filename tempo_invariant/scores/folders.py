@@ -37,7 +37,7 @@ KINDS = {
 NEEDED = {LILYPOND: "lilypond"}
 """Optional modules that kinds of score need, see `extras`."""
 
-NOTATED = (LILYPOND,)
+NOTATED = (LILYPOND, NOTATION)
 """Kinds of score that say which notes they have, and not only how they look."""
 
 NO_KIND = "no " + " or ".join(dict.fromkeys(KINDS.values()))

@@ -6,6 +6,7 @@ engraved as the piano part alone; the notes of the engraving say so.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,12 +16,9 @@ from typing import Any
 
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.scores.drawing import stix_fonts
-from tempo_invariant.scores.drawn import Engraving
+from tempo_invariant.scores.drawn import TIMEOUT_SECONDS, Engraving
 from tempo_invariant.scores.notation_files import read_notation
 from tempo_invariant.scores.notation_svg import NoteTime, Reader, without_style
-
-SECONDS = 60
-"""Processor time that Verovio may take for a score; usual is a tenth of a second a page."""
 
 MEMORY_BYTES = 3 * 2**30
 
@@ -30,18 +28,22 @@ _WAITING = 10
 _PROGRAM = "tempo_invariant.scores.notation_process"
 
 
-def engrave_notation(path: Path, times: bool = False) -> Engraving:
+def engrave_notation(
+    path: Path, times: bool = False, timeout_seconds: float = TIMEOUT_SECONDS
+) -> Engraving:
     """Engraves a score.
 
     Args:
         path: File in MusicXML, packed (MXL) or not, MEI, Humdrum or ABC, which its content tells.
         times: Whether the note heads are wanted, with the times at which they are played.
+        timeout_seconds: Limit of Verovio's processor time, usually a tenth of a second a page; ten
+            times as long may elapse.
 
     Raises:
         UserError: The file is missing, of another kind, or cannot be engraved.
     """
     kind, text = read_notation(path)
-    result = _run(path, kind, text, times)
+    result = _run(path, kind, text, times, timeout_seconds)
     try:
         return _engraving(result)
     except UserError as error:
@@ -63,9 +65,9 @@ def _engraving(result: dict[str, Any]) -> Engraving:
     return Engraving(svgs, pages, stix_fonts(), reader.bars, tempi=tempi, notes=notes)
 
 
-def _run(path: Path, kind: str, text: str, times: bool) -> dict[str, Any]:
+def _run(path: Path, kind: str, text: str, times: bool, seconds: float) -> dict[str, Any]:
     """Runs Verovio and returns what it makes of a score."""
-    arguments = map(str, (kind, int(times), SECONDS, MEMORY_BYTES))
+    arguments = map(str, (kind, int(times), seconds, MEMORY_BYTES))
     root = str(Path(__file__).parents[2])
     paths = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as output:
@@ -78,15 +80,17 @@ def _run(path: Path, kind: str, text: str, times: bool) -> dict[str, Any]:
                 stdout=output,
                 stderr=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": paths},
-                timeout=SECONDS * _WAITING,
+                timeout=seconds * _WAITING,
             )
         except subprocess.TimeoutExpired as error:
-            raise UserError(f"{path}: Verovio did not finish in {SECONDS} s") from error
+            reason = f"Verovio does not end in {seconds * _WAITING:g} s"
+            raise UserError(f"{path}: cannot be engraved ({reason})") from error
         output.seek(0)
         try:
             result = json.load(output)
         except ValueError as error:
-            reason = f"Verovio crashes, or takes longer than {SECONDS} s: {done.returncode}"
+            late = done.returncode == -signal.SIGPROF
+            reason = f"Verovio takes longer than {seconds:g} s" if late else "Verovio crashes"
             raise UserError(f"{path}: cannot be engraved ({reason})") from error
     if "error" in result:
         raise UserError(f"{path}: cannot be engraved ({one_line(result['error'])})")

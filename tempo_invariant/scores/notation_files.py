@@ -7,7 +7,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 import zipfile
 from pathlib import Path, PurePosixPath
-from typing import Any
+from xml.parsers import expat
 
 from tempo_invariant.errors import UserError, one_line
 
@@ -76,16 +76,23 @@ def _recognise(text: str) -> tuple[str, str]:
 
 
 def _root(text: str) -> str:
-    """Returns the name of the outermost element."""
-    parser: Any = ElementTree.XMLPullParser(["start"])
+    """Returns the name of the outermost element of XML that is whole.
+
+    Entities that grow without end are refused by Expat itself, from 2.4.1 on.
+    """
+    names: list[str] = []
+    parser = expat.ParserCreate()
+
+    def start(name: str, _attributes: dict[str, str]) -> None:
+        names.append(name)
+        parser.StartElementHandler = None
+
+    parser.StartElementHandler = start
     try:
-        parser.feed(text[: 2**16])
-        element = next((element for _, element in parser.read_events()), None)
-    except ElementTree.ParseError as error:
+        parser.Parse(text, True)
+    except expat.ExpatError as error:
         raise UserError(f"is broken XML ({one_line(error)})") from error
-    if element is None:
-        raise UserError("is XML without any element")
-    return str(element.tag).rpartition("}")[2]
+    return names[0].rpartition(":")[2]
 
 
 def _decode(data: bytes) -> str:

@@ -20,8 +20,8 @@ _NO_NOTES = "no notes to build a piece from"
 
 
 @dataclass(frozen=True)
-class LilyPondSource:
-    """A piece in LilyPond: its name, its file, and the tree that holds the files it includes."""
+class PieceSource:
+    """A piece: its name, its file, and the tree that holds the files that it includes."""
 
     piece: str
     path: Path
@@ -29,7 +29,7 @@ class LilyPondSource:
 
 
 @contextlib.contextmanager
-def open_scores(scores: str, pieces: str | None = None) -> Iterator[list[LilyPondSource]]:
+def open_scores(scores: str, pieces: str | None = None) -> Iterator[list[PieceSource]]:
     """Yields the pieces of a collection; an archive is unpacked for as long as the block lasts.
 
     Args:
@@ -49,7 +49,7 @@ def open_scores(scores: str, pieces: str | None = None) -> Iterator[list[LilyPon
         with unpacked(path) as root:
             yield list_sources(root, pieces)
     elif kind_of(path) in NOTATED and os.path.isfile(path):
-        yield [LilyPondSource(path.stem, path, path.parent)]
+        yield [PieceSource(path.stem, path, path.parent)]
     else:
         raise UserError(
             f"{scores}: neither a directory nor a tar or zip archive of one, nor a "
@@ -57,7 +57,7 @@ def open_scores(scores: str, pieces: str | None = None) -> Iterator[list[LilyPon
         )
 
 
-def list_sources(root: Path, pieces: str | None = None, warn: bool = True) -> list[LilyPondSource]:
+def list_sources(root: Path, pieces: str | None = None, warn: bool = True) -> list[PieceSource]:
     """Lists the pieces below a folder, as `folders.list_folder` finds them.
 
     Without a table a piece has the name of the score with two underscores for every slash, as it is
@@ -68,7 +68,7 @@ def list_sources(root: Path, pieces: str | None = None, warn: bool = True) -> li
         UserError: There is none, or the folder cannot be listed.
     """
     listing = list_folder(root, Path(pieces) if pieces else None)
-    sources: dict[str, LilyPondSource] = {}
+    sources: dict[str, PieceSource] = {}
     for score in listing.scores:
         name, path = piece_name(score.name), os.path.relpath(score.files[0], root)
         if score.kind not in NOTATED:
@@ -76,7 +76,7 @@ def list_sources(root: Path, pieces: str | None = None, warn: bool = True) -> li
         elif not is_safe_name(name) or name in sources:
             listing.leave_out("cannot name a piece, or names another one", path)
         else:
-            sources[name] = LilyPondSource(name, score.files[0], score.root)
+            sources[name] = PieceSource(name, score.files[0], score.root)
     for line in listing.left_out_lines() if warn else ():
         logging.warning("left out: %s", line)
     if not sources:
@@ -90,8 +90,8 @@ def piece_name(score: str) -> str:
 
 
 def select(
-    sources: Sequence[LilyPondSource], names: Sequence[str], limit: int | None
-) -> list[LilyPondSource]:
+    sources: Sequence[PieceSource], names: Sequence[str], limit: int | None
+) -> list[PieceSource]:
     """Returns the sources named, in the order of the names, and no more than `limit` of them.
 
     Raises:

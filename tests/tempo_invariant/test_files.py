@@ -26,7 +26,7 @@ from tempo_invariant.files import (
     write_json,
 )
 from tempo_invariant.scores import msmd
-from tempo_invariant.scores.sources import LilyPondSource
+from tempo_invariant.scores.sources import PieceSource
 from tests.handmade import make_piece
 from tfrecords_tools.msmd import batch, layout
 from tfrecords_tools.msmd.pieces import BuildOptions, PieceRecord
@@ -283,7 +283,7 @@ def record(source):
 
 
 def test_a_build_stops_with_one_line_and_goes_on_later(tmp_path, monkeypatch):
-    sources = [LilyPondSource(f"p{i:02d}", tmp_path / "x.ly", tmp_path) for i in range(30)]
+    sources = [PieceSource(f"p{i:02d}", tmp_path / "x.ly", tmp_path) for i in range(30)]
     output = tmp_path / "msmd"
     monkeypatch.setattr(batch, "build_piece", build_until_full)
     with pytest.raises(UserError) as caught:

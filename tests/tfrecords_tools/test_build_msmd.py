@@ -1,4 +1,4 @@
-"""Tests of building an MSMD directory from LilyPond scores."""
+"""Tests of building an MSMD directory of scores."""
 
 import io
 import json
@@ -13,7 +13,8 @@ import pytest
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import onset_frame
 from tempo_invariant.scores import msmd
-from tempo_invariant.scores.sources import LilyPondSource, list_sources, open_scores, select
+from tempo_invariant.scores.sources import PieceSource, list_sources, open_scores, select
+from tests import notation_scores
 from tfrecords_tools.msmd import layout
 from tfrecords_tools.msmd.pieces import RECORD, BuildOptions, Sound, build_piece
 from tfrecords_tools.music.performing import default_soundfont
@@ -53,6 +54,38 @@ def built(tmp_path_factory):
     output = tmp_path_factory.mktemp("msmd")
     [source] = list_sources(scores)
     return source, output, build_piece(source, output, options(1.0))
+
+
+def test_a_song_is_built_as_its_piano_part(tmp_path):
+    (tmp_path / "song.musicxml").write_text(notation_scores.MUSICXML)
+    [source] = list_sources(tmp_path)
+    record = build_piece(source, tmp_path / "msmd", options(1.0))
+    assert (record.pages, record.systems, record.heads, record.tied) == (1, 1, 12, 1)
+    assert (record.notes, record.notes_aligned, record.heads_aligned) == (11, 11, 11)
+    assert record.warnings == ("the piano part alone; left out: Voice",)
+    # Five quarters at 90 a minute, then two at 60; grace notes take 9/40 of their length.
+    assert record.seconds == pytest.approx(5 * 60 / 90 + 2 * 60 / 60, abs=0.01)
+    [page] = msmd.read_score(tmp_path / "msmd/song").pages
+    [name] = record.performances
+    onsets = {}
+    for head in page.note_heads:
+        for onset in head.onsets.values():
+            onsets.setdefault(head.pitch, []).append(pytest.approx(onset.seconds * 1.5, abs=0.003))
+    grace = 9 / 40 / 2
+    assert onsets == {
+        74: [1 - grace],
+        72: [1, 4, 5],
+        76: [1],
+        78: [2],
+        48: [1, 3],
+        69: [4 - grace],
+        71: [4 - grace / 2],
+        60: [4],
+    }
+    [performance] = read_performances(tmp_path / "msmd/song")
+    lengths = {pitch: length for _, pitch, length, *_ in performance.notes}
+    assert lengths[78] == pytest.approx(2 / 1.5, abs=0.003)  # through the tie
+    assert (tmp_path / "msmd/song/song.musicxml").read_text() == notation_scores.MUSICXML
 
 
 def test_a_piece_has_pages_heads_and_an_alignment(built):
@@ -193,7 +226,7 @@ def test_a_table_names_the_pieces_of_a_tree(tmp_path):
     table = tmp_path / "PIECES.tsv"
     table.write_text("piece\tlilypond_file\nB__b\tftp/a/b.ly\nA__a\tftp/a/a.ly\n")
     sources = list_sources(tmp_path)
-    assert sources[0] == LilyPondSource("B__b", tmp_path / "ftp/a/b.ly", tmp_path)
+    assert sources[0] == PieceSource("B__b", tmp_path / "ftp/a/b.ly", tmp_path)
     assert [source.piece for source in select(sources, ["A__a"], None)] == ["A__a"]
     assert [source.piece for source in select(sources, [], 1)] == ["B__b"]
     for row in ("../x\tftp/a/b.ly", ".x\tftp/a/b.ly", "x\t../../b.ly", "x", "x\ta.ly\nx\tb.ly"):

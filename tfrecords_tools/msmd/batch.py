@@ -13,7 +13,7 @@ from pathlib import Path
 from tempo_invariant import progress
 from tempo_invariant.errors import UserError, printable
 from tempo_invariant.files import telling_failures, why_left_out, write_json
-from tempo_invariant.scores.sources import LilyPondSource
+from tempo_invariant.scores.sources import PieceSource
 from tfrecords_tools.msmd.pieces import BuildOptions, PieceRecord, build_piece
 from tfrecords_tools.running.beam import Runner, run_calls
 from tfrecords_tools.running.leftovers import building_in
@@ -84,7 +84,7 @@ class BuildReport:
 
 
 def build(
-    sources: Sequence[LilyPondSource],
+    sources: Sequence[PieceSource],
     output: str | Path,
     options: BuildOptions,
     jobs: int | None = None,
@@ -123,7 +123,7 @@ def build(
 
 
 def _results(
-    sources: Sequence[LilyPondSource],
+    sources: Sequence[PieceSource],
     output: Path,
     options: BuildOptions,
     jobs: int | None,
@@ -138,7 +138,7 @@ def _results(
     yield from zip((source.piece for source in sources), results, strict=True)
 
 
-def _attempt(source: LilyPondSource, output: Path, options: BuildOptions) -> PieceRecord | str:
+def _attempt(source: PieceSource, output: Path, options: BuildOptions) -> PieceRecord | str:
     try:
         return build_piece(source, output, options)
     except Exception as error:
@@ -146,7 +146,7 @@ def _attempt(source: LilyPondSource, output: Path, options: BuildOptions) -> Pie
 
 
 def _build_in_processes(
-    sources: Sequence[LilyPondSource], output: Path, options: BuildOptions, jobs: int | None
+    sources: Sequence[PieceSource], output: Path, options: BuildOptions, jobs: int | None
 ) -> Iterator[tuple[str, PieceRecord | str]]:
     """Yields the pieces, as they are finished, with their numbers or why they can't be built."""
     jobs = max(1, min(jobs or os.cpu_count() or 1, len(sources)))
@@ -165,8 +165,8 @@ def _build_in_processes(
 
 
 def _run(
-    sources: Sequence[LilyPondSource], output: Path, options: BuildOptions, jobs: int
-) -> Iterator[tuple[LilyPondSource, PieceRecord | str | None]]:
+    sources: Sequence[PieceSource], output: Path, options: BuildOptions, jobs: int
+) -> Iterator[tuple[PieceSource, PieceRecord | str | None]]:
     """Yields the pieces as they are finished; None stands for a process that died."""
     with worker_pool(jobs) as pool:
         futures = {pool.submit(build_piece, s, output, options): s for s in sources}

@@ -69,7 +69,7 @@ def write_score(
         pages: Contents of the pages, note heads with the onsets of all performances.
         images: Images of each ink, one uint8 [rows, columns] a page; the first ink goes to
             `img/`, the others to `img_INK/`.
-        source: Path of the LilyPond file, copied to `PIECE.ly`.
+        source: Path of the file of the score, copied to `PIECE` with its ending, such as `.ly`.
     """
     piece_dir = Path(piece_dir)
     score_dir = piece_dir / "scores" / f"{piece_dir.name}_ly"
@@ -89,7 +89,7 @@ def write_score(
         _save(score_dir / f"coords/notes_{page.number:02d}.npy", np.reshape(centres, (-1, 2)))
         _save(score_dir / f"coords/systems_{page.number:02d}.npy", np.reshape(corners, (-1, 4, 2)))
     write_alignment(piece_dir, pages)
-    with atomic_write(piece_dir / f"{piece_dir.name}.ly") as path:
+    with atomic_write(piece_dir / f"{piece_dir.name}{Path(source).suffix}") as path:
         shutil.copyfile(source, path)
 
 

@@ -1,4 +1,4 @@
-"""Builds an MSMD directory from LilyPond scores, a piece at a time.
+"""Builds an MSMD directory from scores that say which notes they have, a piece at a time.
 
 A piece is built in a temporary directory beside its place and renamed when it is whole, so an
 interrupted build leaves whole pieces only; the next one skips them, or adds the performances that
@@ -20,9 +20,9 @@ import numpy as np
 from tempo_invariant.errors import UserError
 from tempo_invariant.files import write_json
 from tempo_invariant.scores import msmd, mung
-from tempo_invariant.scores.drawn import Engraving
-from tempo_invariant.scores.engraving import TIMEOUT_SECONDS, engrave
-from tempo_invariant.scores.sources import LilyPondSource
+from tempo_invariant.scores.drawn import TIMEOUT_SECONDS, Engraving
+from tempo_invariant.scores.engravers import engraved
+from tempo_invariant.scores.sources import PieceSource
 from tfrecords_tools.msmd import layout
 from tfrecords_tools.msmd.alignment import Alignment, align
 from tfrecords_tools.music.notes import Music, midi_bytes, read_midi
@@ -79,11 +79,12 @@ class PieceRecord:
         notes_aligned: Number of notes that have a head.
         pairs: Number of onset frames with a head at the tempo nearest to the notated one.
         seconds: Duration at the notated tempo, to the end of the last note.
-        scores: Number of `\\score` blocks.
+        scores: Number of `\\score` blocks; 1 for what is no LilyPond file.
         scores_from_midi: Number of scores that play LilyPond's MIDI; the others play their heads.
         build_seconds: Time that engraving and performing took in this run; not stored, so that the
             same input gives the same files.
-        warnings: Complaints of LilyPond, one line each, although it wrote pages.
+        warnings: Complaints of LilyPond although it wrote pages, and what of the music is built if
+            it is not all for a piano; one line each.
         performances: Names of the performances.
     """
 
@@ -114,11 +115,11 @@ class PieceRecord:
         return self.notes_aligned / max(1, self.notes)
 
 
-def build_piece(source: LilyPondSource, output: Path, options: BuildOptions) -> PieceRecord:
+def build_piece(source: PieceSource, output: Path, options: BuildOptions) -> PieceRecord:
     """Builds a piece, or what an earlier build of it lacks.
 
     Args:
-        source: Name and LilyPond file of the piece.
+        source: Name and file of the piece.
         output: MSMD directory; the piece becomes `output/PIECE`.
         options: Sounds, tempi and inks to build.
 
@@ -154,10 +155,9 @@ def _write_record(piece_dir: Path, record: PieceRecord) -> None:
     write_json(piece_dir / RECORD, fields)
 
 
-def _build_new(source: LilyPondSource, output: Path, options: BuildOptions) -> PieceRecord:
+def _build_new(source: PieceSource, output: Path, options: BuildOptions) -> PieceRecord:
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="engrave-") as workspace:
-        engraving = engrave(source.path, Path(workspace), source.root, options.timeout_seconds)
+    with engraved(source, times=True, timeout_seconds=options.timeout_seconds) as engraving:
         drawn = [page.heads for page in engraving.pages]
         alignment = align(drawn, engraving.midis, engraving.tempi)
     images: dict[str, list[np.ndarray]] = {ink: [] for ink in options.inks}
@@ -273,6 +273,6 @@ def _record(
         seconds=round(float(music.seconds([n.tick + n.length for n in music.notes]).max()), 3),
         scores=alignment.scores,
         scores_from_midi=alignment.from_midi,
-        warnings=engraving.errors,
+        warnings=(*engraving.errors, *engraving.notes),
         performances=performances,
     )

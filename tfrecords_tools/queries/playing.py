@@ -53,6 +53,7 @@ def write(
     conditions: Sequence[Condition],
     output: str | Path,
     seed: int = 0,
+    excerpts: int = 1,
 ) -> None:
     """Plays pieces under conditions and writes a query set.
 
@@ -66,6 +67,7 @@ def write(
             played with TimGM6mb.
         output: Folder to write.
         seed: Seed for the places of excerpts, and for rooms and noise.
+        excerpts: Number of excerpts of each piece, fewer where it is not longer than one.
 
     Raises:
         UserError: A piece or a soundfont is missing or cannot be played.
@@ -78,9 +80,9 @@ def write(
         check_soundfont(soundfont)
     found = [read_piece(Path(msmd_dir) / name) for name in pieces]
     # The same share of every recording is skipped under all conditions.
-    places = np.random.default_rng(seed).random(len(found))
+    places = np.random.default_rng(seed).random((len(found), excerpts))
 
-    def play(item: tuple[Piece, float]) -> list[Entry]:
+    def play(item: tuple[Piece, list[float]]) -> list[Entry]:
         return list(_play(*item, conditions, Path(output), seed))
 
     played = query_sets.ahead(play, zip(found, places.tolist(), strict=True))
@@ -134,27 +136,28 @@ def strikes(piece: Piece, tempo: float = 1.0, seed: str = "") -> list[Strike]:
 
 
 def _play(
-    piece: Piece, place: float, conditions: Sequence[Condition], output: Path, seed: int
+    piece: Piece, places: list[float], conditions: Sequence[Condition], output: Path, seed: int
 ) -> Iterator[Entry]:
     """Renders a piece where that is missing, and yields its queries."""
     render = functools.cache(functools.partial(_render, piece, output))
     for condition in conditions:
         stem = render(condition.soundfont, condition.tempo, condition.expression)
-        audio, start_seconds = f"audio/{stem}.wav", 0.0
+        audio, firsts = f"audio/{stem}.wav", [0]
         if condition.seconds:
             samples = _sample_count(output / audio, condition)
-            first = int(place * max(0, samples - round(condition.seconds * SAMPLE_RATE)))
-            start_seconds = first / SAMPLE_RATE
+            room = max(0, samples - round(condition.seconds * SAMPLE_RATE))
+            firsts = list(dict.fromkeys(int(place * room) for place in places))
         random = condition.degradation != AS_PLAYED
-        yield Entry(
-            piece=piece.name,
-            condition=condition.name,
-            audio=audio,
-            truth=f"truth/{stem}.json",
-            start_seconds=start_seconds,
-            seconds=condition.seconds,
-            seed=(seed, zlib.crc32(piece.name.encode())) if random else (),
-        )
+        for first in firsts:
+            yield Entry(
+                piece=piece.name,
+                condition=condition.name,
+                audio=audio,
+                truth=f"truth/{stem}.json",
+                start_seconds=first / SAMPLE_RATE,
+                seconds=condition.seconds,
+                seed=(seed, zlib.crc32(piece.name.encode())) if random else (),
+            )
 
 
 def _render(piece: Piece, output: Path, soundfont: str, tempo: float, expression: int) -> str:

@@ -81,12 +81,12 @@ def render_score(
         recording: Recording.
         sound: URL of the recording, see `sound.sound_url`.
     """
-    best, count = answer.candidates[0], f"{answer.documents:,d} scores"
+    count = text.counted(answer.documents, "score")
     query = f"{Path(answer.query).name} ({text.duration(answer.duration_seconds)}) among {count}"
     visits = find_visits(answer.places)
     boxes = {(place.page, place.system): place.box for place in _places(answer.matching.places)}
     return page.document(
-        best.name,
+        _headline(answer, count),
         _introduction(answer, query, count),
         page.ShownScore(pages, boxes, visits),
         page.Playing(sound, answer.duration_seconds, answer.course),
@@ -94,12 +94,23 @@ def render_score(
     )
 
 
+def _headline(answer: IdentifiedScore | IdentifiedRecording, count: str) -> str:
+    if answer.verdict == "unknown":
+        return f"Not among your {count}"
+    return answer.candidates[0].name + "?" * (answer.verdict == "unsure")
+
+
 def _introduction(
     answer: IdentifiedScore | IdentifiedRecording, query: str, count: str
 ) -> list[str]:
-    certainty = text.certainty_text(answer, count)
-    lines = [f"{query}: {certainty} ({text.score_text(answer.candidates[0])})."]
-    if others := answer.candidates[1:4]:
+    best, *others = answer.candidates[:4]
+    verdict = text.verdict_text(answer.certainty, answer.confidence, count)
+    lines = [f"{query}: {verdict} ({text.score_text(best)})."]
+    if answer.verdict == "unknown":
+        lines = [f"{query}. Nearest, and shown below: {best.name} ({text.score_text(best)})."]
+    if best.also:
+        lines.append(f"The same music: {', '.join(best.also)}.")
+    if others:
         names = (f"{other.name} ({text.score_text(other)})" for other in others)
         lines.append(f"Then {', '.join(names)}.")
     return lines
@@ -143,7 +154,7 @@ def render_recording(answer: IdentifiedRecording) -> str:
     """Returns the page that answers a page of a score."""
     from tempo_invariant.retrieval.answers import pictures
 
-    best, count = answer.candidates[0], f"{answer.documents:,d} recordings"
+    best, count = answer.candidates[0], text.counted(answer.documents, "recording")
     boxes = {(place.page, place.system): place.box for place in _places(answer.document.places)}
     visits = [
         Visit(row.page, row.system, boxes[row.page, row.system], row.first, row.last, (0, 0))
@@ -165,7 +176,7 @@ def render_recording(answer: IdentifiedRecording) -> str:
         ),
     ]
     return page.document(
-        best.name,
+        _headline(answer, count),
         _introduction(answer, f"{answer.document.name} among {count}", count),
         page.ShownScore(answer.document.pages, boxes, visits),
         details="".join(details),

@@ -24,31 +24,32 @@ MOST_LINES = 24
 
 
 def identified_score(answer: IdentifiedScore, verbose: bool = False) -> str:
-    """Returns which score a recording plays, and where it is in it.
+    """Returns which score a recording plays, and where it is in it, if it is in any.
 
     Args:
         answer: Answer to the recording.
-        verbose: Whether votes, columns and every system are given, too.
+        verbose: Whether votes, columns and every system are given, too, also of music that is in
+            no score.
     """
     title = f"{printable(answer.query)}, {duration(answer.duration_seconds)}"
-    count = f"{answer.documents:,d} score" + "s" * (answer.documents != 1)
-    places = place_lines(answer.places, verbose)
-    return "\n".join([*_ranking(answer, f"{title}, among {count}", count, verbose), *places])
+    lines = _ranking(answer, title, "score", verbose)
+    if verbose or answer.verdict != "unknown":
+        lines += ["", *place_lines(answer.places, verbose)]
+    return "\n".join(lines)
 
 
 def identified_recording(answer: IdentifiedRecording, verbose: bool = False) -> str:
     """Returns which recording plays a page, and when each system is played; see above."""
-    count = f"{answer.documents:,d} recording" + "s" * (answer.documents != 1)
-    title = f"{printable(answer.query)}, among {count}"
-    return "\n".join(
-        [
-            *_ranking(answer, title, count, verbose),
+    lines = _ranking(answer, printable(answer.query), "recording", verbose)
+    if verbose or answer.verdict != "unknown":
+        lines += [
+            "",
             *(
                 f"{clock_span(row.first, row.last)}  page {row.page}, system {row.system}"
                 for row in answer.played
             ),
         ]
-    )
+    return "\n".join(lines)
 
 
 def followed_score(answer: FollowedScore, verbose: bool = False) -> str:
@@ -59,24 +60,38 @@ def followed_score(answer: FollowedScore, verbose: bool = False) -> str:
 
 
 def _ranking(
-    answer: IdentifiedScore | IdentifiedRecording, title: str, count: str, verbose: bool
+    answer: IdentifiedScore | IdentifiedRecording, title: str, kind: str, verbose: bool
 ) -> list[str]:
-    """Returns the documents with their scores, how sure the first one is, and an empty line."""
+    """Returns the documents with their scores, and how sure the first one is."""
+    count = counted(answer.documents, kind)
+    headline = verdict_text(answer.certainty, answer.confidence, count)
     if verbose:
-        return [f"{title}: {certainty_text(answer, count)}", ranking_table(answer.candidates), ""]
-    best, *others = (f"{score_text(one):>4}  {_short(one)}" for one in answer.candidates)
-    return [f"{best}  ({certainty_text(answer, count)})", *others, ""]
+        return [f"{title}, among {count}: {headline}", ranking_table(answer.candidates)]
+    best, *others = (f"{score_text(one):>4}  {_named(one)}" for one in answer.candidates)
+    if answer.verdict == "unknown":
+        return [f"{headline}; nearest:", best, *others]
+    return [f"{best}  ({headline})", *others]
 
 
-def certainty_text(answer: IdentifiedScore | IdentifiedRecording, count: str) -> str:
+def counted(count: int, kind: str) -> str:
+    """Returns a number of scores or recordings in words."""
+    return f"{count:,d} {kind}" + "s" * (count != 1)
+
+
+def verdict_text(certainty: str, confidence: float | None, count: str) -> str:
     """Returns how sure an answer is, in words.
 
     Args:
-        answer: Answer.
+        certainty: Certainty, see `certainty.Judgement`.
+        confidence: Confidence that the first one is right; None: not known.
         count: How many scores or recordings were asked, in words.
     """
-    unsure = answer.certainty == "unsure"
-    return f"unsure; perhaps none of the {count}" if unsure else answer.certainty
+    if certainty == "absent":
+        return f"not among your {count}"
+    if certainty == "sure":
+        return certainty
+    text = certainty if confidence is None else f"{certainty}, {100 * confidence:.0f} %"
+    return f"{text}; perhaps not among your {count}" if certainty == "unsure" else text
 
 
 def ranking_table(candidates: Sequence[Candidate]) -> str:
@@ -141,6 +156,8 @@ def _where(run: Sequence[Visit]) -> str:
 def live(answer: LiveAnswer, verbose: bool = False) -> str:
     """Returns a line: the time heard, the best score, its page and system, and the others.
 
+    A question mark says that it is unsure; where the music is in no score, the nearest is named.
+
     Args:
         answer: Answer so far.
         verbose: Whether the column of the page is given, too.
@@ -149,7 +166,11 @@ def live(answer: LiveAnswer, verbose: bool = False) -> str:
     if not answer.candidates:
         return f"{time}  (nothing heard yet)"
     best, *others = answer.candidates
-    text = f"{time}  {_short(best)} {score_text(best)}"
+    judgement = answer.judgement
+    if judgement.verdict == "unknown":
+        count = counted(answer.documents, "score")
+        return f"{time}  (not among your {count}; nearest: {_short(best)} {score_text(best)})"
+    text = f"{time}  {_short(best)} {score_text(best)}" + " ?" * (judgement.verdict == "unsure")
     if answer.place is not None:
         place, delay = answer.place, answer.delay_seconds
         bars = None if place.bar is None else (place.bar, place.bar)
@@ -172,3 +193,8 @@ def score_text(candidate: Candidate, digits: int = 2) -> str:
 
 def _short(candidate: Candidate) -> str:
     return shorten_name(printable(candidate.name), NAME_WIDTH)
+
+
+def _named(candidate: Candidate) -> str:
+    also = f"  (also as {', '.join(map(printable, candidate.also))})" if candidate.also else ""
+    return _short(candidate) + also

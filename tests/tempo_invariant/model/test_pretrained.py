@@ -63,7 +63,8 @@ def check_model(directory: Path) -> None:
     names = {weights.name, "experiment.json", pretrained.CARD, pretrained.MARKDOWN}
     present = {path.name for path in directory.iterdir()}
     cohorts = {"probe.npy", "cohort_audio.npy", "cohort_sheet.npy"}
-    assert names <= present <= names | {"history.jsonl"} | cohorts
+    calibrations = {"certainty_sheets.json", "certainty_recordings.json"}
+    assert names <= present <= names | {"history.jsonl"} | cohorts | calibrations
     assert not present & cohorts or cohorts < present
     if "history.jsonl" in present:
         last = runs.read_history(directory / "history.jsonl")[-1]

@@ -1,5 +1,6 @@
 """Identification from end to end, with a model that reads greys and pitches."""
 
+import dataclasses
 import io
 import json
 import tracemalloc
@@ -18,12 +19,11 @@ from tempo_invariant.retrieval import (
     identification,
     indexing,
     listening,
-    ranking,
 )
 from tempo_invariant.retrieval.answers import identified, text
 from tempo_invariant.retrieval.answers.pictures import attention_by_frame
 from tempo_invariant.retrieval.identification import IdentificationSettings
-from tempo_invariant.retrieval.ranking import Candidate, Ranker
+from tempo_invariant.retrieval.ranking import Ranker
 from tempo_invariant.scores import documents
 from tests import fake_embedder
 from tests.answer_pages import read_page
@@ -45,7 +45,8 @@ def index(tmp_path_factory):
     directory = tmp_path_factory.mktemp("index")
     for name, numbers in SCORES.items():
         fake_embedder.write_score(directory, name, numbers)
-    return indexing.index_scores(FakeEmbedder(), directory / "msmd", directory / "index").index
+    made = indexing.index_scores(FakeEmbedder(), directory / "msmd", directory / "index").index
+    return dataclasses.replace(made, editions=())  # the same notes in another order count as such
 
 
 def _identify(index, pcm, **settings):
@@ -136,19 +137,50 @@ def test_silence_at_the_end_is_nowhere(index):
     assert set(range(30)) <= set(_by_second(_identify(index, pcm)))  # a rest within is somewhere
 
 
-def test_certainty_is_the_lead_over_the_second():
-    def candidates(*scores):
-        return [Candidate(1 + i, i, f"{i}", 1.0, score, i) for i, score in enumerate(scores)]
+def test_documents_that_are_left_out_are_as_if_not_there(index):
+    heard = _heard(melody(RISING, 20)).embedding
+    names = {}
+    for left_out in ((), (2,), (0, 2, 3)):
+        ranker = Ranker(index, left_out=left_out)
+        ranker.update(heard)
+        names[left_out] = [candidate.name for candidate in ranker.candidates()]
+    assert names[()][0] == "rising" and set(names[()]) == set(SCORES)
+    assert names[2,] == [name for name in names[()] if name != "rising"]
+    assert names[0, 2, 3] == ["other"]
+    with pytest.raises(UserError, match="no document is left"):
+        Ranker(index, left_out=range(4))
 
-    high, low = ranking.LEAD_LEVELS
-    assert ranking.find_certainty(candidates(0.5, 0.5 - high - 0.01, 0.1), 20) == "sure"
-    assert ranking.find_certainty(candidates(0.5, 0.5 - low - 0.01, 0.1), 20) == "likely"
-    assert ranking.find_certainty(candidates(0.9, 0.9), 20) == "unsure"
-    assert ranking.find_certainty(candidates(0.9), 20) == "sure"
-    assert ranking.find_certainty(candidates(0.9, None), 20) == "sure"
-    assert ranking.find_certainty(candidates(0.2), 20) == "unsure"
-    assert ranking.find_certainty(candidates(0.9, 0.1), 5) == "unsure"  # too little was heard
-    assert ranking.find_certainty(candidates(None), 20) == "unsure"
+
+def test_hubness_is_taken_off_before_paths_are_followed(index):
+    """As much as one score needs to fall behind; its level over the index is left in the scores."""
+    heard = _heard(melody(RISING, 20)).embedding
+    before = {one.name: one.score for one in _ranked(index, heard)}
+    hubness = np.zeros(len(index.vectors), np.float32)
+    hubness[index.rows(2)] = 0.8
+    near = dataclasses.replace(index, hubness=hubness)
+    after = {one.name: one.score for one in _ranked(near, heard)}
+    assert list(before)[0] == "rising" and list(after)[-1] == "rising"
+    level = hubness.mean()
+    for name, score in before.items():
+        expected = score - 0.8 * (name == "rising") + level
+        assert after[name] == pytest.approx(expected, abs=1e-5)
+
+
+def _ranked(index, heard):
+    ranker = Ranker(index)
+    ranker.update(heard)
+    return ranker.candidates()
+
+
+def test_editions_are_no_rivals(index):
+    heard = _heard(melody(RISING[:80], 14)).embedding
+    judged = []
+    for editions in ((), ((2, 3),)):
+        ranker = Ranker(dataclasses.replace(index, editions=editions))
+        ranker.update(heard)
+        assert ranker.candidates(1)[0].name == "rising"
+        judged.append(ranker.judge(2).certainty)
+    assert judged == ["likely", "sure"]
 
 
 def test_the_lead_counts_even_if_one_score_is_asked_for(index):

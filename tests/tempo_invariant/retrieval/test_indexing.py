@@ -185,3 +185,13 @@ def test_two_scores_of_one_name_are_not_mixed_up(scores, tmp_path, monkeypatch):
     done = indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index")
     assert done.left_out == ["a: another of this name is used"]
     assert done.index.documents == ("a", "b", "c")
+
+
+def test_scores_read_in_other_processes_are_the_same(scores, tmp_path):
+    (page,) = (scores / "b").glob("scores/*/img/01.png")
+    page.write_bytes(b"no image")
+    here = indexing.index_scores(FakeEmbedder(), scores, tmp_path / "here")
+    there = indexing.index_scores(FakeEmbedder(), scores, tmp_path / "there", jobs=2)
+    assert there.left_out == here.left_out and len(here.left_out) == 1
+    assert there.index.documents == here.index.documents == ("a", "c")
+    assert held(there.index) == held(here.index) and there.pages == here.pages == 2

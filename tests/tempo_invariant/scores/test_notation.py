@@ -5,6 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from tempo_invariant.errors import UserError
 from tempo_invariant.scores.notation import engrave_notation
 from tests import notation_scores
 
@@ -139,3 +140,40 @@ def test_abc(tmp_path):
 def test_without_times_there_are_no_heads(tmp_path):
     found = engrave(tmp_path, "song.xml", notation_scores.MUSICXML, times=False)
     assert heads(found) == [] and found.tempi == () and len(found.bars) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.musicxml", "<score-partwise/>", "cannot be engraved"),
+        ("empty.mei", '<mei xmlns="http://www.music-encoding.org/ns/mei"/>', "cannot be engraved"),
+        ("timewise.xml", "<score-timewise version='3.0'/>", "cannot be engraved"),
+        ("empty.krn", "**kern\n*-\n", "cannot be engraved"),
+    ],
+)
+def test_what_cannot_be_engraved_is_one_line(tmp_path, name, content, message):
+    with pytest.raises(UserError, match=message) as error:
+        engrave(tmp_path, name, content)
+    assert str(error.value).startswith(f"{tmp_path / name}: ") and str(error.value).isprintable()
+
+
+def test_verovio_is_stopped_when_it_crashes_or_takes_too_long(tmp_path):
+    many = notation_scores.KERN.replace(
+        "=3\t=3\n", "=3\t=3\n" + "4c\t4c\n4c\t4c\n4c\t4c\n=\t=\n" * 5000
+    )
+    (tmp_path / "long.krn").write_text(many)
+    with pytest.raises(UserError, match="long.krn: cannot be engraved [(]Verovio takes longer"):
+        engrave_notation(tmp_path / "long.krn", timeout_seconds=0.2)
+
+
+def test_music_with_two_keyboards_is_left_whole(tmp_path):
+    piano = '<staffGrp symbol="brace" label="Klavier">'
+    two = notation_scores.MEI.replace(piano, piano.replace("Klavier", "Klavier I"))
+    violin = two[two.index('<staffDef n="3"') : two.index("</staffGrp></scoreDef>")]
+    second = violin.replace(' label="Violine"', "")
+    group = (
+        f'<staffGrp symbol="brace" label="Klavier II">{second}{second.replace("3", "4")}</staffGrp>'
+    )
+    found = engrave(tmp_path, "two.mei", two.replace(violin, group))
+    assert found.notes == ("not music for one piano, but for Klavier I, Klavier II",)
+    assert 76 in {head[2] for head in heads(found)}  # of the third staff

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from tempo_invariant.scores.sources import LilyPondSource
+from tempo_invariant.scores.sources import PieceSource
 from tfrecords_tools.msmd import batch
 from tfrecords_tools.msmd.pieces import BuildOptions, PieceRecord
 
@@ -19,7 +19,7 @@ def build_or_die(source, output, options):
 
 def test_pieces_that_fail_or_kill_their_process_leave_the_others(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(batch, "build_piece", build_or_die)
-    sources = [LilyPondSource(f"p{i}", Path("x.ly"), Path()) for i in range(5)]
+    sources = [PieceSource(f"p{i}", Path("x.ly"), Path()) for i in range(5)]
     report = batch.build(sources, tmp_path, BuildOptions(()), jobs=2)
     assert [record.piece for record in report.built] == ["p0", "p2", "p4"]
     assert report.failed == {"p1": "its process died", "p3": "ValueError: of two lines"}

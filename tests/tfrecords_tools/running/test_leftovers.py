@@ -11,7 +11,7 @@ import time
 import pytest
 
 from tempo_invariant.errors import UserError
-from tempo_invariant.scores.sources import LilyPondSource
+from tempo_invariant.scores.sources import PieceSource
 from tests.handmade import make_piece
 from tfrecords_tools.msmd.batch import REPORT
 from tfrecords_tools.msmd.pieces import BuildOptions, build_piece
@@ -147,7 +147,7 @@ with building_in(Path(sys.argv[1])):
 def test_a_downloaded_piece_is_not_replaced(tmp_path):
     folder = make_piece(tmp_path)
     before = checksums(tmp_path)
-    source = LilyPondSource(folder.name, tmp_path / "none.ly", tmp_path)
+    source = PieceSource(folder.name, tmp_path / "none.ly", tmp_path)
     with pytest.raises(UserError, match="was not built here; left as it is"):
         build_piece(source, tmp_path, BuildOptions(()))
     assert checksums(tmp_path) == before

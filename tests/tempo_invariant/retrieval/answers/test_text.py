@@ -8,6 +8,7 @@ import pytest
 from tempo_invariant.retrieval import courses
 from tempo_invariant.retrieval.answers import text
 from tempo_invariant.retrieval.answers.visits import find_visits
+from tempo_invariant.retrieval.certainty import VERDICTS, Judgement
 from tempo_invariant.retrieval.listening import LiveAnswer
 from tempo_invariant.retrieval.ranking import Candidate
 from tempo_invariant.scores.places import Box, Place
@@ -38,6 +39,11 @@ class Answer:
     query: str = "take\x1b[2J.wav"
     documents: int = 19
     duration_seconds: float = 61.5
+    confidence: float | None = None
+
+    @property
+    def verdict(self):
+        return VERDICTS[self.certainty]
 
 
 CANDIDATES = (
@@ -59,7 +65,28 @@ def test_the_answer_comes_first_and_says_how_sure_it_is():
         "0:10–0:19  page 1, system 2, bar 2",
     ]
     unsure = text.identified_score(Answer(CANDIDATES[:1], "unsure", places)).splitlines()
-    assert unsure[0].endswith("(unsure; perhaps none of the 19 scores)")
+    assert unsure[0].endswith("(unsure; perhaps not among your 19 scores)")
+    likely = Answer(CANDIDATES[:1], "likely", places, confidence=0.914)
+    assert text.identified_score(likely).splitlines()[0].endswith("(likely, 91 %)")
+
+
+def test_music_that_is_in_no_score_has_no_places():
+    places = walk([(1, 1), (1, 2)])
+    absent = Answer(CANDIDATES, "absent", places, confidence=0.004)
+    assert text.identified_score(absent).splitlines() == [
+        "not among your 19 scores; nearest:",
+        r"0.66  minuet\x1b]0;evil\x07",
+        f"0.33  {'x' * 59}…",
+        "   –  late",
+    ]
+    assert "among 19 scores: not among your 19 scores" in text.identified_score(absent, True)
+    assert "system 2" in text.identified_score(absent, verbose=True)
+
+
+def test_other_editions_are_named_beside_the_first():
+    both = (dataclasses.replace(CANDIDATES[0], also=("minuet (2)", "a\x07")), *CANDIDATES[1:])
+    line = text.identified_score(Answer(both, "sure", [])).splitlines()[0]
+    assert line.endswith(r"(also as minuet (2), a\x07)  (sure)")
 
 
 def test_votes_and_columns_are_for_the_verbose():
@@ -113,15 +140,24 @@ def test_bars_are_named_where_all_are_known(bars, words):
     assert find_visits([*places, timed(3, 1, 1, 200)])[0].bars is None
 
 
+def live(certainty, candidates=CANDIDATES, verbose=False):
+    place = Place(2, 3, 164.0, BOX, 12) if candidates else None
+    answer = LiveAnswer(12.0, 466, list(candidates), Judgement(certainty), place, 2.1)
+    line = text.live(answer, verbose)
+    assert line.isprintable()
+    return line
+
+
 def test_a_live_answer_is_one_line():
-    answer = LiveAnswer(12.0, list(CANDIDATES), Place(2, 3, 164.0, BOX, 12), 2.1)
-    line = text.live(answer)
-    assert line.startswith(
-        r"   12.0 s  minuet\x1b]0;evil\x07 0.66  page 2, system 3, bar 12 (2.1 s"
-    )
-    assert line.isprintable() and ", x " not in line
-    assert ", x 164 (2.1 s ago)" in text.live(answer, verbose=True)
-    assert text.live(LiveAnswer(1.0, [], None)) == "    1.0 s  (nothing heard yet)"
+    line = live("sure")
+    name = r"   12.0 s  minuet\x1b]0;evil\x07 0.66"
+    assert line.startswith(f"{name}  page 2, system 3, bar 12 (2.1 s")
+    assert ", x " not in line
+    assert ", x 164 (2.1 s ago)" in live("sure", verbose=True)
+    assert live("unsure").startswith(f"{name} ?  page 2, system 3")
+    nearest = r"nearest: minuet\x1b]0;evil\x07 0.66"
+    assert live("absent") == f"   12.0 s  (not among your 466 scores; {nearest})"
+    assert live("unsure", ()) == "   12.0 s  (nothing heard yet)"
 
 
 def test_durations_are_words():

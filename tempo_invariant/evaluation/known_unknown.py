@@ -1,0 +1,110 @@
+"""What comes of recordings whose music an index holds, and of those whose music it does not."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tempo_invariant import progress
+from tempo_invariant.audio import windows
+from tempo_invariant.errors import UserError
+from tempo_invariant.evaluation import identification, metrics
+from tempo_invariant.evaluation.query_sets import Query
+from tempo_invariant.retrieval.embedders import Embedder
+from tempo_invariant.retrieval.identification import recording_limits
+from tempo_invariant.retrieval.library import SnippetIndex
+from tempo_invariant.retrieval.ranking import Ranker
+
+KNOWN = ("right, named", "right, turned away", "wrong, named", "wrong, turned away")
+"""What can come of a recording whose music is in the index; only those "known" are named."""
+
+UNKNOWN = ("named", "unsure", "said to be unknown")
+"""What can come of one whose music is not."""
+
+
+def run(
+    embedder: Embedder,
+    index: SnippetIndex,
+    queries: Sequence[Query],
+    left_out: Sequence[str] = (),
+    hop_frames: int = windows.HOP_FRAMES,
+    keep: str | Path | None = None,
+) -> list[dict[str, Any]]:
+    """Identifies recordings and counts verdicts.
+
+    Args:
+        embedder: The model.
+        index: Index of scores, made with it. What a query plays is unknown if its piece is not in
+            the index or is left out.
+        queries: Recordings.
+        left_out: Names of scores that are passed over, as if the index did not hold them.
+        hop_frames: Distance of windows in spectrogram frames.
+        keep: Directory for the indices of the recordings, which are used again if they are there.
+
+    Returns:
+        For every condition the numbers of recordings and the shares of `KNOWN` and `UNKNOWN` among
+        them, each with its 95 % interval over pieces.
+
+    Raises:
+        UserError: A score that is left out is not in the index, or a recording cannot be read.
+    """
+    index.check_model(embedder)
+    numbers = {name: number for number, name in enumerate(index.documents)}
+    if missing := sorted(set(left_out) - set(numbers)):
+        raise UserError(f"{index.path}: holds no score {missing[0]!r}, which is to be left out")
+    passed_over = {numbers[name] for name in left_out}
+    editions = {number: group for group in index.editions for number in group}
+    limits = recording_limits(hop_frames, index.step_pixels)
+    reports = []
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(keep or scratch)
+        for played, recordings in identification.record_all(embedder, queries, hop_frames, root):
+            outcomes = []
+            for place, query in enumerate(progress.track(played, played[0].condition.text)):
+                ranker = Ranker(index, limits=limits, left_out=passed_over)
+                ranker.update(np.asarray(recordings.vectors[recordings.rows(place)]))
+                first = ranker.candidates(1)[0].document
+                own = numbers.get(query.piece, -1)
+                right = set(editions.get(own, (own,))) - passed_over - {-1}
+                verdict = ranker.judge(first).verdict
+                outcomes.append(_outcome(bool(right), first in right, verdict))
+            reports.append(_report(played, outcomes, len(numbers) - len(passed_over)))
+    return reports
+
+
+def _outcome(known: bool, right: bool, verdict: str) -> str:
+    if not known:
+        return dict(zip(("known", "unsure", "unknown"), UNKNOWN, strict=True))[verdict]
+    return f"{'right' if right else 'wrong'}, {'named' if verdict == 'known' else 'turned away'}"
+
+
+def _report(played: Sequence[Query], outcomes: Sequence[str], documents: int) -> dict[str, Any]:
+    report: dict[str, Any] = played[0].condition.report() | {"documents": documents}
+    for name, kinds in (("known", KNOWN), ("unknown", UNKNOWN)):
+        mine = [place for place, outcome in enumerate(outcomes) if outcome in kinds]
+        pieces = [played[place].piece for place in mine]
+        shares = {}
+        for kind in kinds if mine else ():
+            # A hit is a rank of 1: its share and interval are those of the recall at 1.
+            hits = np.array([1 if outcomes[place] == kind else 2 for place in mine])
+            interval = metrics.bootstrap_intervals(hits, pieces)["r@1"]
+            shares[kind] = [metrics.summary(hits)["r@1"], *interval]
+        report[name] = {"recordings": len(mine), "pieces": len(set(pieces)), "shares": shares}
+    return report
+
+
+def table(reports: Sequence[dict[str, Any]]) -> str:
+    """Returns a table: shares in per cent, their 95 % intervals over pieces in brackets."""
+    lines = []
+    for report in reports:
+        lines.append(f"{report['text']}: {report['documents']} scores")
+        for name in ("known", "unknown"):
+            found = report[name]
+            if found["recordings"]:
+                shares = found["shares"].items()
+                texts = (f"{kind} {metrics.percent(values)}" for kind, values in shares)
+                count = f"{found['recordings']} of {found['pieces']} pieces"
+                lines.append(f"  {name:8} {count:20} {'; '.join(texts)}")
+    return "\n".join(lines)

@@ -1,0 +1,48 @@
+"""Scores read in processes that work for this one, with their pages as they are stored."""
+
+import dataclasses
+from collections.abc import Generator, Iterable
+from concurrent.futures import Future
+from functools import partial
+
+from tempo_invariant import worker_processes
+from tempo_invariant.scores.documents import ScoreReader, SheetDocument
+from tempo_invariant.scores.images import png_bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadScore:
+    """A score that was read to be stored.
+
+    Attributes:
+        document: The score, without its pages.
+        page_files: Images of its pages by number, as PNG files; none if they are not wanted.
+        page_count: Number of its pages.
+    """
+
+    document: SheetDocument
+    page_files: dict[int, bytes]
+    page_count: int
+
+
+def read_ahead(
+    readers: Iterable[ScoreReader], keep_pages: bool, jobs: int
+) -> Generator[tuple[ScoreReader, Future], None, None]:
+    """Reads scores in processes, and yields them in their order; see `map_ahead`.
+
+    Args:
+        readers: Readers of the scores.
+        keep_pages: Whether images of the pages are wanted.
+        jobs: Number of processes; 0: they are read in this one.
+
+    Yields:
+        A reader, and what it reads: a `ReadScore`, or an error.
+    """
+    return worker_processes.map_ahead(partial(_read, keep_pages), readers, jobs)
+
+
+def _read(keep_pages: bool, reader: ScoreReader) -> ReadScore:
+    document = reader.read()
+    pages = document.pages if keep_pages else {}
+    images = {number: png_bytes(image) for number, image in pages.items()}
+    return ReadScore(dataclasses.replace(document, pages={}), images, len(document.pages))
