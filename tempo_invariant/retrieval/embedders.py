@@ -22,12 +22,20 @@ from tempo_invariant.geometry import (
     SAMPLE_RATE,
     SNIPPET_HEIGHT,
     SNIPPET_WIDTH,
+    STRIP_UNIT,
 )
 from tempo_invariant.model import pretrained
 from tempo_invariant.model.versions import find_versions
+from tempo_invariant.scores.documents import STEP_PIXELS
+from tempo_invariant.scores.strips import rejoin
 
 AUDIO_BATCH = 16
 SHEET_BATCH = 32
+STRIP_BATCH = 4
+MOST_OF_STRIP = 64
+"""Strips hold a multiple of so many snippets, since for every new width the computation is
+prepared, and at most so many, which bounds the memory."""
+
 REQUEST_BYTES = 3 * 2**20
 """The most audio that is sent to a server at once; gRPC's default limit is 4 MiB."""
 
@@ -75,12 +83,15 @@ class GraphEmbedder:
     Args:
         signatures: Functions of a tensor by name, see `tempo_invariant.model.saved_model`.
         name: Description of the model in words.
+        embed_strip: Embeds the snippets of a strip at once, see `tempo_invariant.model.strips`;
+            None: every snippet is embedded alone.
     """
 
     source: dict[str, str] | None = None
 
-    def __init__(self, signatures: Any, name: str):
+    def __init__(self, signatures: Any, name: str, embed_strip: Any = None):
         self.name = name
+        self._strip = embed_strip
         self._audio, self._sheet = signatures["embed_audio"], signatures["embed_sheet"]
         outputs = self._audio.structured_outputs
         self.frames = int(outputs["attention"].shape[-1])
@@ -100,12 +111,29 @@ class GraphEmbedder:
         """See `Embedder`."""
         import tensorflow as tf
 
-        parts = []
+        parts = [np.zeros((0, self.size), np.float32)]
         with progress.track(text="snippets", total=len(snippets), keep=False) as bar:
-            for rows in _batches(snippets, SHEET_BATCH):
-                parts.append(self._sheet(image=tf.constant(rows, tf.uint8))["embedding"].numpy())
-                bar.update(len(rows))
-        return np.concatenate([np.zeros((0, self.size), np.float32), *parts])
+            runs = rejoin(snippets, STEP_PIXELS, MOST_OF_STRIP) if self._strip else [snippets]
+            for run in runs:
+                if run.ndim == 2:
+                    parts.append(self._embed_strip(run))
+                    bar.update(len(parts[-1]))
+                    continue
+                for rows in _batches(run, SHEET_BATCH):
+                    seen = self._sheet(image=tf.constant(rows, tf.uint8))
+                    parts.append(seen["embedding"].numpy())
+                    bar.update(len(rows))
+        return np.concatenate(parts)
+
+    def _embed_strip(self, strip: np.ndarray) -> np.ndarray:
+        """Embeds the snippets of a strip [160, columns], `STEP_PIXELS` apart."""
+        import tensorflow as tf
+
+        count = (strip.shape[1] - SNIPPET_WIDTH) // STEP_PIXELS + 1
+        more = -count % STRIP_BATCH * STEP_PIXELS
+        padded = np.pad(strip, [(0, 0), (0, more)], constant_values=PAPER)
+        step = tf.constant(STEP_PIXELS // STRIP_UNIT)
+        return self._strip(tf.constant(padded), step).numpy()[:count]
 
 
 class ServerEmbedder:
@@ -184,6 +212,7 @@ def _open_run(run: str, weights: str | None = None) -> Embedder:
     if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         raise UserError("an index needs the TensorFlow backend: unset KERAS_BACKEND")
     from tempo_invariant.model import runs, saved_model
+    from tempo_invariant.model.strips import StripEncoder, can_share
 
     chosen = runs.weights_path(run, weights)
     model = runs.load_model(run, weights)
@@ -194,7 +223,8 @@ def _open_run(run: str, weights: str | None = None) -> Embedder:
         if name != "embed_audio_file"
     }
     label = pretrained.label(run)
-    return GraphEmbedder(signatures, label if label != run else f"the run {run} ({chosen.name})")
+    name = label if label != run else f"the run {run} ({chosen.name})"
+    return GraphEmbedder(signatures, name, StripEncoder(model) if can_share(model) else None)
 
 
 def _open_export(path: Path) -> Embedder:

@@ -30,8 +30,9 @@ from tempo_invariant.scores.sources import SAMPLE, SAMPLE_SCORES, PieceSource
 from tempo_invariant.scores.strips import cut_snippet, cut_snippets
 from tempo_invariant.scores.systems import normalise
 
-STEP_PIXELS = 25
-"""Distance of neighbouring snippets: an eighth of their width."""
+STEP_PIXELS = 24
+"""Distance of neighbouring snippets: about an eighth of their width, and a multiple of
+`geometry.STRIP_UNIT`."""
 
 MAX_SNIPPETS = 100_000
 """Scores with more snippets, which take 3 GB of memory, are refused."""

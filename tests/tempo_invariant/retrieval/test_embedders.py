@@ -10,6 +10,7 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.model import runs, saved_model
 from tempo_invariant.model.network import build_model
 from tempo_invariant.retrieval.embedders import check_same_model, open_embedder, probe
+from tempo_invariant.scores import documents
 from tempo_invariant.training import loop
 from tests import tiny_saved_model
 
@@ -81,3 +82,15 @@ def test_a_run_is_the_same_model_as_its_export(tmp_path):
     seen = embedder.embed_sheet(inputs["embed_sheet"]["image"])
     assert np.allclose(seen, expected["embed_sheet"]["embedding"], atol=1e-5)
     check_same_model(probe(embedder), open_embedder("export", str(exported)), "an index")
+
+
+def test_snippets_that_overlap_are_embedded_together_and_come_out_much_as_alone():
+    (score, *_) = documents.find_scores("sample")
+    document = score.read()
+    seen = open_embedder("pretrained", "best")
+    together = seen.embed_sheet(document.snippets)
+    turn = np.random.default_rng(0).permutation(len(together))[:40]
+    alone = seen.embed_sheet(document.snippets[turn])
+    assert len(together) == len(document.snippets)
+    cosines = (together[turn] * alone).sum(axis=1)
+    assert cosines.min() > 0.97 and 0.99 < cosines.mean() < 0.9999
