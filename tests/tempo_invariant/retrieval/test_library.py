@@ -128,7 +128,7 @@ def test_damaged_indices_are_refused(scores, tmp_path):
         (first + second + second, "line 3: damaged: document 0 is out of order"),
         (first + catalogue.line(Change(drops=(7,))), "line 2: damaged: no document 7"),
         (content + catalogue.line(Change(editions=((0, 2),))), "editions of documents that"),
-        (content + catalogue.line(Change(search=Search("x", 169, ""))), "rows that are not there"),
+        (content + catalogue.line(Change(search=Search("x", 175, ""))), "rows that are not there"),
         (content + catalogue.line(Change(search=Search("../x", 1, ""))), "'../x' is no file of it"),
     ):
         (path / catalogue.NAME).write_bytes(changed)
