@@ -37,10 +37,7 @@ def main() -> None:
     with EmbeddingClient(values.server, values.model_name, values.timeout, values.wait) as client:
         answer = search.query(client, values.audio, values.sheets, values.at)
     matches = answer.matches[: values.top]
-    print(
-        f"{printable(values.audio)} around {answer.excerpt.centre_seconds:.2f} s, "
-        f"{len(answer.matches)} snippets, model version {answer.version}"
-    )
+    print(answer.heading(values.audio))
     print(search.table(matches))
     if values.picture:
         from serving.querying import picture

@@ -6,6 +6,7 @@ import glob
 import importlib
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,10 +36,14 @@ TASKS = {
 
 _SCRIPTS = {
     "bash": """_tempo_invariant() {
-    local IFS=$'\\n' line="${COMP_LINE:0:$COMP_POINT}"
-    COMPREPLY=($(tempo-invariant completion words "$line" 2>/dev/null))
+    local word line="${COMP_LINE:0:$COMP_POINT}"
+    COMPREPLY=()
+    while IFS= read -r word; do
+        COMPREPLY+=("$word")
+    done < <(tempo-invariant completion words "$line" 2>/dev/null)
     # Bash takes what follows the last "=" for the word to be completed.
-    [[ "${line##* }" == *=* ]] && COMPREPLY=("${COMPREPLY[@]#*=}")
+    [[ "${COMP_WORDS[COMP_CWORD]}" == "=" || "${COMP_WORDS[COMP_CWORD - 1]}" == "=" ]] &&
+        COMPREPLY=("${COMPREPLY[@]#*=}")
 }
 complete -o nospace -F _tempo_invariant tempo-invariant""",
     "zsh": """_tempo_invariant() {
@@ -110,7 +115,7 @@ def completions(line: str) -> list[str]:
     Returns:
         Whole words; those that nothing has to follow end with a space.
     """
-    *before, word = line.split(" ")
+    *before, word = re.split(r"(?<!\\) ", line)
     before = [text for text in before if text]
     if len(before) == 1:
         words = [f"{typed(name)} " for name in names()]
@@ -137,6 +142,7 @@ def _flags(command: str) -> list[flags.Flag]:
 def _values(command: str, name: str, word: str) -> list[str]:
     """Returns a flag with each of the values that it can take; paths where it takes any text."""
     start, _, value = word.partition("=")
+    value = re.sub(r"\\(.)", r"\1", value)
     found = {flag.name: flag for flag in _flags(command)}.get(name)
     if isinstance(found, flags.EnumFlag):
         return [f"{start}={choice} " for choice in found.parser.enum_values]
@@ -144,7 +150,16 @@ def _values(command: str, name: str, word: str) -> list[str]:
         models = importlib.import_module("tempo_invariant.model.pretrained").names()
         return [f"{start}={model} " for model in models]
     paths = glob.glob(f"{glob.escape(os.path.expanduser(value))}*")
-    return [f"{start}={path}{'/' if os.path.isdir(path) else ' '}" for path in sorted(paths)]
+    return [
+        f"{start}={_quoted(path)}{'/' if os.path.isdir(path) else ' '}"
+        for path in sorted(paths)
+        if path.isprintable()
+    ]
+
+
+def _quoted(text: str) -> str:
+    """Returns text as it is typed in a shell, which gives no meaning to any character of it."""
+    return re.sub(r"([^\w/.,@%+-])", r"\\\1", text)
 
 
 def _complete(arguments: Sequence[str]) -> None:

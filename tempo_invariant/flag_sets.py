@@ -8,7 +8,7 @@ from typing import Any
 
 from absl import flags
 
-from tempo_invariant import commands, files, samples, shipped
+from tempo_invariant import commands, files, json_objects, samples, shipped
 from tempo_invariant.errors import UserError, one_line
 
 flags.disclaim_key_flags()  # what is defined here is a flag of the command that asks for it
@@ -115,6 +115,30 @@ def output(source: str, ending: str) -> str:
     elif not chosen:
         chosen = str(Path(source).parent / f"{path.stem}-{ending}")
     files.check_output_directory(chosen)
+    return chosen
+
+
+def answer_output(source: str, ending: str, report: str, key: str) -> str:
+    """Returns what `output` does, unless that directory holds the answer to something else.
+
+    An answer to a file of the same name is replaced, as one that was asked with other settings.
+
+    Args:
+        source: Path of the recording or page that is asked with.
+        ending: Word that is added to its name.
+        report: Name of the JSON file of an answer in its directory.
+        key: What names the recording or page in it.
+
+    Raises:
+        UserError: See `output`; or the directory holds the answer to another file.
+    """
+    chosen = output(source, ending)
+    path = Path(chosen) / report
+    if path.exists():
+        content = json_objects.read(path)
+        earlier = content.get(key) if isinstance(content, dict) else None
+        if os.path.basename(str(earlier)) != os.path.basename(source):
+            raise UserError(f"{chosen}: holds the answer to {earlier}; choose another --output")
     return chosen
 
 

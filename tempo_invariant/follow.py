@@ -59,7 +59,7 @@ def main() -> None:
     from tempo_invariant.retrieval.answers import followed, text
     from tempo_invariant.retrieval.score_alignment import Costs
 
-    output = flag_sets.output(values.audio, "followed")
+    output = flag_sets.answer_output(values.audio, "followed", "follow.json", "audio")
     costs = Costs(leap=values.leap_cost, start=values.start_cost)
     settings = following.FollowingSettings(values.hop, values.step, values.gain_db, costs)
     recording = recordings.open_recording(values.audio, strict=values.strict)

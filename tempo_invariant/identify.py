@@ -62,8 +62,10 @@ def main() -> None:
     from tempo_invariant.retrieval.answers import identified, text
     from tempo_invariant.scores import documents
 
-    output = None if values.live else flag_sets.output(values.audio or values.sheet, "answer")
-    recording = None
+    output = recording = None
+    if not values.live:
+        asked = values.audio or values.sheet
+        output = flag_sets.answer_output(asked, "answer", "answer.json", "query")
     if values.audio:
         recording = recordings.open_recording(values.audio, strict=values.strict)
 

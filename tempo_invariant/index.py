@@ -3,6 +3,7 @@
 from absl import flags
 
 from tempo_invariant import commands, flag_sets, samples, worker_processes
+from tempo_invariant.beam_runner import RUNNER_HELP, RUNNER_OPTION_HELP, Runner
 from tempo_invariant.errors import UserError, printable
 
 USAGE = """Makes an index of scores, or of recordings, for `tempo-invariant identify`.
@@ -44,6 +45,8 @@ flags.DEFINE_boolean("pages", True, "Keep page images, to be shown with answers.
 flags.DEFINE_boolean("prune", False, "Drop from the index what is not among the scores any more.")
 flags.DEFINE_boolean("list", False, "List what the index holds, and change nothing.")
 flags.DEFINE_integer("jobs", None, "Processes that read scores; default: one per core.", 1)
+flags.DEFINE_string("runner", None, RUNNER_HELP)
+flags.DEFINE_multi_string("runner_option", [], RUNNER_OPTION_HELP)
 flags.DEFINE_boolean("verbose", False, "Say how many vectors there are, too.")
 flags.DEFINE_boolean("strict", False, "A recording that is damaged is left out.")
 flag_sets.define_model_flags()
@@ -77,6 +80,7 @@ def main() -> None:
             values.pages,
             values.prune,
             values.jobs or worker_processes.processors(),
+            Runner(values.runner, tuple(values.runner_option)) if values.runner else None,
         )
     else:
         done = indexing.index_recordings(

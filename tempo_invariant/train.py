@@ -3,8 +3,9 @@
 from absl import flags
 
 from tempo_invariant import commands, flag_sets
-from tempo_invariant.config import Augmentation, Experiment, ModelConfig, TrainingConfig
+from tempo_invariant.config import Experiment, ModelConfig, TrainingConfig
 from tempo_invariant.data import schema
+from tempo_invariant.variations import Augmentation
 
 USAGE = """Trains the two encoders on records; started again, it goes on where it was interrupted.
 

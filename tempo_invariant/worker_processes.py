@@ -160,6 +160,13 @@ def serve() -> None:
     threading.Thread(target=_listen, args=(calls,), daemon=True).start()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
+    try:
+        _answer(calls, answers)
+    finally:
+        os._exit(1)  # as the thread that listens cannot be told to
+
+
+def _answer(calls: queue.SimpleQueue, answers: IO[bytes]) -> None:
     records = _Records()
     logging.getLogger().addHandler(records)
     while True:

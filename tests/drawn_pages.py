@@ -17,6 +17,8 @@ def draw_page(
     left: int = LEFT,
     right: int = RIGHT,
     seed: int = 0,
+    clefs: bool = False,
+    bars: Sequence[Sequence[int]] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws staves with bar lines and notes.
 
@@ -27,6 +29,8 @@ def draw_page(
         left: first column of the staves.
         right: last column of the staves.
         seed: of the notes.
+        clefs: whether a blot stands where clefs are.
+        bars: for each bar line of a system its first and last staff; None: it runs through all.
 
     Returns:
         The page, grey uint8, and the corners [systems, 4, 2] (row, column) of the systems, from
@@ -41,13 +45,18 @@ def draw_page(
         for top in tops:
             for line in range(5):
                 pen.line((left, top + line * space, right, top + line * space), fill=0)
+            if clefs:
+                pen.ellipse((left + space, top, left + 3 * space, top + 4 * space), fill=0)
             for column in range(left + 8 * space, right - 4 * space, 4 * space):
                 row = top + generator.integers(-2, 11) * space / 2
                 head = (column, row - space / 2, column + 1.3 * space, row + space / 2)
                 pen.ellipse(head, fill=0)
                 pen.line((column, row, column, row + 3.5 * space), fill=0)
         for bar in np.linspace(left, right, 5):
-            pen.line((bar, tops[0], bar, bottom), fill=0, width=2 if bar > left else 1)
+            whole = bars is None or bar == left
+            for first, last in [(0, len(tops) - 1)] if whole or bars is None else bars:
+                ends = tops[first], tops[last] + 4 * space
+                pen.line((bar, ends[0], bar, ends[1]), fill=0, width=2 if bar > left else 1)
         box = (tops[0], left, bottom + 1, right + 1)
         corners.append([box[:2], (box[0], box[3]), box[2:], (box[2], box[1])])
     return np.array(image), np.array(corners, float)

@@ -22,7 +22,7 @@ ROOMS = {
 }
 """The rooms of each package from the ground up: a room imports those before it."""
 
-GROUND_FLOOR = {"arrays", "cli", "commands", "config", "errors", "extras", "fields"}
+GROUND_FLOOR = {"arrays", "beam_runner", "cli", "commands", "config", "errors", "extras", "fields"}
 GROUND_FLOOR |= {
     "files",
     "flag_sets",
@@ -32,6 +32,7 @@ GROUND_FLOOR |= {
     "quiet",
     "samples",
     "shipped",
+    "variations",
     "worker_processes",
 }
 """Modules at the root of a package that are no commands; they import nothing of ours above them."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from tempo_invariant import commands, flag_sets
-from tfrecords_tools.running.beam import RUNNER_HELP, RUNNER_OPTION_HELP, Runner
+from tempo_invariant.beam_runner import RUNNER_HELP, RUNNER_OPTION_HELP, Runner
 
 if TYPE_CHECKING:
     from tfrecords_tools.msmd.pieces import BuildOptions

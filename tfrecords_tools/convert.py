@@ -3,7 +3,7 @@
 from absl import flags
 
 from tempo_invariant import commands
-from tfrecords_tools.running.beam import RUNNER_HELP, RUNNER_OPTION_HELP, Runner
+from tempo_invariant.beam_runner import RUNNER_HELP, RUNNER_OPTION_HELP, Runner
 
 USAGE = """Converts an MSMD directory, rebuilt or downloaded, to TFRecord shards.
 

@@ -192,6 +192,18 @@ class QueryAnswer:
     matches: list[Match]
     version: int
 
+    def heading(self, audio: str) -> str:
+        """Returns a printable line about what was asked and answered.
+
+        Args:
+            audio: The recording.
+        """
+        count = len(self.matches)
+        return printable(
+            f"{audio} around {self.excerpt.centre_seconds:.2f} s, {count} "
+            f"snippet{'s' * (count != 1)}, model version {self.version}"
+        )
+
 
 def query(
     client: EmbeddingClient,

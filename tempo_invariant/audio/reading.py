@@ -18,6 +18,18 @@ LOUDEST = 4.0
 
 MOST_GAIN_DB = 200.0
 
+_FILES = {
+    b"RIFF": "a WAV file",
+    b"RF64": "a WAV file",
+    b"ID3": "an MP3 file",
+    b"fLaC": "a FLAC file",
+    b"OggS": "an Ogg file",
+    b"FORM": "an AIFF file",
+    b"caff": "a CAF file",
+    b"\x1aE\xdf\xa3": "a Matroska file",
+}
+"""What the bytes at the beginning of a stream say that is a file, and no raw samples."""
+
 _WARNINGS = 3
 """So many places that cannot be decoded are named, of each recording."""
 
@@ -163,19 +175,31 @@ def pcm_blocks(
         float32 [samples], full scale +-1.
 
     Raises:
-        UserError: The stream is closed or cannot be read, or the gain is no number.
+        UserError: The stream is closed, cannot be read, or holds a file, or the gain is no number.
     """
     gain = gain_factor(gain_db) / np.float32(32768)
     size = 2 * round(seconds * SAMPLE_RATE)
-    rest = b""
+    rest, at_start = b"", True
     while data := _read(stream, size - len(rest)):
         data = rest + data
+        if at_start:
+            _check_is_raw(data)
+            at_start = False
         whole = len(data) // 2 * 2
         data, rest = data[:whole], data[whole:]
         if data:
             yield np.clip(np.frombuffer(data, "<i2").astype(np.float32) * gain, -LOUDEST, LOUDEST)
     if rest:
         logging.warning("standard input ends in the middle of a sample of 16 bits")
+
+
+def _check_is_raw(data: bytes) -> None:
+    what = next((what for start, what in _FILES.items() if data.startswith(start)), None)
+    if what or data[4:8] == b"ftyp":
+        raise UserError(
+            f"standard input holds {what or 'an MP4 file'}, not raw samples (signed 16 bits, "
+            "little endian, mono, 22,050 Hz); ffmpeg -i FILE -f s16le -ar 22050 -ac 1 - makes them"
+        )
 
 
 def _read(stream: BinaryIO | None, size: int) -> bytes:

@@ -16,7 +16,6 @@ import tensorflow as tf
 
 from tempo_invariant.audio import bands
 from tempo_invariant.audio.spectrogram import filterbank
-from tempo_invariant.config import CLEAREST_DB, Augmentation
 from tempo_invariant.geometry import (
     BANDS,
     FMAX_HZ,
@@ -25,6 +24,7 @@ from tempo_invariant.geometry import (
     FRAMES_PER_SECOND,
     SAMPLE_RATE,
 )
+from tempo_invariant.variations import CLEAREST_DB, Augmentation
 
 EQUALIZER_KNOTS = 6
 """Number of the equaliser's gains, at even spacing over the bands: one every 1.4 octaves."""

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from tempo_invariant.config import Augmentation
 from tempo_invariant.data.augmentation import vary
 from tempo_invariant.data.corpus import Corpus
 from tempo_invariant.data.schema import STRIP_ROWS
 from tempo_invariant.data.shards import RowSource
 from tempo_invariant.geometry import BANDS, REDUCTION, SHEET_HEIGHT, SHEET_WIDTH
+from tempo_invariant.variations import Augmentation
 
 _TOP = (STRIP_ROWS - SHEET_HEIGHT) // 2
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from tempo_invariant.config import NO_AUGMENTATION, Augmentation
 from tempo_invariant.data.corpus import Corpus
 from tempo_invariant.data.cutting import Draw, constant, make_cutter
 from tempo_invariant.errors import UserError
+from tempo_invariant.variations import NO_AUGMENTATION, Augmentation
 
 WIDEST_GAP = 100
 """Largest gap in onsets between neighbours in a passage. The logarithm of the gap is uniform:

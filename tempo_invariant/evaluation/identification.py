@@ -39,7 +39,7 @@ def run(
 
     Args:
         embedder: The model.
-        scores: Scores of the pieces, see `documents.find_scores`.
+        scores: Scores of the pieces, see `collection.find_scores`.
         queries: Recordings; those of a condition are in one index.
         all_scores: Whether all scores are in the index of scores, not only those of the queries.
         hop_frames: Distance of windows in spectrogram frames.

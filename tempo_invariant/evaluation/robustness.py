@@ -17,7 +17,6 @@ import numpy as np
 import tensorflow as tf
 
 from tempo_invariant import progress
-from tempo_invariant.config import NO_AUGMENTATION
 from tempo_invariant.data.cutting import RowSource, cut_audio, cut_sheet
 from tempo_invariant.data.schema import STRIP_ROWS
 from tempo_invariant.errors import UserError, one_line
@@ -31,6 +30,7 @@ from tempo_invariant.geometry import BANDS, PAPER, REDUCTION
 from tempo_invariant.model import pretrained, runs
 from tempo_invariant.model.network import multiply_adds, parameters, sheet_encoder
 from tempo_invariant.scores import msmd
+from tempo_invariant.variations import NO_AUGMENTATION
 
 
 @dataclasses.dataclass(frozen=True)

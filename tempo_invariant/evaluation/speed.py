@@ -14,11 +14,11 @@ import tensorflow as tf
 from scipy import stats
 
 from tempo_invariant import progress
-from tempo_invariant.config import NO_AUGMENTATION, Augmentation
 from tempo_invariant.data.corpus import Corpus
 from tempo_invariant.data.cutting import Draw
 from tempo_invariant.data.pipeline import pair_chooser, train_dataset, wanted_records
 from tempo_invariant.data.shards import StoredRows
+from tempo_invariant.variations import NO_AUGMENTATION, Augmentation
 
 WARM_UP_SHARE = 0.1
 

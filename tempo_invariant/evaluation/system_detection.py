@@ -10,10 +10,12 @@ from PIL import Image, ImageDraw
 
 from tempo_invariant import progress
 from tempo_invariant.errors import UserError
+from tempo_invariant.evaluation.altered_pages import Alterations, alter
 from tempo_invariant.files import atomic_write
-from tempo_invariant.scores import degradation, msmd
+from tempo_invariant.scores import msmd
+from tempo_invariant.scores.page_reading import read_page
 from tempo_invariant.scores.places import Box
-from tempo_invariant.scores.systems import NormalPage, normalise
+from tempo_invariant.scores.systems import NormalPage
 
 LEAST_OVERLAP = 0.8
 """Intersection over union of the boxes of a system that is right ..."""
@@ -53,19 +55,24 @@ class DetectionReport:
         truth: Sequence[Box],
         found: Sequence[Box],
         scale: float,
-        how: degradation.Degradation | None,
+        how: str = "",
+        bends: Sequence[float] = (),
     ) -> bool:
-        """Adds a page, and tells whether all of it is right."""
-        right = len(match(truth, found, scale))
+        """Adds a page, and tells whether all of it is right; see `match`."""
+        matched = match(truth, found, scale, bends)
+        right = len(matched)
         missed, false = len(truth) - right, len(found) - right
         self.pages += 1
         self.systems += len(truth)
         self.right += right
         self.false += false
+        ordered = sorted(j for _, j in matched) == [j for _, j in matched]
+        suffix = f" ({how})" if how else ""
         if missed or false:
-            suffix = f" ({how})" if how else ""
             self.failures.append(f"{name}: {missed} missed, {false} false{suffix}")
-        return not (missed or false)
+        elif not ordered:
+            self.failures.append(f"{name}: not in reading order{suffix}")
+        return ordered and not (missed or false)
 
     def table(self) -> str:
         """Returns the report as text."""
@@ -81,7 +88,7 @@ class DetectionReport:
 def measure(
     msmd_dir: str | Path,
     pages: int = 200,
-    degraded: bool = False,
+    alterations: Alterations | None = None,
     seed: int = 0,
     ink: str = msmd.FIRST_INK,
     pictures: str | Path | None = None,
@@ -91,41 +98,42 @@ def measure(
     Args:
         msmd_dir: Directory in the published layout; its `coords` are the truth.
         pages: Number of pages, drawn without replacement; all if there are fewer.
-        degraded: Whether to rotate, shade, blur, ... each page first, see `degradation.draw`.
-        seed: Seed for the choice of pages and of their degradations.
+        alterations: What is done to every page first; nothing, if None.
+        seed: Seed for the choice of pages and of what is done to each.
         ink: Rendering of the pages.
         pictures: Directory for pictures of the pages with errors: truth red, found blue.
 
     Raises:
         UserError: The directory, or a page in it, cannot be read.
     """
+    alterations = alterations or Alterations()
     every: list[Path] = []
     for piece in msmd.list_pieces(msmd_dir):
         every += sorted((Path(msmd_dir) / piece).glob("scores/*/coords/systems_*.npy"))
     report, seconds = DetectionReport(), []
     chosen = np.random.default_rng(seed).permutation(len(every))[:pages]
-    for number in progress.track(chosen, "pages"):
+    for place_in_list, number in enumerate(progress.track(chosen, "pages")):
         path = every[number]
         name = f"{path.parent.parent.name}-{path.stem.removeprefix('systems_')}"
-        image, corners, how = _read(path, ink, [seed, number] if degraded else None)
+        beside = [every[chosen[place_in_list - 1]]] if alterations.two_up else []
+        sheets = [_read(one, ink) for one in (path, *beside)]
+        page = alter(sheets, alterations, np.random.default_rng([seed, number]))
         start = time.process_time()
-        normal = normalise(image)
+        reading = read_page(page.image)
         seconds.append(time.process_time() - start)
-        truth = place(corners, normal)
-        if not report.add(name, truth, normal.systems, normal.scale, how) and pictures is not None:
+        normal = reading.normal
+        upright = (page.quarter_turns + reading.quarter_turns) % 4 == 0
+        found = normal.systems if upright else ()
+        truth, bends, scale = place_lines(page.lines, normal)
+        right = report.add(name, truth, found, scale, page.how, bends)
+        if not right and pictures is not None:
             _draw(Path(pictures) / f"{name}.png", normal.image, truth, normal.systems)
     report.seconds = float(np.median(seconds)) if seconds else 0.0
     return report
 
 
-def _read(
-    path: Path, ink: str, seed: Sequence[int] | None
-) -> tuple[np.ndarray, np.ndarray, degradation.Degradation | None]:
-    """Reads a page and the corners [systems, 4, 2] of its systems; degrades it if there is a seed.
-
-    Returns:
-        The image, the corners where they lie in it, and how it was degraded.
-    """
+def _read(path: Path, ink: str) -> tuple[np.ndarray, np.ndarray]:
+    """Reads a page, and the corners [systems, 4, 2] of its systems."""
     folder = "img" if ink == msmd.FIRST_INK else f"img_{ink}"
     number = path.stem.removeprefix("systems_")
     image = msmd.read_image(path.parent.parent / folder / f"{number}.png")
@@ -135,47 +143,57 @@ def _read(
     corners = corners.reshape(-1, 4, 2)
     # Some systems are engraved past the paper's edge.
     corners[..., 1] = np.clip(corners[..., 1], 0, image.shape[1])
-    if seed is None:
-        return image, corners, None
-    generator = np.random.default_rng(seed)
-    how = degradation.draw(generator)
-    degraded = degradation.degrade(image, how, generator)
-    return degraded, degradation.rotated(corners, how.degrees, degraded.shape), how
+    return image, corners
 
 
-def place(corners: np.ndarray, normal: NormalPage) -> list[Box]:
-    """Returns boxes with the given corners [boxes, 4, 2] of the page, on its normal form.
+def place_lines(lines: np.ndarray, normal: NormalPage) -> tuple[list[Box], list[float], float]:
+    """Places the top and bottom lines of systems on the normal form of a page.
 
-    A box that is not quite straight there has the mean height of its ends.
+    Args:
+        lines: Points (row, column) of the page, [systems, 2, points, 2].
+        normal: The page's normal form.
+
+    Returns:
+        Boxes of the systems at the mean height of their lines; how many rows a point of a line is
+        off that, at most; and the pixels of the normal form for one of the page.
     """
-    boxes = []
-    for points in map(normal.place, corners):
-        (a, b, c, d), columns = points[:, 0], points[:, 1]
-        left, right = columns[[0, 3]].mean(), columns[[1, 2]].mean()
-        boxes.append(Box((a + b) / 2, float(left), (c + d) / 2, float(right)))
-    return boxes
+    boxes, bends = [], []
+    for placed in map(normal.place, lines):
+        rows, columns = placed[..., 0], placed[..., 1]
+        top, bottom = rows.mean(axis=1)
+        left, right = columns[:, 0].mean(), columns[:, -1].mean()
+        boxes.append(Box(float(top), float(left), float(bottom), float(right)))
+        bends.append(float(np.abs(rows - rows.mean(axis=1, keepdims=True)).max()))
+    return boxes, bends, normal.scale
 
 
-def match(truth: Sequence[Box], found: Sequence[Box], scale: float = 1.0) -> list[tuple[int, int]]:
+def match(
+    truth: Sequence[Box],
+    found: Sequence[Box],
+    scale: float = 1.0,
+    bends: Sequence[float] = (),
+) -> list[tuple[int, int]]:
     """Pairs systems with the boxes found for them, one to one.
 
     Args:
         truth: Boxes of the systems.
         found: Boxes that should be those systems.
         scale: Pixels of the boxes for one of a page 835 pixels wide, for `MOST_ROWS`.
+        bends: Rows that the top or bottom line of each true system leaves its box, at most: they
+            count as if the box was off. None does, if empty.
 
     Returns:
         Index in `truth` and index in `found` of every right one.
     """
     matched: list[tuple[int, int]] = []
-    for _, i, j in sorted(_candidates(truth, found, scale), reverse=True):
+    for _, i, j in sorted(_candidates(truth, found, scale, bends), reverse=True):
         if all(i != other and j != taken for other, taken in matched):
             matched.append((i, j))
     return sorted(matched)
 
 
 def _candidates(
-    truth: Sequence[Box], found: Sequence[Box], scale: float
+    truth: Sequence[Box], found: Sequence[Box], scale: float, bends: Sequence[float]
 ) -> Iterator[tuple[float, int, int]]:
     for i, a in enumerate(truth):
         for j, b in enumerate(found):
@@ -184,7 +202,7 @@ def _candidates(
             common = max(0.0, rows) * max(0.0, columns)
             areas = [box.height * box.width for box in (a, b)]
             overlap = common / (sum(areas) - common)
-            off = max(abs(a.top - b.top), abs(a.bottom - b.bottom))
+            off = max(abs(a.top - b.top), abs(a.bottom - b.bottom)) + (bends[i] if bends else 0)
             if overlap >= LEAST_OVERLAP and off <= MOST_ROWS * scale:
                 yield overlap, i, j
 

@@ -13,16 +13,21 @@ import numpy as np
 
 from tempo_invariant import files, progress
 from tempo_invariant.audio import windows
+from tempo_invariant.beam_runner import Runner
 from tempo_invariant.errors import UserError, printable
 from tempo_invariant.files import why_left_out
 from tempo_invariant.retrieval import index_files, library, neighbours
+from tempo_invariant.retrieval.beam_embedding import read_and_embed
 from tempo_invariant.retrieval.catalogue import Document
 from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.identification import hear
 from tempo_invariant.retrieval.index_writer import IndexWriter
 from tempo_invariant.retrieval.library import SnippetIndex
-from tempo_invariant.scores.documents import STEP_PIXELS, ScoreReader, open_collection
+from tempo_invariant.scores.archives import is_archive
+from tempo_invariant.scores.collection import ScoreReader, open_collection
+from tempo_invariant.scores.documents import STEP_PIXELS
 from tempo_invariant.scores.reading import ReadScore, read_ahead
+from tempo_invariant.scores.walking import natural, new_name
 
 AUDIO_SUFFIXES = (
     *(".wav", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"),
@@ -163,6 +168,7 @@ def index_scores(
     keep_pages: bool = True,
     prune: bool = False,
     jobs: int = 0,
+    runner: Runner | None = None,
     exact_limit: int = neighbours.EXACT_LIMIT,
 ) -> Indexed:
     """Makes an index of scores, or brings one up to date; what cannot be read is left out.
@@ -172,7 +178,7 @@ def index_scores(
 
     Args:
         embedder: The model.
-        scores: The scores, as `documents.open_collection` takes them.
+        scores: The scores, as `collection.open_collection` takes them.
         output: The directory of the index, made if it is not there.
         step: Distance of snippets in page pixels; None: that of the index if it is there.
         split: The only split that is used, of records; None: all.
@@ -180,12 +186,17 @@ def index_scores(
         keep_pages: Whether page images are kept, to be shown with answers.
         prune: Whether scores of the index that are not among these are dropped.
         jobs: Number of processes that read scores; 0: they are read in this one.
+        runner: Beam runner that reads and embeds, in place of these processes.
         exact_limit: The most vectors that are searched exhaustively.
 
     Raises:
         UserError: No score can be used, or `output` is no index, that of another model or of
             another step, or is being written by another process.
     """
+    if runner and is_archive(Path(scores)):
+        raise UserError(f"{scores}: an archive, which workers of a runner do not see; unpack it")
+    if runner and os.path.exists(scores):
+        scores = os.path.abspath(scores)
     if prune and documents:
         raise UserError("to drop what is gone takes all scores, not only some that are named")
     step = step or library.step_pixels(output) or STEP_PIXELS
@@ -197,11 +208,18 @@ def index_scores(
         needed: Iterable[ScoreReader] = (
             reader for reader in readers if update.is_needed(reader.name, reader.files)
         )
-        if isinstance(readers, list):
+        if isinstance(readers, list) or runner:
             needed = list(needed)
-        reading = contextlib.closing(read_ahead(needed, keep_pages, jobs))
         total = len(needed) if isinstance(needed, list) else None
-        with reading as read, progress.track(text="scores", total=total) as bar:
+        results = (
+            read_and_embed(list(needed), embedder, keep_pages, writer.path, runner)
+            if runner
+            else read_ahead(needed, keep_pages, jobs)
+        )
+        with (
+            contextlib.closing(results) as read,
+            progress.track(text="scores", total=total, shown=not runner) as bar,
+        ):
             for reader, future in read:
                 try:
                     score: ReadScore = future.result()
@@ -210,8 +228,9 @@ def index_scores(
                 else:
                     document = score.document
                     document.log_notes()
-                    vectors = embedder.embed_sheet(document.snippets)
-                    notes = document.notes
+                    notes, vectors = document.notes, score.vectors
+                    if vectors is None:
+                        vectors = embedder.embed_sheet(document.snippets)
                     update.add(reader.name, vectors, document.places, score.page_files, notes)
                     update.pages += score.page_count
                 bar.set_postfix_str(f"{update.speed():.1f} pages a second", refresh=False)
@@ -280,16 +299,15 @@ def find_recordings(recordings: str | os.PathLike) -> dict[str, Path]:
         UserError: There is none.
     """
     root = Path(recordings)
-    is_folder = os.path.isdir(root)
-    found = [root] if os.path.isfile(root) else sorted(root.rglob("*")) if is_folder else []
-    if is_folder:
-        found = [path for path in found if path.suffix.lower() in AUDIO_SUFFIXES]
-    found = [path for path in found if path.is_file() and not path.name.startswith(".")]
-    if not found:
-        raise UserError(f"{recordings}: no audio file there")
+    top, found = root.parent, [root]
+    if os.path.isdir(root):
+        top = root
+        found = [path for path in root.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES]
+    inside = {path.relative_to(top).as_posix(): path for path in found if path.is_file()}
     names: dict[str, Path] = {}
-    for path in found:
-        short = path.relative_to(root) if is_folder else Path(path.name)
-        name = printable(short.with_suffix("").as_posix())
-        names[printable(short.as_posix()) if name in names else name] = path
+    for short in sorted(inside, key=natural):
+        if not any(part.startswith(".") for part in short.split("/")):  # hidden
+            names[new_name(os.path.splitext(short)[0], short, names)] = inside[short]
+    if not names:
+        raise UserError(f"{recordings}: no audio file there")
     return names

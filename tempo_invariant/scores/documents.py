@@ -1,6 +1,5 @@
-"""Scores of every kind as snippets with their places: MSMD, LilyPond, records, PDF and images."""
+"""Scores of every kind cut into snippets with their places: pages, engravings, MSMD, records."""
 
-import contextlib
 import dataclasses
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,25 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from tempo_invariant.data import schema
-from tempo_invariant.errors import UserError, one_line, printable
+from tempo_invariant.errors import UserError
 from tempo_invariant.files import why_left_out
 from tempo_invariant.geometry import PAPER, REDUCTION, STRIP_HEIGHT
 from tempo_invariant.scores import msmd, pages
-from tempo_invariant.scores.archives import is_archive, unpacked
 from tempo_invariant.scores.bars import Bars, bar_at, find_bars
 from tempo_invariant.scores.engravers import engraved
-from tempo_invariant.scores.folders import (
-    NO_KIND,
-    NOTATED,
-    FoundScore,
-    kind_of,
-    list_folder,
-)
 from tempo_invariant.scores.mung import Page
+from tempo_invariant.scores.page_reading import by_pages, read_page
 from tempo_invariant.scores.places import SHEET, Box, Place
-from tempo_invariant.scores.sources import SAMPLE, SAMPLE_SCORES, PieceSource
+from tempo_invariant.scores.sources import PieceSource
 from tempo_invariant.scores.strips import cut_snippet, cut_snippets
-from tempo_invariant.scores.systems import normalise
 
 STEP_PIXELS = 24
 """Distance of neighbouring snippets: about an eighth of their width, and a multiple of
@@ -61,104 +52,6 @@ class SheetDocument:
         """Shows the notes as warnings that name the score."""
         for note in self.notes:
             logging.warning("%s: %s", self.name, note)
-
-
-@dataclasses.dataclass(frozen=True)
-class ScoreReader:
-    """A score that can be read.
-
-    Attributes:
-        name: Name of the score.
-        read: Function that reads it; it can be pickled, so that another process may call it.
-        files: Files whose content is the score's: while they are the same, so is the score.
-    """
-
-    name: str
-    read: Callable[[], SheetDocument]
-    files: tuple[Path, ...]
-
-
-def find_scores(
-    scores: str | Path,
-    step: int = STEP_PIXELS,
-    split: str | None = None,
-    documents: Sequence[str] = (),
-) -> Iterator[ScoreReader]:
-    """Finds the scores in a file or directory, one after the other; see `open_collection`."""
-    with open_collection(scores, step, split, documents) as readers:
-        yield from readers
-
-
-@contextlib.contextmanager
-def open_collection(
-    scores: str | Path,
-    step: int = STEP_PIXELS,
-    split: str | None = None,
-    documents: Sequence[str] = (),
-) -> Iterator[Iterable[ScoreReader]]:
-    """Yields the scores in a file or directory, whose kind is told by its content.
-
-    It may be an MSMD directory; a directory of records (`dataset_info.json`); a file of any kind
-    of `folders.KINDS`; a folder of folders of these, see `folders.list_folder`; a tar or zip
-    archive of any such directory, which is unpacked for as long as the block lasts; or "sample",
-    the scores that come with this package. What a folder holds besides is named in warnings.
-
-    The scores are a list, but for records, which are read one after the other.
-
-    Args:
-        scores: Path of the file or directory, or "sample".
-        step: Distance of neighbouring snippets in page pixels.
-        split: Name of the only split of records to read; None reads all.
-        documents: Names of the only scores to read; if there are none, all are read.
-
-    Raises:
-        UserError: There is no score, or none of one of the names.
-    """
-    if step < 1:
-        raise UserError(f"step must be at least one pixel, received {step}")
-    with _found(str(scores), step, split, warn=not documents) as found:
-        wanted = set(map(printable, documents))
-        chosen = _choose(found, wanted, str(scores))
-        yield list(chosen) if isinstance(found, list) else chosen
-
-
-def _choose(found: Iterable[ScoreReader], wanted: set[str], scores: str) -> Iterator[ScoreReader]:
-    """Yields the scores that are wanted, all if none is named."""
-    seen = set()
-    for source in found:
-        if not wanted or source.name in wanted:
-            seen.add(source.name)
-            yield source
-    if wanted - seen or not seen:
-        missing = f"no score {min(wanted - seen)!r}" if wanted - seen else f"no score ({NO_KIND})"
-        raise UserError(f"{scores}: holds {missing}")
-
-
-@contextlib.contextmanager
-def _found(
-    scores: str, step: int, split: str | None, warn: bool
-) -> Iterator[Iterable[ScoreReader]]:
-    """Yields the readers of all scores, by the kind of collection."""
-    if scores == SAMPLE:
-        yield list(_folder(SAMPLE_SCORES, step, warn=False))
-        return
-    path = Path(scores)
-    try:
-        path.stat()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or one_line(error)
-        raise UserError(f"{scores}: cannot be read ({reason})") from error
-    with contextlib.ExitStack() as stack:
-        if is_archive(path) and path.is_file():
-            path = stack.enter_context(unpacked(path))
-        if (path / schema.INFO_NAME).is_file():
-            yield _records(path, step, split)
-        elif path.is_dir() and any(path.glob("*/scores/*/mung")):
-            yield list(_msmd(path, step))
-        elif path.is_dir():
-            yield list(_folder(path, step, warn))
-        else:
-            yield [_file(path, step)]
 
 
 def cut_pages(
@@ -201,7 +94,7 @@ def cut_pages(
         raise UserError(f"{name}: no system on any page")
     by_number = dict(zip(numbers, pages, strict=True))
     bare = [number for number, systems in zip(numbers, boxes, strict=True) if not systems]
-    notes = [*notes, *(f"page {number}: no system on it" for number in bare)]
+    notes = [*notes, *by_pages((number, "no system on it") for number in bare)]
     return SheetDocument(name, by_number, _join(cuts), np.array(rows, SHEET), tuple(notes))
 
 
@@ -222,8 +115,9 @@ def cut_page(name: str, page: np.ndarray, step: int) -> SheetDocument:
     Raises:
         UserError: There is no system on it.
     """
-    image, boxes = _find_boxes(page)
-    return cut_pages(name, [image], [boxes], step)
+    image, boxes, notes = _find_boxes(page)
+    lines = by_pages((1, note) for note in notes)
+    return cut_pages(name, [image], [boxes], step, notes=lines)
 
 
 def read_pages(name: str, paths: Sequence[Path], step: int) -> SheetDocument:
@@ -253,47 +147,52 @@ def _pages(path: Path) -> Iterator[pages.MaybePage]:
         yield error
 
 
-_PageWithBoxes = tuple[np.ndarray, Sequence[Box]]
-"""A page and the boxes of its systems."""
+_PageWithBoxes = tuple[np.ndarray, Sequence[Box], Sequence[str]]
+"""A page, the boxes of its systems, and what is to be said about it."""
 
 
 def _find_boxes(page: pages.MaybePage) -> _PageWithBoxes:
     if isinstance(page, UserError):
         raise page
-    normal = normalise(page)
-    return normal.image, normal.systems
+    reading = read_page(page)
+    return reading.normal.image, reading.normal.systems, reading.notes
 
 
 def _cut_usable(
     name: str, each: Iterable[Callable[[], _PageWithBoxes]], step: int
 ) -> SheetDocument:
     """Cuts the pages that can be read, and notes the others; if none can, the first is named."""
-    numbers, images, boxes, problems, notes = [], [], [], [], []
+    numbers, images, boxes, problems = [], [], [], []
+    notes: list[tuple[int, str]] = []
     for number, read in enumerate(each, 1):
         try:
-            image, systems = read()
+            image, systems, remarks = read()
         except Exception as error:  # one bad page must not end the others
             reason = why_left_out(error)
             named = isinstance(error, UserError)
             problems.append(reason if named else f"{name}: page {number}: {reason}")
-            notes.append(f"page {number}: left out ({reason})")
+            notes.append((number, f"left out ({reason})"))
             continue
         numbers.append(number)
         images.append(image)
         boxes.append(systems)
+        notes += [(number, remark) for remark in remarks]
     if not images:
         raise UserError(problems[0] if problems else f"{name}: holds no page")
-    return cut_pages(name, images, boxes, step, numbers, notes=notes)
+    return cut_pages(name, images, boxes, step, numbers, notes=by_pages(notes))
 
 
-def _msmd(directory: Path, step: int) -> Iterator[ScoreReader]:
-    for piece in msmd.list_pieces(directory):
-        path = directory / piece
-        read = partial(_read_piece, printable(piece), path, step)
-        yield ScoreReader(printable(piece), read, msmd.score_files(path))
+def read_piece(name: str, path: Path, step: int) -> SheetDocument:
+    """Reads a piece of an MSMD directory, whose systems are known.
 
+    Args:
+        name: Name of the score.
+        path: Directory of the piece.
+        step: Distance of neighbouring snippets in page pixels.
 
-def _read_piece(name: str, path: Path, step: int) -> SheetDocument:
+    Raises:
+        UserError: The piece is damaged, no page can be read, or there is no system on any page.
+    """
     score = msmd.read_score(path)
     each = (partial(_read_page, score, page) for page in score.pages)
     return _cut_usable(name, each, step)
@@ -301,35 +200,19 @@ def _read_piece(name: str, path: Path, step: int) -> SheetDocument:
 
 def _read_page(score: msmd.Score, page: Page) -> _PageWithBoxes:
     boxes = [system.box for system in page.systems]
-    return score.image(score.inks[0], page.number), boxes
+    return score.image(score.inks[0], page.number), boxes, ()
 
 
-def _file(path: Path, step: int) -> ScoreReader:
-    kind = kind_of(path)
-    if kind is None:
-        raise UserError(f"{path}: is {NO_KIND}, nor an archive of them")
-    return _reader(FoundScore(printable(path.stem), kind, (path,), path.parent), step)
+def read_engraved(source: PieceSource, step: int) -> SheetDocument:
+    """Engraves a score that says which notes it has.
 
+    Args:
+        source: The score.
+        step: Distance of neighbouring snippets in page pixels.
 
-def _folder(folder: Path, step: int, warn: bool) -> Iterator[ScoreReader]:
-    listing = list_folder(folder)
-    for line in listing.left_out_lines() if warn else ():
-        logging.warning("left out: %s", line)
-    for found in listing.scores:
-        yield _reader(found, step)
-
-
-def _reader(found: FoundScore, step: int) -> ScoreReader:
-    """Returns the reader of a score that a folder holds: here kinds of files get theirs."""
-    path = found.files[0]
-    if found.kind in NOTATED:
-        source = PieceSource(found.name, path, found.root)
-        return ScoreReader(found.name, partial(_engrave, source, step), found.files)
-    read = partial(read_pages, found.name, found.files, step)
-    return ScoreReader(found.name, read, found.files)
-
-
-def _engrave(source: PieceSource, step: int) -> SheetDocument:
+    Raises:
+        UserError: It cannot be engraved, or what it needs for that is not installed.
+    """
     with engraved(source) as engraving:
         images = [drawing["bold"] for drawing in engraving.draw()]
     systems = [
@@ -338,19 +221,6 @@ def _engrave(source: PieceSource, step: int) -> SheetDocument:
     boxes = [[box for _, box in found] for found in systems]
     bars = [[engraving.bars[number] for number, _ in found] for found in systems]
     return cut_pages(source.piece, images, boxes, step, bars=bars, notes=engraving.notes)
-
-
-def _records(directory: Path, step: int, split: str | None) -> Iterator[ScoreReader]:
-    infos = schema.read_info(directory)
-    seen = set()
-    for name in [split] if split else [name for name in infos if infos[name].records]:
-        shards = schema.shard_paths(directory, name)
-        for stored in schema.read_stored(directory, name):
-            record = stored.record
-            if record.piece not in seen:
-                seen.add(record.piece)
-                read = partial(from_record, record, step)
-                yield ScoreReader(record.piece, read, (shards[stored.shard],))
 
 
 def from_record(record: schema.Record, step: int) -> SheetDocument:

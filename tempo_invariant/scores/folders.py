@@ -7,11 +7,10 @@ paper, as in `waltz-a4.ly` and `waltz-let.ly`, counts as one name.
 """
 
 import importlib.util
-import itertools
 import os
 import posixpath
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from tempo_invariant.errors import printable
 from tempo_invariant.scores.lilypond_files import LilyPondTree
 from tempo_invariant.scores.notation_files import is_notation
 from tempo_invariant.scores.piece_table import PIECES_FILE, read_table
-from tempo_invariant.scores.walking import Folder, natural, walk
+from tempo_invariant.scores.walking import Folder, natural, new_name, walk
 
 PAGES, LILYPOND = "PDF file or page image", "LilyPond file"
 NOTATION = "score in MusicXML, MEI, kern or ABC"
@@ -166,7 +165,7 @@ class _Lister:
             self._add(name, LILYPOND, [path, *self._parts[path]])
             taken.add(name)
         for score in found:
-            name = _new_name(score, taken)
+            name = new_name(score.stem, score.path, taken)
             self._add(name, score.kind, score.files)
             taken.add(name)
         return self._listing
@@ -263,10 +262,3 @@ def _why_second(path: str, best: str) -> str | None:
     # Page images and PDF files of one name may be different pieces.
     same = path == best or (kind == PAGES and kind_of(path) == PAGES)
     return None if same else f"the {kind} of the same name is used"
-
-
-def _new_name(score: _Found, taken: Collection[str]) -> str:
-    """Returns the first printable name, of a few, that is not taken."""
-    numbered = (f"{score.path} ({number})" for number in itertools.count(2))
-    names = itertools.chain([score.stem, score.path], numbered)
-    return next(name for name in map(printable, names) if name not in taken)

@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+import stat
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,10 @@ def read_source(path: Path) -> str:
         UserError: It cannot be read or is too large.
     """
     try:
-        if path.stat().st_size > LARGEST_SOURCE:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would let us wait
+            raise UserError(f"{path}: no regular file")
+        if status.st_size > LARGEST_SOURCE:
             raise UserError(f"{path}: larger than {LARGEST_SOURCE >> 20} MiB")
         data = path.read_bytes()
     except OSError as error:

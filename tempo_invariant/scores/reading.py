@@ -5,8 +5,11 @@ from collections.abc import Generator, Iterable
 from concurrent.futures import Future
 from functools import partial
 
+import numpy as np
+
 from tempo_invariant import worker_processes
-from tempo_invariant.scores.documents import ScoreReader, SheetDocument
+from tempo_invariant.scores.collection import ScoreReader
+from tempo_invariant.scores.documents import SheetDocument
 from tempo_invariant.scores.images import png_bytes
 
 
@@ -18,11 +21,13 @@ class ReadScore:
         document: The score, without its pages.
         page_files: Images of its pages by number, as PNG files; none if they are not wanted.
         page_count: Number of its pages.
+        vectors: Embeddings of its snippets, float32 [count, size], where they are known.
     """
 
     document: SheetDocument
     page_files: dict[int, bytes]
     page_count: int
+    vectors: np.ndarray | None = None
 
 
 def read_ahead(
@@ -38,10 +43,11 @@ def read_ahead(
     Yields:
         A reader, and what it reads: a `ReadScore`, or an error.
     """
-    return worker_processes.map_ahead(partial(_read, keep_pages), readers, jobs)
+    return worker_processes.map_ahead(partial(read, keep_pages), readers, jobs)
 
 
-def _read(keep_pages: bool, reader: ScoreReader) -> ReadScore:
+def read(keep_pages: bool, reader: ScoreReader) -> ReadScore:
+    """Reads a score, and its pages as they are stored."""
     document = reader.read()
     pages = document.pages if keep_pages else {}
     images = {number: png_bytes(image) for number, image in pages.items()}

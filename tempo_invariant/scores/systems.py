@@ -4,7 +4,7 @@ The page is straightened, its staff space is measured and its staves are found; 
 vertical line joins (the line at the left of a system, or bar lines through both) make a system.
 Nothing here knows notes, and nothing is learnt.
 
-Staves have five lines, all of one size on a page. The page may be skewed by up to four degrees.
+Staves have five lines, all of one size on a page. A page that is bent is made flat first.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
-from scipy import ndimage
 
 from tempo_invariant.geometry import PAGE_WIDTH, PAPER
+from tempo_invariant.scores.dewarping import Flattening, find_flattening
+from tempo_invariant.scores.ensembles import System, group_staves
 from tempo_invariant.scores.page_image import (
     ink,
     profile_width,
@@ -24,8 +25,9 @@ from tempo_invariant.scores.page_image import (
     turn_back,
     turned,
 )
-from tempo_invariant.scores.places import Box, around
-from tempo_invariant.scores.staves import LINE_INK, MIN_STAFF_SPACES, find_staves
+from tempo_invariant.scores.places import Box
+from tempo_invariant.scores.staves import find_staves
+from tempo_invariant.scores.stroke_slopes import looks_flat
 
 SPACES = (5.3, 7.2)
 USUAL_SPACE = 7.0
@@ -33,9 +35,6 @@ USUAL_SPACE = 7.0
 
 _LEAST_SKEW_DEGREES = 0.06
 """Smaller angles, less than a pixel over the width of a page, are left alone."""
-
-_MOST_APART_SPACES = 60.0
-"""Neighbouring staves of a system are no farther apart, in staff spaces; usual are five to ten."""
 
 _ANALYSIS_WIDTH = 1670
 """The staff space of wider pages is measured at this width, in pixels."""
@@ -54,8 +53,8 @@ class NormalPage:
         degrees: Angle in degrees by which the page sloped down to the right.
         space: Staff space in pixels of `image`; None when there are no staves.
         page_shape: Rows and columns of the page.
-        systems: Boxes of the systems on `image` in reading order, from the top line of the first
-            staff to the bottom line of the last.
+        found: The systems on `image`, in reading order.
+        flattening: How a page that was bent has been made flat.
     """
 
     image: np.ndarray
@@ -63,17 +62,31 @@ class NormalPage:
     degrees: float
     space: float | None
     page_shape: tuple[int, ...]
-    systems: tuple[Box, ...]
+    found: tuple[System, ...]
+    flattening: Flattening | None = None
+
+    @property
+    def systems(self) -> tuple[Box, ...]:
+        """Boxes of the systems, from the top line of the first staff to the bottom line of the
+        last; see `System.box`."""
+        return tuple(system.box for system in self.found)
 
     def place(self, points: np.ndarray) -> np.ndarray:
         """Returns where points (row, column) [..., 2] of the page lie on `image`."""
-        away = (np.asarray(points) - np.array(self.page_shape) / 2) * self.scale
+        if self.flattening is None:
+            away = (np.asarray(points) - np.array(self.page_shape) / 2) * self.scale
+        else:
+            flat = self.flattening.place(points)
+            away = (flat - np.array(self.flattening.shape) / 2) * self.scale
         return turned(away, -self.degrees) + np.array(self.image.shape) / 2
 
     def place_back(self, points: np.ndarray) -> np.ndarray:
         """Returns where points (row, column) [..., 2] of `image` lie on the page."""
         away = turned(np.asarray(points) - np.array(self.image.shape) / 2, self.degrees)
-        return away / self.scale + np.array(self.page_shape) / 2
+        if self.flattening is None:
+            return away / self.scale + np.array(self.page_shape) / 2
+        flat = away / self.scale + np.array(self.flattening.shape) / 2
+        return self.flattening.place_back(flat)
 
 
 def normalise(page: np.ndarray) -> NormalPage:
@@ -82,12 +95,18 @@ def normalise(page: np.ndarray) -> NormalPage:
     A page that is like that already, such as a training page, stays as it is.
 
     Args:
-        page: Grey page uint8 [rows, columns], any size, skewed by up to four degrees.
+        page: Grey page uint8 [rows, columns], any size, bent or skewed by up to ten degrees.
     """
     scale = min(1.0, _ANALYSIS_WIDTH / page.shape[1])
     analysed = _resized(page, scale)
     width = profile_width(analysed)
     profile = ink(analysed, width)
+    flattening = None if looks_flat(profile, width) else find_flattening(ink(analysed))
+    if flattening is not None:
+        analysed = flattening.apply(analysed, PAPER)
+        flattening = flattening.enlarged(1 / scale)
+        width = profile_width(analysed)
+        profile = ink(analysed, width)
     degrees = skew_degrees(profile, width)
     if abs(degrees) < _LEAST_SKEW_DEGREES:
         degrees = 0.0
@@ -102,7 +121,8 @@ def normalise(page: np.ndarray) -> NormalPage:
         normal_scale = PAGE_WIDTH / page.shape[1]
         smaller = min(scale, normal_scale)
         best = _Seen(ink(_resized(page, smaller)), smaller, normal_scale, 0.0, None, ())
-    return _normal_page(best, page.shape)
+        flattening = None
+    return _normal_page(best, page.shape, flattening)
 
 
 @dataclass(frozen=True)
@@ -157,7 +177,9 @@ def _resized(page: np.ndarray, scale: float) -> np.ndarray:
     return np.asarray(image.resize((columns, rows), Image.Resampling.BICUBIC, reducing_gap=3))
 
 
-def _normal_page(seen: _Seen, page_shape: tuple[int, ...]) -> NormalPage:
+def _normal_page(
+    seen: _Seen, page_shape: tuple[int, ...], flattening: Flattening | None
+) -> NormalPage:
     dark, enlarged = seen.dark, seen.normal_scale / seen.scale
     if enlarged != 1:
         rows, columns = (max(1, round(side * enlarged)) for side in dark.shape)
@@ -168,9 +190,10 @@ def _normal_page(seen: _Seen, page_shape: tuple[int, ...]) -> NormalPage:
     if seen.space is not None:
         space = seen.space * enlarged
         for group in group_staves(seen.dark, seen.staves, seen.space):
-            systems.append(Box(*(side * enlarged for side in around(group))))
-    ordered = tuple(_reading_order(systems))
-    return NormalPage(image, seen.normal_scale, seen.degrees, space, page_shape, ordered)
+            staves = (Box(*(side * enlarged for side in staff)) for staff in group.staves)
+            systems.append(System(tuple(staves), group.bars))
+    found = tuple(_reading_order(systems))
+    return NormalPage(image, seen.normal_scale, seen.degrees, space, page_shape, found, flattening)
 
 
 def find_systems(page: np.ndarray) -> list[Box]:
@@ -192,55 +215,13 @@ def find_systems(page: np.ndarray) -> list[Box]:
     return boxes
 
 
-def group_staves(dark: np.ndarray, staves: Sequence[Box], space: float) -> list[list[Box]]:
-    """Groups the staves that vertical lines join: each group is a system.
-
-    Args:
-        dark: Ink of a straight page, [rows, columns].
-        staves: Boxes of its staves, from top to bottom.
-        space: Staff space in pixels.
-    """
-    wide = ndimage.maximum_filter1d(dark, 2 * round(0.15 * space) + 1, axis=1)
-    groups: list[list[Box]] = []
-    for staff in staves:
-        for group in reversed(groups):
-            if _joined(wide, group[-1], staff, space):
-                group.append(staff)
-                break
-        else:
-            groups.append([staff])
-    return groups
-
-
-def _joined(wide: np.ndarray, upper: Box, lower: Box, space: float) -> bool:
-    """Tells whether vertical lines run from the top of one staff to the bottom of another.
-
-    One at the left end is enough; elsewhere two are needed, since two stems of different systems
-    may happen to meet.
-    """
-    left = max(0, round(max(upper.left, lower.left) - 1.5 * space))
-    right = round(min(upper.right, lower.right) + 1.5 * space)
-    if right - left < MIN_STAFF_SPACES * space or lower.top < upper.bottom:
-        return False
-    if lower.top - upper.bottom > _MOST_APART_SPACES * space:
-        return False
-    region = wide[max(0, round(upper.top)) : round(lower.bottom), left:right]
-    # Where there is ink everywhere, there is as much of it on average.
-    columns = np.flatnonzero(region.mean(axis=0) > LINE_INK)
-    smooth = ndimage.uniform_filter1d(region[:, columns], max(1, round(space)), axis=0)
-    crossing = columns[smooth.min(axis=0, initial=1) > LINE_INK]
-    if not crossing.size:
-        return False
-    return bool(crossing[0] < 3 * space or np.ptp(crossing) > MIN_STAFF_SPACES * space)
-
-
-def _reading_order(boxes: Sequence[Box]) -> list[Box]:
+def _reading_order(systems: Sequence[System]) -> list[System]:
     """Sorts systems from top to bottom, on a double page the left page first."""
-    ordered: list[list[Box]] = []
+    ordered: list[list[System]] = []
     reach = -np.inf
-    for box in sorted(boxes, key=lambda box: box.left):
-        if box.left >= reach:
+    for system in sorted(systems, key=lambda system: system.box.left):
+        if system.box.left >= reach:
             ordered.append([])
-        ordered[-1].append(box)
-        reach = max(reach, box.right)
-    return [box for column in ordered for box in sorted(column, key=lambda box: box.top)]
+        ordered[-1].append(system)
+        reach = max(reach, system.box.right)
+    return [one for column in ordered for one in sorted(column, key=lambda one: one.box.top)]

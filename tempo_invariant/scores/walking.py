@@ -1,12 +1,14 @@
 """Walks through a folder of folders that may hold anything: links in circles, our own output."""
 
+import fnmatch
+import itertools
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, printable
 
 MAX_FILES = 1_000_000
 """Folders with more files in them are refused: they are no collection of scores."""
@@ -15,12 +17,14 @@ _DEEPEST = 50
 _PASSED_OVER = ("__MACOSX",)
 
 _MADE_HERE = {
-    "index.json": "an index",
-    "answer.json": "an answer",
-    "queries.json": "a query set",
-    "dataset_info.json": "records",
-    "experiment.json": "a training run",
-    "saved_model.pb": "an exported model",
+    ("catalogue.txt", "vectors-*.bin"): "an index",
+    ("index.json", "vectors.npy"): "an index",
+    ("answer.json", "answer.html"): "an answer",
+    ("follow.json", "follow.html"): "a recording with its score",
+    ("queries.json",): "a query set",
+    ("dataset_info.json",): "records",
+    ("experiment.json", "*.weights.h5"): "a training run",
+    ("saved_model.pb",): "an exported model",
 }
 """Files by which a folder is known that a command of ours has made, and what it is."""
 
@@ -112,13 +116,28 @@ def _sort(entries: Iterator[os.DirEntry]) -> tuple[list[str], ...]:
 
 def _why_not(path: str, files: list[str], folders: list[str]) -> str | None:
     """Returns what a folder is, if it is none to look for scores in; else None."""
-    made = next((what for name, what in _MADE_HERE.items() if name in files), None)
-    if not made and "scores" in folders and any(Path(path).glob("scores/*/mung")):
-        made = _MSMD
-    return made
+    for names, made in _MADE_HERE.items():
+        if names[0] in files and all(fnmatch.filter(files, name) for name in names):
+            return made
+    if "scores" in folders and any(Path(path).glob("scores/*/mung")):
+        return _MSMD
+    return None
 
 
 def natural(text: str) -> tuple:
     """Returns a key by which texts are sorted as people count: page 2 comes before page 10."""
     parts = re.split(r"([0-9]+)", text)
     return tuple(int(part) if i % 2 else part for i, part in enumerate(parts)), text
+
+
+def new_name(stem: str, path: str, taken: Collection[str]) -> str:
+    """Returns the first printable name of a file, of a few, that is not taken.
+
+    Args:
+        stem: Its path from the top without the ending.
+        path: Its path from the top.
+        taken: The names of others.
+    """
+    numbered = (f"{path} ({number})" for number in itertools.count(2))
+    names = itertools.chain([stem, path], numbered)
+    return next(name for name in map(printable, names) if name not in taken)

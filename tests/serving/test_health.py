@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,10 @@ def test_a_server_that_is_loading_is_not_serving_yet(tmp_path, monkeypatch):
     finished = check(f"--server=localhost:{server.port}")
     assert finished.returncode == 1
     assert finished.stderr == f"error: localhost:{server.port}: NOT_SERVING\n"
-    loaded.set()
+    # With --wait it comes back as soon as the server serves.
+    threading.Timer(1.0, loaded.set).start()
+    finished = check(f"--server=localhost:{server.port}", f"--wait={SECONDS}")
+    assert (finished.returncode, finished.stdout) == (0, "SERVING\n")
     starting.join()
     assert check(f"--server=localhost:{server.port}").returncode == 0
     server.stop()
@@ -70,6 +74,13 @@ def test_whatever_is_wrong_is_one_line_and_exit_code_one(arguments, message):
     finished = check(*arguments)
     assert finished.returncode == 1 and not finished.stdout
     assert finished.stderr.startswith(message) and finished.stderr.count("\n") == 1
+
+
+def test_waiting_has_an_end():
+    begun = time.monotonic()
+    finished = check("--server=localhost:1", "--wait=1.5")
+    assert finished.returncode == 1 and time.monotonic() - begun > 1.5
+    assert finished.stderr.startswith("error: localhost:1: UNAVAILABLE")
 
 
 def test_an_unknown_service_is_named_by_the_status(server):

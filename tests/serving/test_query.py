@@ -1,5 +1,6 @@
 """Queries against a real gRPC server around a tiny model whose similarities are known."""
 
+import dataclasses
 import os
 import socket
 import subprocess
@@ -99,6 +100,9 @@ def test_snippets_are_ranked_by_similarity_and_placed_by_their_names(server, rec
         ("loose", "-", "-", "-"),
     ]
     assert answer.excerpt.centre_seconds == 1.0 and answer.version == 1
+    assert answer.heading("a\n.wav").startswith(r"a\n.wav around ")
+    one = dataclasses.replace(answer, matches=answer.matches[:1])
+    assert ", 1 snippet, model version " in one.heading("a.wav")
     lines = search.table(answer.matches[:2]).splitlines()
     assert lines[1].split() == ["1", "0.562", "Prelude", "2", "1", "80"]
     assert lines[2].split() == ["2", "0.263", "Minuet_in_G", "1", "2", "345"]

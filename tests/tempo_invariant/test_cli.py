@@ -137,7 +137,24 @@ def test_paths_are_completed(tmp_path):
     (tmp_path / "a folder").mkdir()
     (tmp_path / "a.wav").touch()
     found = complete("identify --audio=a", tmp_path)
-    assert found == ["--audio=a folder/", "--audio=a.wav "]
+    assert found == [r"--audio=a\ folder/", "--audio=a.wav "]
+    (tmp_path / "a folder/b=c.wav").touch()
+    assert complete(r"identify --audio=a\ folder/", tmp_path) == [r"--audio=a\ folder/b\=c.wav "]
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash", "zsh"])
+def test_names_are_completed_as_text_and_not_as_commands(shell, tmp_path):
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    name = "x $(touch harm) `touch harm` ;&|<>*?[a]{b,c}~!#'\"\\ü,%s=:^.wav"
+    (tmp_path / name).touch()
+    (tmp_path / "x\ny.wav").touch()  # cannot be typed in one line
+    (word,) = complete("identify --audio=x", tmp_path)
+    done = subprocess.run(
+        [shell, "-c", f"printf '<%s>' {word}"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == (f"<--audio={name}>", "")
+    assert not (tmp_path / "harm").exists()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
@@ -150,7 +167,9 @@ def test_the_shell_completes(shell, tmp_path):
     (tmp_path / "tempo-invariant").chmod(0o755)
     line = "tempo-invariant identify --ranking=v"
     asked = {
-        "bash": f'COMP_LINE="{line}" COMP_POINT={len(line)}; _tempo_invariant; echo "$COMPREPLY"',
+        "bash": f'COMP_LINE="{line}" COMP_POINT={len(line)} COMP_CWORD=4; '
+        "COMP_WORDS=(tempo-invariant identify --ranking = v); "
+        '_tempo_invariant; echo "${COMPREPLY[@]}"',
         "zsh": f'compadd() {{ print -- "$@[-1]" }}; LBUFFER="{line}"; _tempo_invariant',
     }[shell]
     prepare = "compdef() { true; }; " if shell == "zsh" else ""

@@ -4,9 +4,10 @@ import json
 import pytest
 
 from tempo_invariant import fields
-from tempo_invariant.config import Augmentation, Experiment, ModelConfig, TrainingConfig
+from tempo_invariant.config import Experiment, ModelConfig, TrainingConfig
 from tempo_invariant.errors import UserError
 from tempo_invariant.model import pretrained, runs
+from tempo_invariant.variations import Augmentation
 
 
 def test_json_round_trip_keeps_every_field():

@@ -66,6 +66,25 @@ def test_an_index_of_the_wrong_kind_is_refused(tmp_path):
     assert "an index of sheets, where one of recordings is needed" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"query": "elsewhere/take.flac"}', "tests is not an index"),  # is replaced
+        ('{"query": "take.mp3"}', "answer: holds the answer to take.mp3; choose another --output"),
+        ("[]", "answer: holds the answer to None; choose another --output"),
+        ("{", "answer.json: "),
+    ],
+)
+def test_the_answer_to_another_recording_is_not_replaced(tmp_path, content, message):
+    (tmp_path / "take.flac").write_bytes(b"")
+    report = tmp_path / "take-answer/answer.json"
+    report.parent.mkdir()
+    report.write_text(content)
+    done = run("identify", "--index=tests", f"--audio={tmp_path / 'take.flac'}")
+    assert done.returncode == 1 and message in done.stderr and done.stderr.count("\n") == 1
+    assert report.read_text() == content
+
+
 def test_the_search_is_measured():
     done = run("search_benchmark", "--vectors=3000", "--queries=20", "--exact_limit=2000")
     assert done.returncode == 0

@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tempo_invariant import progress
+from tempo_invariant.beam_runner import Runner, run_calls
 from tempo_invariant.errors import UserError, printable
 from tempo_invariant.files import telling_failures, why_left_out, write_json
 from tempo_invariant.scores.sources import PieceSource
 from tfrecords_tools.msmd.pieces import BuildOptions, PieceRecord, build_piece
-from tfrecords_tools.running.beam import Runner, run_calls
 from tfrecords_tools.running.leftovers import building_in
 from tfrecords_tools.running.processes import worker_pool
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tempo_invariant import progress
+from tempo_invariant.beam_runner import Runner, run_calls
 from tempo_invariant.data import schema
 from tempo_invariant.errors import UserError, printable
 from tempo_invariant.files import telling_failures, why_left_out
@@ -19,7 +20,6 @@ from tempo_invariant.scores.msmd import list_pieces
 from tfrecords_tools.msmd.layout import parse_performance_name, plain_soundfont
 from tfrecords_tools.records import splits
 from tfrecords_tools.records.pairs import piece_records
-from tfrecords_tools.running.beam import Runner, run_calls
 from tfrecords_tools.running.leftovers import building_in
 from tfrecords_tools.running.processes import worker_pool
 

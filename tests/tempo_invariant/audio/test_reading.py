@@ -169,3 +169,23 @@ def test_closed_standard_input_is_one_line():
     for stream in (None, closed):
         with pytest.raises(UserError, match="standard input is closed"):
             list(reading.pcm_blocks(stream))
+
+
+@pytest.mark.parametrize(
+    ("start", "what"),
+    [
+        (b"RIFF\x24\x08\x00\x00WAVE", "a WAV file"),
+        (b"ID3\x04\x00", "an MP3 file"),
+        (b"fLaC\x00", "a FLAC file"),
+        (b"OggS\x00", "an Ogg file"),
+        (b"\x00\x00\x00\x20ftypM4A ", "an MP4 file"),
+        (b"\x1aE\xdf\xa3\x01", "a Matroska file"),
+    ],
+)
+def test_a_file_in_place_of_raw_samples_is_told(start, what):
+    stream = io.BytesIO(start + bytes(100_000))
+    with pytest.raises(UserError, match=f"standard input holds {what}, not raw samples"):
+        list(reading.pcm_blocks(stream))
+    # Later in a stream the same bytes are sound like any other.
+    blocks = list(reading.pcm_blocks(io.BytesIO(bytes(22050 * 2) + start + bytes(100))))
+    assert sum(map(len, blocks)) == 22050 + (len(start) + 100) // 2

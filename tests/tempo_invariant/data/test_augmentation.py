@@ -9,9 +9,9 @@ import tensorflow as tf
 from tempo_invariant import geometry
 from tempo_invariant.audio import spectrogram as audio
 from tempo_invariant.audio.bands import band_edges
-from tempo_invariant.config import Augmentation
 from tempo_invariant.data import augmentation
 from tempo_invariant.errors import UserError
+from tempo_invariant.variations import Augmentation
 
 ALL = Augmentation(
     tuning_cents=30,

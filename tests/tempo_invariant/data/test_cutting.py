@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tempo_invariant.config import NO_AUGMENTATION, Augmentation
 from tempo_invariant.data.cutting import cut_audio, cut_sheet
 from tempo_invariant.data.shards import RowSource
+from tempo_invariant.variations import NO_AUGMENTATION, Augmentation
 
 LENGTH = 300
 

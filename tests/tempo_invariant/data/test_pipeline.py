@@ -7,12 +7,12 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
-from tempo_invariant.config import NO_AUGMENTATION, Augmentation
 from tempo_invariant.data import pipeline
 from tempo_invariant.data.corpus import load_corpus
 from tempo_invariant.data.cutting import Draw
 from tempo_invariant.data.shards import StoredRows
 from tempo_invariant.errors import UserError
+from tempo_invariant.variations import NO_AUGMENTATION, Augmentation
 from tests.tempo_invariant.data.test_schema import make_record, write_split
 
 T = 20

@@ -83,7 +83,7 @@ def test_records_are_found_in_every_shard(tmp_path):
 
 ENDING = """
 import sys
-from tempo_invariant.config import Augmentation
+from tempo_invariant.variations import Augmentation
 from tempo_invariant.data import corpus, pipeline
 rows = corpus.load_corpus(sys.argv[1], "train", memory_mib=0)
 dataset = pipeline.train_dataset(rows, 500, 80, Augmentation(), seed=1)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tempo_invariant import config
+from tempo_invariant import variations
 from tempo_invariant.data.corpus import load_corpus
 from tempo_invariant.evaluation import speed
 from tests.tempo_invariant.data.test_schema import make_record, write_split
@@ -41,8 +41,8 @@ def test_counts_are_those_of_the_training_set(tmp_path):
     write_split(tmp_path, records)
     corpus = load_corpus(tmp_path, "train")
     for augmentation, each in (
-        (config.NO_AUGMENTATION, 1),
-        (dataclasses.replace(config.NO_AUGMENTATION, tempo=True), 2),
+        (variations.NO_AUGMENTATION, 1),
+        (dataclasses.replace(variations.NO_AUGMENTATION, tempo=True), 2),
     ):
         counts, expected = speed.piece_counts(corpus, augmentation, 30_000, seed=3)
         assert counts.sum() == 30_000

@@ -6,6 +6,7 @@ from PIL import Image
 
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import system_detection
+from tempo_invariant.evaluation.altered_pages import Alterations
 from tempo_invariant.scores.places import Box
 from tests.drawn_pages import piano_page
 
@@ -24,7 +25,7 @@ def test_a_system_is_right_when_found_once_and_in_place():
 @pytest.fixture
 def drawn_msmd(tmp_path):
     for piece, count in (("a__b__c", 3), ("d__e__f", 4)):
-        page, corners = piano_page(count, seed=count)
+        page, corners = piano_page(count, seed=count, clefs=True)
         folder = tmp_path / piece / "scores" / f"{piece}_ly"
         (folder / "img").mkdir(parents=True)
         (folder / "coords").mkdir()
@@ -33,11 +34,28 @@ def drawn_msmd(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("degraded", [False, True])
-def test_drawn_pages_are_read_without_an_error(drawn_msmd, degraded):
-    report = system_detection.measure(drawn_msmd, 10, degraded, seed=1)
+@pytest.mark.parametrize(
+    "alterations", [None, Alterations(degraded=True), Alterations(warped=True, degraded=True)]
+)
+def test_drawn_pages_are_read_without_an_error(drawn_msmd, alterations):
+    report = system_detection.measure(drawn_msmd, 10, alterations, seed=1)
     assert (report.pages, report.systems, report.right, report.false) == (2, 7, 7, 0)
     assert report.failures == [] and "7 right (100.00 %), 0 missed" in report.table()
+
+
+def test_two_pages_on_a_sheet_and_pages_on_their_side(drawn_msmd):
+    report = system_detection.measure(drawn_msmd, 10, Alterations(two_up=True, turned=True))
+    assert (report.pages, report.systems, report.right, report.false) == (2, 14, 14, 0)
+    assert report.failures == []
+
+
+def test_systems_out_of_order_and_bent_ones_are_not_right():
+    boxes = [Box(100, 50, 200, 750), Box(300, 50, 400, 750)]
+    report = system_detection.DetectionReport()
+    assert not report.add("page", boxes, boxes[::-1], 1.0)
+    assert report.right == 2 and report.failures == ["page: not in reading order"]
+    assert report.add("page", boxes, boxes, 1.0, bends=[5, 0])
+    assert not report.add("page", boxes, boxes, 1.0, bends=[6, 0])
 
 
 def test_errors_are_named_and_drawn(drawn_msmd, tmp_path):

@@ -24,7 +24,7 @@ from tempo_invariant.retrieval.answers import identified, text
 from tempo_invariant.retrieval.answers.pictures import attention_by_frame
 from tempo_invariant.retrieval.identification import IdentificationSettings
 from tempo_invariant.retrieval.ranking import Ranker
-from tempo_invariant.scores import documents
+from tempo_invariant.scores import collection
 from tests import fake_embedder
 from tests.answer_pages import read_page
 from tests.fake_embedder import FRAMES, FakeEmbedder, melody
@@ -383,7 +383,7 @@ def test_the_other_way_a_page_finds_its_recording(tmp_path):
         soundfile.write(music / f"{name}.flac", melody(SCORES[name], 25), 22050)
     index = indexing.index_recordings(FakeEmbedder(), music, tmp_path / "index").index
     fake_embedder.write_score(tmp_path, "falling", SCORES["falling"])
-    document = next(documents.find_scores(tmp_path / "msmd")).read()
+    document = next(collection.find_scores(tmp_path / "msmd")).read()
     answer = identification.identify_sheet(index, FakeEmbedder(), document, query="page.png")
     path = identified.write_recording(answer, tmp_path / "answer")
     report = json.loads(path.with_suffix(".json").read_text())

@@ -12,7 +12,7 @@ import soundfile
 from tempo_invariant.audio import parallel_reading
 from tempo_invariant.errors import UserError
 from tempo_invariant.retrieval import following, indexing, library
-from tempo_invariant.scores import documents
+from tempo_invariant.scores import collection, documents
 from tests import damaged_index, fake_embedder
 from tests.fake_embedder import FakeEmbedder, melody
 
@@ -79,6 +79,30 @@ def test_one_bad_recording_does_not_end_the_rest(tmp_path, monkeypatch):
     assert index.documents == ("a", "c")
     assert problems == [rf"{music}/b\xff.wav: ZeroDivisionError: no rate"]
     assert list(indexing.find_recordings(music)) == ["a", r"b\xff", "c"]
+
+
+def test_recordings_have_names_by_path(tmp_path):
+    names = ("take.wav", "take.flac", "take.wav.mp3", "monday/take.ogg", "monday/2.mp3")
+    names += ("monday/10.mp3", "notes.txt", ".git/a.wav", "monday/._2.mp3", r"b\xff.wav")
+    for name in (*names, os.fsdecode(b"b\xff.wav"), os.fsdecode(b"b\xff.flac")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    found = indexing.find_recordings(tmp_path)
+    relative = {name: os.fsencode(path.relative_to(tmp_path)) for name, path in found.items()}
+    assert relative == {
+        r"b\xff": rb"b\xff.wav",
+        r"b\xff.flac": b"b\xff.flac",
+        r"b\xff.wav": b"b\xff.wav",
+        "monday/2": b"monday/2.mp3",
+        "monday/10": b"monday/10.mp3",
+        "monday/take": b"monday/take.ogg",
+        "take": b"take.flac",
+        "take.wav": b"take.wav",
+        "take.wav.mp3": b"take.wav.mp3",
+    }
+    assert list(indexing.find_recordings(tmp_path / "monday/2.mp3")) == ["2"]
+    with pytest.raises(UserError, match="nowhere: no audio file there"):
+        indexing.find_recordings(tmp_path / "nowhere")
 
 
 def test_a_score_without_one_of_its_pages_is_followed_from_its_index(tmp_path):
@@ -178,7 +202,7 @@ def test_recordings_come_and_go_likewise(tmp_path):
 def test_two_scores_of_one_name_are_not_mixed_up(scores, tmp_path, monkeypatch):
     @contextlib.contextmanager
     def twice(*arguments):
-        with documents.open_collection(*arguments) as readers:
+        with collection.open_collection(*arguments) as readers:
             yield [*readers, readers[0]]
 
     monkeypatch.setattr(indexing, "open_collection", twice)

@@ -168,21 +168,26 @@ def test_a_checkout_of_mutopia(tmp_path):
 
 
 def test_what_commands_of_ours_have_made_is_no_score(tmp_path):
-    make(tmp_path, "waltz.pdf", "waltz-index/index.json", "waltz-index/pages/000000_001.png")
-    make(tmp_path, "takes/take-answer/answer.json", "takes/take-answer/page.png")
-    make(tmp_path, "run/experiment.json", "run/curves.png", "export/1/saved_model.pb")
+    make(tmp_path, "waltz.pdf", "old-index/index.json", "old-index/vectors.npy", "old-index/1.png")
+    make(tmp_path / "waltz-index", "catalogue.txt", "vectors-000001.bin", "pages/000000_001.png")
+    make(tmp_path / "takes/take-answer", "answer.json", "answer.html", "page.png")
+    make(tmp_path / "takes/take-followed", "follow.json", "follow.html", "page.png")
+    make(tmp_path / "run", "experiment.json", "best.weights.h5", "curves.png")
+    make(tmp_path, "export/1/saved_model.pb", "mine/index.json", "mine/catalogue.txt", "mine/a.pdf")
     make(tmp_path, "records/dataset_info.json", "queries/queries.json")
     make(tmp_path, "msmd/P/P.ly", "msmd/P/scores/P_ly/mung/01.xml", "msmd/P/scores/P_ly/img/01.png")
     make(tmp_path, "my/scores/1.png")
-    assert list(found(tmp_path)) == ["my/scores", "waltz"]
+    assert list(found(tmp_path)) == ["mine/a", "my/scores", "waltz"]
     assert left_out(tmp_path) == {
+        folders.NO_KIND: ["mine/catalogue.txt", "mine/index.json"],
         "an exported model": ["export/1"],
         "a piece of an MSMD directory, which is given by itself": ["msmd/P"],
         "a query set": ["queries"],
         "records": ["records"],
         "a training run": ["run"],
         "an answer": ["takes/take-answer"],
-        "an index": ["waltz-index"],
+        "a recording with its score": ["takes/take-followed"],
+        "an index": ["old-index", "waltz-index"],
     }
     with pytest.raises(UserError, match="waltz-index: is an index, and no folder of scores"):
         list_folder(tmp_path / "waltz-index")

@@ -1,5 +1,6 @@
 """What LilyPond files include, and which of them are scores."""
 
+import os
 import time
 
 import pytest
@@ -116,6 +117,9 @@ def test_a_file_that_cannot_be_read_counts_as_a_score_to_be_named_later(tmp_path
     assert list(tree.scores(files)) == ["long.ly"]
     with pytest.raises(UserError, match="long.ly: larger than 0 MiB"):
         read_source(tmp_path / "long.ly")
+    os.mkfifo(tmp_path / "pipe.ly")
+    with pytest.raises(UserError, match="pipe.ly: no regular file"):
+        read_source(tmp_path / "pipe.ly")
 
 
 @pytest.mark.parametrize(

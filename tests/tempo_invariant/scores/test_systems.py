@@ -3,7 +3,8 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tempo_invariant.evaluation import system_detection
+from tempo_invariant.evaluation.altered_pages import outlined
+from tempo_invariant.evaluation.system_detection import place_lines
 from tempo_invariant.scores import degradation, staves
 from tempo_invariant.scores.systems import find_systems, normalise
 from tests.drawn_pages import LEFT, RIGHT, SHAPE, SPACE, draw_page, piano_page
@@ -23,7 +24,7 @@ def test_degraded_pages_are_straightened_and_their_systems_found():
     bad = degradation.degrade(page, how, np.random.default_rng(0))
     normal = normalise(bad)
     assert abs(normal.degrees - 2.4) < 0.1 and abs(normal.space - SPACE) < 0.15
-    truth = system_detection.place(degradation.rotated(corners, 2.4, page.shape), normal)
+    truth, _, _ = place_lines(outlined(degradation.rotated(corners, 2.4, page.shape)), normal)
     found = np.array(find_systems(normal.image))
     np.testing.assert_allclose(found, np.array(truth), atol=4)
     # On the skewed page itself the boxes are around the systems.
@@ -95,7 +96,7 @@ def test_staves_get_the_size_of_those_of_the_training_pages():
     normal = normalise(page)
     assert abs(normal.scale - 7 / 16) < 0.01 and abs(normal.image.shape[1] - 612) < 8
     found = np.array(find_systems(normal.image))
-    np.testing.assert_allclose(found, np.array(system_detection.place(corners, normal)), atol=2)
+    np.testing.assert_allclose(found, np.array(place_lines(outlined(corners), normal)[0]), atol=2)
 
 
 def test_a_page_photographed_on_a_dark_table():
