@@ -26,7 +26,6 @@ from tempo_invariant.geometry import (
 )
 from tempo_invariant.model import pretrained
 from tempo_invariant.model.versions import find_versions
-from tempo_invariant.scores.documents import STEP_PIXELS
 from tempo_invariant.scores.strips import rejoin
 
 AUDIO_BATCH = 16
@@ -111,29 +110,35 @@ class GraphEmbedder:
         """See `Embedder`."""
         import tensorflow as tf
 
-        parts = [np.zeros((0, self.size), np.float32)]
+        parts = []
         with progress.track(text="snippets", total=len(snippets), keep=False) as bar:
-            runs = rejoin(snippets, STEP_PIXELS, MOST_OF_STRIP) if self._strip else [snippets]
-            for run in runs:
-                if run.ndim == 2:
-                    parts.append(self._embed_strip(run))
-                    bar.update(len(parts[-1]))
-                    continue
-                for rows in _batches(run, SHEET_BATCH):
-                    seen = self._sheet(image=tf.constant(rows, tf.uint8))
-                    parts.append(seen["embedding"].numpy())
-                    bar.update(len(rows))
+            for rows in _batches(snippets, SHEET_BATCH):
+                parts.append(self._sheet(image=tf.constant(rows, tf.uint8))["embedding"].numpy())
+                bar.update(len(rows))
+        return np.concatenate([np.zeros((0, self.size), np.float32), *parts])
+
+    def embed_neighbours(self, snippets: np.ndarray, step: int) -> np.ndarray:
+        """See the function of this name."""
+        if self._strip is None:
+            return self.embed_sheet(snippets)
+        parts = [np.zeros((0, self.size), np.float32)]
+        for run in rejoin(snippets, step, MOST_OF_STRIP):
+            parts.append(
+                self.embed_sheet(run)
+                if run.ndim == 3
+                else self._embed_strip(self._strip, run, step)
+            )
         return np.concatenate(parts)
 
-    def _embed_strip(self, strip: np.ndarray) -> np.ndarray:
-        """Embeds the snippets of a strip [160, columns], `STEP_PIXELS` apart."""
+    @staticmethod
+    def _embed_strip(embed: Any, strip: np.ndarray, step: int) -> np.ndarray:
+        """Embeds the snippets of a strip [160, columns], `step` columns apart."""
         import tensorflow as tf
 
-        count = (strip.shape[1] - SNIPPET_WIDTH) // STEP_PIXELS + 1
-        more = -count % STRIP_BATCH * STEP_PIXELS
-        padded = np.pad(strip, [(0, 0), (0, more)], constant_values=PAPER)
-        step = tf.constant(STEP_PIXELS // STRIP_UNIT)
-        return self._strip(tf.constant(padded), step).numpy()[:count]
+        count = (strip.shape[1] - SNIPPET_WIDTH) // step + 1
+        padding = [(0, 0), (0, -count % STRIP_BATCH * step)]
+        padded = np.pad(strip, padding, constant_values=PAPER)
+        return embed(tf.constant(padded), tf.constant(step // STRIP_UNIT)).numpy()[:count]
 
 
 class ServerEmbedder:
@@ -163,6 +168,25 @@ class ServerEmbedder:
         """See `Embedder`."""
         rows = list(self._client.embed_sheets(snippets))
         return np.stack(rows) if rows else np.zeros((0, self.size), np.float32)
+
+
+def embed_neighbours(embedder: Embedder, snippets: np.ndarray, step: int) -> np.ndarray:
+    """Embeds the snippets of a score, together where that can be.
+
+    It takes less than half of the time, and what comes out is nearly what `embed_sheet` gives.
+
+    Args:
+        embedder: The model; those of exports and servers embed every snippet alone.
+        snippets: uint8 [snippets, 160, 200], in reading order.
+        step: Distance of neighbours in columns; they go together if it is a multiple of
+            `geometry.STRIP_UNIT`.
+
+    Returns:
+        float32 [snippets, size].
+    """
+    if step % STRIP_UNIT or not isinstance(embedder, GraphEmbedder):
+        return embedder.embed_sheet(snippets)
+    return embedder.embed_neighbours(snippets, step)
 
 
 def open_embedder(

@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from tempo_invariant.files import why_left_out
 from tempo_invariant.retrieval import index_files, library, neighbours
 from tempo_invariant.retrieval.beam_embedding import read_and_embed
 from tempo_invariant.retrieval.catalogue import Document
-from tempo_invariant.retrieval.embedders import Embedder
+from tempo_invariant.retrieval.embedders import Embedder, embed_neighbours
 from tempo_invariant.retrieval.identification import hear
 from tempo_invariant.retrieval.index_writer import IndexWriter
 from tempo_invariant.retrieval.library import SnippetIndex
@@ -162,7 +163,7 @@ def index_scores(
     embedder: Embedder,
     scores: str | os.PathLike,
     output: str | os.PathLike,
-    step: int | None = None,
+    step: int = STEP_PIXELS,
     split: str | None = None,
     documents: Sequence[str] = (),
     keep_pages: bool = True,
@@ -180,7 +181,7 @@ def index_scores(
         embedder: The model.
         scores: The scores, as `collection.open_collection` takes them.
         output: The directory of the index, made if it is not there.
-        step: Distance of snippets in page pixels; None: that of the index if it is there.
+        step: Distance of snippets in page pixels.
         split: The only split that is used, of records; None: all.
         documents: Names of the only scores that are used; all, if empty.
         keep_pages: Whether page images are kept, to be shown with answers.
@@ -199,7 +200,6 @@ def index_scores(
         scores = os.path.abspath(scores)
     if prune and documents:
         raise UserError("to drop what is gone takes all scores, not only some that are named")
-    step = step or library.step_pixels(output) or STEP_PIXELS
     with (
         open_collection(os.fspath(scores), step, split, documents) as readers,
         IndexWriter(output, "sheets", embedder, windows.HOP_FRAMES, step, exact_limit) as writer,
@@ -208,34 +208,38 @@ def index_scores(
         needed: Iterable[ScoreReader] = (
             reader for reader in readers if update.is_needed(reader.name, reader.files)
         )
-        if isinstance(readers, list) or runner:
+        if isinstance(readers, list):
             needed = list(needed)
-        total = len(needed) if isinstance(needed, list) else None
-        results = (
-            read_and_embed(list(needed), embedder, keep_pages, writer.path, runner)
-            if runner
-            else read_ahead(needed, keep_pages, jobs)
-        )
-        with (
-            contextlib.closing(results) as read,
-            progress.track(text="scores", total=total, shown=not runner) as bar,
-        ):
-            for reader, future in read:
-                try:
-                    score: ReadScore = future.result()
-                except Exception as error:  # one bad score must not end the rest
-                    update.leave_out(reader.name, error)
-                else:
-                    document = score.document
-                    document.log_notes()
-                    notes, vectors = document.notes, score.vectors
-                    if vectors is None:
-                        vectors = embedder.embed_sheet(document.snippets)
-                    update.add(reader.name, vectors, document.places, score.page_files, notes)
-                    update.pages += score.page_count
+        if runner is None:
+            results = read_ahead(needed, keep_pages, jobs)
+        else:
+            results = read_and_embed(list(needed), embedder, keep_pages, writer.path, runner)
+        with contextlib.closing(results):
+            # A runner has shown its own progress when it comes to this.
+            bar = progress.track(results, "scores", _length(needed), shown=runner is None)
+            for reader, future in bar:
+                _add_score(update, embedder, reader, future)
                 bar.set_postfix_str(f"{update.speed():.1f} pages a second", refresh=False)
-                bar.update()
         return update.finish(prune)
+
+
+def _length(items: Iterable[ScoreReader]) -> int | None:
+    return len(items) if isinstance(items, list) else None
+
+
+def _add_score(update: _Update, embedder: Embedder, reader: ScoreReader, future: Future) -> None:
+    """Embeds a score, if that is not done, and adds it; or notes why it cannot be used."""
+    try:
+        score: ReadScore = future.result()
+    except Exception as error:  # one bad score must not end the rest
+        update.leave_out(reader.name, error)
+        return
+    document, vectors = score.document, score.vectors
+    document.log_notes()
+    if vectors is None:
+        vectors = embed_neighbours(embedder, document.snippets, step)
+    update.add(reader.name, vectors, document.places, score.page_files, document.notes)
+    update.pages += score.page_count
 
 
 def index_recordings(

@@ -21,9 +21,8 @@ from tempo_invariant.scores.places import SHEET, Box, Place
 from tempo_invariant.scores.sources import PieceSource
 from tempo_invariant.scores.strips import cut_snippet, cut_snippets
 
-STEP_PIXELS = 24
-"""Distance of neighbouring snippets: about an eighth of their width, and a multiple of
-`geometry.STRIP_UNIT`."""
+STEP_PIXELS = 25
+"""Distance of neighbouring snippets: an eighth of their width."""
 
 MAX_SNIPPETS = 100_000
 """Scores with more snippets, which take 3 GB of memory, are refused."""

@@ -36,8 +36,8 @@ SCORES = {
     "rising": RISING,
     "zigzag": np.concatenate([RISING[40:80], RISING[:40], RISING[80:]]),
 }
-POSITIONS = 87
-"""Snippets of a score: 3 systems of 700 pixels, one every 24."""
+POSITIONS = 84
+"""Snippets of a score: 3 systems of 700 pixels, one every 25."""
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +181,39 @@ def test_editions_are_no_rivals(index):
         assert ranker.candidates(1)[0].name == "rising"
         judged.append(ranker.judge(2).certainty)
     assert judged == ["likely", "sure"]
+
+
+def test_editions_take_one_place_in_the_ranking(index):
+    heard = _heard(melody(RISING, 20)).embedding
+    before = [one.name for one in _ranked(index, heard)]
+    group = tuple(sorted(index.documents.index(before[place]) for place in (0, 2)))
+    after = _ranked(dataclasses.replace(index, editions=(group,)), heard)
+    assert [(one.rank, one.name, one.also) for one in after] == [
+        (1, before[0], (before[2],)),
+        (2, before[1], ()),
+        (3, before[3], ()),
+    ]
+    ranker = Ranker(dataclasses.replace(index, editions=(group,)), left_out=[group[0]])
+    ranker.update(heard)
+    assert all(not one.also for one in ranker.candidates())
+
+
+def test_paths_go_on_as_the_shortlist_changes(index):
+    """What is followed has the score that it has if everything is followed from the start."""
+    heard = [_heard(melody(SCORES[name], 20)).embedding for name in SCORES]
+    ranker, whole = Ranker(index, shortlist_positions=2 * POSITIONS), Ranker(index)
+    followed = set()
+    for block in np.array_split(np.concatenate(heard), 25):
+        ranker.update(block)
+        whole.update(block)
+        expected = {one.name: (one.score, one.position) for one in whole.candidates()}
+        found = [one for one in ranker.candidates() if one.score is not None]
+        assert len(found) == 2
+        for one in found:
+            assert one.score == pytest.approx(expected[one.name][0], abs=1e-5)
+            assert one.position == expected[one.name][1]
+        followed.add(frozenset(one.name for one in found))
+    assert len(followed) > 2
 
 
 def test_the_lead_counts_even_if_one_score_is_asked_for(index):

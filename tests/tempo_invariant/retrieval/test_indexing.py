@@ -219,15 +219,3 @@ def test_scores_read_in_other_processes_are_the_same(scores, tmp_path):
     assert there.left_out == here.left_out and len(here.left_out) == 1
     assert there.index.documents == here.index.documents == ("a", "c")
     assert held(there.index) == held(here.index) and there.pages == here.pages == 2
-
-
-@pytest.mark.parametrize("step, rows", [(25, 84), (None, 87)])  # 3 systems of 700 pixels
-def test_an_index_grows_with_the_step_that_it_was_made_with(scores, tmp_path, step, rows):
-    path = tmp_path / "index"
-    assert library.step_pixels(path) is None
-    indexing.index_scores(FakeEmbedder(), scores, path, step, documents=["a"])
-    assert library.step_pixels(path) == (step or 24)
-    done = indexing.index_scores(FakeEmbedder(), scores, path, documents=["b"])
-    assert done.index.lengths.tolist() == [rows, rows]
-    with pytest.raises(UserError, match="was made with step_pixels .*, not 50"):
-        indexing.index_scores(FakeEmbedder(), scores, path, 50)
