@@ -19,7 +19,12 @@ from tempo_invariant.audio import windows
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import identification, odd_sounds
 from tempo_invariant.evaluation.query_sets import Query
-from tempo_invariant.retrieval.certainty import Calibration, confidences, features
+from tempo_invariant.retrieval.certainty import (
+    FEWEST_STEPS,
+    Calibration,
+    confidences,
+    features,
+)
 from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.hearing import hear
 from tempo_invariant.retrieval.identification import page_limits, recording_limits
@@ -93,7 +98,8 @@ def ask_both_ways(
     Args:
         embedder: The model.
         scores: Index of scores.
-        queries: Recordings of pieces of the index, some of them whole.
+        queries: Recordings of pieces of the index, some of them whole. Those too short to be ever
+            known are left out.
         keep: Directory for the indices of the recordings, which are used again if they are there.
 
     Yields:
@@ -114,6 +120,7 @@ def ask_both_ways(
                     for number, query in enumerate(played)
                 ]
         heard += [(f"odd: {name}", vectors) for name, vectors in _hear_odd_sounds(embedder)]
+        heard = [(name, vectors) for name, vectors in heard if len(vectors) >= FEWEST_STEPS]
         yield "sheets", ask(scores, heard, recording_limits(hop, step))
         if whole is not None:
             yield "recordings", ask(whole, _pages(scores), page_limits(hop, step))

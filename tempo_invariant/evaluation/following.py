@@ -16,7 +16,7 @@ from tempo_invariant.retrieval import following
 from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.following import Following
 from tempo_invariant.retrieval.score_alignment import Costs, Strip
-from tempo_invariant.scores import documents
+from tempo_invariant.scores import collection
 from tempo_invariant.scores.documents import SheetDocument
 from tempo_invariant.scores.places import Place
 
@@ -69,7 +69,7 @@ def run(
 
     Args:
         embedder: The model.
-        scores: Scores of the pieces, see `documents.find_scores`.
+        scores: Scores of the pieces, see `collection.find_scores`.
         queries: Recordings.
         hop_frames: Distance of windows in spectrogram frames.
         step_pixels: Distance of snippets in page pixels.
@@ -84,7 +84,7 @@ def run(
     """
     of_piece = {query.piece: [q for q in queries if q.piece == query.piece] for query in queries}
     followed: list[Followed] = []
-    sources = documents.find_scores(scores, step_pixels, documents=list(of_piece))
+    sources = collection.find_scores(scores, step_pixels, documents=list(of_piece))
     for source in progress.track(sources, "pieces", len(of_piece)):
         document = source.read()
         document.log_notes()

@@ -39,7 +39,7 @@ def run(
 
     Args:
         embedder: The model.
-        scores: Scores of the pieces, see `documents.find_scores`.
+        scores: Scores of the pieces, see `collection.find_scores`.
         queries: Recordings; those of a condition are in one index.
         all_scores: Whether all scores are in the index of scores, not only those of the queries.
         hop_frames: Distance of windows in spectrogram frames.
@@ -152,9 +152,10 @@ def _rank(
         started = time.perf_counter()
         ranker = Ranker(index, ranking, limits)
         ranker.update(np.asarray(queries.vectors[queries.rows(document)]))
-        order = [candidate.document for candidate in ranker.candidates()]
+        candidates = ranker.candidates()
         seconds.append(time.perf_counter() - started)
-        ranks.append(1 + order.index(right))
+        name = index.documents[right]
+        ranks.append(next(each.rank for each in candidates if name in (each.name, *each.also)))
     return np.array(ranks), np.array(seconds)
 
 

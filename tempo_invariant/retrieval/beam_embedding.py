@@ -14,7 +14,7 @@ from tempo_invariant.files import why_left_out
 from tempo_invariant.retrieval import embedders
 from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.scores import reading
-from tempo_invariant.scores.documents import ScoreReader
+from tempo_invariant.scores.collection import ScoreReader
 from tempo_invariant.scores.reading import ReadScore
 
 _opening = threading.Lock()

@@ -16,6 +16,7 @@ no confidence and never says that music is absent.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -97,6 +98,15 @@ class Judgement:
     def verdict(self) -> str:
         """Whether the index knows the music: "known", "unsure" or "unknown"."""
         return VERDICTS[self.certainty]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns verdict, certainty and confidence as JSON can hold them."""
+        confidence = None if self.confidence is None else round(self.confidence, 4)
+        return {
+            "verdict": self.verdict,
+            "certainty": self.certainty,
+            "confidence": confidence,
+        }
 
 
 def find_calibration(probe: np.ndarray, kind: str) -> Calibration | None:

@@ -11,11 +11,12 @@ import numpy as np
 from tempo_invariant.audio.recordings import Recording
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import FRAMES_PER_SECOND, SAMPLE_RATE, frame_count
-from tempo_invariant.retrieval import courses, hearing, library
+from tempo_invariant.retrieval import courses, doubt, hearing, library
+from tempo_invariant.retrieval.certainty import Judgement
 from tempo_invariant.retrieval.courses import TimedPlace
 from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.score_alignment import Costs, Strip, align
-from tempo_invariant.scores import documents
+from tempo_invariant.scores import collection, documents
 from tempo_invariant.scores.documents import SheetDocument
 from tempo_invariant.scores.places import Box, Place
 
@@ -42,6 +43,7 @@ class Following:
         leaps: Moments at which the recording goes back or leaves something out, bool [moments].
         similarities: Similarities of sound and snippet, float32 [moments].
         bars: Numbers of the bars at the snippets of the strip, None where they are not known.
+        judgement: How sure it is that the recording plays the score; None: the model cannot say.
     """
 
     duration_seconds: float
@@ -52,6 +54,7 @@ class Following:
     leaps: np.ndarray
     similarities: np.ndarray
     bars: tuple[int | None, ...] = ()
+    judgement: Judgement | None = None
 
     def at(self, seconds: np.ndarray) -> np.ndarray:
         """Returns columns of the strip at other times; between two systems the earlier is held."""
@@ -126,6 +129,7 @@ class FollowedScore:
         systems: Left ends of the systems of the score, in reading order.
         places: Places at every full second at which the recording is in the score.
         course: Places at every window, `courses.COURSE` [windows].
+        judgement: How sure it is that the recording plays the score; None: the model cannot say.
     """
 
     audio: str
@@ -135,19 +139,22 @@ class FollowedScore:
     systems: tuple[Place, ...]
     places: tuple[TimedPlace, ...]
     course: np.ndarray = dataclasses.field(repr=False)
+    judgement: Judgement | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Returns what follow.json holds.
 
         Returns:
-            "places": one row for every full second; "course": lists for every window; "leaps": the
-            times of leaps; "pages" and "systems" of the score.
+            "verdict", "certainty" and "confidence": whether the recording plays the score, if the
+            model can say; "places": one row for every full second; "course": lists for every
+            window; "leaps": the times of leaps; "pages" and "systems" of the score.
         """
         return {
             "score": self.document.name,
             "audio": self.audio,
             "model": self.model,
             "duration_seconds": round(self.duration_seconds, 3),
+            **({} if self.judgement is None else self.judgement.to_dict()),
             "pages": [
                 {"page": number, "width": int(image.shape[1]), "height": int(image.shape[0])}
                 for number, image in self.document.pages.items()
@@ -169,7 +176,7 @@ def read_score(
 
     Args:
         score: Directory of a piece of MSMD, an index of scores that has kept its pages, or what
-            `documents.find_scores` takes.
+            `collection.find_scores` takes.
         document: Name of the score, where there are several.
         step: Distance of neighbouring snippets in page pixels.
 
@@ -181,7 +188,7 @@ def read_score(
         return _from_index(path, document, step)
     if (path / "scores").is_dir():
         path, document = path.parent, path.name
-    readers = documents.find_scores(path, step, documents=[document] if document else ())
+    readers = collection.find_scores(path, step, documents=[document] if document else ())
     reader = next(readers)
     if document is None and next(readers, None) is not None:
         raise UserError(f"{score}: holds several scores; name one of them as the document")
@@ -282,6 +289,7 @@ def follow_embedded(
         np.pad(course.leaps, silent),
         np.pad(course.similarities, silent),
         tuple(Place.from_row(row).bar for row in document.places),
+        doubt.judge_pair(embedder, audio, sheet, strip.columns, hop_frames),
     )
 
 
@@ -331,4 +339,5 @@ def follow_recording(
         courses.make_course(
             found.seconds, found.places(found.seconds), found.similarities, found.leaps
         ),
+        found.judgement,
     )

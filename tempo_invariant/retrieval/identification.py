@@ -174,9 +174,7 @@ def _ranking_fields(answer: IdentifiedScore | IdentifiedRecording) -> dict[str, 
         "query": answer.query,
         "index": answer.index,
         "documents": answer.documents,
-        "verdict": answer.verdict,
-        "certainty": answer.certainty,
-        "confidence": None if answer.confidence is None else round(answer.confidence, 4),
+        **answer.matching.judgement.to_dict(),
         "ranking": [candidate.to_dict() for candidate in answer.candidates],
     }
 

@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ from tempo_invariant.retrieval.identification import hear
 from tempo_invariant.retrieval.index_writer import IndexWriter
 from tempo_invariant.retrieval.library import SnippetIndex
 from tempo_invariant.scores.archives import is_archive
-from tempo_invariant.scores.documents import STEP_PIXELS, ScoreReader, open_collection
+from tempo_invariant.scores.collection import ScoreReader, open_collection
+from tempo_invariant.scores.documents import STEP_PIXELS
 from tempo_invariant.scores.reading import ReadScore, read_ahead
 from tempo_invariant.scores.walking import natural, new_name
 
@@ -177,7 +179,7 @@ def index_scores(
 
     Args:
         embedder: The model.
-        scores: The scores, as `documents.open_collection` takes them.
+        scores: The scores, as `collection.open_collection` takes them.
         output: The directory of the index, made if it is not there.
         step: Distance of snippets in page pixels.
         split: The only split that is used, of records; None: all.
@@ -206,34 +208,38 @@ def index_scores(
         needed: Iterable[ScoreReader] = (
             reader for reader in readers if update.is_needed(reader.name, reader.files)
         )
-        if isinstance(readers, list) or runner:
+        if isinstance(readers, list):
             needed = list(needed)
-        total = len(needed) if isinstance(needed, list) else None
-        results = (
-            read_and_embed(list(needed), embedder, keep_pages, writer.path, runner)
-            if runner
-            else read_ahead(needed, keep_pages, jobs)
-        )
-        with (
-            contextlib.closing(results) as read,
-            progress.track(text="scores", total=total, shown=not runner) as bar,
-        ):
-            for reader, future in read:
-                try:
-                    score: ReadScore = future.result()
-                except Exception as error:  # one bad score must not end the rest
-                    update.leave_out(reader.name, error)
-                else:
-                    document = score.document
-                    document.log_notes()
-                    notes, vectors = document.notes, score.vectors
-                    if vectors is None:
-                        vectors = embedder.embed_sheet(document.snippets)
-                    update.add(reader.name, vectors, document.places, score.page_files, notes)
-                    update.pages += score.page_count
+        if runner is None:
+            results = read_ahead(needed, keep_pages, jobs)
+        else:
+            results = read_and_embed(list(needed), embedder, keep_pages, writer.path, runner)
+        with contextlib.closing(results):
+            # A runner has shown its own progress when it comes to this.
+            bar = progress.track(results, "scores", _length(needed), shown=runner is None)
+            for reader, future in bar:
+                _add_score(update, embedder, reader, future)
                 bar.set_postfix_str(f"{update.speed():.1f} pages a second", refresh=False)
-                bar.update()
         return update.finish(prune)
+
+
+def _length(items: Iterable[ScoreReader]) -> int | None:
+    return len(items) if isinstance(items, list) else None
+
+
+def _add_score(update: _Update, embedder: Embedder, reader: ScoreReader, future: Future) -> None:
+    """Embeds a score, if that is not done, and adds it; or notes why it cannot be used."""
+    try:
+        score: ReadScore = future.result()
+    except Exception as error:  # one bad score must not end the rest
+        update.leave_out(reader.name, error)
+        return
+    document, vectors = score.document, score.vectors
+    document.log_notes()
+    if vectors is None:
+        vectors = embedder.embed_sheet(document.snippets)
+    update.add(reader.name, vectors, document.places, score.page_files, document.notes)
+    update.pages += score.page_count
 
 
 def index_recordings(

@@ -8,7 +8,8 @@ from functools import partial
 import numpy as np
 
 from tempo_invariant import worker_processes
-from tempo_invariant.scores.documents import ScoreReader, SheetDocument
+from tempo_invariant.scores.collection import ScoreReader
+from tempo_invariant.scores.documents import SheetDocument
 from tempo_invariant.scores.images import png_bytes
 
 

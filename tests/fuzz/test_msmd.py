@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tempo_invariant.errors import UserError
-from tempo_invariant.scores import documents, msmd
+from tempo_invariant.scores import collection, msmd
 from tests import fuzzing
 from tests.handmade import PIECE, make_piece
 from tfrecords_tools.inspection.counts import inspect_piece
@@ -19,7 +19,7 @@ def read_all(root: Path) -> None:
     """Reads a directory in all ways; the first refusal is raised when all have been tried."""
     piece = root / PIECE
     coordinates = sorted(piece.glob("scores/*/coords/*.npy"))
-    ways = [lambda: [source.read() for source in documents.find_scores(root)]]
+    ways = [lambda: [source.read() for source in collection.find_scores(root)]]
     ways += [partial(way, piece) for way in (piece_records, inspect_piece, piece_snippets)]
     ways += [partial(msmd.read_numbers, path) for path in coordinates]
     refusals = []

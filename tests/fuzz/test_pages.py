@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tempo_invariant.scores import documents
+from tempo_invariant.scores import collection
 from tests import fuzzing
 from tests.drawn_pages import piano_page
 
@@ -17,7 +17,7 @@ def read(item: tuple[str, bytes]) -> None:
     """Writes a file and reads it as a score."""
     path, data = item
     Path(path).write_bytes(data)
-    for source in documents.find_scores(path):
+    for source in collection.find_scores(path):
         source.read()
 
 

@@ -7,7 +7,7 @@ from tempo_invariant.audio.recordings import Recording
 from tempo_invariant.files import atomic_write
 from tempo_invariant.retrieval.answers import page
 from tempo_invariant.retrieval.answers.sound import sound_url
-from tempo_invariant.retrieval.answers.text import duration
+from tempo_invariant.retrieval.answers.text import doubt_text, duration
 from tempo_invariant.retrieval.answers.visits import find_visits
 from tempo_invariant.retrieval.following import FollowedScore
 
@@ -40,11 +40,14 @@ def write(
 
 def render(answer: FollowedScore, sound: str) -> str:
     """Returns the page; `sound` is the URL of the recording, see `sound.sound_url`."""
-    visits = find_visits(answer.places)
+    visits, doubt = find_visits(answer.places), doubt_text(answer)
     boxes = {(system.page, system.system): system.box for system in answer.systems}
     return page.document(
-        answer.document.name,
-        [f"{Path(answer.audio).name}, {duration(answer.duration_seconds)}"],
+        answer.document.name + "?" * bool(doubt),
+        [
+            f"{Path(answer.audio).name}, {duration(answer.duration_seconds)}",
+            *([doubt] * bool(doubt)),
+        ],
         page.ShownScore(answer.document.pages, boxes, visits),
         page.Playing(sound, answer.duration_seconds, answer.course),
         page.section(f"{len(visits)} stretches of the score", page.visit_table(visits)),

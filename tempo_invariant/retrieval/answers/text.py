@@ -56,7 +56,19 @@ def followed_score(answer: FollowedScore, verbose: bool = False) -> str:
     """Returns when which system is played; `verbose` gives columns and every system."""
     title = f"{printable(answer.audio)}, {duration(answer.duration_seconds)}, through "
     title += printable(answer.document.name)
-    return "\n".join([title, *place_lines(answer.places, verbose)])
+    doubts = [doubt] if (doubt := doubt_text(answer)) else []
+    return "\n".join([title, *doubts, *place_lines(answer.places, verbose)])
+
+
+def doubt_text(answer: FollowedScore) -> str:
+    """Returns that a recording does not seem to play the score that it followed; or nothing."""
+    judgement = answer.judgement
+    if judgement is None or judgement.verdict == "known":
+        return ""
+    if judgement.verdict == "unknown":
+        return "This does not sound like that score."
+    confidence = "" if judgement.confidence is None else f" ({100 * judgement.confidence:.0f} %)"
+    return f"Perhaps this is not that score{confidence}."
 
 
 def _ranking(

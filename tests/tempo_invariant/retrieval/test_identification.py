@@ -24,7 +24,7 @@ from tempo_invariant.retrieval.answers import identified, text
 from tempo_invariant.retrieval.answers.pictures import attention_by_frame
 from tempo_invariant.retrieval.identification import IdentificationSettings
 from tempo_invariant.retrieval.ranking import Ranker
-from tempo_invariant.scores import documents
+from tempo_invariant.scores import collection
 from tests import fake_embedder
 from tests.answer_pages import read_page
 from tests.fake_embedder import FRAMES, FakeEmbedder, melody
@@ -181,6 +181,39 @@ def test_editions_are_no_rivals(index):
         assert ranker.candidates(1)[0].name == "rising"
         judged.append(ranker.judge(2).certainty)
     assert judged == ["likely", "sure"]
+
+
+def test_editions_take_one_place_in_the_ranking(index):
+    heard = _heard(melody(RISING, 20)).embedding
+    before = [one.name for one in _ranked(index, heard)]
+    group = tuple(sorted(index.documents.index(before[place]) for place in (0, 2)))
+    after = _ranked(dataclasses.replace(index, editions=(group,)), heard)
+    assert [(one.rank, one.name, one.also) for one in after] == [
+        (1, before[0], (before[2],)),
+        (2, before[1], ()),
+        (3, before[3], ()),
+    ]
+    ranker = Ranker(dataclasses.replace(index, editions=(group,)), left_out=[group[0]])
+    ranker.update(heard)
+    assert all(not one.also for one in ranker.candidates())
+
+
+def test_paths_go_on_as_the_shortlist_changes(index):
+    """What is followed has the score that it has if everything is followed from the start."""
+    heard = [_heard(melody(SCORES[name], 20)).embedding for name in SCORES]
+    ranker, whole = Ranker(index, shortlist_positions=2 * POSITIONS), Ranker(index)
+    followed = set()
+    for block in np.array_split(np.concatenate(heard), 25):
+        ranker.update(block)
+        whole.update(block)
+        expected = {one.name: (one.score, one.position) for one in whole.candidates()}
+        found = [one for one in ranker.candidates() if one.score is not None]
+        assert len(found) == 2
+        for one in found:
+            assert one.score == pytest.approx(expected[one.name][0], abs=1e-5)
+            assert one.position == expected[one.name][1]
+        followed.add(frozenset(one.name for one in found))
+    assert len(followed) > 2
 
 
 def test_the_lead_counts_even_if_one_score_is_asked_for(index):
@@ -383,7 +416,7 @@ def test_the_other_way_a_page_finds_its_recording(tmp_path):
         soundfile.write(music / f"{name}.flac", melody(SCORES[name], 25), 22050)
     index = indexing.index_recordings(FakeEmbedder(), music, tmp_path / "index").index
     fake_embedder.write_score(tmp_path, "falling", SCORES["falling"])
-    document = next(documents.find_scores(tmp_path / "msmd")).read()
+    document = next(collection.find_scores(tmp_path / "msmd")).read()
     answer = identification.identify_sheet(index, FakeEmbedder(), document, query="page.png")
     path = identified.write_recording(answer, tmp_path / "answer")
     report = json.loads(path.with_suffix(".json").read_text())

@@ -12,7 +12,7 @@ import soundfile
 from tempo_invariant.audio import parallel_reading
 from tempo_invariant.errors import UserError
 from tempo_invariant.retrieval import following, indexing, library
-from tempo_invariant.scores import documents
+from tempo_invariant.scores import collection, documents
 from tests import damaged_index, fake_embedder
 from tests.fake_embedder import FakeEmbedder, melody
 
@@ -202,7 +202,7 @@ def test_recordings_come_and_go_likewise(tmp_path):
 def test_two_scores_of_one_name_are_not_mixed_up(scores, tmp_path, monkeypatch):
     @contextlib.contextmanager
     def twice(*arguments):
-        with documents.open_collection(*arguments) as readers:
+        with collection.open_collection(*arguments) as readers:
             yield [*readers, readers[0]]
 
     monkeypatch.setattr(indexing, "open_collection", twice)

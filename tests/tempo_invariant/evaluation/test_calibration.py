@@ -1,0 +1,95 @@
+"""Fitting the confidence of answers, to scores of which all is known."""
+
+import numpy as np
+import pytest
+
+from tempo_invariant.errors import UserError
+from tempo_invariant.evaluation import calibration, odd_sounds
+from tempo_invariant.evaluation.calibration import Asked
+from tempo_invariant.retrieval import certainty
+
+
+def asked(seed: int, queries: int = 60, documents: int = 40, apart: float = 0.2) -> list[Asked]:
+    """Queries whose wrong documents score -0.15 +- 0.05, and the right one more than those."""
+    generator = np.random.default_rng(seed)
+    found = []
+    for number in range(queries):
+        scores = generator.normal(-0.15, 0.05, documents)
+        own = number % documents
+        scores[own] += apart + generator.normal(0, 0.05)
+        found.append(Asked(f"piece {own}", (own,), scores, int(generator.integers(10, 120))))
+    # What no document has: once an odd sound, once music.
+    for name in ("odd: hum", "foreign"):
+        found.append(Asked(name, (), generator.normal(-0.15, 0.05, documents), 20))
+    return found
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return calibration.fit(asked(0))
+
+
+def test_the_usual_rivals_are_those_of_the_queries(fitted):
+    found, _ = fitted
+    level, slope = found.rival_level
+    assert level + slope * np.log(40) == pytest.approx(-0.15, abs=0.005)
+    assert found.rival_deviation == pytest.approx(0.05, abs=0.003)
+
+
+@pytest.mark.parametrize("documents", [3, 40])
+def test_confidence_is_a_probability_for_other_queries(fitted, documents):
+    judged = []
+    for one in asked(1, queries=400):
+        for known in (True, False):
+            if one.own:
+                wrong = np.delete(one.scores, one.own)[: documents - 1]
+                scores = np.append(wrong, one.scores[list(one.own)] if known else [])
+                first = int(np.argmax(scores))
+                judgement = certainty.judge(
+                    scores[first], np.delete(scores, first), one.steps, fitted[0]
+                )
+                judged.append((judgement.confidence, known and first == len(wrong), known))
+    confidence, right, known = (np.array(column, float) for column in zip(*judged, strict=True))
+    assert np.abs(confidence.mean() - right.mean()) < 0.12
+    assert right[confidence > 0.9].mean() > 0.9 and right[confidence < 0.1].mean() < 0.1
+    assert (confidence[known == 0] >= fitted[0].likely).mean() < 0.05
+
+
+def test_the_weights_are_those_of_a_logistic_regression():
+    from sklearn.linear_model import LogisticRegression  # librosa needs it
+
+    generator = np.random.default_rng(3)
+    values = generator.normal(size=(500, certainty.FEATURES)) * [1, 2, 3, 4, 5, 6] + 1
+    right = generator.random(500) < 1 / (1 + np.exp(-values @ [1, -0.5, 0.2, 0.1, 0, 0.05]))
+    found = calibration._fit_weights(values, right)
+    scale = values.std(axis=0)
+    expected = LogisticRegression(
+        C=1 / (len(values) * calibration._PENALTY), tol=1e-8, max_iter=999
+    )
+    expected.fit(values / scale, right)
+    np.testing.assert_allclose(found[1:], expected.coef_[0] / scale, atol=2e-4)
+    assert found[0] == pytest.approx(expected.intercept_[0], abs=2e-3)
+
+
+def test_the_table_counts_by_length_and_size(fitted):
+    lines = fitted[1].splitlines()
+    whole = [line.split() for line in lines if line.split()[:2] == ["15–30", "40"]]
+    assert len(whole) == 1 and float(whole[0][3]) > 30 and float(whole[0][5]) < 10
+
+
+def test_too_few_pieces_are_refused():
+    with pytest.raises(UserError, match="at least 10 documents"):
+        calibration.fit(asked(0, queries=9))
+
+
+def test_odd_sounds_are_loud_all_different_and_the_same_again():
+    sounds = dict(odd_sounds.make(3.0, 1))
+    assert len(sounds) >= 12
+    for name, pcm in odd_sounds.make(3.0, 1):
+        np.testing.assert_array_equal(pcm, sounds[name])
+        assert pcm.shape == (3 * 22050,) and pcm.dtype == np.float32
+        assert np.abs(pcm).max() == pytest.approx(0.2, abs=1e-3)
+    every = np.stack(list(sounds.values()))
+    every = every / np.linalg.norm(every, axis=1, keepdims=True)
+    assert (np.abs(every @ every.T) - np.eye(len(every))).max() < 0.9
+    assert not np.array_equal(dict(odd_sounds.make(3.0, 2))["sine 1"], sounds["sine 1"])

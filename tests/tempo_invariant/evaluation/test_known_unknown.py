@@ -1,0 +1,71 @@
+"""Counting verdicts about recordings, with a model that makes the answers known."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tempo_invariant.errors import UserError
+from tempo_invariant.evaluation import known_unknown
+from tempo_invariant.retrieval import indexing
+from tests import fake_embedder
+from tests.fake_embedder import FakeEmbedder, melody
+from tests.query_files import named, query_set, strikes
+
+PIECES = {"down": np.arange(130, 20, -1), "high": np.arange(140, 250), "up": np.arange(20, 130)}
+SECONDS = 20.0
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory):
+    """An index of three pieces, and recordings of two of them under their names and others'."""
+    directory = tmp_path_factory.mktemp("asked")
+    for name, numbers in PIECES.items():
+        fake_embedder.write_score(directory, name, numbers, seconds=SECONDS)
+    msmd = directory / "msmd"
+    index = indexing.index_scores(FakeEmbedder(), msmd, directory / "index").index
+    plays = [("up", "up"), ("high", "high"), ("foreign", "up"), ("high", "down")]
+    recordings = [
+        (name, named(), melody(PIECES[played], SECONDS), strikes(msmd / "up"), {})
+        for name, played in plays
+    ]
+    queries = query_set(directory / "queries", recordings)
+    return dataclasses.replace(index, editions=()), queries
+
+
+def shares(report, name):
+    return {kind: values[0] for kind, values in report[name]["shares"].items()}
+
+
+def test_known_and_unknown_are_counted_apart(asked, tmp_path):
+    index, queries = asked
+    (report,) = known_unknown.run(FakeEmbedder(), index, queries, keep=tmp_path)
+    assert report["documents"] == 3
+    assert (report["known"]["recordings"], report["known"]["pieces"]) == (3, 2)
+    # Two of three play what their names say; the music without a score sounds like one.
+    assert shares(report, "known") == {
+        "right, named": pytest.approx(2 / 3),
+        "right, turned away": 0.0,
+        "wrong, named": pytest.approx(1 / 3),
+        "wrong, turned away": 0.0,
+    }
+    assert shares(report, "unknown") == {"named": 1.0, "unsure": 0.0, "said to be unknown": 0.0}
+    text = known_unknown.table([report])
+    assert "tempo 1, +0 dB: 3 scores" in text and "1 of 1 pieces" in text
+    assert "right, named 66.7 [" in text
+
+
+def test_scores_that_are_left_out_make_their_recordings_unknown(asked, tmp_path):
+    index, queries = asked
+    (report,) = known_unknown.run(FakeEmbedder(), index, queries, ["up"], keep=tmp_path)
+    assert report["documents"] == 2
+    assert (report["known"]["recordings"], report["unknown"]["recordings"]) == (2, 2)
+    with pytest.raises(UserError, match="no score 'sideways'"):
+        known_unknown.run(FakeEmbedder(), index, queries, ["sideways"])
+
+
+def test_editions_are_right_as_well(asked, tmp_path):
+    index, queries = asked
+    both = dataclasses.replace(index, editions=((0, 1),))
+    (report,) = known_unknown.run(FakeEmbedder(), both, queries, keep=tmp_path)
+    assert shares(report, "known")["right, named"] == 1.0  # "down" and "high" are the same
