@@ -26,6 +26,7 @@ TASKS = {
         "follow_benchmark",
         "attention_figure",
         "systems_benchmark",
+        "library_size_benchmark",
         "search_benchmark",
         "pipeline_benchmark",
     ],

@@ -152,9 +152,10 @@ def _rank(
         started = time.perf_counter()
         ranker = Ranker(index, ranking, limits)
         ranker.update(np.asarray(queries.vectors[queries.rows(document)]))
-        order = [candidate.document for candidate in ranker.candidates()]
+        candidates = ranker.candidates()
         seconds.append(time.perf_counter() - started)
-        ranks.append(1 + order.index(right))
+        name = index.documents[right]
+        ranks.append(next(each.rank for each in candidates if name in (each.name, *each.also)))
     return np.array(ranks), np.array(seconds)
 
 

@@ -22,6 +22,7 @@ from tempo_invariant.geometry import (
     SAMPLE_RATE,
     SNIPPET_HEIGHT,
     SNIPPET_WIDTH,
+    STRIP_STEP,
     STRIP_UNIT,
 )
 from tempo_invariant.model import pretrained
@@ -117,28 +118,24 @@ class GraphEmbedder:
                 bar.update(len(rows))
         return np.concatenate([np.zeros((0, self.size), np.float32), *parts])
 
-    def embed_neighbours(self, snippets: np.ndarray, step: int) -> np.ndarray:
+    def embed_neighbours(self, snippets: np.ndarray) -> np.ndarray:
         """See the function of this name."""
         if self._strip is None:
             return self.embed_sheet(snippets)
         parts = [np.zeros((0, self.size), np.float32)]
-        for run in rejoin(snippets, step, MOST_OF_STRIP):
-            parts.append(
-                self.embed_sheet(run)
-                if run.ndim == 3
-                else self._embed_strip(self._strip, run, step)
-            )
+        for run in rejoin(snippets, STRIP_STEP, MOST_OF_STRIP):
+            parts.append(self.embed_sheet(run) if run.ndim == 3 else _embed_strip(self._strip, run))
         return np.concatenate(parts)
 
-    @staticmethod
-    def _embed_strip(embed: Any, strip: np.ndarray, step: int) -> np.ndarray:
-        """Embeds the snippets of a strip [160, columns], `step` columns apart."""
-        import tensorflow as tf
 
-        count = (strip.shape[1] - SNIPPET_WIDTH) // step + 1
-        padding = [(0, 0), (0, -count % STRIP_BATCH * step)]
-        padded = np.pad(strip, padding, constant_values=PAPER)
-        return embed(tf.constant(padded), tf.constant(step // STRIP_UNIT)).numpy()[:count]
+def _embed_strip(embed: Any, strip: np.ndarray) -> np.ndarray:
+    """Embeds the snippets of a strip [160, columns], `STRIP_STEP` columns apart."""
+    import tensorflow as tf
+
+    count = (strip.shape[1] - SNIPPET_WIDTH) // STRIP_STEP + 1
+    padding = [(0, 0), (0, -count % STRIP_BATCH * STRIP_STEP)]
+    padded = np.pad(strip, padding, constant_values=PAPER)
+    return embed(tf.constant(padded), tf.constant(STRIP_STEP // STRIP_UNIT)).numpy()[:count]
 
 
 class ServerEmbedder:
@@ -170,23 +167,22 @@ class ServerEmbedder:
         return np.stack(rows) if rows else np.zeros((0, self.size), np.float32)
 
 
-def embed_neighbours(embedder: Embedder, snippets: np.ndarray, step: int) -> np.ndarray:
+def embed_neighbours(embedder: Embedder, snippets: np.ndarray) -> np.ndarray:
     """Embeds the snippets of a score, together where that can be.
 
     It takes less than half of the time, and what comes out is nearly what `embed_sheet` gives.
 
     Args:
         embedder: The model; those of exports and servers embed every snippet alone.
-        snippets: uint8 [snippets, 160, 200], in reading order.
-        step: Distance of neighbours in columns; they go together if it is a multiple of
-            `geometry.STRIP_UNIT`.
+        snippets: uint8 [snippets, 160, 200], in reading order; neighbours that are
+            `geometry.STRIP_STEP` columns apart go together.
 
     Returns:
         float32 [snippets, size].
     """
-    if step % STRIP_UNIT or not isinstance(embedder, GraphEmbedder):
-        return embedder.embed_sheet(snippets)
-    return embedder.embed_neighbours(snippets, step)
+    if isinstance(embedder, GraphEmbedder):
+        return embedder.embed_neighbours(snippets)
+    return embedder.embed_sheet(snippets)
 
 
 def open_embedder(

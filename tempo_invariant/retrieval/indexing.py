@@ -237,7 +237,7 @@ def _add_score(update: _Update, embedder: Embedder, reader: ScoreReader, future:
     document, vectors = score.document, score.vectors
     document.log_notes()
     if vectors is None:
-        vectors = embed_neighbours(embedder, document.snippets, step)
+        vectors = embed_neighbours(embedder, document.snippets)
     update.add(reader.name, vectors, document.places, score.page_files, document.notes)
     update.pages += score.page_count
 

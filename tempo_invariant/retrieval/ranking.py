@@ -2,7 +2,8 @@
 
 import collections
 import dataclasses
-from collections.abc import Collection
+import itertools
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,23 @@ class Candidate:
         }
 
 
+class _Paths:
+    """The best paths through some documents of an index."""
+
+    def __init__(self, index: SnippetIndex, documents: np.ndarray, tracker: SequenceTracker):
+        rows = [index.rows(number) for number in documents]
+        self.documents = documents
+        self.tracker = tracker
+        self._vectors = np.concatenate([index.vectors[row] for row in rows])
+        self._hubness = np.concatenate([index.hubness[row] for row in rows])
+
+    def follow(self, embeddings: np.ndarray) -> None:
+        """Goes on by float32 [steps, size]."""
+        for first in range(0, len(embeddings), _BLOCK_STEPS):
+            block = embeddings[first : first + _BLOCK_STEPS]
+            self.tracker.update(block @ self._vectors.T - self._hubness)
+
+
 class Ranker:
     """Collects embeddings and ranks the documents of an index.
 
@@ -94,13 +112,11 @@ class Ranker:
             raise UserError("no document is left to be ranked")
         self._calibration = certainty.find_calibration(index.probe, index.kind)
         self._hubness_level = np.float32(np.mean(index.hubness))
+        self._groups = {number: group for group in index.editions for number in group}
         self._votes = np.zeros((2, len(index.documents)))
         self._history: collections.deque[np.ndarray] = collections.deque(maxlen=history)
         self._pending = 0
-        self._followed = np.zeros(0, np.int64)
-        self._vectors = np.zeros((0, index.vectors.shape[1]), np.float32)
-        self._hubness = np.zeros(0, np.float32)
-        self._tracker: SequenceTracker | None = None
+        self._paths: _Paths | None = None
 
     def update(self, embeddings: np.ndarray) -> None:
         """Adds float32 [steps, size], unit length."""
@@ -115,29 +131,47 @@ class Ranker:
         self._pending += len(embeddings)
 
     def candidates(self, top: int | None = None) -> list[Candidate]:
-        """Returns the best documents, best first; all of them without `top`."""
+        """Returns the best documents, best first; all of them without `top`.
+
+        Of those that are the same music the best one is named, and the others with it.
+        """
         votes = self._votes[:, self._kept]
         by_votes = self._kept[np.lexsort((-votes[1], -votes[0]))]
         self._follow(by_votes)
         scores = self.scores() + self._hubness_level
         positions = np.full(len(scores), -1)
-        if self._tracker is not None:
-            firsts = self._index.starts[self._followed]
-            positions[self._followed] = firsts + self._tracker.positions()
+        if self._paths is not None:
+            followed, tracker = self._paths.documents, self._paths.tracker
+            positions[followed] = self._index.starts[followed] + tracker.positions()
         order = by_votes
         if self._ranking == "sequence":
             order = by_votes[np.argsort(-scores[by_votes], kind="stable")]
+        works = itertools.islice(self._works(order.tolist()), top)
         return [
             Candidate(
                 place,
-                int(number),
+                number,
                 self._index.documents[number],
                 float(self._votes[0, number]),
                 float(scores[number]) if positions[number] >= 0 else None,
                 int(positions[number]) if positions[number] >= 0 else None,
+                tuple(self._index.documents[other] for other in same),
             )
-            for place, number in enumerate(order[:top], 1)
+            for place, (number, same) in enumerate(works, 1)
         ]
+
+    def _works(self, order: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
+        """Yields the first document of every work, and the others that are the same music."""
+        kept, passed = set(order), set[int]()
+        for number in order:
+            if number not in passed:
+                same = [other for other in self._editions_of(number) if other in kept]
+                passed.update(same)
+                yield number, [other for other in same if other != number]
+
+    def _editions_of(self, document: int) -> Sequence[int]:
+        """Returns the documents that are the same music as one, itself among them."""
+        return self._groups.get(document, (document,))
 
     def scores(self) -> np.ndarray:
         """Returns the scores of all documents as of the last call of `candidates`.
@@ -146,35 +180,41 @@ class Ranker:
             Mean similarities less hubness, float64 [documents]; -inf for one not followed.
         """
         scores = np.full(len(self._index.documents), -np.inf)
-        if self._tracker is not None:
-            scores[self._followed] = self._tracker.scores()
+        if self._paths is not None:
+            scores[self._paths.documents] = self._paths.tracker.scores()
         return scores
 
     def judge(self, document: int) -> Judgement:
         """Says how sure it is that a document is right: the first of the last `candidates`."""
-        if self._tracker is None:
+        if self._paths is None:
             return Judgement("unsure")
         scores = self.scores()
         score = float(scores[document])
-        same = next((group for group in self._index.editions if document in group), ())
-        scores[[document, *same]] = -np.inf
+        scores[list(self._editions_of(document))] = -np.inf
         rivals = scores[np.isfinite(scores)]
-        return certainty.judge(score, rivals, self._tracker.weight, self._calibration)
+        return certainty.judge(score, rivals, self._paths.tracker.weight, self._calibration)
 
     def _follow(self, by_votes: np.ndarray) -> None:
         """Brings the paths through the shortlisted documents up to date."""
         chosen = self._shortlist(by_votes)
-        if self._tracker is None or not np.array_equal(chosen, self._followed):
-            self._followed = chosen
-            rows = [self._index.rows(number) for number in chosen]
-            self._vectors = np.concatenate([self._index.vectors[row] for row in rows])
-            self._hubness = np.concatenate([self._index.hubness[row] for row in rows])
-            self._tracker = SequenceTracker(self._index.lengths[chosen], self._limits, self._memory)
-            self._pending = len(self._history)
-        waiting = list(self._history)[len(self._history) - self._pending :]
-        for first in range(0, len(waiting), _BLOCK_STEPS):
-            block = np.stack(waiting[first : first + _BLOCK_STEPS])
-            self._tracker.update(block @ self._vectors.T - self._hubness)
+        history = np.array(self._history).reshape(-1, self._index.vectors.shape[1])
+        parts: list[tuple[_Paths, np.ndarray]] = []
+        if self._paths is not None:
+            self._paths.follow(history[max(0, len(history) - self._pending) :])
+            parts.append((self._paths, np.isin(self._paths.documents, chosen)))
+            chosen = np.setdiff1d(chosen, self._paths.documents)
+        if len(chosen):
+            tracker = SequenceTracker(self._index.lengths[chosen], self._limits, self._memory)
+            new = _Paths(self._index, chosen, tracker)
+            new.follow(history)
+            parts.append((new, np.ones(len(chosen), bool)))
+        if len(parts) > 1 or not parts[0][1].all():
+            stay = [(paths, np.flatnonzero(kept)) for paths, kept in parts if kept.any()]
+            tracker = SequenceTracker.joined([(paths.tracker, kept) for paths, kept in stay])
+            followed = np.concatenate([paths.documents[kept] for paths, kept in stay])
+            self._paths = _Paths(self._index, followed, tracker)
+        else:
+            self._paths = parts[0][0]
         self._pending = 0
 
     def _shortlist(self, by_votes: np.ndarray) -> np.ndarray:

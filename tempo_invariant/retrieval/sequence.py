@@ -77,7 +77,6 @@ class SequenceTracker:
 
     Attributes:
         steps: Number of steps so far.
-        weight: Their number as far as they are not forgotten.
     """
 
     def __init__(
@@ -106,7 +105,37 @@ class SequenceTracker:
         self._width = int(self._row_lengths.sum())
         self._staying = np.full((self.limits.slowest, self._width), NEVER, np.float32)
         self._best = np.full(self._width, NEVER, np.float32)
-        self.weight = 0.0
+        self._weights = np.zeros(len(counts))
+
+    @property
+    def weight(self) -> float:
+        """Number of steps as far as they are not forgotten."""
+        return float(self._weights.max())
+
+    @classmethod
+    def joined(cls, parts: Sequence[tuple["SequenceTracker", np.ndarray]]) -> "SequenceTracker":
+        """Returns a tracker that goes on with chosen documents of other ones.
+
+        Args:
+            parts: Trackers of the same limits and memory, at the same step, that may have begun at
+                different ones, and numbers of documents in each, int [documents].
+        """
+        first, _ = parts[0]
+        padding = first.limits.fastest
+        lengths = [tracker._row_lengths[chosen] - padding for tracker, chosen in parts]
+        joined = cls(np.concatenate(lengths), first.limits, first.memory)
+        columns = [
+            (tracker, start - padding, start - padding + length)
+            for tracker, chosen in parts
+            for start, length in zip(
+                tracker._starts[chosen], tracker._row_lengths[chosen], strict=True
+            )
+        ]
+        joined._best = np.concatenate([tracker._best[a:b] for tracker, a, b in columns])
+        joined._staying = np.concatenate([tracker._staying[:, a:b] for tracker, a, b in columns], 1)
+        joined._weights = np.concatenate([tracker._weights[chosen] for tracker, chosen in parts])
+        joined.steps = max(tracker.steps for tracker, _ in parts)
+        return joined
 
     def update(self, similarities: np.ndarray) -> None:
         """Adds steps.
@@ -142,7 +171,7 @@ class SequenceTracker:
         self._staying += row
         np.maximum(self._staying, NEVER, out=self._staying)
         self._best = self._staying.max(axis=0)
-        self.weight = self.weight * self.memory + 1
+        self._weights = self._weights * self.memory + 1
         self.steps += 1
 
     def _document_best(self, row: np.ndarray) -> np.ndarray:
@@ -152,7 +181,7 @@ class SequenceTracker:
         """Returns the score of every document a step, float32 [documents]; at first 0."""
         if not self.steps:
             return np.zeros(len(self._starts), np.float32)
-        return self._document_best(self._best) / np.float32(self.weight)
+        return self._document_best(self._best) / self._weights.astype(np.float32)
 
     def positions(self) -> np.ndarray:
         """Returns the position, from 0, of the best path of every document, int64 [documents]."""

@@ -159,5 +159,5 @@ def _zip_members(archive: Path) -> Generator[_Member, None, None]:
 
 def _top(directory: Path) -> Path:
     """Returns the single folder that an archive holds, or the directory itself."""
-    entries = [path for path in directory.iterdir() if path.name != "__MACOSX"]
+    entries = [path for path in directory.iterdir() if not path.name.startswith((".", "__MACOSX"))]
     return entries[0] if len(entries) == 1 and entries[0].is_dir() else directory

@@ -1,9 +1,10 @@
 """Scores in MEI: which part is the piano's, the score without the others, and numbers of bars.
 
-A keyboard part is a group of two or three staves with one name. Where there is exactly one, it
-alone is kept; other music stays as it is.
+A keyboard part is a group of two or three staves with one name. Where there is exactly one, or one
+of them is called a piano, it alone is kept; other music stays as it is.
 """
 
+import re
 import statistics
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,10 @@ _ALL_STAVES = ("tempo", "reh", "repeatMark")
 
 _PICTURES = ("graphic", "svg", "facsimile")
 """What may lead to other files."""
+
+_PIANO = re.compile(
+    r"piano|pfte|klavier|clavier|fortep|harpsichord|cembalo|clavecin", re.IGNORECASE
+)
 
 _SHOWN = 8
 
@@ -53,7 +58,9 @@ def keep_piano(root: ElementTree.Element) -> list[str]:
         definition = score.find(f"{MEI}scoreDef")
         parts = [] if definition is None else list(_parts_of_all(definition))
         pianos = [part for part in parts if part.keyboard]
-        others = [part for part in parts if not part.keyboard]
+        named = [part for part in pianos if _PIANO.search(part.name)]
+        pianos = named if len(named) == 1 else pianos
+        others = [part for part in parts if part not in pianos]
         if len(pianos) == 1 and others:
             _keep(score, pianos[0].staves)
             notes.append(f"the piano part alone; left out: {_names(others)}")
@@ -74,9 +81,9 @@ def _names(parts: Sequence[Part]) -> str:
 def _parts_of_all(definition: ElementTree.Element) -> Iterator[Part]:
     """Yields the parts of a score; two staves without names of their own are a piano's."""
     parts = [part for group in definition.findall(f"{MEI}staffGrp") for part in _parts(group)]
-    names = {part.name for part in parts if part.name}
-    if len(parts) == 2 and len(names) < 2 and all(len(part.staves) == 1 for part in parts):
-        yield Part("".join(names), parts[0].staves + parts[1].staves, True)
+    names = [part.name for part in parts if part.name]
+    if len(parts) == 2 and _is_one(names) and all(len(part.staves) == 1 for part in parts):
+        yield Part("".join(names[:1]), parts[0].staves + parts[1].staves, True)
     else:
         yield from parts
 
@@ -85,18 +92,24 @@ def _parts(group: ElementTree.Element) -> Iterator[Part]:
     """Yields the parts of a group of staves, in the order of the score."""
     children = [child for child in group if tag(child) in ("staffDef", "staffGrp")]
     staves = [child for child in children if tag(child) == "staffDef"]
-    own = {_name(staff) for staff in staves} - {""}
-    name, symbol = _name(group), _symbol(group)
-    if len(staves) == len(children) and len(staves) in (2, 3) and len({name, *own} - {""}) < 2:
-        if name or symbol == "brace":
+    names = [name for name in map(_name, [group, *staves]) if name]
+    if len(staves) == len(children) and len(staves) in (2, 3) and _is_one(names):
+        if _name(group) or _symbol(group) == "brace":
             numbers = tuple(staff.get("n", "") for staff in staves)
-            yield Part(name or "".join(own), numbers, True)
+            yield Part("".join(names[:1]), numbers, True)
             return
     for child in children:
         if tag(child) == "staffGrp":
             yield from _parts(child)
         else:
             yield Part(_name(child), (child.get("n", ""),), False)
+
+
+def _is_one(names: Sequence[str]) -> bool:
+    """Tells whether names are those of one instrument; "Piano." and "Fortepiano" are one."""
+    plain = {re.sub(r"[^\w ]", "", name).strip().casefold() for name in names}
+    words = {"piano" if _PIANO.match(name) and " " not in name else name for name in plain}
+    return len(words) < 2
 
 
 def _name(element: ElementTree.Element) -> str:
@@ -157,12 +170,17 @@ def _stays(event: ElementTree.Element, staves: Sequence[str], gone: set[str]) ->
 def number_bars(root: ElementTree.Element) -> None:
     """Numbers the bars of scores that have no number at all; a pickup is bar 0.
 
+    A pickup without a number before a numbered bar gets the number before it.
+
     What is shorter than most bars and, with that before it, no longer than them, ends a bar that a
     repeat sign has parted.
     """
     for score in root.iter(f"{MEI}score"):
         measures = list(score.iter(f"{MEI}measure"))
         if any(measure.get("n") for measure in measures):
+            second = measures[1].get("n", "") if len(measures) > 1 else ""
+            if not measures[0].get("n") and re.fullmatch(r"[1-9]\d{0,4}", second):
+                measures[0].set("n", str(int(second) - 1))
             continue
         lengths = [_length(measure) for measure in measures]
         usual = statistics.mode(lengths) if lengths else Fraction(0)

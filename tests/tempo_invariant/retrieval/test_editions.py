@@ -92,6 +92,13 @@ def test_music_backwards_is_other_music(documents):
     assert not editions.same_music(waltz, waltz[::-1])
 
 
+def test_a_path_that_leaps_all_the_time_finds_nothing(documents):
+    waltz = documents["waltz"]
+    parts = np.split(waltz, 8)
+    assert editions.coverage(np.concatenate([*parts[4:], *parts[:4]]), waltz) > 0.9
+    assert editions.coverage(np.concatenate(parts[::-1]), waltz) == 0
+
+
 def test_added_documents_join_the_groups_that_are_known(documents):
     index = _index(documents)
     first = editions.find_editions(index, added=[0, 1, 3, 6])

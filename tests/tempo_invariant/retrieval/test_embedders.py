@@ -94,8 +94,9 @@ def test_snippets_that_overlap_are_embedded_together_and_come_out_much_as_alone(
     snippets = np.stack([page[:, left : left + 200] for left in range(0, 801, 24)])
     seen = open_embedder("pretrained", "best")
     alone = seen.embed_sheet(snippets)
-    together = embed_neighbours(seen, snippets, 24)
+    together = embed_neighbours(seen, snippets)
     assert together.shape == alone.shape
     cosines = (together * alone).sum(axis=1)
     assert cosines.min() > 0.9 and cosines.mean() < 0.9999
-    np.testing.assert_allclose(embed_neighbours(seen, snippets, 25), alone, atol=1e-5)
+    apart = embed_neighbours(seen, snippets[::2])
+    np.testing.assert_allclose(apart, alone[::2], atol=1e-5)

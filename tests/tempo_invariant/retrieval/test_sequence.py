@@ -98,6 +98,33 @@ def test_memory_lets_the_past_fade():
         assert int(np.argmax(tracker.scores())) == best
 
 
+@pytest.mark.parametrize("memory", [1.0, 0.8])
+def test_chosen_documents_of_trackers_go_on_together(memory):
+    similarities = np.random.default_rng(3).random((12, 15)).astype(np.float32)
+    lengths, columns = [4, 6, 5], np.split(np.arange(15), [4, 10])
+    limits = PathLimits(2, 3, 0.5)
+    whole = SequenceTracker(lengths, limits, memory)
+    whole.update(similarities)
+    early, late = SequenceTracker([4, 6], limits, memory), SequenceTracker([5], limits, memory)
+    early.update(similarities[:7, :10])
+    late.update(similarities[:7, 10:])
+    joined = SequenceTracker.joined([(early, np.array([1])), (late, np.array([0]))])
+    joined.update(similarities[7:, np.concatenate([columns[1], columns[2]])])
+    assert np.allclose(joined.scores(), whole.scores()[1:], atol=1e-6)
+    assert joined.positions().tolist() == whole.positions()[1:].tolist()
+    assert (joined.steps, joined.weight) == (whole.steps, pytest.approx(whole.weight))
+
+
+def test_the_score_of_a_document_is_a_mean_over_the_steps_that_it_was_followed():
+    similarities = np.full((6, 2), 0.5, np.float32)
+    early, late = SequenceTracker([1]), SequenceTracker([1])
+    early.update(similarities[:, :1])
+    late.update(similarities[4:, 1:])
+    joined = SequenceTracker.joined([(early, np.array([0])), (late, np.array([0]))])
+    assert np.allclose(joined.scores()[1], 0.5)
+    assert joined.weight == 6
+
+
 def test_votes_are_counted_by_document():
     documents = np.array([[0, 2, 2], [2, -1, 1]])
     similarities = np.array([[0.9, 0.8, 0.7], [0.6, 0.5, 0.4]])

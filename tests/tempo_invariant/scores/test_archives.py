@@ -198,7 +198,9 @@ def test_a_zip_archive_is_unpacked_as_its_maker_meant(workplace, caplog):
         assert not any(found.is_symlink() for found in folder.rglob("*"))
     assert caplog.messages == [f"left out: {path}: the link Bach/out and 1 more"]
     # A single folder is what the archive stands for, whatever Apple puts beside it.
-    path = zipped(workplace / "one.zip", ("S/a.ly", FILE, TEXT), ("__MACOSX/S/._a.ly", 0, b""))
+    path = zipped(
+        workplace / "one.zip", ("S/a.ly", FILE, TEXT), (".x", FILE, b""), ("__MACOSX/._S", 0, b"")
+    )
     with open_scores(str(path)) as [source]:
         assert source.piece == "a" and source.root.name == "S"
     assert not list((workplace / "unpack").iterdir())

@@ -107,6 +107,12 @@ def test_kern(tmp_path):
     ]
     assert found.notes == ()
     assert found.tempi == ((0, 0, 30),)
+    assert [start.number for start in found.bars[0]] == [0, 1, 2, 3]
+
+
+def test_staves_of_one_piano_may_have_two_names(tmp_path):
+    score = notation_scores.KERN.replace('*I"Piano\t*I"Piano', '*I"Pianoforte\t*I"[Piano]')
+    assert "Pianoforte" in score and engrave(tmp_path, "piano.krn", score).notes == ()
 
 
 def test_mei_without_the_violin(tmp_path):
@@ -177,3 +183,5 @@ def test_music_with_two_keyboards_is_left_whole(tmp_path):
     found = engrave(tmp_path, "two.mei", two.replace(violin, group))
     assert found.notes == ("not music for one piano, but for Klavier I, Klavier II",)
     assert 76 in {head[2] for head in heads(found)}  # of the third staff
+    found = engrave(tmp_path, "harp.mei", two.replace(violin, group.replace("Klavier II", "Harfe")))
+    assert found.notes == (PIANO_ALONE.format("Harfe"),)
