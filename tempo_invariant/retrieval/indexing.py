@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from tempo_invariant.files import why_left_out
 from tempo_invariant.retrieval import index_files, library, neighbours
 from tempo_invariant.retrieval.beam_embedding import read_and_embed
 from tempo_invariant.retrieval.catalogue import Document
-from tempo_invariant.retrieval.embedders import Embedder
+from tempo_invariant.retrieval.embedders import Embedder, embed_neighbours
 from tempo_invariant.retrieval.identification import hear
 from tempo_invariant.retrieval.index_writer import IndexWriter
 from tempo_invariant.retrieval.library import SnippetIndex
@@ -207,34 +208,38 @@ def index_scores(
         needed: Iterable[ScoreReader] = (
             reader for reader in readers if update.is_needed(reader.name, reader.files)
         )
-        if isinstance(readers, list) or runner:
+        if isinstance(readers, list):
             needed = list(needed)
-        total = len(needed) if isinstance(needed, list) else None
-        results = (
-            read_and_embed(list(needed), embedder, keep_pages, writer.path, runner)
-            if runner
-            else read_ahead(needed, keep_pages, jobs)
-        )
-        with (
-            contextlib.closing(results) as read,
-            progress.track(text="scores", total=total, shown=not runner) as bar,
-        ):
-            for reader, future in read:
-                try:
-                    score: ReadScore = future.result()
-                except Exception as error:  # one bad score must not end the rest
-                    update.leave_out(reader.name, error)
-                else:
-                    document = score.document
-                    document.log_notes()
-                    notes, vectors = document.notes, score.vectors
-                    if vectors is None:
-                        vectors = embedder.embed_sheet(document.snippets)
-                    update.add(reader.name, vectors, document.places, score.page_files, notes)
-                    update.pages += score.page_count
+        if runner is None:
+            results = read_ahead(needed, keep_pages, jobs)
+        else:
+            results = read_and_embed(list(needed), embedder, keep_pages, writer.path, runner)
+        with contextlib.closing(results):
+            # A runner has shown its own progress when it comes to this.
+            bar = progress.track(results, "scores", _length(needed), shown=runner is None)
+            for reader, future in bar:
+                _add_score(update, embedder, reader, future)
                 bar.set_postfix_str(f"{update.speed():.1f} pages a second", refresh=False)
-                bar.update()
         return update.finish(prune)
+
+
+def _length(items: Iterable[ScoreReader]) -> int | None:
+    return len(items) if isinstance(items, list) else None
+
+
+def _add_score(update: _Update, embedder: Embedder, reader: ScoreReader, future: Future) -> None:
+    """Embeds a score, if that is not done, and adds it; or notes why it cannot be used."""
+    try:
+        score: ReadScore = future.result()
+    except Exception as error:  # one bad score must not end the rest
+        update.leave_out(reader.name, error)
+        return
+    document, vectors = score.document, score.vectors
+    document.log_notes()
+    if vectors is None:
+        vectors = embed_neighbours(embedder, document.snippets)
+    update.add(reader.name, vectors, document.places, score.page_files, document.notes)
+    update.pages += score.page_count
 
 
 def index_recordings(

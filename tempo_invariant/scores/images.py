@@ -43,6 +43,8 @@ def open_image(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow prints what it thinks of damaged metadata
             with Image.open(source, formats=list(formats)) as image:
+                if image.width * image.height > MAX_PIXELS:  # a JPEG can be decoded smaller
+                    image.draft("L", (image.width // 2, image.height // 2))
                 check_pixels(image.width, image.height, name)
                 yield image
     except UserError:

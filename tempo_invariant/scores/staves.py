@@ -28,7 +28,7 @@ _GAPS_AND_NEXT = (-3.5, -2.5, *_GAPS, 2.5, 3.5)
 _FAINTEST_LINE = 0.05
 """Contrast of the palest line, of 1."""
 
-_LEAST_LINE = 0.4
+_LEAST_LINE = 0.3
 """Contrast of each line of a staff, relative to the darkest one."""
 
 _MOST_OUTSIDE = (0.5, 0.9)
@@ -57,6 +57,9 @@ _MOST_PATHS = 200
 
 _SHIFTS = np.arange(-1.5, 1.6, 0.25)
 """Distances in pixels at which a staff is sought from its path."""
+
+_STRETCHES = np.linspace(0.97, 1.03, 5)
+"""How far the lines of one staff are apart, relative to those of the page."""
 
 
 def find_staves(dark: np.ndarray, space: float) -> list[Box]:
@@ -209,12 +212,21 @@ def _trace(
 
     # The shift is the same in all columns: their means in groups will do.
     groups = np.arange(begin, end)
-    on_groups = row + slope * (groups + 0.5) * BLOCK + _SHIFTS[:, None, None]
-    lines, gaps = (
-        _sample(profile, on_groups + np.array(offsets)[:, None] * space, groups)
-        for offsets in (_FIVE, _GAPS)
-    )
-    shift = _SHIFTS[contrast(lines, gaps).sum(axis=1).argmax()]
+    on_groups = row + slope * (groups + 0.5) * BLOCK
+
+    def best(shifts: np.ndarray, spaces: np.ndarray) -> tuple[float, float]:
+        """Returns the shift and the staff space with the largest contrast."""
+        places = on_groups + shifts[:, None, None, None]
+        lines, gaps = (
+            _sample(profile, places + np.multiply.outer(spaces, offsets)[..., None], groups)
+            for offsets in (_FIVE, _GAPS)
+        )
+        sums = contrast(lines, gaps).sum(axis=-1)
+        shift, number = np.unravel_index(int(sums.argmax()), sums.shape)
+        return float(shifts[shift]), float(spaces[number])
+
+    shift, _ = best(_SHIFTS, np.array([space]))
+    shift, space = best(shift + np.array([-0.25, 0, 0.25]), space * _STRETCHES)
     low = begin * BLOCK
     inside = np.arange(low, min(dark.shape[1], (first + len(path) + 3) * BLOCK))
 
@@ -258,7 +270,9 @@ def _is_staff(lines: np.ndarray, gaps: np.ndarray, least_coverage: float) -> boo
     inner = lines[1:-1]
     contrasts = inner.mean(axis=1) - gaps[2:-2].mean()
     smooth = ndimage.uniform_filter1d(inner, 3, axis=1)
-    coverage = (smooth > np.percentile(smooth, 70) / 2).mean(axis=1)
+    # A thin line between two rows of pixels is paler than others.
+    usual = np.minimum(np.percentile(smooth, 70, axis=1), np.percentile(smooth, 70))
+    coverage = (smooth > np.maximum(usual, _FAINTEST_LINE)[:, None] / 2).mean(axis=1)
     least = max(_LEAST_LINE * contrasts.max(), _FAINTEST_LINE)
     if ((contrasts > least) & (coverage > least_coverage)).sum() < 4:
         return False

@@ -247,6 +247,16 @@ def test_a_page_that_pdfium_does_not_survive_is_named(tmp_path, monkeypatch):
     assert "page 2: cannot be drawn (PDFium crashes, or takes longer than" in str(found[1])
 
 
+def test_a_photograph_too_large_is_read_smaller_and_other_images_are_refused(tmp_path, monkeypatch):
+    Image.new("RGB", (400, 300), (250, 250, 250)).save(tmp_path / "page.jpg")
+    Image.new("L", (400, 300), 250).save(tmp_path / "page.png")
+    monkeypatch.setattr(images, "MAX_PIXELS", 100_000)
+    (page,) = pages.read(tmp_path / "page.jpg")
+    assert page.shape == (150, 200) and abs(int(page.mean()) - 250) < 2
+    with pytest.raises(UserError, match="400 x 300 pixels are more than 100,000"):
+        list(pages.read(tmp_path / "page.png"))
+
+
 def test_images_are_read_in_the_formats_promised_and_no_other(tmp_path):
     page = Image.new("L", (120, 200), 255)
     for kind in images.FORMATS:
