@@ -40,6 +40,13 @@ REDUCTION = 2
 SHEET_HEIGHT = SNIPPET_HEIGHT // REDUCTION
 SHEET_WIDTH = SNIPPET_WIDTH // REDUCTION
 
+STRIP_UNIT = 8
+"""Snippets that are so many page pixels apart, or a multiple, can be embedded as a strip: a column
+of the sheet encoder's maps after two blocks."""
+
+STRIP_STEP = 24
+"""Distance in page pixels of neighbouring snippets that are embedded together, as a strip."""
+
 PAPER = 255
 """Grey value of blank paper."""
 

@@ -36,7 +36,9 @@ commands.define_output(
 )
 flags.DEFINE_list("documents", [], "Only the scores of these names; all, if empty.")
 flags.DEFINE_string("split", None, "Split of the records to index; default: all.")
-flags.DEFINE_integer("step", 25, "Distance of snippets in page pixels.", 1)
+flags.DEFINE_integer(
+    "step", 25, "Distance of snippets in page pixels; 24 is embedded twice as fast, as strips.", 1
+)
 flags.DEFINE_integer("hop", 10, "Distance of windows in spectrogram frames of 1/20 s.", 1)
 flags.DEFINE_float("gain_db", 0.0, "By how much recordings are amplified.")
 flags.DEFINE_boolean("pages", True, "Keep page images, to be shown with answers.")

@@ -39,6 +39,7 @@ SIZES = (100, 200, 466, 1000, 2000)
 BEYOND = (10_000, 100_000)
 
 _FEWEST_IN_TAIL = 20
+_BLOCK_STEPS = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,9 +79,10 @@ def score(
     best, others = [], []
     for number in progress.track(range(len(right)), "queries"):
         tracker = SequenceTracker(index.lengths, limits)
-        for step in np.asarray(recordings.vectors[recordings.rows(number)]):
-            similarities = vectors @ step
-            tracker.update((similarities if penalties is None else similarities - penalties)[None])
+        embeddings = np.asarray(recordings.vectors[recordings.rows(number)])
+        for first in range(0, len(embeddings), _BLOCK_STEPS):
+            similarities = embeddings[first : first + _BLOCK_STEPS] @ vectors.T
+            tracker.update(similarities if penalties is None else similarities - penalties)
         scores = tracker.scores()
         own = list(right[number])
         best.append(scores[own].max())

@@ -66,7 +66,7 @@ def _embed(
         return reason if isinstance(error, UserError) else f"{reader.name}: {reason}"
     with _opening:  # the threads of a worker share the model
         embedder = _opened(source)
-    vectors = embedder.embed_sheet(score.document.snippets)
+    vectors = embedders.embed_neighbours(embedder, score.document.snippets)
     document = dataclasses.replace(score.document, snippets=score.document.snippets[:0])
     return dataclasses.replace(score, document=document, vectors=vectors)
 

@@ -20,7 +20,7 @@ from tempo_invariant.files import why_left_out
 from tempo_invariant.retrieval import index_files, library, neighbours
 from tempo_invariant.retrieval.beam_embedding import read_and_embed
 from tempo_invariant.retrieval.catalogue import Document
-from tempo_invariant.retrieval.embedders import Embedder
+from tempo_invariant.retrieval.embedders import Embedder, embed_neighbours
 from tempo_invariant.retrieval.identification import hear
 from tempo_invariant.retrieval.index_writer import IndexWriter
 from tempo_invariant.retrieval.library import SnippetIndex
@@ -237,7 +237,7 @@ def _add_score(update: _Update, embedder: Embedder, reader: ScoreReader, future:
     document, vectors = score.document, score.vectors
     document.log_notes()
     if vectors is None:
-        vectors = embedder.embed_sheet(document.snippets)
+        vectors = embed_neighbours(embedder, document.snippets)
     update.add(reader.name, vectors, document.places, score.page_files, document.notes)
     update.pages += score.page_count
 

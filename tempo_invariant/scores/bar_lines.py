@@ -90,7 +90,8 @@ def find_bar_lines(page: np.ndarray, box: Box) -> BarredSystem:
     staves = _find_staves(dark.mean(axis=1), box.top - row, box.bottom - row)
     if staves is None:
         return BarredSystem(box, 0.0, (), False)
-    strokes, certain = _strokes(dark, staves)
+    wide = ndimage.maximum_filter1d(dark, 3, axis=1)
+    strokes, certain = _strokes(_Sums(_sums(dark), _sums(wide)), staves)
     # The strokes are a pixel wider on both sides than they are drawn; see `_strokes`.
     lines = tuple(
         BarLine(column + left + 1, column + right - 1, right - left - 2 > _HEAVY * staves.space)
@@ -147,30 +148,47 @@ def _find_staves(profile: np.ndarray, top: float, bottom: float) -> _Staves | No
     return _Staves(space, top + shift, bottom - rise)
 
 
-def _strokes(dark: np.ndarray, staves: _Staves) -> tuple[list[tuple[int, int]], bool]:
+class _Sums(NamedTuple):
+    """Ink of every column summed over the rows above each row, [rows + 1, columns].
+
+    Attributes:
+        alone: That of the columns themselves.
+        wide: That of the darkest of a column and its neighbours: a stroke may lean a little.
+    """
+
+    alone: np.ndarray
+    wide: np.ndarray
+
+
+def _sums(dark: np.ndarray) -> np.ndarray:
+    sums = np.zeros((len(dark) + 1, dark.shape[1]), dark.dtype)
+    dark.cumsum(axis=0, out=sums[1:])
+    return sums
+
+
+def _strokes(ink: _Sums, staves: _Staves) -> tuple[list[tuple[int, int]], bool]:
     """Finds the vertical strokes that are bar lines, but for the line at the left of the system.
 
     Args:
-        dark: Ink [rows, columns] of a system and of `_MARGIN` pixels around it.
+        ink: Ink of a system and of `_MARGIN` pixels around it.
         staves: Its outer staves.
 
     Returns:
         First column and end of each, and whether there is no doubt about any.
     """
     space, top, bottom = staves
-    wide = ndimage.maximum_filter1d(dark, 3, axis=1)  # a stroke may lean a little
     gaps = np.arange(4) + 0.25
     in_gaps = np.concatenate([top + gaps * space, bottom - (gaps + 0.5) * space])
-    strength = _bands(wide, in_gaps, 0.5 * space).min(axis=0)
+    strength = _bands(ink.wide, in_gaps, 0.5 * space).min(axis=0)
     strength[: round(_MARGIN + _EDGE * space)] = 0
     full = float(strength.max())
     if full < _FAINTEST:
         return [], False
     steps = np.arange(top + 4 * space, bottom - 4.5 * space, 0.5 * space)
-    between = _bands(wide, steps, 0.5 * space)
+    between = _bands(ink.wide, steps, 0.5 * space)
     through = np.minimum(strength, between.min(axis=0, initial=1))
     runs = _runs(strength > _HALF * full)
-    free, doubtful = _free_strokes(dark, staves, runs, full)
+    free, doubtful = _free_strokes(ink, staves, runs, full)
     if not len(steps) or through.max() <= _HALF * full:
         return free, not doubtful
     solid = through > _HALF * full
@@ -194,12 +212,12 @@ def _in_wide_bar(run: tuple[int, int], lines: Sequence[tuple[int, int]]) -> bool
 
 
 def _free_strokes(
-    dark: np.ndarray, staves: _Staves, runs: Sequence[tuple[int, int]], full: float
+    ink: _Sums, staves: _Staves, runs: Sequence[tuple[int, int]], full: float
 ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """Chooses the strokes that end with the staves and have nothing beside their ends.
 
     Args:
-        dark: Ink [rows, columns] of a system.
+        ink: Ink of a system.
         staves: Its outer staves.
         runs: First column and end of the strokes through both staves.
         full: Ink of the darkest one.
@@ -210,12 +228,11 @@ def _free_strokes(
     space, top, bottom = staves
     gaps = np.arange(4) + 0.25
     in_gaps = np.concatenate([top + gaps * space, bottom - (gaps + 0.5) * space])
-    wide = ndimage.maximum_filter1d(dark, 3, axis=1)
     ends = np.array(
         [top - 1.2 * space, top - 0.8 * space, bottom + 0.4 * space, bottom + 0.8 * space]
     )
-    beyond = _bands(wide, ends, 0.4 * space) > _HALF * full
-    beside = _bands(dark, in_gaps, 0.5 * space)
+    beyond = _bands(ink.wide, ends, 0.4 * space) > _HALF * full
+    beside = _bands(ink.alone, in_gaps, 0.5 * space)
     at_ends, in_middle = beside[[0, 3, 4, 7]].max(axis=0), np.median(beside, axis=0)
     # A note head lies beside an end of its stem; dots of repeats beside the middle of a stroke.
     free = (at_ends < _HALF * full) & (in_middle < 0.55 * full)
@@ -233,12 +250,11 @@ def _free_strokes(
     return found, doubtful
 
 
-def _bands(dark: np.ndarray, begins: np.ndarray, height: float) -> np.ndarray:
+def _bands(sums: np.ndarray, begins: np.ndarray, height: float) -> np.ndarray:
     """Returns the mean ink of every column in bands of rows, [bands, columns]."""
-    sums = np.pad(dark.cumsum(axis=0), [(1, 0), (0, 0)])
 
     def above(row: np.ndarray) -> np.ndarray:
-        whole = np.clip(row.astype(int), 0, len(dark) - 1)
+        whole = np.clip(row.astype(int), 0, len(sums) - 2)
         share = (row - whole)[:, None]
         return sums[whole] * (1 - share) + sums[whole + 1] * share
 

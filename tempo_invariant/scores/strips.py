@@ -1,6 +1,6 @@
 """The strip of a score, its systems joined left to right, and snippets cut out of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -142,3 +142,30 @@ def cut_snippets(
         return np.empty((0, SNIPPET_HEIGHT, SNIPPET_WIDTH), np.uint8), []
     strip = np.concatenate([*cuts, margin], axis=1)
     return np.stack([strip[:, start : start + SNIPPET_WIDTH] for start in starts]), places
+
+
+def rejoin(snippets: np.ndarray, step: int, most: int) -> Iterator[np.ndarray]:
+    """Finds the strips that snippets were cut out of, where neighbours are `step` columns apart.
+
+    Args:
+        snippets: uint8 [snippets, 160, 200], in reading order.
+        step: Distance of neighbours in columns.
+        most: Largest number of snippets of a strip.
+
+    Yields:
+        All snippets in their order: strips uint8 [160, columns] of several snippets, whose last one
+        ends with the strip, and between them snippets [count, 160, 200] that are by themselves.
+    """
+    begin, alone = 0, 0
+    for end in range(1, len(snippets) + 1):
+        if end < len(snippets) and end - begin < most:
+            if np.array_equal(snippets[end - 1][:, step:], snippets[end][:, :-step]):
+                continue
+        if end - begin > 1:
+            if begin > alone:
+                yield snippets[alone:begin]
+            yield np.concatenate([snippets[begin], *snippets[begin + 1 : end, :, -step:]], axis=1)
+            alone = end
+        begin = end
+    if alone < len(snippets):
+        yield snippets[alone:]

@@ -9,7 +9,12 @@ from tempo_invariant.config import Experiment, ModelConfig, TrainingConfig
 from tempo_invariant.errors import UserError
 from tempo_invariant.model import runs, saved_model
 from tempo_invariant.model.network import build_model
-from tempo_invariant.retrieval.embedders import check_same_model, open_embedder, probe
+from tempo_invariant.retrieval.embedders import (
+    check_same_model,
+    embed_neighbours,
+    open_embedder,
+    probe,
+)
 from tempo_invariant.training import loop
 from tests import tiny_saved_model
 
@@ -81,3 +86,17 @@ def test_a_run_is_the_same_model_as_its_export(tmp_path):
     seen = embedder.embed_sheet(inputs["embed_sheet"]["image"])
     assert np.allclose(seen, expected["embed_sheet"]["embedding"], atol=1e-5)
     check_same_model(probe(embedder), open_embedder("export", str(exported)), "an index")
+
+
+def test_snippets_that_overlap_are_embedded_together_and_come_out_much_as_alone():
+    page = np.random.default_rng(0).integers(0, 256, (160, 1000)).astype(np.uint8)
+    page[:, 200:] = np.minimum(page[:, 200:], 1) * 255  # paper with some ink
+    snippets = np.stack([page[:, left : left + 200] for left in range(0, 801, 24)])
+    seen = open_embedder("pretrained", "best")
+    alone = seen.embed_sheet(snippets)
+    together = embed_neighbours(seen, snippets)
+    assert together.shape == alone.shape
+    cosines = (together * alone).sum(axis=1)
+    assert cosines.min() > 0.9 and cosines.mean() < 0.9999
+    apart = embed_neighbours(seen, snippets[::2])
+    np.testing.assert_allclose(apart, alone[::2], atol=1e-5)

@@ -60,3 +60,26 @@ def test_file_to_snippets(tmp_path):
             np.testing.assert_array_equal(image, shown)
             inner += 1
     assert inner >= 3 * 10
+
+
+def test_neighbouring_snippets_are_joined_to_the_strip_that_they_were_cut_from():
+    generator = np.random.default_rng(1)
+
+    def cut(width):
+        strip = generator.integers(0, 256, (160, width)).astype(np.uint8)
+        return strip, [strip[:, left : left + 200] for left in range(0, width - 199, 24)]
+
+    (first, a), (_, alone), (last, b) = cut(200 + 3 * 24), cut(200), cut(200 + 5 * 24)
+    snippets = np.stack(a + alone + b)
+    found = list(strips.rejoin(snippets, 24, 64))
+    np.testing.assert_array_equal(found[0], first)
+    np.testing.assert_array_equal(found[1], np.stack(alone))
+    np.testing.assert_array_equal(found[2], last)
+    assert len(found) == 3
+    # Of other distances, or not more than one at a time, nothing is joined.
+    for step, most in ((25, 64), (24, 1)):
+        (same,) = strips.rejoin(snippets, step, most)
+        np.testing.assert_array_equal(same, snippets)
+    parts = list(strips.rejoin(np.stack(b), 24, 4))
+    assert [part.shape[-1] for part in parts] == [200 + 3 * 24, 200 + 24]
+    assert list(strips.rejoin(snippets[:0], 24, 64)) == []
