@@ -112,10 +112,10 @@ def measure(
         every += sorted((Path(msmd_dir) / piece).glob("scores/*/coords/systems_*.npy"))
     report, seconds = DetectionReport(), []
     chosen = np.random.default_rng(seed).permutation(len(every))[:pages]
-    for place_in_list, number in enumerate(progress.track(chosen, "pages")):
+    for number in progress.track(chosen, "pages"):
         path = every[number]
         name = f"{path.parent.parent.name}-{path.stem.removeprefix('systems_')}"
-        beside = [every[chosen[place_in_list - 1]]] if alterations.two_up else []
+        beside = [_next(path)] if alterations.two_up else []
         sheets = [_read(one, ink) for one in (path, *beside)]
         page = alter(sheets, alterations, np.random.default_rng([seed, number]))
         start = time.process_time()
@@ -130,6 +130,12 @@ def measure(
             _draw(Path(pictures) / f"{name}.png", normal.image, truth, normal.systems)
     report.seconds = float(np.median(seconds)) if seconds else 0.0
     return report
+
+
+def _next(path: Path) -> Path:
+    """Returns the next page of a score, whose staves are as large; after the last, the first."""
+    pages = sorted(path.parent.glob("systems_*.npy"))
+    return pages[(pages.index(path) + 1) % len(pages)]
 
 
 def _read(path: Path, ink: str) -> tuple[np.ndarray, np.ndarray]:

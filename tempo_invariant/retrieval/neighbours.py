@@ -14,8 +14,9 @@ import numpy as np
 
 from tempo_invariant.errors import UserError, one_line
 
-EXACT_LIMIT = 1_000_000
-"""The most vectors that are searched exhaustively."""
+EXACT_LIMIT = 500_000
+"""The most vectors that are searched exhaustively: half a second for a minute of audio, for which
+IVF-PQ takes a third of a second among four million."""
 
 RECALL = 0.97
 """Share of the exact neighbours that IVF-PQ has to find when it is built."""

@@ -20,6 +20,9 @@ _MOST_APART_SPACES = 60.0
 _LEFT_END_SPACES = 1.5
 """A line that is not farther inside a staff is that at the left of the system."""
 
+_INDENT_SPACES = 6.0
+"""A staff may begin so much farther left than it is seen, if others do."""
+
 _EDGE_SPACES = 5.0
 """A line that goes on so far above a system is not one of its."""
 
@@ -76,8 +79,10 @@ def group_staves(dark: np.ndarray, staves: Sequence[Box], space: float) -> list[
     groups: list[list[Box]] = []
     bars: list[list[int]] = []
     for staff in staves:
+        near = (other.left for other in staves if staff.left - other.left < _INDENT_SPACES * space)
+        begin = min(left for left in near if left <= staff.left)
         for group, counts in zip(reversed(groups), reversed(bars), strict=True):
-            crossing = _crossing(wide, group[-1], staff, space)
+            crossing = _crossing(wide, group[-1], staff, begin, space)
             crossing = crossing[~_goes_on(wide, crossing, group[0].top, space)]
             # One line at the left end is enough; elsewhere two are needed, since two stems of
             # different systems may happen to meet.
@@ -92,13 +97,13 @@ def group_staves(dark: np.ndarray, staves: Sequence[Box], space: float) -> list[
     return [System(tuple(g), tuple(b)) for g, b in zip(groups, bars, strict=True)]
 
 
-def _crossing(wide: np.ndarray, upper: Box, lower: Box, space: float) -> np.ndarray:
+def _crossing(wide: np.ndarray, upper: Box, lower: Box, begin: float, space: float) -> np.ndarray:
     """Returns the columns in which ink runs from the top of one staff to the bottom of another."""
     common = min(upper.right, lower.right) - max(upper.left, lower.left)
     apart = lower.top - upper.bottom
     if common < MIN_STAFF_SPACES * space or not 0 <= apart <= _MOST_APART_SPACES * space:
         return np.empty(0, int)
-    left = max(0, round(min(upper.left, lower.left) - 1.5 * space))
+    left = max(0, round(min(upper.left, begin) - 1.5 * space))
     right = round(min(upper.right, lower.right) + 1.5 * space)
     region = wide[max(0, round(upper.top)) : round(lower.bottom), left:right]
     # Where there is ink everywhere, there is as much of it on average.

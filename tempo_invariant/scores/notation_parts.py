@@ -51,8 +51,9 @@ def keep_piano(root: ElementTree.Element) -> list[str]:
         Lines that say what the music is, if it is not all for one keyboard.
     """
     for element in list(root.iter()):
-        for child in [child for child in element if tag(child) in _PICTURES]:
-            element.remove(child)
+        for child in list(element):
+            if tag(child) in _PICTURES or (tag(child) == "dir" and _is_warning(child)):
+                element.remove(child)
     notes = []
     for score in root.iter(f"{MEI}score"):
         definition = score.find(f"{MEI}scoreDef")
@@ -67,6 +68,11 @@ def keep_piano(root: ElementTree.Element) -> list[str]:
         elif parts and len(pianos) != 1:
             notes.append(f"not music for one piano, but for {_names(parts)}")
     return list(dict.fromkeys(notes))
+
+
+def _is_warning(direction: ElementTree.Element) -> bool:
+    """Tells whether a direction is the sign that Verovio puts where an editor corrected a note."""
+    return "".join(direction.itertext()).strip() == "\N{WARNING SIGN}"
 
 
 def _names(parts: Sequence[Part]) -> str:
