@@ -37,7 +37,11 @@ commands.define_output(
 flags.DEFINE_list("documents", [], "Only the scores of these names; all, if empty.")
 flags.DEFINE_string("split", None, "Split of the records to index; default: all.")
 flags.DEFINE_integer(
-    "step", 25, "Distance of snippets in page pixels; 24 is embedded twice as fast, as strips.", 1
+    "step",
+    None,
+    "Distance of snippets in page pixels; default: that of the index, or 24, which is twice as "
+    "fast as any other.",
+    1,
 )
 flags.DEFINE_integer("hop", 10, "Distance of windows in spectrogram frames of 1/20 s.", 1)
 flags.DEFINE_float("gain_db", 0.0, "By how much recordings are amplified.")

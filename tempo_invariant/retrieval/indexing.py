@@ -163,7 +163,7 @@ def index_scores(
     embedder: Embedder,
     scores: str | os.PathLike,
     output: str | os.PathLike,
-    step: int = STEP_PIXELS,
+    step: int | None = None,
     split: str | None = None,
     documents: Sequence[str] = (),
     keep_pages: bool = True,
@@ -181,7 +181,7 @@ def index_scores(
         embedder: The model.
         scores: The scores, as `collection.open_collection` takes them.
         output: The directory of the index, made if it is not there.
-        step: Distance of snippets in page pixels.
+        step: Distance of snippets in page pixels; None: that of the index, or `STEP_PIXELS`.
         split: The only split that is used, of records; None: all.
         documents: Names of the only scores that are used; all, if empty.
         keep_pages: Whether page images are kept, to be shown with answers.
@@ -200,6 +200,7 @@ def index_scores(
         scores = os.path.abspath(scores)
     if prune and documents:
         raise UserError("to drop what is gone takes all scores, not only some that are named")
+    step = step or library.step_pixels(output) or STEP_PIXELS
     with (
         open_collection(os.fspath(scores), step, split, documents) as readers,
         IndexWriter(output, "sheets", embedder, windows.HOP_FRAMES, step, exact_limit) as writer,

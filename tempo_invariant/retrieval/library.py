@@ -128,6 +128,14 @@ def is_index(path: str | os.PathLike) -> bool:
     return any((Path(path) / name).exists() for name in (catalogue.NAME, old_index.INFO_NAME))
 
 
+def step_pixels(path: str | os.PathLike) -> int | None:
+    """Returns the distance of an index's snippets in page pixels; None where there is no index."""
+    path = Path(path)
+    if (path / catalogue.NAME).exists():
+        return catalogue.load(path / catalogue.NAME).header.step_pixels
+    return old_index.load(path).info.step_pixels if is_index(path) else None
+
+
 def load(path: str | os.PathLike, kind: str | None = None) -> SnippetIndex:
     """Reads an index, and makes sure that its files are as they were written.
 

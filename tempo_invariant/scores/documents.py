@@ -11,7 +11,7 @@ import numpy as np
 from tempo_invariant.data import schema
 from tempo_invariant.errors import UserError
 from tempo_invariant.files import why_left_out
-from tempo_invariant.geometry import PAPER, REDUCTION, STRIP_HEIGHT
+from tempo_invariant.geometry import PAPER, REDUCTION, STRIP_HEIGHT, STRIP_STEP
 from tempo_invariant.scores import msmd, pages
 from tempo_invariant.scores.bars import Bars, bar_at, find_bars
 from tempo_invariant.scores.engravers import engraved
@@ -21,8 +21,9 @@ from tempo_invariant.scores.places import SHEET, Box, Place
 from tempo_invariant.scores.sources import PieceSource
 from tempo_invariant.scores.strips import cut_snippet, cut_snippets
 
-STEP_PIXELS = 25
-"""Distance of neighbouring snippets: an eighth of their width."""
+STEP_PIXELS = STRIP_STEP
+"""Distance of neighbouring snippets: about an eighth of their width, and the one at which a model
+embeds them together."""
 
 MAX_SNIPPETS = 100_000
 """Scores with more snippets, which take 3 GB of memory, are refused."""

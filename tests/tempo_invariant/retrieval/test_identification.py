@@ -36,8 +36,8 @@ SCORES = {
     "rising": RISING,
     "zigzag": np.concatenate([RISING[40:80], RISING[:40], RISING[80:]]),
 }
-POSITIONS = 84
-"""Snippets of a score: 3 systems of 700 pixels, one every 25."""
+POSITIONS = 87
+"""Snippets of a score: 3 systems of 700 pixels, one every 24."""
 
 
 @pytest.fixture(scope="module")
