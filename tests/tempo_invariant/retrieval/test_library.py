@@ -40,16 +40,16 @@ def test_an_index_comes_back_as_it_was_made(scores, tmp_path):
     assert not problems
     loaded = library.load(tmp_path / "index", "sheets")
     assert loaded.documents == made.documents == ("falling", "rising")
-    assert loaded.lengths.tolist() == [84, 84]  # 3 systems of 700 pixels, every 25
+    assert loaded.lengths.tolist() == [87, 87]  # 3 systems of 700 pixels, every 24
     assert np.array_equal(loaded.places, made.places)
     second = loaded.places[loaded.rows(1)][30]
     assert (second["page"], second["system"]) == (1, 2)
-    assert second["x"] == 60 + 12 + 2 * 25
+    assert second["x"] == 60 + 12 + 24
     assert second["box"].tolist() == [400, 60, 480, 760]
     assert np.allclose(np.linalg.norm(loaded.vectors, axis=1), 1, atol=1e-6)
     # Greys of the second system run from 34 to 66 over 700 pixels.
-    grey = 34 + 32 * 62 / 699
-    assert np.allclose(loaded.vectors[84 + 30], embedder._code(np.array([grey]))[0], atol=0.05)
+    grey = 34 + 32 * 36 / 699
+    assert np.allclose(loaded.vectors[87 + 30], embedder._code(np.array([grey]))[0], atol=0.05)
     assert loaded.page_path(1, 1).is_file()
     assert loaded.neighbours.search(loaded.vectors[[50]], 1)[1].tolist() == [[50]]
 
@@ -111,7 +111,7 @@ def test_damaged_indices_are_refused(scores, tmp_path):
     for name in (VECTORS, PLACES, HUBNESS):
         content = (path / name).read_bytes()
         (path / name).write_bytes(content[: len(content) // 2])
-        with pytest.raises(UserError, match=f"{name}: damaged: .* too few for 168 rows"):
+        with pytest.raises(UserError, match=f"{name}: damaged: .* too few for 174 rows"):
             library.load(path)
         (path / name).unlink()
         with pytest.raises(UserError, match=f"{name}: no such file, though"):
@@ -128,7 +128,7 @@ def test_damaged_indices_are_refused(scores, tmp_path):
         (first + second + second, "line 3: damaged: document 0 is out of order"),
         (first + catalogue.line(Change(drops=(7,))), "line 2: damaged: no document 7"),
         (content + catalogue.line(Change(editions=((0, 2),))), "editions of documents that"),
-        (content + catalogue.line(Change(search=Search("x", 169, ""))), "rows that are not there"),
+        (content + catalogue.line(Change(search=Search("x", 175, ""))), "rows that are not there"),
         (content + catalogue.line(Change(search=Search("../x", 1, ""))), "'../x' is no file of it"),
     ):
         (path / catalogue.NAME).write_bytes(changed)
