@@ -78,7 +78,7 @@ def find_staves(dark: np.ndarray, space: float) -> list[Box]:
         staff = _trace(dark, profile, path, first, space)
         if staff is not None and not any(_touch(staff, other, space) for other in staves):
             staves.append(staff)
-    return sorted(_merge(staves, space), key=lambda staff: staff.top)
+    return sorted(_merge(dark, staves, space), key=lambda staff: staff.top)
 
 
 def _blocks(dark: np.ndarray) -> np.ndarray:
@@ -301,16 +301,27 @@ def _sample(dark: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarr
     return value
 
 
-def _merge(staves: Sequence[Box], space: float) -> list[Box]:
-    """Joins pieces of one staff: at one height, and not far apart."""
+def _merge(dark: np.ndarray, staves: Sequence[Box], space: float) -> list[Box]:
+    """Joins pieces of one staff: at one height, and near or with its lines between them."""
     merged: list[Box] = []
     for staff in sorted(staves, key=lambda staff: staff.left):
         for index, other in enumerate(merged):
             level = abs(other.top - staff.top) < space and abs(other.bottom - staff.bottom) < space
-            if level and staff.left - other.right < _MAX_GAP_SPACES * space:
+            near = staff.left - other.right < _MAX_GAP_SPACES * space
+            if level and (near or _goes_on(dark, other, staff, space)):
                 top, bottom = (other.top + staff.top) / 2, (other.bottom + staff.bottom) / 2
                 merged[index] = Box(top, other.left, bottom, max(other.right, staff.right))
                 break
         else:
             merged.append(staff)
     return merged
+
+
+def _goes_on(dark: np.ndarray, left: Box, right: Box, space: float) -> bool:
+    """Tells whether five lines go on between two pieces: a beam beside them may hide it."""
+    inside = np.arange(int(left.right), int(right.left))
+    ends = [(piece.top + piece.bottom) / 2 - 0.5 for piece in (left, right)]
+    middle = np.interp(inside, [left.right, right.left], ends)
+    near = [[_sample(dark, middle + k * space + d, inside) for d in (-0.5, 0, 0.5)] for k in _FIVE]
+    drawn = np.max(near, axis=1).min(axis=0) > LINE_INK
+    return bool(drawn.mean() > _LEAST_COVERAGE[1])

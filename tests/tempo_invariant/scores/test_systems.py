@@ -3,9 +3,10 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
+from tempo_invariant import samples
 from tempo_invariant.evaluation.altered_pages import outlined
 from tempo_invariant.evaluation.system_detection import place_lines
-from tempo_invariant.scores import degradation, staves
+from tempo_invariant.scores import degradation, pages, staves
 from tempo_invariant.scores.systems import find_systems, normalise
 from tests.drawn_pages import LEFT, RIGHT, SHAPE, SPACE, draw_page, piano_page
 
@@ -106,3 +107,9 @@ def test_a_page_photographed_on_a_dark_table():
     found = np.array(find_systems(photo))
     expected = np.concatenate([corners[:, 0], corners[:, 2]], axis=1) + 150
     np.testing.assert_allclose(found, expected, atol=3)
+
+
+def test_a_flat_beam_beside_a_staff_does_not_break_it():
+    """Bach's first invention, whose first bar has a beam one space above the upper staff."""
+    page = next(iter(pages.read(samples.DIRECTORY / "scores" / "bach_invention_1.pdf")))
+    assert [len(system.staves) for system in normalise(page).found] == [2] * 7
