@@ -3,10 +3,12 @@
 import os
 from typing import TYPE_CHECKING
 
+from tempo_invariant.errors import UserError
+
 if TYPE_CHECKING:
     from tempo_invariant.retrieval.matching import MatchingModel
 
-__all__ = ["__version__", "load"]
+__all__ = ["UserError", "__version__", "load"]
 
 __version__ = "0.1.0"
 
@@ -28,7 +30,7 @@ def load(model: str | os.PathLike = "best") -> "MatchingModel":
             an export, or HOST:PORT of a server.
 
     Raises:
-        tempo_invariant.errors.UserError: There is no such model, or it cannot be used.
+        tempo_invariant.UserError: There is no such model, or it cannot be used.
     """
     from tempo_invariant import quiet
 

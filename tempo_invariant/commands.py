@@ -91,7 +91,8 @@ def _prepare() -> None:
     quiet.install()
     handler = progress.LogHandler()
     handler.addFilter(_new_message())
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    form = "note: %(message)s"
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], format=form, force=True)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # names of files need not be text

@@ -141,6 +141,16 @@ class FollowedScore:
     course: np.ndarray = dataclasses.field(repr=False)
     judgement: Judgement | None = None
 
+    @property
+    def verdict(self) -> str | None:
+        """Whether it plays it: "known", "unsure" or "unknown"; None: the model cannot say."""
+        return None if self.judgement is None else self.judgement.verdict
+
+    @property
+    def confidence(self) -> float | None:
+        """Probability that it plays the score; None: the model cannot say."""
+        return None if self.judgement is None else self.judgement.confidence
+
     def to_dict(self) -> dict[str, Any]:
         """Returns what follow.json holds.
 

@@ -70,7 +70,9 @@ class Indexed:
         said = [
             f"{number:,d} {name.replace('_', ' ')}" for name, number in numbers.items() if number
         ]
-        what = ", ".join(said) or "nothing new"
+        if not numbers["added"] + numbers["replaced"] + numbers["dropped"]:
+            said.insert(0, "nothing new")
+        what = ", ".join(said)
         yield printable(f"{index.path}: {count:,d} {kind}{'s' * (count != 1)}: {what}")
         if self.pages:
             speed = self.pages / self.seconds

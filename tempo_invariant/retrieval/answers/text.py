@@ -67,8 +67,9 @@ def doubt_text(answer: FollowedScore) -> str:
         return ""
     if judgement.verdict == "unknown":
         return "This does not sound like that score."
-    confidence = "" if judgement.confidence is None else f" ({100 * judgement.confidence:.0f} %)"
-    return f"Perhaps this is not that score{confidence}."
+    if judgement.confidence is None or judgement.confidence >= 0.5:  # too short to be sure of
+        return ""
+    return f"Perhaps this is not that score ({100 * judgement.confidence:.0f} % that it is)."
 
 
 def _ranking(

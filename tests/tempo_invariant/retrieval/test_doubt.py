@@ -59,7 +59,10 @@ def test_the_right_score_is_known_and_a_wrong_one_is_doubted(shipped, score, tmp
         found = json.loads((tmp_path / name / "follow.json").read_text())
         assert found["verdict"] == {"right": "known", "wrong": "unknown"}[name]
     half = dataclasses.replace(wrong, judgement=certainty.Judgement("unsure", 0.414))
-    assert text.doubt_text(half) == "Perhaps this is not that score (41 %)."
+    assert text.doubt_text(half) == "Perhaps this is not that score (41 % that it is)."
+    assert (half.verdict, half.confidence) == ("unsure", 0.414)
+    short = dataclasses.replace(wrong, judgement=certainty.Judgement("unsure", 0.99))
+    assert text.doubt_text(short) == ""
 
 
 def test_the_score_is_that_of_the_path_in_steps_of_half_a_second(shipped):
