@@ -28,6 +28,7 @@ counted: about known ones, and unknown ones, whose piece is not in the index or 
 flag_sets.define_query_flags()
 commands.define_input("index", None, "Index of scores, to measure its verdicts.")
 flags.DEFINE_list("left_out", [], "With --index: names of scores that are passed over, or @FILE.")
+flags.DEFINE_boolean("odd_sounds", False, "With --index: asks noise, tones and clicks as well.")
 flags.DEFINE_boolean("all_scores", False, "All scores are in the index, not only the pieces'.")
 flags.DEFINE_list("seconds", ["0", "10"], "Lengths of what is played; 0: all.")
 flags.DEFINE_integer("excerpts", 1, "Number of excerpts of a length from each piece.", 1)
@@ -59,7 +60,8 @@ def main() -> None:
             index = library.load(values.index, "sheets")
             embedder = embedders.open_embedder(**flag_sets.model_choice(index.source))
             left_out = flag_sets.read_names(values.left_out)
-            reports = known_unknown.run(embedder, index, queries, left_out, values.hop, keep)
+            asked = queries, left_out, values.hop, keep, values.odd_sounds
+            reports = known_unknown.run(embedder, index, *asked)
             print(known_unknown.table(reports))
         else:
             embedder = embedders.open_embedder(**flag_sets.model_choice())

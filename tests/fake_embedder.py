@@ -1,9 +1,15 @@
 """A model that needs no training: grey values and pitches of the same number look alike to it."""
 
+from pathlib import Path
+
 import numpy as np
 
+from tempo_invariant import arrays, json_objects
 from tempo_invariant.audio.windows import window_samples
 from tempo_invariant.geometry import PAPER, SAMPLE_RATE
+from tempo_invariant.model import pretrained
+from tempo_invariant.retrieval import certainty, embedders, hubness
+from tempo_invariant.retrieval.certainty import Calibration
 from tempo_invariant.retrieval.embedders import AudioEmbeddings
 from tempo_invariant.scores import mung
 from tempo_invariant.scores.places import Box
@@ -48,6 +54,17 @@ class FakeEmbedder:
         angles = np.asarray(numbers)[:, None] * self._speeds
         code = np.concatenate([np.cos(angles), np.sin(angles)], axis=1) / np.sqrt(SIZE / 2)
         return code.astype(np.float32)
+
+
+def ship(monkeypatch, root: Path, calibration: Calibration) -> Path:
+    """Lets the fake model ship below `root`, with a calibration and without a cohort."""
+    monkeypatch.setattr(pretrained, "DIRECTORY", root)
+    directory = root / "fake"
+    directory.mkdir(parents=True)
+    (directory / pretrained.CARD).write_text("{}")
+    arrays.save(directory / hubness.PROBE, embedders.probe(FakeEmbedder()))
+    json_objects.save(directory / certainty.FILES["sheets"], calibration)
+    return directory
 
 
 def melody(numbers: np.ndarray, seconds: float) -> np.ndarray:

@@ -19,8 +19,8 @@ USAGE = """Plays pieces of an MSMD directory into a query set, which the benchma
 
 The folder holds recordings, when their note heads are struck, and queries.json. What was rendered
 before is not rendered again. Conditions other than tempo, expression and that of a phone come from
-a JSON file: a list of objects with some of name, group, tempo, soundfont, expression, seconds,
-gain_db, degradation and ink, see tempo_invariant.evaluation.query_sets.
+a JSON file: a list of objects with some of name, group, tempo, soundfont, preset, expression,
+seconds, gain_db, degradation and ink, see tempo_invariant.evaluation.conditions.
 """
 
 
@@ -31,6 +31,7 @@ commands.define_output(
 flags.DEFINE_list("pieces", [], "Pieces, or @FILE with a name a line; all, if empty.")
 commands.define_input("conditions", None, "JSON file of conditions, in place of those below.")
 commands.define_input("soundfont", None, "Soundfont (.sf2); TimGM6mb if not given.")
+flags.DEFINE_list("preset", ["0"], "General MIDI programs; 0 is a piano.")
 flags.DEFINE_list("tempo", ["1.0"], "Speeds relative to the notated one.")
 flags.DEFINE_list("expression", ["0"], "Seeds of expressive playing; 0 plays as notated.")
 flags.DEFINE_list("seconds", ["0"], "Lengths of what is played; 0: all.")
@@ -51,16 +52,16 @@ def _conditions() -> list["Condition"]:
     if args.conditions:
         return json_objects.load(list[Condition], Path(args.conditions))
     seconds, tempi = flag_sets.read_numbers("seconds"), flag_sets.read_numbers("tempo")
-    seeds = flag_sets.read_numbers("expression", int)
+    seeds, presets = (flag_sets.read_numbers(name, int) for name in ("expression", "preset"))
     shared = {
         "soundfont": args.soundfont or str(default_soundfont()),
         "gain_db": args.gain_db,
         "degradation": PHONE if args.degraded else AS_PLAYED,
     }
-    combinations = dict.fromkeys(itertools.product(seconds, tempi, seeds))
+    combinations = dict.fromkeys(itertools.product(seconds, presets, tempi, seeds))
     made = [
-        Condition("", tempo=tempo, expression=seed, seconds=length, **shared)
-        for length, tempo, seed in combinations
+        Condition("", tempo=tempo, preset=preset, expression=seed, seconds=length, **shared)
+        for length, preset, tempo, seed in combinations
     ]
     return [dataclasses.replace(condition, name=condition.text) for condition in made]
 

@@ -2,12 +2,15 @@
 
 Every query is asked of libraries of many sizes, drawn from one index: once with its own document
 and once without it (and without the other editions of it), in which case no answer is right. So
-the confidence holds where the library is as likely as not to know the music.
+the confidence holds where the library is as likely as not to know the music. The recordings have to
+be of music that the model was not trained on: it knows that better than any that it will meet.
 """
 
+import dataclasses
+import functools
 import math
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,29 +22,34 @@ from tempo_invariant.audio import windows
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import identification, odd_sounds
 from tempo_invariant.evaluation.query_sets import Query
+from tempo_invariant.retrieval import traces
 from tempo_invariant.retrieval.certainty import (
+    FEATURES,
     FEWEST_STEPS,
     Calibration,
     confidences,
     features,
 )
 from tempo_invariant.retrieval.embedders import Embedder
-from tempo_invariant.retrieval.hearing import hear
 from tempo_invariant.retrieval.identification import page_limits, recording_limits
 from tempo_invariant.retrieval.library import SnippetIndex
 from tempo_invariant.retrieval.ranking import Ranker
-from tempo_invariant.retrieval.sequence import PathLimits
+from tempo_invariant.retrieval.sequence import PathLimits, best_path
+from tempo_invariant.retrieval.traces import Trace
 
 SIZES = (1, 2, 3, 5, 10, 30, 100, 1_000_000)
 """Numbers of documents of the libraries; the last one is all that there are."""
 
-ABSENT, LIKELY, SURE = 0.2, 0.6, 0.98
-"""Confidence below which music is held to be absent, and from which the first one is likely right,
-and sure: of what other training and validation pieces play, less than 1 % is named from 0.6 on when
-its score is not there."""
+ABSENT, SURE = 0.2, 0.98
+"""Confidence below which music is held to be absent, and from which the first one is surely right.
+"""
 
-ODD_SECONDS = (5.0, 10.0, 20.0, 60.0)
-"""Lengths of the sounds that no score has."""
+FALSELY_NAMED = 0.005
+"""Share of what is asked of libraries without it for which a score may be named all the same. The
+confidence from which the first one is likely right follows from it."""
+
+ODD = "odd: "
+"""What the names of sounds that no score has begin with."""
 
 FOLDS = 5
 _PENALTY = 1e-3
@@ -57,12 +65,14 @@ class Asked:
         own: Numbers of the documents that are right; empty for none.
         scores: Scores less hubness, float64 [documents].
         steps: Number of steps.
+        trace: Tells how the best path runs through a document.
     """
 
     name: str
     own: tuple[int, ...]
     scores: np.ndarray
     steps: int
+    trace: Callable[[int], Trace]
 
 
 @dataclass(frozen=True)
@@ -116,18 +126,11 @@ def ask_both_ways(
                     (query.piece, np.array(recordings.vectors[recordings.rows(number)]))
                     for number, query in enumerate(played)
                 ]
-        heard += [(f"odd: {name}", vectors) for name, vectors in _hear_odd_sounds(embedder)]
+        heard += [(ODD + name, vectors) for name, vectors in odd_sounds.hear_all(embedder, hop)]
         heard = [(name, vectors) for name, vectors in heard if len(vectors) >= FEWEST_STEPS]
         yield "sheets", ask(scores, heard, recording_limits(hop, step))
         if whole is not None:
             yield "recordings", ask(whole, _pages(scores), page_limits(hop, step))
-
-
-def _hear_odd_sounds(embedder: Embedder) -> Iterator[tuple[str, np.ndarray]]:
-    for seed, seconds in enumerate(ODD_SECONDS):
-        for name, pcm in odd_sounds.make(seconds, seed):
-            blocks = np.array_split(pcm, math.ceil(seconds))
-            yield name, hear(embedder, blocks, windows.HOP_FRAMES, name).embedding
 
 
 def _pages(scores: SnippetIndex) -> Iterator[tuple[str, np.ndarray]]:
@@ -165,8 +168,15 @@ def ask(
         ranker.candidates(1)
         number = numbers.get(name)
         own = () if number is None else editions.get(number, (number,))
-        found.append(Asked(name, tuple(own), ranker.scores(), len(embeddings)))
+        trace = functools.cache(functools.partial(_trace, index, embeddings, limits))
+        found.append(Asked(name, tuple(own), ranker.scores(), len(embeddings), trace))
     return found
+
+
+def _trace(index: SnippetIndex, embeddings: np.ndarray, limits: PathLimits, document: int) -> Trace:
+    rows = index.rows(document)
+    similarities = embeddings @ index.vectors[rows].T - index.hubness[rows]
+    return traces.trace(similarities, best_path(similarities, limits))
 
 
 def fit(asked: Sequence[Asked], seed: int = 0) -> tuple[Calibration, str]:
@@ -196,13 +206,10 @@ def fit(asked: Sequence[Asked], seed: int = 0) -> tuple[Calibration, str]:
         weights = _fit_weights(trials.values[rest], trials.right[rest])
         confidence[own] = confidences(trials.values[own], weights)
     weights = _fit_weights(trials.values, trials.right)
-    calibration = Calibration(
-        usual.rival_level,
-        usual.rival_deviation,
-        tuple(round(float(weight), 5) for weight in weights),
-        ABSENT,
-        LIKELY,
-        SURE,
+    calibration = dataclasses.replace(
+        usual,
+        weights=tuple(round(float(weight), 5) for weight in weights),
+        likely=_likely(confidence[~trials.known]),
     )
     return calibration, _table(asked, trials, confidence, calibration)
 
@@ -219,24 +226,22 @@ def _usual_rivals(asked: Sequence[Asked]) -> Calibration:
     slope, level = np.polyfit(steps, means, 1)
     both = round(float(level), 5), round(float(slope), 5)
     deviation = round(float(np.mean(deviations)), 5)
-    return Calibration(both, deviation, (0.0,) * 7, ABSENT, LIKELY, SURE)
+    return Calibration(both, deviation, (0.0,) * (1 + FEATURES), ABSENT, SURE, SURE)
 
 
 def _try(asked: Sequence[Asked], usual: Calibration, generator: np.random.Generator) -> Trials:
     rows = []
     for number, one in enumerate(asked):
         wrong = np.setdiff1d(np.arange(len(one.scores)), one.own)
+        own = sorted(one.own, key=lambda document: one.scores[document])[-1:]
         for size in SIZES:
-            for known in (True, False) if one.own else (False,):
-                count = min(size - known, len(wrong))
-                scores = one.scores[generator.choice(wrong, count, replace=False)]
-                best = np.max(one.scores[list(one.own)]) if known else -np.inf
-                right = best > np.max(scores, initial=-np.inf)
-                if not right:
-                    first = int(np.argmax(scores))
-                    best, scores = scores[first], np.delete(scores, first)
-                values = features(float(best), scores, one.steps, usual)
-                rows.append((number, count + known, known, right, values))
+            for known in (True, False) if own else (False,):
+                drawn = generator.choice(wrong, min(size - known, len(wrong)), replace=False)
+                held = np.array([*own[: int(known)], *drawn], int)
+                held = held[np.argsort(-one.scores[held], kind="stable")]
+                first, rivals = int(held[0]), one.scores[held[1:]]
+                values = features(one.scores[first], rivals, one.trace(first), usual)
+                rows.append((number, len(held), known, first in one.own, values))
     asked_of, documents, known_in, right_first, made = zip(*rows, strict=True)
     return Trials(
         np.array(asked_of),
@@ -249,8 +254,8 @@ def _try(asked: Sequence[Asked], usual: Calibration, generator: np.random.Genera
 
 def _fit_weights(values: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Returns the constant and the weights of a logistic regression, float64 [1 + features]."""
-    scale = values.std(axis=0) + 1e-9
-    rows = np.concatenate([np.ones((len(values), 1)), values / scale], axis=1)
+    middle, scale = values.mean(axis=0), np.maximum(values.std(axis=0), 1e-6)
+    rows = np.concatenate([np.ones((len(values), 1)), (values - middle) / scale], axis=1)
     signs = np.where(right, 1.0, -1.0)
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
@@ -261,7 +266,18 @@ def _fit_weights(values: np.ndarray, right: np.ndarray) -> np.ndarray:
         return float(value), rows.T @ slopes / len(rows) + pull
 
     found = minimize(loss, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B").x
-    return np.concatenate([found[:1], found[1:] / scale])
+    weights = found[1:] / scale
+    return np.array([found[0] - weights @ middle, *weights])
+
+
+def _likely(unknown: np.ndarray) -> float:
+    """Returns the lowest confidence, in hundredths, that few enough unknown ones have.
+
+    Args:
+        unknown: Confidence about what libraries do not hold, by weights not fitted to it.
+    """
+    level = np.quantile(unknown, 1 - FALSELY_NAMED, method="higher")
+    return float(np.clip((math.floor(100 * level) + 1) / 100, ABSENT, SURE))
 
 
 def _table(
@@ -269,22 +285,28 @@ def _table(
 ) -> str:
     """Returns what comes of queries by size of the library and steps, in per cent."""
     steps = np.array([asked[number].steps for number in trials.asked])
+    odd = np.array([asked[number].name.startswith(ODD) for number in trials.asked])
     named = confidence >= calibration.likely
-    lines = [f"{'steps':>9}  {'documents':>9}  {'queries':>7}  right named  wrong  unknown named"]
+    lines = [
+        f"likely from {calibration.likely:g} on",
+        f"{'steps':>9}  {'documents':>9}  {'queries':>7}  right named  wrong  unknown named  odd",
+    ]
     for low, high in ((0, 15), (15, 30), (30, 60), (60, 10_000)):
         for size in np.unique(trials.documents)[::-1]:
             mine = (steps >= low) & (steps < high) & (trials.documents == size)
-            known, unknown = mine & trials.known, mine & ~trials.known
+            known = mine & trials.known
+            unknown, odd_ones = mine & ~trials.known & ~odd, mine & odd
             if not known.any() or not unknown.any():
                 continue
             shares = (
                 (named & trials.right)[known].mean(),
                 (named & ~trials.right)[known].mean(),
                 named[unknown].mean(),
+                named[odd_ones].mean() if odd_ones.any() else math.nan,
             )
-            right, wrong, falsely = (f"{100 * share:.1f}" for share in shares)
+            right, wrong, falsely, oddly = (f"{100 * share:.1f}" for share in shares)
             lines.append(
                 f"{f'{low}–{high}':>9}  {size:9d}  {known.sum():7d}  {right:>11}  {wrong:>5}  "
-                f"{falsely:>13}"
+                f"{falsely:>13}  {oddly:>3}"
             )
     return "\n".join(lines)

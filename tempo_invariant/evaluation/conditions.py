@@ -38,6 +38,7 @@ class Condition:
         gain_db: Amplification in dB, after the degradation.
         degradation: What happens to the recording.
         ink: Rendering of the pages that is seen; empty for the first one.
+        preset: General MIDI program that plays, another instrument than the piano; 0 is a piano.
     """
 
     name: str
@@ -49,10 +50,13 @@ class Condition:
     gain_db: float = 0.0
     degradation: RecordingDegradation = AS_PLAYED
     ink: str = ""
+    preset: int = 0
 
     def __post_init__(self) -> None:
         if not 0.05 <= self.tempo <= 20:
             raise UserError(f"tempo={self.tempo:g}: must be from 0.05 to 20")
+        if not 0 <= self.preset <= 127:
+            raise UserError(f"preset={self.preset}: must be from 0 to 127")
         if self.expression < 0:
             raise UserError(f"expression={self.expression}: must not be negative")
         if not abs(self.gain_db) <= 200:
@@ -66,7 +70,8 @@ class Condition:
         if not self.soundfont:
             return self.name
         parts = [f"{self.seconds:g} s" if self.seconds else "whole recordings"]
-        parts += [Path(self.soundfont).stem, f"tempo {self.tempo:g}", f"{self.gain_db:+g} dB"]
+        sound = Path(self.soundfont).stem + f" program {self.preset}" * (self.preset > 0)
+        parts += [sound, f"tempo {self.tempo:g}", f"{self.gain_db:+g} dB"]
         parts += [f"expression {self.expression}"] if self.expression else []
         if self.degradation != AS_PLAYED:
             parts.append("as a phone records it" if self.degradation == PHONE else "degraded")

@@ -23,7 +23,7 @@ from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.index_writer import IndexWriter
 from tempo_invariant.retrieval.library import SnippetIndex
 from tempo_invariant.retrieval.ranking import RANKINGS, Ranker
-from tempo_invariant.retrieval.sequence import PathLimits
+from tempo_invariant.retrieval.sequence import PathLimits, best_path
 from tempo_invariant.scores.documents import STEP_PIXELS
 
 
@@ -177,7 +177,7 @@ def _places(
         seconds = recordings.places["seconds"][rows]
         vectors = np.asarray(scores.vectors[scores.rows(document)])
         similarities = np.asarray(recordings.vectors[rows]) @ vectors.T
-        path = identification.best_path(similarities, limits)
+        path = best_path(similarities, limits)
         found = scores.places[scores.rows(document)][path.positions]
         true = sounding(query.truth(), seconds)
         same = (found["page"] == true["page"]) & (found["system"] == true["system"])

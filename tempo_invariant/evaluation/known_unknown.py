@@ -10,8 +10,9 @@ import numpy as np
 from tempo_invariant import progress
 from tempo_invariant.audio import windows
 from tempo_invariant.errors import UserError
-from tempo_invariant.evaluation import identification, metrics
+from tempo_invariant.evaluation import identification, metrics, odd_sounds
 from tempo_invariant.evaluation.query_sets import Query
+from tempo_invariant.retrieval.certainty import find_calibration
 from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.identification import recording_limits
 from tempo_invariant.retrieval.library import SnippetIndex
@@ -23,6 +24,9 @@ KNOWN = ("right, named", "right, turned away", "wrong, named", "wrong, turned aw
 UNKNOWN = ("named", "unsure", "said to be unknown")
 """What can come of one whose music is not."""
 
+_ODD_SEED = 1000
+"""Seed for the odd sounds, others than those that calibrations are fitted to."""
+
 
 def run(
     embedder: Embedder,
@@ -31,6 +35,7 @@ def run(
     left_out: Sequence[str] = (),
     hop_frames: int = windows.HOP_FRAMES,
     keep: str | Path | None = None,
+    odd: bool = False,
 ) -> list[dict[str, Any]]:
     """Identifies recordings and counts verdicts.
 
@@ -42,35 +47,50 @@ def run(
         left_out: Names of scores that are passed over, as if the index did not hold them.
         hop_frames: Distance of windows in spectrogram frames.
         keep: Directory for the indices of the recordings, which are used again if they are there.
+        odd: Whether the sounds that no score has are asked as well.
 
     Returns:
         For every condition the numbers of recordings and the shares of `KNOWN` and `UNKNOWN` among
-        them, each with its 95 % interval over pieces.
+        them, each with its 95 % interval over pieces; last the odd sounds, each of them a piece.
 
     Raises:
-        UserError: A score that is left out is not in the index, or a recording cannot be read.
+        UserError: The model gives no verdicts, a score that is left out is not in the index, or a
+            recording cannot be read.
     """
     index.check_model(embedder)
+    if find_calibration(index.probe, index.kind) is None:
+        raise UserError(f"{index.path}: made with {index.model}, which gives no verdict")
     numbers = {name: number for number, name in enumerate(index.documents)}
     if missing := sorted(set(left_out) - set(numbers)):
         raise UserError(f"{index.path}: holds no score {missing[0]!r}, which is to be left out")
     passed_over = {numbers[name] for name in left_out}
     editions = {number: group for group in index.editions for number in group}
     limits = recording_limits(hop_frames, index.step_pixels)
+    documents = len(numbers) - len(passed_over)
+
+    def ask(piece: str, embeddings: np.ndarray) -> str:
+        ranker = Ranker(index, limits=limits, left_out=passed_over)
+        ranker.update(embeddings)
+        first = ranker.candidates(1)[0].document
+        own = numbers.get(piece, -1)
+        right = set(editions.get(own, (own,))) - passed_over - {-1}
+        return _outcome(bool(right), first in right, ranker.judge(first).verdict)
+
     reports = []
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(keep or scratch)
         for played, recordings in identification.record_all(embedder, queries, hop_frames, root):
-            outcomes = []
-            for place, query in enumerate(progress.track(played, played[0].condition.text)):
-                ranker = Ranker(index, limits=limits, left_out=passed_over)
-                ranker.update(np.asarray(recordings.vectors[recordings.rows(place)]))
-                first = ranker.candidates(1)[0].document
-                own = numbers.get(query.piece, -1)
-                right = set(editions.get(own, (own,))) - passed_over - {-1}
-                verdict = ranker.judge(first).verdict
-                outcomes.append(_outcome(bool(right), first in right, verdict))
-            reports.append(_report(played, outcomes, len(numbers) - len(passed_over)))
+            condition, pieces = played[0].condition, [query.piece for query in played]
+            outcomes = [
+                ask(piece, np.asarray(recordings.vectors[recordings.rows(place)]))
+                for place, piece in enumerate(progress.track(pieces, condition.text))
+            ]
+            reports.append(condition.report() | _report(pieces, outcomes, documents))
+    if odd:
+        heard = list(odd_sounds.hear_all(embedder, hop_frames, _ODD_SEED))
+        outcomes = [ask("", embeddings) for _, embeddings in progress.track(heard, "odd sounds")]
+        names = [name for name, _ in heard]
+        reports.append({"text": "odd sounds"} | _report(names, outcomes, documents))
     return reports
 
 
@@ -80,18 +100,18 @@ def _outcome(known: bool, right: bool, verdict: str) -> str:
     return f"{'right' if right else 'wrong'}, {'named' if verdict == 'known' else 'turned away'}"
 
 
-def _report(played: Sequence[Query], outcomes: Sequence[str], documents: int) -> dict[str, Any]:
-    report: dict[str, Any] = played[0].condition.report() | {"documents": documents}
+def _report(pieces: Sequence[str], outcomes: Sequence[str], documents: int) -> dict[str, Any]:
+    report: dict[str, Any] = {"documents": documents}
     for name, kinds in (("known", KNOWN), ("unknown", UNKNOWN)):
         mine = [place for place, outcome in enumerate(outcomes) if outcome in kinds]
-        pieces = [played[place].piece for place in mine]
+        played = [pieces[place] for place in mine]
         shares = {}
         for kind in kinds if mine else ():
             # A hit is a rank of 1: its share and interval are those of the recall at 1.
             hits = np.array([1 if outcomes[place] == kind else 2 for place in mine])
-            interval = metrics.bootstrap_intervals(hits, pieces)["r@1"]
+            interval = metrics.bootstrap_intervals(hits, played)["r@1"]
             shares[kind] = [metrics.summary(hits)["r@1"], *interval]
-        report[name] = {"recordings": len(mine), "pieces": len(set(pieces)), "shares": shares}
+        report[name] = {"recordings": len(mine), "pieces": len(set(played)), "shares": shares}
     return report
 
 

@@ -1,13 +1,29 @@
 """Sounds that no score has: noise, tones, clicks, hum; the same for the same seed."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 from scipy import signal
 
 from tempo_invariant.geometry import SAMPLE_RATE
+from tempo_invariant.retrieval.embedders import Embedder
+from tempo_invariant.retrieval.hearing import hear
+
+LENGTHS_SECONDS = (5.0, 10.0, 20.0, 60.0)
+"""Lengths of the sounds that a model is made to hear."""
 
 _LEVEL = 0.2
+
+
+def hear_all(
+    embedder: Embedder, hop_frames: int, seed: int = 0
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yields the names of sounds of all lengths, and their embeddings, float32 [steps, size]."""
+    for number, seconds in enumerate(LENGTHS_SECONDS, seed):
+        for name, pcm in make(seconds, number):
+            blocks = np.array_split(pcm, math.ceil(seconds))
+            yield name, hear(embedder, blocks, hop_frames, name).embedding
 
 
 def make(seconds: float, seed: int = 0) -> Iterator[tuple[str, np.ndarray]]:

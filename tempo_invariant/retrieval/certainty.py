@@ -5,13 +5,13 @@ of music that is not. But a right document stands out from its rivals, the other
 were followed. Two numbers say how much, both in standard deviations of the rivals' scores: its
 height over their mean, and its lead over the best of them. Editions of the same music are no
 rivals. Because a few rivals have hardly a mean, some more are taken to be there that score as is
-usual for wrong documents (`Calibration.rival_level`).
+usual for wrong documents (`Calibration.rival_level`). And the path through a right document is
+steady and has the best of it, see `traces`.
 
-A logistic model turns height, lead, the length of the query and the number of rivals into the
+A logistic model turns these, the lengths of query and document, and the number of rivals into the
 confidence that the first document is right, where it is as likely as not that the index holds the
 music. Its coefficients belong to a model and ship with it (`FILES`, beside the weights);
-`python -m tempo_invariant.calibrate` fits them. A model without them judges by the lead alone, has
-no confidence and never says that music is absent.
+`python -m tempo_invariant.calibrate` fits them. Without them nothing is said of how sure it is.
 """
 
 import math
@@ -23,11 +23,18 @@ import numpy as np
 from tempo_invariant import json_objects
 from tempo_invariant.errors import UserError
 from tempo_invariant.retrieval import hubness
+from tempo_invariant.retrieval.traces import Trace
 
 FILES = {"sheets": "certainty_sheets.json", "recordings": "certainty_recordings.json"}
 """By the kind of an index the file with the calibration of its answers."""
 
-VERDICTS = {"sure": "known", "likely": "known", "unsure": "unsure", "absent": "unknown"}
+VERDICTS = {
+    "sure": "known",
+    "likely": "known",
+    "unsure": "unsure",
+    "absent": "unknown",
+    "not told": "none",
+}
 """What each certainty means for the music: whether the index is held to know it."""
 
 FEWEST_STEPS = 8
@@ -36,22 +43,8 @@ FEWEST_STEPS = 8
 USUAL_RIVALS = 5
 """Number of rivals that are taken to be there besides."""
 
-FEATURES = 6
+FEATURES = 9
 """Number of features of the logistic model, see `features`."""
-
-LEAD_LEVELS = (0.15, 0.06)
-"""Without a calibration: leads over the second document from which the first one is "sure", and
-"likely".
-
-Measured with the model `best`, without hubness, on the 94 test pieces of MSMD, played with
-expression and as a phone records it, 10 s, 30 s and the whole of each: of 282 answers 87 % lead by
-0.15 and 96 % by 0.06, all of them right; with their own score taken out of the index none leads by
-0.15, and 4 % by 0.06.
-"""
-
-SCORE_LEVELS = (0.55, 0.45)
-"""The same for the score of a document that is alone: of 282 best ones of 93 wrong scores none has
-0.55, and 6 % have 0.45."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +80,9 @@ class Judgement:
     """How sure an answer is.
 
     Attributes:
-        certainty: "sure", "likely", "unsure" or "absent": the music is in no document.
-        confidence: Probability that the first document is right; None without a calibration.
+        certainty: "sure", "likely", "unsure", "absent": the music is in no document; or "not told":
+            the model has no calibration.
+        confidence: Probability that the first document is right; None where it is not known.
     """
 
     certainty: str
@@ -96,7 +90,7 @@ class Judgement:
 
     @property
     def verdict(self) -> str:
-        """Whether the index knows the music: "known", "unsure" or "unknown"."""
+        """Whether the index knows the music: "known", "unsure", "unknown" or "none"."""
         return VERDICTS[self.certainty]
 
     def to_dict(self) -> dict[str, Any]:
@@ -125,16 +119,17 @@ def find_calibration(probe: np.ndarray, kind: str) -> Calibration | None:
     return json_objects.load(Calibration, directory / FILES[kind])
 
 
-def features(score: float, rivals: np.ndarray, steps: float, usual: Calibration) -> np.ndarray:
+def features(score: float, rivals: np.ndarray, trace: Trace, usual: Calibration) -> np.ndarray:
     """Returns what tells whether a document is right, float64 [FEATURES].
 
     Args:
         score: Score of the document.
         rivals: Scores of its rivals, float [rivals]; there may be none.
-        steps: Number of steps of the query.
+        trace: How the path runs through it.
         usual: Calibration, whose usual level and deviation of rivals are used.
     """
-    level = usual.rival_level[0] + usual.rival_level[1] * math.log(steps)
+    length = math.log(trace.steps)
+    level = usual.rival_level[0] + usual.rival_level[1] * length
     total = USUAL_RIVALS + len(rivals)
     mean = (USUAL_RIVALS * level + np.sum(rivals)) / total
     spread = USUAL_RIVALS * (usual.rival_deviation**2 + (level - mean) ** 2)
@@ -142,32 +137,33 @@ def features(score: float, rivals: np.ndarray, steps: float, usual: Calibration)
     height = (score - mean) / deviation
     lead = (score - max(mean, np.max(rivals, initial=mean))) / deviation
     rivalry = math.log(len(rivals) + 1)
-    return np.array([height, lead, math.log(steps), rivalry, height * rivalry, lead * rivalry])
+    path = [trace.unsteadiness, trace.shortfall, math.log(trace.positions)]
+    return np.array([height, lead, length, rivalry, height * rivalry, lead * rivalry, *path])
 
 
 def judge(
-    score: float, rivals: np.ndarray, steps: float, calibration: Calibration | None
+    score: float, rivals: np.ndarray, trace: Trace, calibration: Calibration | None
 ) -> Judgement:
     """Says how sure it is that the first document is right.
 
     Args:
         score: Score of the first document, less hubness; not finite if it was not followed.
         rivals: Scores of its rivals, float [rivals].
-        steps: Number of steps of the query.
-        calibration: Calibration of the model; None: the lead decides.
+        trace: How the path runs through it.
+        calibration: Calibration of the model; None if it has none.
     """
+    if calibration is None:
+        return Judgement("not told")
     if not math.isfinite(score):
         return Judgement("unsure")
-    if calibration is None:
-        return Judgement(_by_lead(score, rivals) if steps >= FEWEST_STEPS else "unsure")
-    values = features(score, rivals, steps, calibration)
+    values = features(score, rivals, trace, calibration)
     confidence = confidences(values[None], calibration.weights)[0]
     certainty = "unsure"
     if confidence < calibration.absent:
         certainty = "absent"
     elif confidence >= calibration.likely:
         certainty = "sure" if confidence >= calibration.sure else "likely"
-    if steps < FEWEST_STEPS:
+    if trace.steps < FEWEST_STEPS:
         certainty = "unsure"
     return Judgement(certainty, float(confidence))
 
@@ -181,8 +177,3 @@ def confidences(values: np.ndarray, weights: tuple[float, ...] | np.ndarray) -> 
     """
     evidence = weights[0] + values @ np.asarray(weights[1:])
     return 1 / (1 + np.exp(-np.clip(evidence, -50, 50)))
-
-
-def _by_lead(score: float, rivals: np.ndarray) -> str:
-    value, levels = (score - np.max(rivals), LEAD_LEVELS) if len(rivals) else (score, SCORE_LEVELS)
-    return "sure" if value >= levels[0] else "likely" if value >= levels[1] else "unsure"

@@ -3,13 +3,12 @@
 import numpy as np
 
 from tempo_invariant.audio.windows import HOP_FRAMES
-from tempo_invariant.retrieval import certainty, embedders, hubness
+from tempo_invariant.retrieval import certainty, embedders, hubness, traces
 from tempo_invariant.retrieval.certainty import Judgement
 from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.identification import recording_limits
-from tempo_invariant.retrieval.sequence import SequenceTracker
-
-_BLOCK_STEPS = 64
+from tempo_invariant.retrieval.sequence import best_path
+from tempo_invariant.scores.documents import STEP_PIXELS
 
 
 def judge_pair(
@@ -29,13 +28,14 @@ def judge_pair(
     """
     probe = embedders.probe(embedder)
     calibration = certainty.find_calibration(probe, "sheets")
-    audible = audio[np.any(audio != 0, axis=1)]
+    audible = audio[np.any(audio != 0, axis=1)][:: max(1, HOP_FRAMES // hop_frames)]
     if calibration is None or not len(audible):
         return None
-    step_pixels = max(1, round(float(np.median(np.diff(columns))))) if len(columns) > 1 else 1
-    tracker = SequenceTracker([len(sheet)], recording_limits(hop_frames, step_pixels))
-    hubs = hubness.hubness(sheet, hubness.find_cohort(probe))
-    for first in range(0, len(audible), _BLOCK_STEPS):
-        tracker.update(audible[first : first + _BLOCK_STEPS] @ sheet.T - hubs)
-    steps = len(audible) * hop_frames / HOP_FRAMES
-    return certainty.judge(float(tracker.scores()[0]), np.zeros(0), steps, calibration)
+    distance = float(np.median(np.diff(columns))) if len(columns) > 1 else STEP_PIXELS
+    stride = max(1, round(STEP_PIXELS / max(distance, 1.0)))
+    chosen = sheet[::stride]
+    similarities = audible @ chosen.T - hubness.hubness(chosen, hubness.find_cohort(probe))
+    limits = recording_limits(HOP_FRAMES, max(1, round(stride * distance)))
+    path = best_path(similarities, limits)
+    found = traces.trace(similarities, path)
+    return certainty.judge(path.score / len(audible), np.zeros(0), found, calibration)

@@ -17,7 +17,7 @@ from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.hearing import Heard, hear
 from tempo_invariant.retrieval.library import SnippetIndex
 from tempo_invariant.retrieval.ranking import Candidate, Ranker
-from tempo_invariant.retrieval.sequence import PathLimits, ScorePath, best_path
+from tempo_invariant.retrieval.sequence import PathLimits, ScorePath
 from tempo_invariant.scores.documents import SheetDocument
 from tempo_invariant.scores.places import Place
 
@@ -221,17 +221,10 @@ def rank(
     ranker = Ranker(index, ranking, limits)
     ranker.update(embeddings)
     candidates = ranker.candidates(top)
-    rows = index.rows(candidates[0].document)
-    similarities = embeddings @ index.vectors[rows].T
-    path = best_path(similarities - index.hubness[rows], limits)
-    return Matching(
-        candidates,
-        ranker.judge(candidates[0].document),
-        similarities,
-        path,
-        steps,
-        index.places[rows],
-    )
+    first = candidates[0].document
+    followed = ranker.follow(first)
+    judgement = ranker.judge(first, followed)
+    return Matching(candidates, judgement, *followed, steps, index.places[index.rows(first)])
 
 
 def identify_recording(

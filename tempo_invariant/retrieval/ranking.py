@@ -2,17 +2,25 @@
 
 import collections
 import dataclasses
+import functools
 import itertools
+import math
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from tempo_invariant.errors import UserError
-from tempo_invariant.retrieval import certainty
+from tempo_invariant.retrieval import certainty, traces
 from tempo_invariant.retrieval.certainty import Judgement
 from tempo_invariant.retrieval.library import SnippetIndex
-from tempo_invariant.retrieval.sequence import PathLimits, SequenceTracker, count_votes
+from tempo_invariant.retrieval.sequence import (
+    PathLimits,
+    ScorePath,
+    SequenceTracker,
+    best_path,
+    count_votes,
+)
 
 RANKINGS = ("sequence", "votes")
 NEIGHBOURS = 25
@@ -110,7 +118,6 @@ class Ranker:
         self._kept = np.setdiff1d(np.arange(len(index.documents)), list(left_out))
         if not len(self._kept):
             raise UserError("no document is left to be ranked")
-        self._calibration = certainty.find_calibration(index.probe, index.kind)
         self._hubness_level = np.float32(np.mean(index.hubness))
         self._groups = {number: group for group in index.editions for number in group}
         self._votes = np.zeros((2, len(index.documents)))
@@ -184,15 +191,47 @@ class Ranker:
             scores[self._paths.documents] = self._paths.tracker.scores()
         return scores
 
-    def judge(self, document: int) -> Judgement:
-        """Says how sure it is that a document is right: the first of the last `candidates`."""
-        if self._paths is None:
-            return Judgement("unsure")
+    def follow(self, document: int, last: int | None = None) -> tuple[np.ndarray, ScorePath]:
+        """Follows the embeddings that are kept through a document.
+
+        Args:
+            document: Number of the document.
+            last: Number of the last embeddings to follow; None: all that are kept.
+
+        Returns:
+            Similarities float32 [steps, positions], and the best path.
+        """
+        rows = self._index.rows(document)
+        kept = np.array(list(self._history)[-last if last else None :])
+        similarities = kept @ self._index.vectors[rows].T
+        return similarities, best_path(similarities - self._index.hubness[rows], self._limits)
+
+    def judge(
+        self, document: int, followed: tuple[np.ndarray, ScorePath] | None = None
+    ) -> Judgement:
+        """Says how sure it is that a document is right: the first of the last `candidates`.
+
+        Args:
+            document: Number of the document.
+            followed: What `follow` has returned for it, if that is known.
+        """
+        calibration = self._calibration
+        if self._paths is None or calibration is None:
+            return Judgement("not told" if calibration is None else "unsure")
         scores = self.scores()
         score = float(scores[document])
         scores[list(self._editions_of(document))] = -np.inf
         rivals = scores[np.isfinite(scores)]
-        return certainty.judge(score, rivals, self._paths.tracker.weight, self._calibration)
+        steps = self._paths.tracker.weight
+        similarities, path = followed or self.follow(document, math.ceil(steps))
+        hubs = self._index.hubness[self._index.rows(document)]
+        trace = traces.trace(similarities - hubs, path, steps)
+        return certainty.judge(score, rivals, trace, calibration)
+
+    @functools.cached_property
+    def _calibration(self) -> certainty.Calibration | None:
+        """That of the model, which ranking does without."""
+        return certainty.find_calibration(self._index.probe, self._index.kind)
 
     def _follow(self, by_votes: np.ndarray) -> None:
         """Brings the paths through the shortlisted documents up to date."""

@@ -141,7 +141,8 @@ def _play(
     """Renders a piece where that is missing, and yields its queries."""
     render = functools.cache(functools.partial(_render, piece, output))
     for condition in conditions:
-        stem = render(condition.soundfont, condition.tempo, condition.expression)
+        sound = condition.soundfont, condition.preset, condition.tempo, condition.expression
+        stem = render(*sound)
         audio, firsts = f"audio/{stem}.wav", [0]
         if condition.seconds:
             samples = _sample_count(output / audio, condition)
@@ -160,9 +161,11 @@ def _play(
             )
 
 
-def _render(piece: Piece, output: Path, soundfont: str, tempo: float, expression: int) -> str:
+def _render(
+    piece: Piece, output: Path, soundfont: str, preset: int, tempo: float, expression: int
+) -> str:
     """Writes a rendering and its truth; returns the stem of their names."""
-    sound = soundfont_name(soundfont, expression=expression)
+    sound = soundfont_name(soundfont, preset, expression)
     performance = performance_name(piece.name, tempo, sound)
     seed = performance if expression else ""
     facts = f"{_FORMAT} {Path(soundfont).stat().st_size} {tempo!r}"
@@ -170,7 +173,7 @@ def _render(piece: Piece, output: Path, soundfont: str, tempo: float, expression
     stem = f"{performance}-{digest[:8]}"
     audio = output / "audio" / f"{stem}.wav"
     if not audio.exists():
-        pcm = render_audio(piece.music, soundfont, tempo=tempo, seed=seed)
+        pcm = render_audio(piece.music, soundfont, preset, tempo, seed)
         with atomic_write(audio) as temporary:
             wavfile.write(temporary, SAMPLE_RATE, pcm)
     json_objects.save(output / "truth" / f"{stem}.json", strikes(piece, tempo, seed))

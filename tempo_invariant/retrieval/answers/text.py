@@ -101,6 +101,8 @@ def verdict_text(certainty: str, confidence: float | None, count: str) -> str:
     """
     if certainty == "absent":
         return f"not among your {count}"
+    if certainty == "not told":
+        return "this model cannot say whether it is right"
     if certainty == "sure":
         return certainty
     text = certainty if confidence is None else f"{certainty}, {100 * confidence:.0f} %"

@@ -7,6 +7,7 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import calibration, odd_sounds
 from tempo_invariant.evaluation.calibration import Asked
 from tempo_invariant.retrieval import certainty
+from tempo_invariant.retrieval.traces import Trace
 
 
 def asked(seed: int, queries: int = 60, documents: int = 40, apart: float = 0.2) -> list[Asked]:
@@ -17,11 +18,19 @@ def asked(seed: int, queries: int = 60, documents: int = 40, apart: float = 0.2)
         scores = generator.normal(-0.15, 0.05, documents)
         own = number % documents
         scores[own] += apart + generator.normal(0, 0.05)
-        found.append(Asked(f"piece {own}", (own,), scores, int(generator.integers(10, 120))))
+        unsteady = np.where(np.arange(documents) == own, 0.35, 0.6) + generator.normal(0, 0.1)
+        steps = int(generator.integers(10, 120))
+        found.append(Asked(f"piece {own}", (own,), scores, steps, tracer(unsteady, steps)))
     # What no document has: once an odd sound, once music.
     for name in ("odd: hum", "foreign"):
-        found.append(Asked(name, (), generator.normal(-0.15, 0.05, documents), 20))
+        scores = generator.normal(-0.15, 0.05, documents)
+        found.append(Asked(name, (), scores, 20, tracer(np.full(documents, 0.6), 20)))
     return found
+
+
+def tracer(unsteadiness: np.ndarray, steps: int):
+    """Paths through documents of the same length."""
+    return lambda document: Trace(steps, 300, float(unsteadiness[document]), 0.05)
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +54,9 @@ def test_confidence_is_a_probability_for_other_queries(fitted, documents):
                 wrong = np.delete(one.scores, one.own)[: documents - 1]
                 scores = np.append(wrong, one.scores[list(one.own)] if known else [])
                 first = int(np.argmax(scores))
-                judgement = certainty.judge(
-                    scores[first], np.delete(scores, first), one.steps, fitted[0]
-                )
+                held = [*np.delete(np.arange(40), one.own)[: documents - 1], *one.own]
+                rivals, trace = np.delete(scores, first), one.trace(held[first])
+                judgement = certainty.judge(scores[first], rivals, trace, fitted[0])
                 judged.append((judgement.confidence, known and first == len(wrong), known))
     confidence, right, known = (np.array(column, float) for column in zip(*judged, strict=True))
     assert np.abs(confidence.mean() - right.mean()) < 0.12
@@ -59,8 +68,8 @@ def test_the_weights_are_those_of_a_logistic_regression():
     from sklearn.linear_model import LogisticRegression  # librosa needs it
 
     generator = np.random.default_rng(3)
-    values = generator.normal(size=(500, certainty.FEATURES)) * [1, 2, 3, 4, 5, 6] + 1
-    right = generator.random(500) < 1 / (1 + np.exp(-values @ [1, -0.5, 0.2, 0.1, 0, 0.05]))
+    values = generator.normal(size=(500, certainty.FEATURES)) * np.arange(1, 10) + 1
+    right = generator.random(500) < 1 / (1 + np.exp(-values[:, :6] @ [1, -0.5, 0.2, 0.1, 0, 0.05]))
     found = calibration._fit_weights(values, right)
     scale = values.std(axis=0)
     expected = LogisticRegression(
@@ -69,6 +78,15 @@ def test_the_weights_are_those_of_a_logistic_regression():
     expected.fit(values / scale, right)
     np.testing.assert_allclose(found[1:], expected.coef_[0] / scale, atol=2e-4)
     assert found[0] == pytest.approx(expected.intercept_[0], abs=2e-3)
+
+
+def test_few_unknown_ones_are_likely():
+    confidence = np.random.default_rng(0).random(1000) ** 4
+    likely = calibration._likely(confidence)
+    named = np.count_nonzero(confidence >= likely)
+    assert named <= 5 < np.count_nonzero(confidence >= likely - 0.04)
+    assert calibration._likely(np.zeros(100)) == calibration.ABSENT
+    assert calibration._likely(np.ones(100)) == calibration.SURE
 
 
 def test_the_table_counts_by_length_and_size(fitted):

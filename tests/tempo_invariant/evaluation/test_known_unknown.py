@@ -7,13 +7,21 @@ import pytest
 
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import known_unknown
-from tempo_invariant.retrieval import indexing
+from tempo_invariant.retrieval import certainty, indexing
+from tempo_invariant.retrieval.certainty import Calibration
 from tests import fake_embedder
 from tests.fake_embedder import FakeEmbedder, melody
 from tests.query_files import named, query_set, strikes
 
 PIECES = {"down": np.arange(130, 20, -1), "high": np.arange(140, 250), "up": np.arange(20, 130)}
 SECONDS = 20.0
+# Half sure at a height of 3 deviations of 0.1 over a level of 0.2.
+CALIBRATION = Calibration((0.2, 0.0), 0.1, (-3.0, 1.0, *[0.0] * 8), 0.2, 0.6, 0.9)
+
+
+@pytest.fixture(autouse=True)
+def shipped(tmp_path, monkeypatch):
+    return fake_embedder.ship(monkeypatch, tmp_path / "pretrained", CALIBRATION)
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +77,17 @@ def test_editions_are_right_as_well(asked, tmp_path):
     both = dataclasses.replace(index, editions=((0, 1),))
     (report,) = known_unknown.run(FakeEmbedder(), both, queries, keep=tmp_path)
     assert shares(report, "known")["right, named"] == 1.0  # "down" and "high" are the same
+
+
+def test_odd_sounds_are_unknown_ones(asked):
+    index, queries = asked
+    *_, report = known_unknown.run(FakeEmbedder(), index, queries, odd=True)
+    assert report["text"] == "odd sounds" and report["known"]["recordings"] == 0
+    assert report["unknown"]["recordings"] >= 40 and sum(shares(report, "unknown").values()) == 1
+
+
+def test_a_model_that_gives_no_verdict_is_refused(asked, shipped):
+    index, queries = asked
+    (shipped / certainty.FILES["sheets"]).unlink()
+    with pytest.raises(UserError, match="fake model 0, which gives no verdict"):
+        known_unknown.run(FakeEmbedder(), index, queries)

@@ -1,5 +1,6 @@
 """How sure an answer is, by the features of the best document and by its lead."""
 
+import dataclasses
 import json
 import math
 
@@ -11,9 +12,12 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.model import pretrained
 from tempo_invariant.retrieval import certainty, embedders, hubness
 from tempo_invariant.retrieval.certainty import Calibration, features, find_calibration, judge
+from tempo_invariant.retrieval.traces import Trace
 from tests.fake_embedder import FakeEmbedder
 
-USUAL = Calibration((-0.1, -0.02), 0.05, (-9.0, 2.0, 1.0, -0.5, -0.3, 0.1, 0.2), 0.2, 0.9, 0.98)
+WEIGHTS = -9.0, 2.0, 1.0, -0.5, -0.3, 0.1, 0.2, -2.0, -3.0, 0.1
+USUAL = Calibration((-0.1, -0.02), 0.05, WEIGHTS, 0.2, 0.9, 0.98)
+TRACE = Trace(20, 300, 0.4, 0.01)
 
 
 def test_features_are_those_of_the_scores_and_five_usual_rivals():
@@ -27,15 +31,17 @@ def test_features_are_those_of_the_scores_and_five_usual_rivals():
     deviation = math.sqrt(np.average((every - mean) ** 2, weights=weights))
     height, lead = (0.3 - mean) / deviation, 0.3 / deviation
     expected = [height, lead, math.log(20), math.log(4), height * math.log(4), lead * math.log(4)]
-    np.testing.assert_allclose(features(0.3, rivals, 20, USUAL), expected)
-    alone = features(0.3, rivals[:0], 20, USUAL)
-    np.testing.assert_allclose(alone, [(0.3 - level) / 0.05] * 2 + [math.log(20), 0, 0, 0])
+    path = [0.4, 0.01, math.log(300)]
+    np.testing.assert_allclose(features(0.3, rivals, TRACE, USUAL), expected + path)
+    alone = features(0.3, rivals[:0], TRACE, USUAL)
+    height = (0.3 - level) / 0.05
+    np.testing.assert_allclose(alone, [height, height, math.log(20), 0, 0, 0, *path])
 
 
 def test_a_lead_makes_sure_and_a_crowd_makes_absent():
     crowd = np.random.default_rng(0).normal(-0.16, 0.05, 300)
     best = crowd.max()
-    ladder = [judge(best + lead, crowd, 20, USUAL) for lead in np.linspace(0, 0.3, 40)]
+    ladder = [judge(best + lead, crowd, TRACE, USUAL) for lead in np.linspace(0, 0.3, 40)]
     confidence = [one.confidence for one in ladder]
     assert confidence == sorted(confidence) and confidence[0] < 0.05 and confidence[-1] > 0.99
     order = list(dict.fromkeys(one.certainty for one in ladder))
@@ -47,28 +53,16 @@ def test_a_lead_makes_sure_and_a_crowd_makes_absent():
 
 
 def test_little_music_is_never_known():
-    few = certainty.FEWEST_STEPS - 1
+    few = dataclasses.replace(TRACE, steps=certainty.FEWEST_STEPS - 1)
     for score in (-0.1, 0.9):
         assert judge(score, np.array([-0.2]), few, USUAL).certainty == "unsure"
-        assert judge(score, np.array([-0.2]), few, None).certainty == "unsure"
-    assert judge(-np.inf, np.array([-0.2]), 20, USUAL).certainty == "unsure"
-    assert judge(0.9, np.array([-0.2]), few + 1, USUAL).certainty == "sure"
+    assert judge(-np.inf, np.array([-0.2]), TRACE, USUAL).certainty == "unsure"
+    assert judge(0.9, np.array([-0.2]), TRACE, USUAL).certainty == "sure"
 
 
-@pytest.mark.parametrize(
-    ("score", "rivals", "expected"),
-    [
-        (0.5, [0.34, 0.1], "sure"),
-        (0.5, [0.43, 0.1], "likely"),
-        (0.9, [0.9], "unsure"),
-        (0.9, [], "sure"),
-        (0.5, [], "likely"),
-        (0.2, [], "unsure"),
-    ],
-)
-def test_without_a_calibration_the_lead_decides(score, rivals, expected):
-    found = judge(score, np.array(rivals), 20, None)
-    assert (found.certainty, found.confidence) == (expected, None)
+def test_without_a_calibration_nothing_is_told():
+    found = judge(0.9, np.array([-0.2]), TRACE, None)
+    assert (found.certainty, found.verdict, found.confidence) == ("not told", "none", None)
 
 
 def test_a_calibration_is_found_by_what_a_model_computes(tmp_path, monkeypatch):
@@ -85,7 +79,7 @@ def test_a_calibration_is_found_by_what_a_model_computes(tmp_path, monkeypatch):
     assert find_calibration(probe, "recordings") is None
     assert find_calibration(embedders.probe(FakeEmbedder(2)), "sheets") is None
     right = json.loads(path.read_text())
-    damage = {"sure": 0.5, "weights": [1.0] * 6, "rival_deviation": 0.0, "absent": "2", "more": 1}
+    damage = {"sure": 0.5, "weights": [1.0] * 9, "rival_deviation": 0.0, "absent": "2", "more": 1}
     for name, value in damage.items():
         path.write_text(json.dumps(right | {name: value}))
         with pytest.raises(UserError, match=f"^{path}: "):

@@ -6,31 +6,25 @@ import json
 import numpy as np
 import pytest
 
-from tempo_invariant import arrays, json_objects
+from tempo_invariant import arrays
 from tempo_invariant.audio.recordings import open_recording
-from tempo_invariant.model import pretrained
-from tempo_invariant.retrieval import certainty, doubt, embedders, following, hubness
+from tempo_invariant.retrieval import certainty, doubt, following, hubness
 from tempo_invariant.retrieval.answers import followed, text
 from tempo_invariant.retrieval.certainty import Calibration
+from tempo_invariant.retrieval.traces import Trace
 from tests import fake_embedder
 from tests.answer_pages import read_page
 from tests.fake_embedder import FakeEmbedder, melody
 
 RISING = np.arange(20, 140)
 # Half sure at a score of 0.6, surer by a factor of e for every 0.02.
-CALIBRATION = Calibration((0.6, 0.0), 0.05, (0.0, 2.5, 0.0, 0.0, 0.0, 0.0, 0.0), 0.2, 0.9, 0.98)
+CALIBRATION = Calibration((0.6, 0.0), 0.05, (0.0, 2.5, *[0.0] * 8), 0.2, 0.9, 0.98)
 
 
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
     """The fake model ships, with a calibration and without a cohort."""
-    monkeypatch.setattr(pretrained, "DIRECTORY", tmp_path / "pretrained")
-    directory = tmp_path / "pretrained" / "fake"
-    directory.mkdir(parents=True)
-    (directory / pretrained.CARD).write_text("{}")
-    arrays.save(directory / hubness.PROBE, embedders.probe(FakeEmbedder()))
-    json_objects.save(directory / certainty.FILES["sheets"], CALIBRATION)
-    return directory
+    return fake_embedder.ship(monkeypatch, tmp_path / "pretrained", CALIBRATION)
 
 
 @pytest.fixture
@@ -71,7 +65,7 @@ def test_the_score_is_that_of_the_path_in_steps_of_half_a_second(shipped):
     columns = 20.0 * np.arange(len(sheet))
     silent = np.concatenate([np.zeros((30, 16), np.float32), audio])
     found = doubt.judge_pair(FakeEmbedder(), silent, sheet, columns, 2)
-    expected = certainty.judge(1.0, np.zeros(0), 30.0, CALIBRATION)
+    expected = certainty.judge(1.0, np.zeros(0), Trace(30.0, 120, 0.1, 0.0), CALIBRATION)
     assert found.confidence == pytest.approx(expected.confidence, abs=1e-6)
     assert doubt.judge_pair(FakeEmbedder(), silent[:30], sheet, columns, 2) is None
 

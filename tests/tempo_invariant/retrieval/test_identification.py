@@ -22,6 +22,7 @@ from tempo_invariant.retrieval import (
 )
 from tempo_invariant.retrieval.answers import identified, text
 from tempo_invariant.retrieval.answers.pictures import attention_by_frame
+from tempo_invariant.retrieval.certainty import Calibration
 from tempo_invariant.retrieval.identification import IdentificationSettings
 from tempo_invariant.retrieval.ranking import Ranker
 from tempo_invariant.scores import collection
@@ -172,15 +173,41 @@ def _ranked(index, heard):
     return ranker.candidates()
 
 
-def test_editions_are_no_rivals(index):
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """The fake model ships with a calibration: half sure at a lead of 3 deviations."""
+    weights = (-3.0, 0.0, 1.0, *[0.0] * 7)
+    fake_embedder.ship(monkeypatch, tmp_path, Calibration((0.0, 0.0), 0.2, weights, 0.1, 0.6, 0.9))
+
+
+def test_editions_are_no_rivals(index, shipped):
     heard = _heard(melody(RISING[:80], 14)).embedding
     judged = []
     for editions in ((), ((2, 3),)):
         ranker = Ranker(dataclasses.replace(index, editions=editions))
         ranker.update(heard)
         assert ranker.candidates(1)[0].name == "rising"
-        judged.append(ranker.judge(2).certainty)
-    assert judged == ["likely", "sure"]
+        judged.append(ranker.judge(2).confidence)
+    assert judged[0] < judged[1] - 0.1
+
+
+def test_a_model_without_a_calibration_does_not_say_how_sure_it_is(index):
+    answer = _identify(index, melody(RISING, 20))
+    assert (answer.certainty, answer.verdict, answer.confidence) == ("not told", "none", None)
+    assert answer.candidates[0].name == "rising"
+
+
+def test_paths_are_judged_as_far_as_they_count(index, shipped):
+    """What is forgotten is not followed to tell how steady the path is."""
+    heard = _heard(melody(RISING, 20)).embedding
+    ranker = Ranker(index, memory=0.8)
+    for block in (_heard(melody(SCORES["other"], 20)).embedding, heard):
+        ranker.update(block)
+    ranker.candidates(1)
+    similarities, path = ranker.follow(2, 5)
+    np.testing.assert_allclose(similarities, heard[-5:] @ index.vectors[index.rows(2)].T, atol=1e-6)
+    assert ranker.judge(2) == ranker.judge(2, (similarities, path))
+    assert len(ranker.follow(2)[1].positions) == 2 * len(heard)
 
 
 def test_editions_take_one_place_in_the_ranking(index):
@@ -216,9 +243,10 @@ def test_paths_go_on_as_the_shortlist_changes(index):
     assert len(followed) > 1
 
 
-def test_the_lead_counts_even_if_one_score_is_asked_for(index):
+def test_the_lead_counts_even_if_one_score_is_asked_for(index, shipped):
     pcm = melody(SCORES["zigzag"][80:], 7)  # the end of "rising", too
-    assert _identify(index, pcm).certainty == _identify(index, pcm, top=1).certainty == "unsure"
+    every, one = _identify(index, pcm), _identify(index, pcm, top=1)
+    assert every.confidence == one.confidence < 0.6
 
 
 def test_documents_with_few_votes_are_not_followed(index):
