@@ -5,6 +5,7 @@ pair is where the chord of its note head begins.
 """
 
 import dataclasses
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,10 @@ import numpy as np
 
 from tempo_invariant.audio.spectrogram import whole_spectrogram
 from tempo_invariant.errors import UserError
+from tempo_invariant.evaluation.conditions import WORN
 from tempo_invariant.evaluation.query_sets import Query
-from tempo_invariant.geometry import onset_frame
-from tempo_invariant.scores import msmd, mung
+from tempo_invariant.geometry import PAPER, onset_frame
+from tempo_invariant.scores import degradation, msmd, mung, page_image
 from tempo_invariant.scores.strips import Placement, aligned_placements, halve, strip
 
 
@@ -25,7 +27,8 @@ class Piece:
 
     Attributes:
         name: Name of the piece.
-        strips: Strip in each ink, the first one first; uint8 [columns, 100] at half resolution.
+        strips: Strip in each ink, the first one first, and perhaps `WORN`; uint8 [columns, 100] at
+            half resolution.
         placements: All note heads on the strip.
         pairs: Note head of each pair, by onset at the notated tempo.
     """
@@ -54,12 +57,26 @@ class PlayedPiece:
     onset_frames: np.ndarray
 
 
-def read_piece(msmd_dir: Path, query: Query) -> Piece:
+@dataclass(frozen=True)
+class _WornScore(msmd.Score):
+    """A score with pages as poor scans show them, straight and in even light once they are read."""
+
+    def image(self, ink: str, page_number: int) -> np.ndarray:
+        seed = zlib.crc32(self.directory.name.encode()), page_number
+        generator = np.random.default_rng(seed)
+        # The places of systems and heads are those on a straight page.
+        how = dataclasses.replace(degradation.draw(generator), degrees=0.0)
+        page = degradation.degrade(super().image(ink, page_number), how, generator)
+        return np.rint(PAPER * (1 - page_image.ink(page))).astype(np.uint8)
+
+
+def read_piece(msmd_dir: Path, query: Query, worn: bool = False) -> Piece:
     """Reads a piece of an MSMD directory, with all its pairs.
 
     Args:
         msmd_dir: MSMD directory.
         query: Recording of the piece as it is notated.
+        worn: Whether its pages are wanted `WORN` too.
 
     Raises:
         UserError: The piece is damaged or has no pairs.
@@ -67,9 +84,12 @@ def read_piece(msmd_dir: Path, query: Query) -> Piece:
     score = msmd.read_score(msmd_dir / query.piece)
     strips = {}
     placements: list[Placement] = []
-    for ink in score.inks:
-        image, placements = strip(score, ink)
-        strips[ink] = np.ascontiguousarray(halve(image).T)
+    renderings = [(ink, score, ink) for ink in score.inks]
+    if worn:
+        renderings.append((WORN, _WornScore(**vars(score)), score.inks[0]))
+    for name, pages, ink in renderings:
+        image, placements = strip(pages, ink)
+        strips[name] = np.ascontiguousarray(halve(image).T)
     aligned = _aligned(placements, query)
     if not aligned:
         raise UserError(f"{query.truth_path}: names no note head of {query.piece}")
