@@ -44,6 +44,13 @@ flags.DEFINE_list(
     "expression", ["0"], "Seeds of expressive playing, with commas; 0 plays as notated."
 )
 flags.DEFINE_list("ink", ["bold", "thin"], "How pages are drawn; the first goes to img/.")
+flags.DEFINE_integer(
+    "look",
+    0,
+    "Seed by which MusicXML, MEI, kern and ABC are engraved each with fonts, sizes, distances of "
+    "its own; 0: all alike.",
+    lower_bound=0,
+)
 flags.DEFINE_integer("jobs", None, "Processes; one per core if not given.", lower_bound=1)
 flags.DEFINE_string("runner", None, RUNNER_HELP)
 flags.DEFINE_multi_string("runner_option", [], RUNNER_OPTION_HELP)
@@ -71,7 +78,7 @@ def _options() -> "BuildOptions":
         check_soundfont(soundfont)
     combinations = itertools.product(soundfonts, args.preset, sorted(set(seeds)))
     sounds = tuple(Sound(*combination) for combination in combinations)
-    return BuildOptions(sounds, tuple(tempi), tuple(args.ink), args.timeout)
+    return BuildOptions(sounds, tuple(tempi), tuple(args.ink), args.timeout, args.look)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from tempo_invariant.geometry import PRINTED, STAVES
 
 USAGE = """Converts an MSMD directory, rebuilt or downloaded, to TFRecord shards.
 
-    tempo-invariant convert --msmd=DIR --output=DIR [--split=YAML]
+    tempo-invariant convert --msmd=DIR --output=DIR [--split=YAML,YAML]
         [--test_soundfont=MuseScore_General] [--train_soundfonts=A,B]
 
 Systems whose staves stand far apart leave the snippets; with --staves=near they are brought to a
@@ -21,7 +21,9 @@ commands.define_input("msmd", None, "Directory in the published MSMD layout.", r
 commands.define_output(
     "output", None, "Directory for shards and dataset_info.json.", required=True, directory=True
 )
-commands.define_input("split", None, "YAML file with lists of pieces train, valid and test.")
+commands.define_input(
+    "split", "", "YAML files with lists of pieces train, valid and test, with commas.", many=True
+)
 flags.DEFINE_list("train_soundfonts", [], "Only soundfonts of train and valid; all, if empty.")
 flags.DEFINE_string(
     "test_soundfont", "", "The only soundfont of the test split, which train and valid never hold."
@@ -46,7 +48,7 @@ def main() -> None:
     report = conversion.convert(
         args.msmd,
         args.output,
-        split_path=args.split,
+        split_paths=args.split,
         selection=conversion.Selection(tuple(args.train_soundfonts), args.test_soundfont),
         shard_megabytes=args.shard_megabytes,
         workers=args.workers,
