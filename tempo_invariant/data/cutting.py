@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from tempo_invariant.data import paper
+from tempo_invariant.data import bending, paper
 from tempo_invariant.data.augmentation import silence_future, vary
 from tempo_invariant.data.corpus import Corpus
 from tempo_invariant.data.schema import STRIP_ROWS
@@ -186,15 +186,15 @@ def _cut_worn(
     window = strips.gather(centre[:, None] + tf.range(-reach, reach))
     column = _scaled_positions(SHEET_WIDTH, 0.0, step)
     row = _scaled_positions(SHEET_HEIGHT, 0.0, step) - shift[:, None]
-    x, y = paper.lie(column, row, augmentation, lying)
+    x, y = bending.lie(column, row, augmentation, lying)
     y -= _moved(y, apart[:, None, None])
-    sheet = paper.resample(window, x + (reach - 0.5), y + (STRIP_ROWS - 1) / 2)
+    sheet = bending.resample(window, x + (reach - 0.5), y + (STRIP_ROWS - 1) / 2)
     return paper.wear(sheet, augmentation, wearing)
 
 
 def _columns_before(augmentation: Augmentation) -> int:
     """Returns how many columns before the middle of a snippet, and after it, are needed."""
-    before = paper.reach(SHEET_WIDTH, SHEET_HEIGHT, augmentation)
+    before = bending.reach(SHEET_WIDTH, SHEET_HEIGHT, augmentation)
     if augmentation.varies_snippets:
         before = before / (1 - augmentation.scale) + 1
     return math.ceil(before)

@@ -85,6 +85,19 @@ def test_evaluation_cuts_every_pair_and_pads(one):
     assert set(table.piece) == {"Bach__x"}
 
 
+def test_evaluation_cuts_late_and_without_a_future(one):
+    corpus, record = one
+    later = dataclasses.replace(record, onset_frames=np.array(record.onset_frames) + 2)
+    dataset, table = pipeline.eval_dataset(corpus, 9, T, late_frames=2, future=0.3)
+    [batch] = batches(dataset, -1)
+    for index in range(9):
+        sheet, audio = expected_pair(later, index)
+        audio[:, T // 2 + 3 :] = 0
+        np.testing.assert_array_equal(batch["sheet"][index], sheet)
+        np.testing.assert_array_equal(batch["audio"][index], audio)
+    np.testing.assert_array_equal(table.onset_frame, record.onset_frames)
+
+
 def test_training_without_augmentation_cuts_the_same_pairs(one):
     corpus, record = one
     dataset = pipeline.train_dataset(corpus, 32, T, NO_AUGMENTATION, seed=1)
