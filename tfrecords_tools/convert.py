@@ -7,7 +7,7 @@ from tempo_invariant.beam_runner import RUNNER_HELP, RUNNER_OPTION_HELP, Runner
 
 USAGE = """Converts an MSMD directory, rebuilt or downloaded, to TFRecord shards.
 
-    tempo-invariant convert --msmd=DIR --output=DIR [--split=YAML]
+    tempo-invariant convert --msmd=DIR --output=DIR [--split=YAML,YAML]
         [--test_soundfont=MuseScore_General] [--train_soundfonts=A,B]
 
 Without a split file, pieces go 80/10/10 to train, valid and test by a hash of their names.
@@ -18,7 +18,9 @@ commands.define_input("msmd", None, "Directory in the published MSMD layout.", r
 commands.define_output(
     "output", None, "Directory for shards and dataset_info.json.", required=True, directory=True
 )
-commands.define_input("split", None, "YAML file with lists of pieces train, valid and test.")
+commands.define_input(
+    "split", "", "YAML files with lists of pieces train, valid and test, with commas.", many=True
+)
 flags.DEFINE_list("train_soundfonts", [], "Only soundfonts of train and valid; all, if empty.")
 flags.DEFINE_string(
     "test_soundfont", "", "The only soundfont of the test split, which train and valid never hold."
@@ -37,7 +39,7 @@ def main() -> None:
     report = conversion.convert(
         args.msmd,
         args.output,
-        split_path=args.split,
+        split_paths=args.split,
         selection=conversion.Selection(tuple(args.train_soundfonts), args.test_soundfont),
         shard_megabytes=args.shard_megabytes,
         workers=args.workers,

@@ -103,7 +103,7 @@ def _records(piece_dir: Path, split: str, selection: Selection) -> _Result:
 def convert(
     msmd_dir: str | Path,
     output: str | Path,
-    split_path: str | Path | None = None,
+    split_paths: Sequence[str | Path] = (),
     selection: Selection | None = None,
     shard_megabytes: float = 64,
     workers: int | None = None,
@@ -116,7 +116,7 @@ def convert(
     Args:
         msmd_dir: Directory with a directory for each piece, rebuilt or downloaded.
         output: Directory for the shards; shards that it holds already are replaced.
-        split_path: Path of a split file, see `splits.read_split`; by default `hash_split` is used.
+        split_paths: Paths of split files, see `splits.read_split`; by default `hash_split` is used.
         selection: Performances that go into each split.
         shard_megabytes: Size in megabytes at which a shard is closed.
         workers: Number of processes; by default one per processor core.
@@ -126,7 +126,7 @@ def convert(
         UserError: The directory or the split file cannot be used, or nothing was converted.
     """
     present = list_pieces(msmd_dir)
-    split, report = _read_split(split_path, present)
+    split, report = _read_splits(split_paths, present)
     calls = [
         functools.partial(_records, Path(msmd_dir) / piece, name, selection or Selection())
         for name in schema.SPLITS
@@ -141,14 +141,14 @@ def convert(
     return report
 
 
-def _read_split(
-    path: str | Path | None, present: Sequence[str]
+def _read_splits(
+    paths: Sequence[str | Path], present: Sequence[str]
 ) -> tuple[dict[str, list[str]], ConversionReport]:
     """Returns the split, and a report that compares it with the pieces that are there."""
-    split = splits.read_split(path) if path else splits.hash_split(present)
+    split = splits.read_splits(paths) if paths else splits.hash_split(present)
     listed = {piece for pieces in split.values() for piece in pieces}
     report = ConversionReport(
-        split=Path(path).name if path else "hash of the piece name",
+        split=", ".join(Path(path).name for path in paths) or "hash of the piece name",
         missing=sorted(listed - set(present)),
         unlisted=sorted(set(present) - listed),
     )
