@@ -84,8 +84,10 @@ def measure(
         UserError: The run, pieces or recordings are missing or damaged.
     """
     wanted, recordings = _arrange(queries)
+    staves = runs.load_experiment(run).model.staves
     worn = any(condition.ink == WORN for condition in wanted)
-    pieces = choose_pairs(_read_pieces(Path(msmd_dir), recordings[0], worn), candidates)
+    read = _read_pieces(Path(msmd_dir), recordings[0], staves, worn)
+    pieces = choose_pairs(read, candidates)
     joint, model = _load(run, weights)
     sheet, audio = _embed_all(model, pieces, wanted, recordings, Path(keep) if keep else None)
     return {
@@ -99,10 +101,12 @@ def measure(
     } | _results(wanted, sheet, audio, pieces, seed)
 
 
-def _read_pieces(msmd_dir: Path, clean: Mapping[str, Query], worn: bool) -> list[Piece]:
+def _read_pieces(
+    msmd_dir: Path, clean: Mapping[str, Query], staves: str, worn: bool
+) -> list[Piece]:
     """Reads pieces in the order of the records, of which every n-th pair is taken."""
     named = progress.track(sorted(clean.items()), "scores")
-    return [read_piece(msmd_dir, query, worn) for _, query in named]
+    return [read_piece(msmd_dir, query, staves, worn) for _, query in named]
 
 
 def _arrange(queries: Iterable[Query]) -> tuple[list[Condition], list[dict[str, Query]]]:
