@@ -17,12 +17,12 @@ CONTENTS = {
 
 def engrave(item: tuple[str, bytes]) -> None:
     """Does with a file what an index and a build do with it."""
-    from tempo_invariant.scores import documents
+    from tempo_invariant.scores import collection
     from tempo_invariant.scores.notation import engrave_notation
 
     path, data = item
     Path(path).write_bytes(data)
-    [found] = documents.find_scores(path)
+    [found] = collection.find_scores(path)
     found.read()
     engrave_notation(Path(path), times=True, timeout_seconds=20)
 
