@@ -28,24 +28,10 @@ from tempo_invariant.scores.sources import PieceSource
 from tfrecords_tools.msmd import layout
 from tfrecords_tools.msmd.alignment import Alignment, align
 from tfrecords_tools.music.notes import Music, midi_bytes, read_midi
-from tfrecords_tools.music.performing import Features, perform, soundfont_name
+from tfrecords_tools.music.performing import Features, Sound, perform
 
 INKS = ("bold", "thin")
 RECORD = "build.json"
-
-
-@dataclass(frozen=True)
-class Sound:
-    """A soundfont, the General MIDI program to play, and a seed of expression (0: as notated)."""
-
-    soundfont: str
-    preset: int = 0
-    expression: int = 0
-
-    @property
-    def name(self) -> str:
-        """Name in performances."""
-        return soundfont_name(self.soundfont, self.preset, self.expression)
 
 
 @dataclass(frozen=True)
@@ -215,12 +201,11 @@ def _perform(
 ) -> dict[str, Features]:
     """Writes performances and returns their features by name.
 
-    The name of a performance is the seed of its expression, so all differ and none changes.
+    The name of a performance is the seed of what is drawn, so all differ and none changes.
     """
     played = {}
     for name, (sound, tempo) in wanted.items():
-        seed = name if sound.expression else ""
-        played[name] = perform(music, sound.soundfont, sound.preset, tempo, seed)
+        played[name] = perform(music, sound, tempo, seed=name)
         layout.write_performance(piece_dir, name, played[name])
     return played
 
