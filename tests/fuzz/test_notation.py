@@ -8,6 +8,7 @@ from tests import fuzzing, notation_scores
 
 CONTENTS = {
     "song.musicxml": notation_scores.MUSICXML.encode(),
+    "bars.musicxml": notation_scores.by_bars(),
     "song.mxl": notation_scores.packed(),
     "trio.mei": notation_scores.MEI.encode(),
     "piano.krn": notation_scores.KERN.encode(),
