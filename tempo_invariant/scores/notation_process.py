@@ -91,6 +91,8 @@ def engrave(text: str, kind: str, times: bool, look: Look = PLAIN) -> dict[str, 
     Raises:
         ValueError: It cannot be engraved.
     """
+    if kind == "musicxml" and "score-timewise" in text:
+        text = _partwise(text)
     toolkit = verovio.toolkit()
     _load(toolkit, text, kind, {"breaks": "none", "xmlIdSeed": 1})
     root = _parse(toolkit.getMEI())
@@ -113,6 +115,25 @@ def engrave(text: str, kind: str, times: bool, look: Look = PLAIN) -> dict[str, 
         result["tempi"] = list(_tempi(toolkit))
         result["heads"] = dict(_heads(toolkit, root))
     return result
+
+
+def _partwise(text: str) -> str:
+    """Returns MusicXML that has the bars of every part, as Verovio wants it.
+
+    The other kind has the parts of every bar; one that a part is missing from is empty there.
+    """
+    root = ElementTree.fromstring(text)
+    if root.tag != "score-timewise":
+        return text
+    bars = root.findall("measure")
+    inside = [{part.get("id", ""): list(part) for part in bar.findall("part")} for bar in bars]
+    root.tag = "score-partwise"
+    root[:] = [child for child in root if child.tag != "measure"]
+    for name in dict.fromkeys(name for parts in inside for name in parts):
+        part = ElementTree.SubElement(root, "part", id=name)
+        for bar, parts in zip(bars, inside, strict=True):
+            ElementTree.SubElement(part, "measure", bar.attrib).extend(parts.get(name, ()))
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 def _load(toolkit: verovio.toolkit, text: str, kind: str, options: dict) -> None:

@@ -52,6 +52,12 @@ def test_the_piano_part_of_a_song_carries_its_musical_time_and_pitch(song):
     assert song.notes == (PIANO_ALONE.format("Voice"),)
 
 
+def test_musicxml_by_bars_is_engraved_as_by_parts(tmp_path, song):
+    found = engrave(tmp_path, "bars.xml", notation_scores.by_bars())
+    assert heads(found) == heads(song) and found.notes == song.notes
+    assert found.tempi == song.tempi and found.bars == song.bars
+
+
 def test_heads_systems_and_bars_lie_on_ink(song):
     [page] = song.pages
     [image] = [drawing["bold"] for drawing in song.draw()]
