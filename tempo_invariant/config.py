@@ -14,6 +14,7 @@ from typing import Any
 from tempo_invariant import json_objects
 from tempo_invariant.errors import UserError
 from tempo_invariant.fields import check, setting
+from tempo_invariant.geometry import PRINTED, STAVES
 from tempo_invariant.variations import Augmentation
 
 MOST_BLOCKS = 6
@@ -69,6 +70,9 @@ class ModelConfig:
     attention_filters: tuple[int, ...] = setting(
         (), "Channels of the attention's blocks; none: those of the encoders.", lower=1
     )
+    attention_rest: bool = setting(
+        False, "The attention to the first and the last frame goes to silence: they are not heard."
+    )
     audio_normalization: str = setting(
         "none",
         "What every excerpt is brought to: nothing; one level; or that, then each band to its own.",
@@ -77,6 +81,12 @@ class ModelConfig:
     audio_level: float = setting(10.0, "Level of the normalised excerpts, in magnitudes.", above=0)
     temperature: float = setting(
         0.0, "Temperature of the softmax loss at its start; learned.", off=True, lower=0.01, upper=1
+    )
+    staves: str = setting(
+        PRINTED,
+        "Distance of a piano's two staves in snippets: as printed, or so near that the notes above "
+        "and below them are seen.",
+        choices=STAVES,
     )
 
     def __post_init__(self) -> None:

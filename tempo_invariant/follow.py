@@ -63,10 +63,10 @@ def main() -> None:
     costs = Costs(leap=values.leap_cost, start=values.start_cost)
     settings = following.FollowingSettings(values.hop, values.step, values.gain_db, costs)
     recording = recordings.open_recording(values.audio, strict=values.strict)
-    document = following.read_score(values.score, values.document, values.step)
-    document.log_notes()
     known = library.load(values.score).source if library.is_index(values.score) else {}
     embedder = embedders.open_embedder(**flag_sets.model_choice(known))
+    document = following.read_score(values.score, values.document, values.step, embedder.staves)
+    document.log_notes()
     answer = following.follow_recording(embedder, document, recording, settings)
     print(text.followed_score(answer, values.verbose))
     path = followed.write(answer, recording, output, values.embed_audio)

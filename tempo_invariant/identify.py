@@ -81,7 +81,7 @@ def main() -> None:
         print(printable(str(identified.write_score(score, index, recording, output))))
     elif output:
         pages = [Path(values.sheet)]
-        document = documents.read_pages(pages[0].stem, pages, index.step_pixels)
+        document = documents.read_pages(pages[0].stem, pages, index.step_pixels, embedder.staves)
         document.log_notes()
         answer = identification.identify_sheet(index, embedder, document, settings, values.sheet)
         print(text.identified_recording(answer, values.verbose))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tempo_invariant.fields import check, setting
-from tempo_invariant.geometry import BANDS, FMAX_HZ, FMIN_HZ
+from tempo_invariant.geometry import BANDS, FMAX_HZ, FMIN_HZ, SYSTEM_HEIGHT
 
 CLEAREST_DB = 60.0
 """Signal-to-noise ratios are drawn from `noise_snr_db` to this."""
@@ -75,6 +75,12 @@ class Augmentation:
         lower=0,
         upper=1,
     )
+    staff_pixels: int = setting(
+        0,
+        "Move the staves of a system apart or together by up to this many page pixels; 0: off.",
+        lower=0,
+        upper=SYSTEM_HEIGHT,
+    )
     skew_degrees: float = setting(
         0.0, "Turn the score by up to this many degrees; 0: off.", lower=0, upper=20
     )
@@ -130,6 +136,12 @@ class Augmentation:
             + (self.mask_frames, self.mask_bands)
         )
         return any(ways) and self.varied_share > 0
+
+    @property
+    def varies_snippets(self) -> bool:
+        """Whether the snippets are varied."""
+        everywhere = self.scale, self.shift_pixels, self.staff_pixels
+        return any(everywhere) or self.wears_snippets
 
     @property
     def wears_snippets(self) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 
 from tempo_invariant import arrays, json_objects
 from tempo_invariant.audio.windows import window_samples
-from tempo_invariant.geometry import PAPER, SAMPLE_RATE
+from tempo_invariant.geometry import PAPER, PRINTED, SAMPLE_RATE
 from tempo_invariant.model import pretrained
 from tempo_invariant.retrieval import certainty, embedders, hubness
 from tempo_invariant.retrieval.certainty import Calibration
@@ -33,6 +33,7 @@ class FakeEmbedder:
         self.source = None
         self.frames = FRAMES
         self.size = SIZE
+        self.staves = PRINTED
         generator = np.random.default_rng(seed)
         self._speeds = generator.normal(0, 1 / 12, SIZE // 2)
 

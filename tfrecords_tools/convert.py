@@ -4,12 +4,15 @@ from absl import flags
 
 from tempo_invariant import commands
 from tempo_invariant.beam_runner import RUNNER_HELP, RUNNER_OPTION_HELP, Runner
+from tempo_invariant.geometry import PRINTED, STAVES
 
 USAGE = """Converts an MSMD directory, rebuilt or downloaded, to TFRecord shards.
 
     tempo-invariant convert --msmd=DIR --output=DIR [--split=YAML,YAML]
         [--test_soundfont=MuseScore_General] [--train_soundfonts=A,B]
 
+Systems whose staves stand far apart leave the snippets; with --staves=near they are brought to a
+height that fits, for models that are trained with --staves=near, too.
 Without a split file, pieces go 80/10/10 to train, valid and test by a hash of their names.
 """
 
@@ -24,6 +27,12 @@ commands.define_input(
 flags.DEFINE_list("train_soundfonts", [], "Only soundfonts of train and valid; all, if empty.")
 flags.DEFINE_string(
     "test_soundfont", "", "The only soundfont of the test split, which train and valid never hold."
+)
+flags.DEFINE_enum(
+    "staves",
+    PRINTED,
+    STAVES,
+    "Distance of a piano's two staves in snippets: that of the models that the records are for.",
 )
 flags.DEFINE_float("shard_megabytes", 64, "Size at which a shard is closed.", lower_bound=0.001)
 flags.DEFINE_integer("workers", None, "Processes; one per processor core if not given.")
@@ -44,6 +53,7 @@ def main() -> None:
         shard_megabytes=args.shard_megabytes,
         workers=args.workers,
         runner=Runner(args.runner, tuple(args.runner_option)) if args.runner else None,
+        staves=args.staves,
     )
     print(report.table())
 

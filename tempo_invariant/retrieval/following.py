@@ -10,7 +10,7 @@ import numpy as np
 
 from tempo_invariant.audio.recordings import Recording
 from tempo_invariant.errors import UserError
-from tempo_invariant.geometry import FRAMES_PER_SECOND, SAMPLE_RATE, frame_count
+from tempo_invariant.geometry import FRAMES_PER_SECOND, PRINTED, SAMPLE_RATE, frame_count
 from tempo_invariant.retrieval import courses, doubt, hearing, library
 from tempo_invariant.retrieval.certainty import Judgement
 from tempo_invariant.retrieval.courses import TimedPlace
@@ -180,7 +180,10 @@ class FollowedScore:
 
 
 def read_score(
-    score: str | Path, document: str | None = None, step: int = STEP_PIXELS
+    score: str | Path,
+    document: str | None = None,
+    step: int = STEP_PIXELS,
+    staves: str = PRINTED,
 ) -> SheetDocument:
     """Reads one score.
 
@@ -189,23 +192,25 @@ def read_score(
             `collection.find_scores` takes.
         document: Name of the score, where there are several.
         step: Distance of neighbouring snippets in page pixels.
+        staves: Distance of a piano's staves in snippets, see `geometry.STAVES`.
 
     Raises:
         UserError: There is no score, or there are several and none is named.
     """
     path = Path(score)
     if library.is_index(path):
-        return _from_index(path, document, step)
+        return _from_index(path, document, step, staves)
     if (path / "scores").is_dir():
         path, document = path.parent, path.name
-    readers = collection.find_scores(path, step, documents=[document] if document else ())
+    named = [document] if document else []
+    readers = collection.find_scores(path, step, documents=named, staves=staves)
     reader = next(readers)
     if document is None and next(readers, None) is not None:
         raise UserError(f"{score}: holds several scores; name one of them as the document")
     return reader.read()
 
 
-def _from_index(path: Path, document: str | None, step: int) -> SheetDocument:
+def _from_index(path: Path, document: str | None, step: int, staves: str) -> SheetDocument:
     index = library.load(path, "sheets")
     if document is None and len(index.documents) > 1:
         raise UserError(f"{path}: holds several scores; name one of them as the document")
@@ -223,7 +228,7 @@ def _from_index(path: Path, document: str | None, step: int) -> SheetDocument:
         pages.append(library.read_page(file))
         boxes.append([Box(*row["box"].tolist()) for row in on_page])
         numbers.append(page)
-    return documents.cut_pages(name, pages, boxes, step, numbers)
+    return documents.cut_pages(name, pages, boxes, step, numbers, staves=staves)
 
 
 def lay_out(places: np.ndarray) -> tuple[tuple[Place, ...], Strip]:

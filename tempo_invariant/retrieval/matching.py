@@ -146,14 +146,16 @@ class MatchingModel:
             kind = type(sheet).__name__
             raise UserError(f"a score is the path of a file or an array of pixels, not a {kind}")
         if not isinstance(sheet, np.ndarray):
-            found = following.read_score(samples.find(sheet, samples.SCORES), None, step)
+            found = following.read_score(
+                samples.find(sheet, samples.SCORES), None, step, self._embedder.staves
+            )
         elif sheet.shape[-2:] == (SNIPPET_HEIGHT, SNIPPET_WIDTH) and sheet.ndim in (2, 3):
             snippets = _grey(sheet).reshape(-1, SNIPPET_HEIGHT, SNIPPET_WIDTH)
             return Seen("snippets", self._embedder.embed_sheet(snippets), snippets, (), {})
         else:
             if sheet.ndim != 2:
                 raise UserError(f"a page must be grey, [rows, columns], not {list(sheet.shape)}")
-            found = documents.cut_page("page", _grey(sheet), step)
+            found = documents.cut_page("page", _grey(sheet), step, self._embedder.staves)
         places = tuple(map(Place.from_row, found.places))
         embedding = self._embedder.embed_sheet(found.snippets)
         return Seen(found.name, embedding, found.snippets, places, found.pages)
@@ -218,7 +220,7 @@ class MatchingModel:
         """
         chosen = self._open(index, "recordings")
         document = following.read_score(
-            samples.find(sheet, samples.SCORES), None, chosen.step_pixels
+            samples.find(sheet, samples.SCORES), None, chosen.step_pixels, self._embedder.staves
         )
         settings = IdentificationSettings(top=top)
         return identification.identify_sheet(
@@ -246,7 +248,9 @@ class MatchingModel:
         recording, settings = _recording(audio, rate), FollowingSettings()
         if not isinstance(score, SheetDocument):
             path = samples.find(score, samples.SCORES)
-            score = following.read_score(path, document, settings.step_pixels)
+            score = following.read_score(
+                path, document, settings.step_pixels, self._embedder.staves
+            )
         return following.follow_recording(self._embedder, score, recording, settings)
 
     def _open(self, index: str | os.PathLike | SnippetIndex, kind: str) -> SnippetIndex:

@@ -18,7 +18,7 @@ from tempo_invariant.scores.sources import PieceSource, list_sources, open_score
 from tests import notation_scores
 from tfrecords_tools.msmd import layout
 from tfrecords_tools.msmd.pieces import RECORD, BuildOptions, Sound, build_piece, read_record
-from tfrecords_tools.music.performing import default_soundfont
+from tfrecords_tools.music.synthesis import default_soundfont
 
 # Twelve quarters at 120 over whole notes, on two staves; one head is hidden.
 SCORE = r"""\version "2.24.0"

@@ -28,31 +28,18 @@ from tempo_invariant.scores.sources import PieceSource
 from tfrecords_tools.msmd import layout
 from tfrecords_tools.msmd.alignment import Alignment, align
 from tfrecords_tools.music.notes import Music, midi_bytes, read_midi
-from tfrecords_tools.music.performing import Features, perform, soundfont_name
+from tfrecords_tools.music.performing import Features, Sound, perform
 
 INKS = ("bold", "thin")
 RECORD = "build.json"
 
 
 @dataclass(frozen=True)
-class Sound:
-    """A soundfont, the General MIDI program to play, and a seed of expression (0: as notated)."""
-
-    soundfont: str
-    preset: int = 0
-    expression: int = 0
-
-    @property
-    def name(self) -> str:
-        """Name in performances."""
-        return soundfont_name(self.soundfont, self.preset, self.expression)
-
-
-@dataclass(frozen=True)
 class BuildOptions:
     """Parts to build of every piece: each sound at each tempo, pages in each ink.
 
-    `look_seed` draws how Verovio engraves, see `looks.draw_look`.
+    `look_seed` draws how Verovio engraves, see `looks.draw_look`. The staves of a system are
+    `staff_distance` times as far apart as usual, or farther where the notes need it.
     """
 
     sounds: tuple[Sound, ...]
@@ -60,6 +47,7 @@ class BuildOptions:
     inks: tuple[str, ...] = INKS
     timeout_seconds: float = TIMEOUT_SECONDS
     look_seed: int = 0
+    staff_distance: float = 1.0
 
     def performances(self, piece: str) -> dict[str, tuple[Sound, float]]:
         """Returns the performances of a piece by name."""
@@ -166,7 +154,8 @@ def _write_record(piece_dir: Path, record: PieceRecord) -> None:
 def _build_new(source: PieceSource, output: Path, options: BuildOptions) -> PieceRecord:
     started = time.monotonic()
     look = draw_look(options.look_seed, source.piece)
-    with engraved(source, True, options.timeout_seconds, look) as engraving:
+    distance = options.staff_distance
+    with engraved(source, True, options.timeout_seconds, look, distance) as engraving:
         drawn = [page.heads for page in engraving.pages]
         alignment = align(drawn, engraving.midis, engraving.tempi)
     images: dict[str, list[np.ndarray]] = {ink: [] for ink in options.inks}
@@ -215,12 +204,11 @@ def _perform(
 ) -> dict[str, Features]:
     """Writes performances and returns their features by name.
 
-    The name of a performance is the seed of its expression, so all differ and none changes.
+    The name of a performance is the seed of what is drawn, so all differ and none changes.
     """
     played = {}
     for name, (sound, tempo) in wanted.items():
-        seed = name if sound.expression else ""
-        played[name] = perform(music, sound.soundfont, sound.preset, tempo, seed)
+        played[name] = perform(music, sound, tempo, seed=name)
         layout.write_performance(piece_dir, name, played[name])
     return played
 

@@ -150,6 +150,25 @@ def test_scale_and_shift_move_the_picture_as_asked(tmp_path):
     np.testing.assert_allclose((row[:, 99] + row[:, 0]) / 2, 99.5, atol=0.51)
 
 
+@pytest.mark.parametrize("blur", [0, 1e-6])  # with, a share of the snippets is cut in another way
+def test_staves_move_apart_and_together(tmp_path, blur):
+    """Brightness that grows from row to row reveals where each pixel came from."""
+    ramp = np.broadcast_to(np.arange(100) * 2.0, (300, 100))
+    rows = flat_corpus(tmp_path, ramp, np.zeros((50, 92)))
+    moving = dataclasses.replace(NO_AUGMENTATION, staff_pixels=24, blur=blur)
+    [batch] = batches(pipeline.train_dataset(rows, 400, T, moving, seed=3), 1)
+    shown = batch["sheet"][:, :, 0].astype(int)
+    # Each half moves by up to 12 pixels, 6 rows; unmoved, the cut begins with row 10, value 20.
+    apart = shown[:, 0] - 20
+    assert apart.min() < -11 and apart.max() > 11 and abs(apart).max() <= 12
+    assert (abs(shown[:, 0] + shown[:, 79] - 198) <= 1).all()
+    # The halves move as a whole, and meet in the middle, between rows 39 and 40.
+    assert (abs(np.diff(shown[:, :33], axis=1) - 2) <= 1).all()
+    assert (abs(shown[:, 33] - shown[:, 0] - 66) <= 1).all()
+    assert (abs(shown[:, 39:41] - [98, 100]) <= 3).all() and (np.diff(shown, axis=1) >= 0).all()
+    assert (abs(shown[apart > 4][:, 38:42] - 99) <= 1).all()  # an empty middle
+
+
 def test_a_page_that_lies_evenly_is_cut_as_ever(one):
     corpus, _ = one
     augmentation = Augmentation(scale=0.2, skew_degrees=1e-6, worn_share=0.7)
