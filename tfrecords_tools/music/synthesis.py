@@ -31,8 +31,8 @@ LEVEL_DB = -51.0
 at its default gain of 0.2 with the soundfonts of MSMD."""
 
 LEVEL_TOLERANCE_DB = 2.0
-"""A soundfont that is not further than this from `LEVEL_DB` is played as it is. General MIDI
-soundfonts are not (TimGM6mb -52.1, FluidR3_GM -50.4, MuseScore_General -50.9 dB)."""
+"""A soundfont that is not further than this from `LEVEL_DB` is played as it is. The grand pianos of
+General MIDI soundfonts are not (TimGM6mb -51.4, FluidR3_GM -49.6, MuseScore_General -50.3 dB)."""
 
 MIDIRENDERER_GAIN = 0.46
 """Brings midirenderer to the level of FluidSynth at its default gain of 0.2, 6.7 dB lower."""
@@ -127,6 +127,7 @@ def _play_with_fluidsynth(midi: bytes, soundfont: str | Path) -> tuple[int, np.n
         score, wav = Path(directory) / "score.midi", Path(directory) / "sound.wav"
         score.write_bytes(midi)
         command = [program, "-niq", "-g", "0.2", "-r", str(rate), "-T", "wav", "-O", "float"]
+        command += ["-o", "synth.dynamic-sample-loading=1"]  # of the instrument that plays alone
         command += ["-F", str(wav), str(soundfont), str(score)]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         if done.returncode or not wav.is_file() or "Failed" in done.stderr:
