@@ -4,6 +4,7 @@ from absl import flags
 
 from tempo_invariant import commands, flag_sets, samples
 from tempo_invariant.errors import printable
+from tempo_invariant.retrieval import one_score
 
 USAGE = """Aligns a recording with its score: for every moment page, system and place.
 
@@ -63,13 +64,14 @@ def main() -> None:
     costs = Costs(leap=values.leap_cost, start=values.start_cost)
     settings = following.FollowingSettings(values.hop, values.step, values.gain_db, costs)
     recording = recordings.open_recording(values.audio, strict=values.strict)
-    document = following.read_score(values.score, values.document, values.step)
+    recording.check()
+    document = one_score.read_score(values.score, values.document, values.step, "--document")
     document.log_notes()
     known = library.load(values.score).source if library.is_index(values.score) else {}
     embedder = embedders.open_embedder(**flag_sets.model_choice(known))
     answer = following.follow_recording(embedder, document, recording, settings)
-    print(text.followed_score(answer, values.verbose))
     path = followed.write(answer, recording, output, values.embed_audio)
+    print(text.followed_score(answer, values.verbose))
     print(printable(str(path)))
 
 

@@ -66,10 +66,14 @@ def main() -> None:
     if not values.live:
         asked = values.audio or values.sheet
         output = flag_sets.answer_output(asked, "answer", "answer.json", "query")
+    index = library.load(values.index, "recordings" if values.sheet else "sheets")
     if values.audio:
         recording = recordings.open_recording(values.audio, strict=values.strict)
-
-    index = library.load(values.index, "recordings" if values.sheet else "sheets")
+        recording.check()
+    elif values.sheet:
+        pages = [Path(values.sheet)]
+        document = documents.read_pages(pages[0].stem, pages, index.step_pixels)
+        document.log_notes()
     embedder = embedders.open_embedder(**flag_sets.model_choice(index.source))
     index.check_model(embedder)
     settings = identification.IdentificationSettings(
@@ -77,15 +81,14 @@ def main() -> None:
     )
     if recording and output:
         score = identification.identify_recording(index, embedder, recording, settings)
+        path = identified.write_score(score, index, recording, output)
         print(text.identified_score(score, values.verbose))
-        print(printable(str(identified.write_score(score, index, recording, output))))
+        print(printable(str(path)))
     elif output:
-        pages = [Path(values.sheet)]
-        document = documents.read_pages(pages[0].stem, pages, index.step_pixels)
-        document.log_notes()
         answer = identification.identify_sheet(index, embedder, document, settings, values.sheet)
+        path = identified.write_recording(answer, output)
         print(text.identified_recording(answer, values.verbose))
-        print(printable(str(identified.write_recording(answer, output))))
+        print(printable(str(path)))
     else:
         blocks = reading.pcm_blocks(sys.stdin.buffer, gain_db=values.gain_db)
         for live in listening.listen(index, embedder, blocks, settings):
