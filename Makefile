@@ -13,7 +13,7 @@ install: $(VENV)/installed
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable ".[jax,lilypond,test,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[jax,lilypond,rooms,test,dev]"
 	touch $@
 
 install-newest: $(NEWEST)/installed

@@ -14,6 +14,7 @@ from typing import Any
 from tempo_invariant import json_objects
 from tempo_invariant.errors import UserError
 from tempo_invariant.fields import check, setting
+from tempo_invariant.geometry import PRINTED, STAVES
 from tempo_invariant.variations import Augmentation
 
 MOST_BLOCKS = 6
@@ -77,6 +78,12 @@ class ModelConfig:
     audio_level: float = setting(10.0, "Level of the normalised excerpts, in magnitudes.", above=0)
     temperature: float = setting(
         0.0, "Temperature of the softmax loss at its start; learned.", off=True, lower=0.01, upper=1
+    )
+    staves: str = setting(
+        PRINTED,
+        "Distance of a piano's two staves in snippets: as printed, or so near that the notes above "
+        "and below them are seen.",
+        choices=STAVES,
     )
 
     def __post_init__(self) -> None:

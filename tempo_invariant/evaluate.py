@@ -11,6 +11,7 @@ USAGE = """Ranks pairs of a split in both directions, with 95 % intervals over p
 
     tempo-invariant evaluate --run=runs/bl_at --split=test --candidates=2000
     tempo-invariant evaluate --pretrained=bl_at --data=data/records
+    tempo-invariant evaluate --pretrained=best --data=data/records --late_frames=1 --future=0.5
 """
 
 flag_sets.define_run_flags()
@@ -19,6 +20,12 @@ flags.DEFINE_enum("split", "test", ["train", "valid", "test"], "Split whose piec
 flags.DEFINE_integer("candidates", 10_000, "Number of pairs to rank, at even spacing.", 1)
 flags.DEFINE_string("soundfont", None, "Soundfont of the performances; default: the first.")
 flags.DEFINE_float("tempo", 1.0, "Tempo of the performances; 1 is as notated.", 0)
+flags.DEFINE_integer(
+    "late_frames", 0, "Frames by which excerpts are late; negative: early.", -1000, 1000
+)
+flags.DEFINE_float(
+    "future", 1.0, "Share of their second half that is heard, as when listening live.", 0, 1
+)
 flags.DEFINE_integer("seed", 0, "Seed for the bootstrap resampling.")
 commands.define_output(
     "output", None, "JSON file; default: RUN/evaluation-....json, of a shipped model ./NAME-...."
@@ -32,7 +39,7 @@ def main() -> None:
     from tempo_invariant import files
     from tempo_invariant.evaluation import retrieval
 
-    names = ("data", "split", "candidates", "soundfont", "tempo")
+    names = ("data", "split", "candidates", "soundfont", "tempo", "late_frames", "future")
     selection = retrieval.Selection(**{name: values[name] for name in names})
     report = retrieval.evaluate(run, selection, values["weights"], values["seed"])
     output = Path(values["output"] or retrieval.default_output(report))

@@ -38,7 +38,11 @@ def main() -> None:
     experiment = runs.load_experiment(run)
     model = runs.load_model(run, values["weights"])
     path, difference = saved_model.export(
-        model, experiment.to_json(), values["output"], values["version"]
+        model,
+        experiment.to_json(),
+        values["output"],
+        values["version"],
+        experiment.model.staves,
     )
     print(f"{path} (largest difference after reloading: {difference:.1e})")
 

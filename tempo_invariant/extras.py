@@ -9,6 +9,7 @@ MODULES = {
     "jax": ("JAX", "jax"),
     "jaxlib": ("JAX", "jax"),
     "lilypond": ("LilyPond", "lilypond"),
+    "pyroomacoustics": ("pyroomacoustics", "rooms"),
 }
 """Modules that are optional, each with the name of the product and the extra that brings it."""
 

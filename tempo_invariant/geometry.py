@@ -34,6 +34,17 @@ SNIPPET_HEIGHT = 160
 SNIPPET_WIDTH = 200
 """Page pixels of a sheet snippet, centred on a note head."""
 
+PRINTED, NEAR = "printed", "near"
+STAVES = (PRINTED, NEAR)
+"""The distance of a piano's two staves in snippets: as it is printed, or no larger than fits."""
+
+SYSTEM_HEIGHT = 96
+"""Largest height in page pixels of a piano's system, from its top to its bottom line, where staves
+are near: 32 pixels of a snippet are left above it and below, room for four ledger lines."""
+
+SYSTEM_HEIGHT_OUTPUT = "system_height"
+"""What exported models that take snippets with near staves say of them, beside the embedding."""
+
 REDUCTION = 2
 """Both sides of a snippet are halved (2 x 2 mean) before the sheet encoder."""
 

@@ -58,7 +58,7 @@ def main() -> None:
     if values.live and sys.stdin is None:
         raise UserError("--live listens to standard input, and that is closed")
     from tempo_invariant.audio import reading, recordings
-    from tempo_invariant.retrieval import embedders, identification, library, listening
+    from tempo_invariant.retrieval import identification, late_embedder, library, listening
     from tempo_invariant.retrieval.answers import identified, text
     from tempo_invariant.scores import documents
 
@@ -67,14 +67,14 @@ def main() -> None:
         asked = values.audio or values.sheet
         output = flag_sets.answer_output(asked, "answer", "answer.json", "query")
     index = library.load(values.index, "recordings" if values.sheet else "sheets")
+    embedder = late_embedder.open_later(**flag_sets.model_choice(index.source))
     if values.audio:
         recording = recordings.open_recording(values.audio, strict=values.strict)
         recording.check()
     elif values.sheet:
         pages = [Path(values.sheet)]
-        document = documents.read_pages(pages[0].stem, pages, index.step_pixels)
+        document = documents.read_pages(pages[0].stem, pages, index.step_pixels, embedder.staves)
         document.log_notes()
-    embedder = embedders.open_embedder(**flag_sets.model_choice(index.source))
     index.check_model(embedder)
     settings = identification.IdentificationSettings(
         values.ranking, values.top, values.hop, values.gain_db, values.half_life

@@ -43,7 +43,7 @@ def read_experiment() -> Experiment:
 def main() -> None:
     """Trains the experiment of the flags."""
     experiment, output = read_experiment(), flags.FLAGS.output
-    schema.check_data(experiment.training.data)
+    schema.check_data(experiment.training.data, experiment.model.staves)
     from tempo_invariant.training import loop
 
     result = loop.train(experiment, output, flags.FLAGS.strategy)

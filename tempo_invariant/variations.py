@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tempo_invariant.fields import check, setting
-from tempo_invariant.geometry import BANDS, FMAX_HZ, FMIN_HZ
+from tempo_invariant.geometry import BANDS, FMAX_HZ, FMIN_HZ, SYSTEM_HEIGHT
 
 CLEAREST_DB = 60.0
 """Signal-to-noise ratios are drawn from `noise_snr_db` to this."""
@@ -69,6 +69,61 @@ class Augmentation:
         0.5, "Share of the excerpts that the eight variations above change.", lower=0, upper=1
     )
 
+    missing_future: float = setting(
+        0.0,
+        "Share of the excerpts that end early, at the onset or up to the end: the rest is silent.",
+        lower=0,
+        upper=1,
+    )
+    staff_pixels: int = setting(
+        0,
+        "Move the staves of a system apart or together by up to this many page pixels; 0: off.",
+        lower=0,
+        upper=SYSTEM_HEIGHT,
+    )
+    skew_degrees: float = setting(
+        0.0, "Turn the score by up to this many degrees; 0: off.", lower=0, upper=20
+    )
+    bend_pixels: float = setting(
+        0.0, "Bend the staves by up to this many page pixels; 0: off.", lower=0, upper=40
+    )
+    uneven_scale: float = setting(
+        0.0, "Let the scale change along the staves by up to this share; 0: off.", lower=0, below=1
+    )
+    ink_spread: float = setting(
+        0.0, "Let ink spread or wear off by up to this many pixels; 0: off.", lower=0, upper=1
+    )
+    faded_ink: float = setting(
+        0.0, "Fade the ink in patches, by about this share; 0: off.", lower=0, upper=2
+    )
+    note_colour: float = setting(
+        0.0, "Print note heads in colours up to this pale; 0: off.", lower=0, upper=1
+    )
+    handwriting: int = setting(
+        0, "Write up to this many strokes on the score; 0: off.", lower=0, upper=32
+    )
+    bleed_through: float = setting(
+        0.0, "Let up to this share of the ink on the back shine through; 0: off.", lower=0, upper=1
+    )
+    blur: float = setting(
+        0.0, "Coarsen and blur by up to this share of two pixels; 0: off.", lower=0, upper=1
+    )
+    grey_paper: float = setting(
+        0.0, "Darken paper and brighten ink by up to this share; 0: off.", lower=0, below=1
+    )
+    shadow: float = setting(
+        0.0, "Cast shadows that take up to this share of the light; 0: off.", lower=0, upper=1
+    )
+    grain: float = setting(
+        0.0, "Add noise of up to this many grey levels of 255; 0: off.", lower=0, upper=255
+    )
+    jpeg: float = setting(
+        0.0, "Round blocks as JPEG does, in steps of up to this; 0: off.", lower=0, upper=255
+    )
+    worn_share: float = setting(
+        0.5, "Share of the snippets that the thirteen variations above change.", lower=0, upper=1
+    )
+
     def __post_init__(self) -> None:
         check(self)
 
@@ -81,6 +136,22 @@ class Augmentation:
             + (self.mask_frames, self.mask_bands)
         )
         return any(ways) and self.varied_share > 0
+
+    @property
+    def varies_snippets(self) -> bool:
+        """Whether the snippets are varied."""
+        everywhere = self.scale, self.shift_pixels, self.staff_pixels
+        return any(everywhere) or self.wears_snippets
+
+    @property
+    def wears_snippets(self) -> bool:
+        """Whether a share of the snippets is varied."""
+        ways = (
+            (self.skew_degrees, self.bend_pixels, self.uneven_scale)
+            + (self.ink_spread, self.faded_ink, self.note_colour, self.handwriting)
+            + (self.bleed_through, self.blur, self.grey_paper, self.shadow, self.grain, self.jpeg)
+        )
+        return any(ways) and self.worn_share > 0
 
 
 NO_AUGMENTATION = Augmentation(

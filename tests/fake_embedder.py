@@ -3,7 +3,7 @@
 import numpy as np
 
 from tempo_invariant.audio.windows import window_samples
-from tempo_invariant.geometry import PAPER, SAMPLE_RATE
+from tempo_invariant.geometry import PAPER, PRINTED, SAMPLE_RATE
 from tempo_invariant.retrieval.embedders import AudioEmbeddings
 from tempo_invariant.scores import mung
 from tempo_invariant.scores.places import Box
@@ -27,6 +27,7 @@ class FakeEmbedder:
         self.source = None
         self.frames = FRAMES
         self.size = SIZE
+        self.staves = PRINTED
         generator = np.random.default_rng(seed)
         self._speeds = generator.normal(0, 1 / 12, SIZE // 2)
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from tempo_invariant import commands, flag_sets
+from tempo_invariant import commands, extras, flag_sets
 from tempo_invariant.beam_runner import RUNNER_HELP, RUNNER_OPTION_HELP, Runner
+from tempo_invariant.errors import UserError
 
 if TYPE_CHECKING:
     from tfrecords_tools.msmd.pieces import BuildOptions
@@ -43,7 +44,18 @@ flags.DEFINE_list("tempo", ["1.0"], "Speeds relative to the notated one, with co
 flags.DEFINE_list(
     "expression", ["0"], "Seeds of expressive playing, with commas; 0 plays as notated."
 )
+flags.DEFINE_list(
+    "instrument", ["0"], "Seeds of tuning and pedal noise, with commas; 0: the soundfont as it is."
+)
+flags.DEFINE_list("room", ["0"], "Seeds of rooms and the microphone's place, with commas; 0: none.")
 flags.DEFINE_list("ink", ["bold", "thin"], "How pages are drawn; the first goes to img/.")
+flags.DEFINE_integer(
+    "look",
+    0,
+    "Seed by which MusicXML, MEI, kern and ABC are engraved each with fonts, sizes, distances of "
+    "its own; 0: all alike.",
+    lower_bound=0,
+)
 flags.DEFINE_integer("jobs", None, "Processes; one per core if not given.", lower_bound=1)
 flags.DEFINE_string("runner", None, RUNNER_HELP)
 flags.DEFINE_multi_string("runner_option", [], RUNNER_OPTION_HELP)
@@ -54,29 +66,37 @@ flags.DEFINE_float(
 
 def _options() -> "BuildOptions":
     """Returns what the flags ask for."""
-    from tempo_invariant.errors import UserError
-    from tfrecords_tools.msmd.pieces import INKS, BuildOptions, Sound
-    from tfrecords_tools.music.performing import check_soundfont, default_soundfont
+    from tfrecords_tools.msmd.pieces import INKS, BuildOptions
+    from tfrecords_tools.music.performing import Sound
+    from tfrecords_tools.music.synthesis import check_soundfont, default_soundfont
 
     args = flags.FLAGS
-    tempi, seeds = flag_sets.read_numbers("tempo"), flag_sets.read_numbers("expression", int)
+    tempi = flag_sets.read_numbers("tempo")
     if not all(0.05 <= tempo <= 20 for tempo in tempi):
         raise UserError(f"--tempo={','.join(args.tempo)}: must be between 0.05 and 20")
-    if min(seeds) < 0:
-        raise UserError(f"--expression={','.join(args.expression)}: must be 0 or more")
     if not args.ink or set(args.ink) - set(INKS):
         raise UserError(f"--ink={','.join(args.ink)}: expected some of {', '.join(INKS)}")
     soundfonts = args.soundfont or [str(default_soundfont())]
     for soundfont in soundfonts:
         check_soundfont(soundfont)
-    combinations = itertools.product(soundfonts, args.preset, sorted(set(seeds)))
+    seeds = [_seeds(flag) for flag in ("expression", "instrument", "room")]
+    if any(seeds[-1]):
+        extras.require("pyroomacoustics", "--room")
+    combinations = itertools.product(soundfonts, args.preset, *seeds)
     sounds = tuple(Sound(*combination) for combination in combinations)
-    return BuildOptions(sounds, tuple(tempi), tuple(args.ink), args.timeout)
+    return BuildOptions(sounds, tuple(tempi), tuple(args.ink), args.timeout, args.look)
+
+
+def _seeds(flag: str) -> list[int]:
+    """Returns the numbers of a flag, each once."""
+    seeds = sorted(set(flag_sets.read_numbers(flag, int)))
+    if seeds[0] < 0:
+        raise UserError(f"--{flag}={','.join(flags.FLAGS[flag].value or [])}: must be 0 or more")
+    return seeds
 
 
 def main() -> None:
     """Builds what the flags ask for."""
-    from tempo_invariant.errors import UserError
     from tempo_invariant.scores.sources import open_scores, select
     from tfrecords_tools.msmd.batch import build
 

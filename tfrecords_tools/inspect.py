@@ -28,17 +28,19 @@ flags.DEFINE_integer("seed", 0, "Seed for the choice of pairs.", lower_bound=0)
 flags.DEFINE_list("pieces", [], "Only these pieces; all, if empty.")
 flags.DEFINE_integer("worst", 10, "Number of the worst aligned pieces to list.", lower_bound=0)
 commands.define_output("report", None, "JSON file for the whole report.")
-commands.define_input("split", None, "YAML file with lists of pieces train, valid and test.")
+commands.define_input(
+    "split", "", "YAML files with lists of pieces train, valid and test, with commas.", many=True
+)
 flags.DEFINE_integer("jobs", None, "Processes; one per core if not given.", lower_bound=1)
 
 
 def main() -> None:
     """Runs the command."""
     from tfrecords_tools.inspection import counts, pictures, tables
-    from tfrecords_tools.records.splits import read_split
+    from tfrecords_tools.records.splits import read_splits
 
     args = flags.FLAGS
-    split = read_split(args.split) if args.split else None
+    split = read_splits(args.split) if args.split else None
     report = counts.inspect_msmd(args.msmd, args.pieces, args.jobs)
     print(tables.table(report, args.worst))
     if split:

@@ -45,7 +45,7 @@ def _conditions() -> list["Condition"]:
     from tempo_invariant import json_objects
     from tempo_invariant.audio.degradation import AS_PLAYED, PHONE
     from tempo_invariant.evaluation.conditions import Condition
-    from tfrecords_tools.music.performing import default_soundfont
+    from tfrecords_tools.music.synthesis import default_soundfont
 
     args = flags.FLAGS
     if args.conditions:

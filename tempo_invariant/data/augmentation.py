@@ -285,3 +285,20 @@ def mask(power: tf.Tensor, sizes: tuple[int, int], draws: tf.Tensor) -> tf.Tenso
         kept = (place < first[:, None]) | (place >= (first + count)[:, None])
         power *= tf.expand_dims(tf.cast(kept, power.dtype), 3 - axis)
     return power
+
+
+def silence_future(spectrogram: tf.Tensor, share: float, draws: tf.Tensor) -> tf.Tensor:
+    """Silences the end of a share of the excerpts, from any frame of the second half on.
+
+    An excerpt that is heard live ends where the present is.
+
+    Args:
+        spectrogram: Spectrograms, `[batch, frames, bands]`.
+        share: Share of the excerpts.
+        draws: Uniform random numbers from 0 to 1, `[batch]`; those below the share say how much.
+    """
+    frames = spectrogram.shape[1]
+    silent = tf.floor(draws / share * (frames // 2 + 1))
+    silent *= tf.cast(draws < share, tf.float32)
+    kept = tf.range(frames, dtype=tf.float32) < (frames - silent)[:, None]
+    return spectrogram * tf.cast(kept, spectrogram.dtype)[..., None]

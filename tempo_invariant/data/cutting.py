@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from tempo_invariant.data.augmentation import vary
+from tempo_invariant.data import bending, paper
+from tempo_invariant.data.augmentation import silence_future, vary
 from tempo_invariant.data.corpus import Corpus
 from tempo_invariant.data.schema import STRIP_ROWS
 from tempo_invariant.data.shards import RowSource
@@ -71,9 +72,7 @@ def make_cutter(corpus: Corpus, frames: int, augmentation: Augmentation) -> Cutt
     centre_of_pair = constant(np.floor(corpus.pair_column / REDUCTION + 0.5).astype(np.int32))
     piece_of_record = constant(corpus.record_piece)
     inks, first_ink = constant(corpus.inks), constant(corpus.first_ink)
-    before = SHEET_WIDTH // 2
-    if augmentation.scale or augmentation.shift_pixels:
-        before = math.ceil(before / (1 - augmentation.scale)) + 1
+    before = _columns_before(augmentation)
     around = math.ceil((frames + 1) // 2 * augmentation.stretch) + 1
 
     def cut(index: tf.Tensor, draw: Draw | None) -> dict[str, tf.Tensor]:
@@ -105,31 +104,110 @@ def cut_sheet(
 ) -> tf.Tensor:
     """Cuts uint8 [batch, 80, 100] around half-resolution columns [batch] of strips.
 
-    Scale and shift resample bilinearly about the centre, columns first and then rows. Scale 1 and
-    shift 0 take the pixels as they are.
+    Scale, shift and distance of the staves resample bilinearly about the centre. Without them, the
+    pixels are taken as they are.
     """
-    first = centre[:, None] - SHEET_WIDTH // 2
-    if draw is None or not (augmentation.scale or augmentation.shift_pixels):
+    if draw is None or not augmentation.varies_snippets:
+        first = centre[:, None] - SHEET_WIDTH // 2
         window = strips.gather(first + tf.range(SHEET_WIDTH))[:, :, _TOP : _TOP + SHEET_HEIGHT]
         return tf.transpose(window, [0, 2, 1])
     factor = draw.uniform(1 - augmentation.scale, 1 + augmentation.scale)
     step = 1.0 / factor if augmentation.scale else tf.ones_like(factor)
     reach = augmentation.shift_pixels
     shift = tf.cast(draw.integers(-reach, reach + 1), tf.float32) / REDUCTION
+    apart = 0.0 * shift
+    if augmentation.staff_pixels:
+        apart = draw.uniform(-augmentation.staff_pixels, augmentation.staff_pixels) / REDUCTION
+    if not augmentation.wears_snippets:
+        return _to_pixels(_cut_scaled(strips, centre, step, shift, apart))
+    # A stretch of the batch that begins anywhere: were it that of the excerpts that are varied, the
+    # damage to one half of a pair would tell the other.
+    batch = draw.batch_size
+    begin = draw.integers(0, batch)[0]
+    order, back = ((tf.range(batch) + first) % batch for first in (begin, batch - begin))
+    worn = round(augmentation.worn_share * batch)
+
+    def part(chosen: tf.Tensor) -> tuple[RowSource, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        each_has = strips.start, strips.length, centre, step, shift, apart
+        start, length, *rest = (tf.gather(each, chosen) for each in each_has)
+        return RowSource(strips.rows, start, length), *rest
+
+    some = _cut_worn(*part(order[:worn]), augmentation, draw.key())
+    others = _cut_scaled(*part(order[worn:]))
+    return tf.gather(_to_pixels(tf.concat([some, others], axis=0)), back)
+
+
+def _to_pixels(sheet: tf.Tensor) -> tf.Tensor:
+    return tf.cast(sheet + 0.5, tf.uint8)
+
+
+def _cut_scaled(
+    strips: RowSource, centre: tf.Tensor, step: tf.Tensor, shift: tf.Tensor, apart: tf.Tensor
+) -> tf.Tensor:
+    """Cuts grey levels float32 [batch, 80, 100], scaled and shifted, columns first and then rows.
+
+    Args:
+        strips: What is cut.
+        centre: Columns [batch] of the middle.
+        step: Distance of pixels in the strips, [batch].
+        shift: Distance by which the picture moves down, [batch].
+        apart: Distance by which its halves move apart, [batch].
+    """
+    first = centre[:, None] - SHEET_WIDTH // 2
     exact = _scaled_positions(SHEET_WIDTH, (SHEET_WIDTH - 1) / 2, step)
     before = tf.floor(exact)
     left, right = (
         tf.cast(strips.gather(first + tf.cast(before, tf.int32) + i), tf.float32) for i in (0, 1)
     )
     window = tf.transpose(left + (exact - before)[..., None] * (right - left), [0, 2, 1])
-    exact = _scaled_positions(SHEET_HEIGHT, (STRIP_ROWS - 1) / 2, step) - shift[:, None]
+    middle = (STRIP_ROWS - 1) / 2
+    exact = _scaled_positions(SHEET_HEIGHT, middle, step) - shift[:, None]
+    exact -= _moved(exact - middle, apart[:, None])
     exact = tf.clip_by_value(exact, 0.0, STRIP_ROWS - 1.0)
     before = tf.minimum(tf.floor(exact), STRIP_ROWS - 2.0)
     rows = tf.reshape(window, [-1, SHEET_WIDTH])
-    index = tf.cast(before, tf.int32) + STRIP_ROWS * tf.range(draw.batch_size)[:, None]
+    index = tf.cast(before, tf.int32) + STRIP_ROWS * tf.range(step.shape[0])[:, None]
     upper, lower = (tf.gather(rows, index + i) for i in (0, 1))
-    sheet = upper + (exact - before)[..., None] * (lower - upper)
-    return tf.cast(sheet + 0.5, tf.uint8)
+    return upper + (exact - before)[..., None] * (lower - upper)
+
+
+def _cut_worn(
+    strips: RowSource,
+    centre: tf.Tensor,
+    step: tf.Tensor,
+    shift: tf.Tensor,
+    apart: tf.Tensor,
+    augmentation: Augmentation,
+    seed: tf.Tensor,
+) -> tf.Tensor:
+    """Cuts grey levels float32 [batch, 80, 100] of a page that lies unevenly and is worn."""
+    lying, wearing = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    reach = _columns_before(augmentation)
+    window = strips.gather(centre[:, None] + tf.range(-reach, reach))
+    column = _scaled_positions(SHEET_WIDTH, 0.0, step)
+    row = _scaled_positions(SHEET_HEIGHT, 0.0, step) - shift[:, None]
+    x, y = bending.lie(column, row, augmentation, lying)
+    y -= _moved(y, apart[:, None, None])
+    sheet = bending.resample(window, x + (reach - 0.5), y + (STRIP_ROWS - 1) / 2)
+    return paper.wear(sheet, augmentation, wearing)
+
+
+def _columns_before(augmentation: Augmentation) -> int:
+    """Returns how many columns before the middle of a snippet, and after it, are needed."""
+    before = bending.reach(SHEET_WIDTH, SHEET_HEIGHT, augmentation)
+    if augmentation.varies_snippets:
+        before = before / (1 - augmentation.scale) + 1
+    return math.ceil(before)
+
+
+def _moved(row: tf.Tensor, apart: tf.Tensor) -> tf.Tensor:
+    """Returns how far what is drawn at rows, from the middle of the strip, has come from there.
+
+    Each half moves by `apart / 2`. Where the halves part, the row in the middle is repeated; where
+    they come together (`apart` is negative), every other row between them is left out.
+    """
+    away, near = tf.nn.relu(apart / 2), tf.nn.relu(-apart / 2)
+    return tf.clip_by_value(row, -away, away) - tf.clip_by_value(row, -near, near)
 
 
 def _scaled_positions(size: int, centre: float, step: tf.Tensor) -> tf.Tensor:
@@ -163,6 +241,8 @@ def cut_audio(
             gain = 10.0 ** (level / 20)
         audio = tf.ensure_shape(audio, [draw.batch_size, frames, BANDS])
         audio = vary(audio, augmentation, draw.key(), gain)
+        if augmentation.missing_future:
+            audio = silence_future(audio, augmentation.missing_future, draw.uniform(0.0, 1.0))
     return tf.transpose(audio, [0, 2, 1])
 
 

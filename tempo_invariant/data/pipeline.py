@@ -5,6 +5,7 @@ training resumes exactly where it stopped, and every pair is equally likely at e
 work is done on whole batches, see `tempo_invariant.data.cutting`.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -125,6 +126,8 @@ def eval_dataset(
     limit: int | None = None,
     soundfont: str | None = None,
     tempo: float = 1.0,
+    late_frames: int = 0,
+    future: float = 1.0,
 ) -> tuple[tf.data.Dataset, PairTable]:
     """Makes the fixed pairs of an evaluation: one performance of each piece, in the first ink.
 
@@ -135,6 +138,8 @@ def eval_dataset(
         limit: Largest number of pairs, at even spacing over the split; None: all.
         soundfont: Soundfont of the performances; None: the first by name of each piece.
         tempo: Tempo, relative to the notated one, that the performance of each piece is nearest to.
+        late_frames: Number of frames by which the middle of every excerpt is late.
+        future: Share of the second half of every excerpt that is heard; the rest is silent.
 
     Returns:
         Dataset of dictionaries as in `train_dataset`, and the table of its pairs.
@@ -146,9 +151,17 @@ def eval_dataset(
     pairs = np.flatnonzero(np.isin(corpus.pair_record, records))
     if limit is not None and limit < len(pairs):
         pairs = pairs[np.arange(limit) * len(pairs) // limit]
-    cut = make_cutter(corpus, frames, NO_AUGMENTATION)
+    later = dataclasses.replace(corpus, pair_frame=corpus.pair_frame + np.int32(late_frames))
+    cut = make_cutter(later, frames, NO_AUGMENTATION)
+    silent = round((1 - future) * (frames // 2))
+    heard = constant((np.arange(frames) < frames - silent).astype(np.float32))
+
+    def read(index: tf.Tensor) -> dict[str, tf.Tensor]:
+        batch = cut(index, None)
+        return batch | {"audio": batch["audio"] * heard}
+
     indices = tf.data.Dataset.from_tensor_slices(pairs.astype(np.int32)).batch(batch_size)
-    dataset = indices.map(lambda index: cut(index, None), tf.data.AUTOTUNE, deterministic=True)
+    dataset = indices.map(read, tf.data.AUTOTUNE, deterministic=True)
     return dataset.prefetch(tf.data.AUTOTUNE), _table(corpus, pairs)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from tempo_invariant import geometry, json_objects
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.files import write_json
+from tempo_invariant.geometry import PRINTED, STAVES
 
 SCHEMA_VERSION = 1
 SPLITS = ("train", "valid", "test")
@@ -197,6 +198,7 @@ class _Info:
     schema_version: int
     geometry: dict[str, float]
     splits: dict[str, SplitInfo]
+    staves: str = PRINTED
 
     def __post_init__(self) -> None:
         if self.schema_version != SCHEMA_VERSION:
@@ -205,26 +207,43 @@ class _Info:
             )
         if self.geometry != GEOMETRY:
             raise UserError("records of another geometry; convert again")
+        if self.staves not in STAVES:
+            raise UserError(f"staves must be {' or '.join(STAVES)}")
 
 
-def write_info(data_dir: str | Path, splits: dict[str, SplitInfo], **more: Any) -> None:
+def write_info(
+    data_dir: str | Path,
+    splits: dict[str, SplitInfo],
+    staves: str = PRINTED,
+    **more: Any,
+) -> None:
     """Writes `dataset_info.json`; `more` are further entries that JSON can hold."""
-    content = {"schema_version": SCHEMA_VERSION, "geometry": GEOMETRY}
+    content = {"schema_version": SCHEMA_VERSION, "geometry": GEOMETRY, "staves": staves}
     content["splits"] = {split: dataclasses.asdict(info) for split, info in splits.items()}
     write_json(Path(data_dir) / INFO_NAME, content | more)
 
 
-def check_data(data_dir: str | os.PathLike) -> None:
-    """Makes sure that there are records, before anything slow begins.
+def check_data(data_dir: str | os.PathLike, staves: str | None = None) -> None:
+    """Makes sure that there are records, and those of a model, before anything slow begins.
+
+    Args:
+        data_dir: Directory of the records.
+        staves: Distance of a piano's staves that the model is for, see `geometry.STAVES`; None:
+            any.
 
     Raises:
-        UserError: There are none; the message says how to make them.
+        UserError: There are none, or those of another distance; the message says how to make them.
     """
     if not (Path(data_dir) / INFO_NAME).exists():
         raise UserError(
             f"no records in {data_dir}; make them with: tempo-invariant convert "
             f"--msmd=DIR --output={data_dir} (DIR: MSMD, or what tempo-invariant build-msmd makes "
             "of LilyPond scores)"
+        )
+    if staves is not None and (found := _load_info(data_dir).staves) != staves:
+        raise UserError(
+            f"{data_dir}: records with staves {found}, and the model needs those with staves "
+            f"{staves}; convert again with --staves={staves}"
         )
 
 
@@ -235,8 +254,11 @@ def read_info(data_dir: str | Path) -> dict[str, SplitInfo]:
         UserError: There are no records, or they have another schema or geometry.
     """
     check_data(data_dir)
-    info: _Info = json_objects.load(_Info, Path(data_dir) / INFO_NAME, others=True)
-    return info.splits
+    return _load_info(data_dir).splits
+
+
+def _load_info(data_dir: str | os.PathLike) -> _Info:
+    return json_objects.load(_Info, Path(data_dir) / INFO_NAME, others=True)
 
 
 def shard_paths(data_dir: str | Path, split: str) -> list[Path]:

@@ -84,7 +84,9 @@ def run(
     """
     of_piece = {query.piece: [q for q in queries if q.piece == query.piece] for query in queries}
     followed: list[Followed] = []
-    sources = collection.find_scores(scores, step_pixels, documents=list(of_piece))
+    sources = collection.find_scores(
+        scores, step_pixels, documents=list(of_piece), staves=embedder.staves
+    )
     for source in progress.track(sources, "pieces", len(of_piece)):
         document = source.read()
         document.log_notes()

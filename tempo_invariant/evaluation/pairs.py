@@ -14,9 +14,9 @@ import numpy as np
 from tempo_invariant.audio.spectrogram import whole_spectrogram
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation.query_sets import Query
-from tempo_invariant.geometry import onset_frame
+from tempo_invariant.geometry import PRINTED, onset_frame
 from tempo_invariant.scores import msmd, mung
-from tempo_invariant.scores.strips import Placement, aligned_placements, halve, strip
+from tempo_invariant.scores.strips import Placement, aligned_placements, halve, strips
 
 
 @dataclass(frozen=True)
@@ -54,27 +54,25 @@ class PlayedPiece:
     onset_frames: np.ndarray
 
 
-def read_piece(msmd_dir: Path, query: Query) -> Piece:
+def read_piece(msmd_dir: Path, query: Query, staves: str = PRINTED) -> Piece:
     """Reads a piece of an MSMD directory, with all its pairs.
 
     Args:
         msmd_dir: MSMD directory.
         query: Recording of the piece as it is notated.
+        staves: Distance of a piano's staves, see `geometry.STAVES`.
 
     Raises:
         UserError: The piece is damaged or has no pairs.
     """
     score = msmd.read_score(msmd_dir / query.piece)
-    strips = {}
-    placements: list[Placement] = []
-    for ink in score.inks:
-        image, placements = strip(score, ink)
-        strips[ink] = np.ascontiguousarray(halve(image).T)
+    images, placements = strips(score, score.inks, staves)
+    drawn = {ink: np.ascontiguousarray(halve(image).T) for ink, image in images.items()}
     aligned = _aligned(placements, query)
     if not aligned:
         raise UserError(f"{query.truth_path}: names no note head of {query.piece}")
     middle = tuple(heads[(len(heads) - 1) // 2] for heads in aligned.values())
-    return Piece(query.piece, strips, tuple(placements), middle)
+    return Piece(query.piece, drawn, tuple(placements), middle)
 
 
 def choose_pairs(pieces: Sequence[Piece], limit: int) -> list[Piece]:

@@ -1,5 +1,6 @@
 """Retrieval on a split of the records: ranks in both directions, with intervals over pieces."""
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -88,6 +89,8 @@ class Selection:
         candidates: Number of pairs, taken at even spacing; fewer if the split has fewer.
         soundfont: Soundfont of the performances; None stands for the first by name.
         tempo: Tempo of the performances relative to the notated one.
+        late_frames: Number of frames by which the excerpts are late; negative: early.
+        future: Share of the second half of the excerpts that is heard; the rest is silent.
     """
 
     data: str | os.PathLike | None = None
@@ -95,11 +98,26 @@ class Selection:
     candidates: int = 10_000
     soundfont: str | None = None
     tempo: float = 1.0
+    late_frames: int = 0
+    future: float = 1.0
 
     def read(self, corpus: Corpus, frames: int) -> tuple[tf.data.Dataset, pipeline.PairTable]:
         """Returns the pairs of a split, with excerpts of some frames, and their table."""
-        limit, soundfont, tempo = self.candidates, self.soundfont, self.tempo
-        return pipeline.eval_dataset(corpus, BATCH_SIZE, frames, limit, soundfont, tempo)
+        return pipeline.eval_dataset(
+            corpus,
+            BATCH_SIZE,
+            frames,
+            self.candidates,
+            self.soundfont,
+            self.tempo,
+            self.late_frames,
+            self.future,
+        )
+
+    @property
+    def entire(self) -> "Selection":
+        """The same pairs, with excerpts that are cut where they should be and wholly heard."""
+        return dataclasses.replace(self, late_frames=0, future=1.0)
 
 
 def evaluate(
@@ -128,6 +146,7 @@ def evaluate(
     chosen, model = runs.weights_path(run, weights), runs.load_model(run, weights)
     corpus = load_corpus(data, selection.split)
     dataset, pairs = selection.read(corpus, experiment.model.frames)
+    entire, _ = selection.entire.read(corpus, experiment.model.frames)
     shown = [Progress(len(pairs), selection.split)]
     embeddings = model.predict(dataset, verbose=0, callbacks=shown)
     return {
@@ -138,10 +157,12 @@ def evaluate(
         "split": selection.split,
         "soundfont": selection.soundfont,
         "tempo": selection.tempo,
+        "late_frames": selection.late_frames,
+        "future": selection.future,
         "seed": seed,
         "parameters": parameters(model),
         "multiply_adds": multiply_adds(model),
-    } | _results(embeddings, pairs, onset_sounds(dataset), seed)
+    } | _results(embeddings, pairs, onset_sounds(entire), seed)
 
 
 def _results(
@@ -266,7 +287,7 @@ def table(report: dict[str, Any]) -> str:
     title = (
         f"{report['run']} ({report['weights']}) on {report['data']}, {report['split']}: "
         f"{report['pairs']:,d} pairs of {report['pieces']} pieces, "
-        f"soundfont {report['soundfont'] or 'first'}, tempo {report['tempo']:g}; "
+        f"soundfont {report['soundfont'] or 'first'}, tempo {report['tempo']:g}{_timing(report)}; "
         f"{size_line(report['parameters'], report['multiply_adds'])}"
     )
     rows = [["", *metrics.COLUMNS.values()]]
@@ -288,9 +309,20 @@ def table(report: dict[str, Any]) -> str:
     return "\n".join([title, *lines])
 
 
+def _timing(report: dict[str, Any]) -> str:
+    """Says how excerpts are cut, if not as they should be."""
+    late, future = report["late_frames"], report["future"]
+    late_text = f", audio {abs(late)} frames {'late' if late > 0 else 'early'}" if late else ""
+    return late_text + (f", {100 * future:g} % of the future heard" if future < 1 else "")
+
+
 def default_output(report: dict[str, Any]) -> Path:
     """Returns where a report is kept in the run directory, under a name of its own."""
     parts = ["evaluation", report["split"], report["soundfont"], str(report["pairs"])]
     if report["tempo"] != 1:
         parts.append(f"tempo-{round(1000 * report['tempo'])}")
+    if report["late_frames"]:
+        parts.append(f"late{report['late_frames']:+d}")
+    if report["future"] < 1:
+        parts.append(f"future-{round(1000 * report['future'])}")
     return Path(report["run"]) / ("-".join(part for part in parts if part) + ".json")

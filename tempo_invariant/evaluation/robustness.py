@@ -84,7 +84,8 @@ def measure(
         UserError: The run, pieces or recordings are missing or damaged.
     """
     wanted, recordings = _arrange(queries)
-    pieces = choose_pairs(_read_pieces(Path(msmd_dir), recordings[0]), candidates)
+    staves = runs.load_experiment(run).model.staves
+    pieces = choose_pairs(_read_pieces(Path(msmd_dir), recordings[0], staves), candidates)
     joint, model = _load(run, weights)
     sheet, audio = _embed_all(model, pieces, wanted, recordings, Path(keep) if keep else None)
     return {
@@ -98,10 +99,10 @@ def measure(
     } | _results(wanted, sheet, audio, pieces, seed)
 
 
-def _read_pieces(msmd_dir: Path, clean: Mapping[str, Query]) -> list[Piece]:
+def _read_pieces(msmd_dir: Path, clean: Mapping[str, Query], staves: str) -> list[Piece]:
     """Reads pieces in the order of the records, of which every n-th pair is taken."""
     named = progress.track(sorted(clean.items()), "scores")
-    return [read_piece(msmd_dir, query) for _, query in named]
+    return [read_piece(msmd_dir, query, staves) for _, query in named]
 
 
 def _arrange(queries: Iterable[Query]) -> tuple[list[Condition], list[dict[str, Query]]]:

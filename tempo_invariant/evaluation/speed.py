@@ -33,6 +33,20 @@ EVERYTHING = Augmentation(
     noise_snr_db=10.0,
     mask_frames=8,
     mask_bands=8,
+    missing_future=0.5,
+    skew_degrees=2.0,
+    bend_pixels=8.0,
+    uneven_scale=0.1,
+    ink_spread=0.7,
+    faded_ink=0.4,
+    note_colour=0.8,
+    handwriting=6,
+    bleed_through=0.3,
+    blur=0.7,
+    grey_paper=0.4,
+    shadow=0.6,
+    grain=12.0,
+    jpeg=6.0,
 )
 """All that the pipeline can do to a pair, at full strength."""
 

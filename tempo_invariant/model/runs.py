@@ -79,11 +79,11 @@ def load_experiment_and_data(
         The experiment and the directory of the records.
 
     Raises:
-        UserError: `path` is not the directory of a run, or there are no records.
+        UserError: `path` is not the directory of a run, or there are no records for it.
     """
     experiment = load_experiment(path)
     found = Path(data or experiment.training.data)
-    check_data(found)
+    check_data(found, experiment.model.staves)
     return experiment, found
 
 

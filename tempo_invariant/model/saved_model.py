@@ -6,7 +6,10 @@ Signatures; every output is a dictionary and every batch size is free:
 | --- | --- | --- |
 | `embed_audio` | `pcm` float32 [batch, samples]: mono, 22,050 Hz, full scale +-1 | `embedding` float32 [batch, size], `attention` float32 [batch, frames], `spectrogram` float32 [batch, 92, frames] |
 | `embed_audio_file` | `wav` string [batch]: WAV files of 16-bit samples at 22,050 Hz, mono or stereo | the same |
-| `embed_sheet` | `image` uint8 [batch, 160, 200]: grey snippets at page resolution, 255 is paper | `embedding` float32 [batch, size] |
+| `embed_sheet` | `image` uint8 [batch, 160, 200]: grey snippets at page resolution, 255 is paper | `embedding` float32 [batch, size]; of models for near staves also `system_height` int32 [batch] |
+
+`system_height` is the largest height of a piano's system in the snippets, in pixels; higher ones are
+brought to it, see `tempo_invariant.scores.staff_distance`.
 
 Embeddings have unit length: the inner product is the similarity. Of audio longer than the model's
 window the middle counts: the window of T frames around frame n // 2 of n. Shorter audio is padded
@@ -104,11 +107,12 @@ def _not_empty(batch: tf.Tensor) -> tf.Tensor:
         return tf.identity(batch)
 
 
-def make_signatures(model: keras.Model) -> dict[str, Signature]:
+def make_signatures(model: keras.Model, staves: str = geometry.PRINTED) -> dict[str, Signature]:
     """Makes the functions that are exported, in core TensorFlow ops.
 
     Args:
         model: Model as `tempo_invariant.model.network.build_model` makes it.
+        staves: Distance of a piano's staves in the snippets that it takes, see `geometry.STAVES`.
 
     Returns:
         Functions of tensors by the name of their signature, as the module's docstring says.
@@ -119,7 +123,11 @@ def make_signatures(model: keras.Model) -> dict[str, Signature]:
 
     @tf.function(input_signature=[tf.TensorSpec(image_shape, tf.uint8, name="image")])
     def embed_sheet(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"embedding": sheet_tower(halve(_not_empty(image)), training=False)}
+        outputs = {"embedding": sheet_tower(halve(_not_empty(image)), training=False)}
+        if staves == geometry.NEAR:
+            height = tf.fill(tf.shape(image)[:1], geometry.SYSTEM_HEIGHT)
+            outputs[geometry.SYSTEM_HEIGHT_OUTPUT] = height
+        return outputs
 
     return {
         "embed_audio": embed_audio,
@@ -160,7 +168,11 @@ def _audio_signatures(audio_tower: keras.Model) -> tuple[Signature, Signature]:
 
 
 def export(
-    model: keras.Model, experiment_json: str, output: str | Path, version: int | None = None
+    model: keras.Model,
+    experiment_json: str,
+    output: str | Path,
+    version: int | None = None,
+    staves: str = geometry.PRINTED,
 ) -> tuple[Path, float]:
     """Writes a version of a model, checks it in another process, and only then gives it its name.
 
@@ -169,6 +181,7 @@ def export(
         experiment_json: Text to be kept in `assets.extra/experiment.json`.
         output: Directory of the versions; its name is that under which they will be served.
         version: Number of the version, from 1; None is the next one.
+        staves: Distance of a piano's staves in the snippets that it takes, see `geometry.STAVES`.
 
     Returns:
         The directory of the version, and the largest difference of its outputs from the model's.
@@ -181,7 +194,7 @@ def export(
     if target.exists():
         raise UserError(f"version {target.name} exists already: {target}")
     with atomic_directory(target) as temporary:
-        _save(model, temporary)
+        _save(model, temporary, staves)
         _write_extras(temporary, experiment_json, output.resolve().name, _frames(model))
         write_checksums(temporary, CHECKSUMS)
         difference = check(temporary, model)
@@ -192,11 +205,12 @@ def _frames(model: keras.Model) -> int:
     return model.input["audio"].shape[-1]
 
 
-def _save(model: keras.Model, directory: Path) -> None:
+def _save(model: keras.Model, directory: Path, staves: str) -> None:
     # Only the variables are tracked: the graph must load where there is no Keras.
     module = tf.Module(name="tempo_invariant")
     module.weights = [variable.value for variable in model.variables]
-    tf.saved_model.save(module, str(directory), signatures=make_signatures(model))
+    signatures = make_signatures(model, staves)
+    tf.saved_model.save(module, str(directory), signatures=signatures)
 
 
 def next_version(output: Path) -> int:

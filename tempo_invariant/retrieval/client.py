@@ -17,7 +17,13 @@ from tensorflow_serving.apis import (
 )
 
 from tempo_invariant.errors import UserError, one_line
-from tempo_invariant.geometry import SNIPPET_HEIGHT, SNIPPET_WIDTH
+from tempo_invariant.geometry import (
+    NEAR,
+    PRINTED,
+    SNIPPET_HEIGHT,
+    SNIPPET_WIDTH,
+    SYSTEM_HEIGHT_OUTPUT,
+)
 
 TIMEOUT_SECONDS = 60.0
 SHEET_BATCH = 64
@@ -50,11 +56,13 @@ class ModelDescription:
         version: Number of the version.
         frames: Length of the audio window in spectrogram frames.
         embedding_size: Number of dimensions of the shared space.
+        staves: Distance of a piano's staves in the snippets that it takes, see `geometry.STAVES`.
     """
 
     version: int
     frames: int
     embedding_size: int
+    staves: str
 
 
 class EmbeddingClient:
@@ -194,13 +202,13 @@ class EmbeddingClient:
         signatures = get_model_metadata_pb2.SignatureDefMap()
         try:
             response.metadata["signature_def"].Unpack(signatures)
-            frames, size = _check_signatures(signatures.signature_def)
+            frames, size, staves = _check_signatures(signatures.signature_def)
         except (DecodeError, ValueError) as error:
             raise UserError(
                 f"the model {self._model_name!r} at {self._address} is not an export of this "
                 f"project: {one_line(error)}"
             ) from error
-        return ModelDescription(response.model_spec.version.value, frames, size)
+        return ModelDescription(response.model_spec.version.value, frames, size, staves)
 
     def _user_error(self, error: grpc.RpcError) -> UserError:
         code, details = error.code(), one_line(error.details() or "no details")
@@ -213,8 +221,8 @@ class EmbeddingClient:
 
 def _check_signatures(
     signatures: Mapping[str, meta_graph_pb2.SignatureDef],
-) -> tuple[int, int]:
-    """Returns window frames and embedding size, or raises if a signature is not as exported."""
+) -> tuple[int, int, str]:
+    """Returns window frames, embedding size and distance of staves; raises if it is no export."""
     for name in ("embed_audio", "embed_sheet"):
         if name not in signatures:
             raise ValueError(f"it has no signature {name}")
@@ -226,7 +234,8 @@ def _check_signatures(
     size = _shape(outputs, "embedding")[-1]
     if frames < 1 or size < 1 or _shape(signatures["embed_audio"].inputs, "pcm") != [-1, -1]:
         raise ValueError("embed_audio has other shapes")
-    return frames, size
+    near = SYSTEM_HEIGHT_OUTPUT in signatures["embed_sheet"].outputs
+    return frames, size, NEAR if near else PRINTED
 
 
 def _shape(tensors: Mapping[str, meta_graph_pb2.TensorInfo], name: str) -> list[int]:

@@ -18,12 +18,15 @@ from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.files import CHECKSUMS, check_checksums
 from tempo_invariant.geometry import (
     FRAMES_PER_SECOND,
+    NEAR,
     PAPER,
+    PRINTED,
     SAMPLE_RATE,
     SNIPPET_HEIGHT,
     SNIPPET_WIDTH,
     STRIP_STEP,
     STRIP_UNIT,
+    SYSTEM_HEIGHT_OUTPUT,
 )
 from tempo_invariant.model import pretrained
 from tempo_invariant.model.versions import find_versions
@@ -62,12 +65,14 @@ class Embedder(Protocol):
         name: Description of the model in words.
         frames: Length of its audio window in spectrogram frames.
         size: Number of dimensions of the embeddings.
+        staves: Distance of a piano's staves in the snippets that it takes, see `geometry.STAVES`.
         source: Arguments of `open_embedder` that open it again; None if nothing does.
     """
 
     name: str
     frames: int
     size: int
+    staves: str
     source: dict[str, str] | None
 
     def embed_audio(self, windows: np.ndarray) -> AudioEmbeddings:
@@ -96,6 +101,7 @@ class GraphEmbedder:
         outputs = self._audio.structured_outputs
         self.frames = int(outputs["attention"].shape[-1])
         self.size = int(outputs["embedding"].shape[-1])
+        self.staves = NEAR if SYSTEM_HEIGHT_OUTPUT in self._sheet.structured_outputs else PRINTED
 
     def embed_audio(self, windows: np.ndarray) -> AudioEmbeddings:
         """Embeds windows, see `Embedder`."""
@@ -153,6 +159,7 @@ class ServerEmbedder:
         self._client = client
         self.frames = client.model.frames
         self.size = client.model.embedding_size
+        self.staves = client.model.staves
 
     def embed_audio(self, windows: np.ndarray) -> AudioEmbeddings:
         """See `Embedder`."""
@@ -239,7 +246,9 @@ def _open_run(run: str, weights: str | None = None) -> Embedder:
 
     chosen = runs.weights_path(run, weights)
     model = runs.load_model(run, weights)
-    signatures_of_model: dict[str, Any] = dict(saved_model.make_signatures(model))
+    signatures_of_model: dict[str, Any] = dict(
+        saved_model.make_signatures(model, runs.load_experiment(run).model.staves)
+    )
     signatures = {
         name: function.get_concrete_function()
         for name, function in signatures_of_model.items()

@@ -73,7 +73,7 @@ def index_scores(
         raise UserError("to drop what is gone takes all scores, not only some that are named")
     step = step or library.step_pixels(output) or STEP_PIXELS
     with (
-        open_collection(os.fspath(scores), step, split, documents) as readers,
+        open_collection(os.fspath(scores), step, split, documents, embedder.staves) as readers,
         IndexWriter(output, "sheets", embedder, windows.HOP_FRAMES, step, exact_limit) as writer,
     ):
         update = Update(writer, keep_pages=keep_pages)

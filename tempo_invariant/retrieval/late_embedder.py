@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import cached_property, partial
 from typing import Any, cast
 
+from tempo_invariant.model import pretrained, runs
 from tempo_invariant.retrieval.embedders import Embedder, open_embedder, source_of
 
 
@@ -17,7 +18,11 @@ def open_later(
     """Returns a model that is opened as `open_embedder` does when it is first asked something."""
     source = source_of(kind, name, weights, model_name)
     opener = partial(open_embedder, kind, name, weights, model_name, wait_seconds)
-    return cast(Embedder, _Later(source, opener))
+    staves = None
+    if kind in ("run", "pretrained"):
+        run = pretrained.find(name) if kind == "pretrained" else name
+        staves = runs.load_experiment(run).model.staves
+    return cast(Embedder, _Later(source, staves, opener))
 
 
 def is_open(embedder: Embedder) -> bool:
@@ -26,10 +31,12 @@ def is_open(embedder: Embedder) -> bool:
 
 
 class _Later:
-    """A model that is opened when something else than its `source` is asked of it."""
+    """A model that is opened when something is asked of it but its source, and maybe its staves."""
 
-    def __init__(self, source: dict[str, str], opener: Callable[[], Embedder]):
+    def __init__(self, source: dict[str, str], staves: str | None, opener: Callable[[], Embedder]):
         self.source = source
+        if staves is not None:
+            self.staves = staves
         self._opener = opener
 
     @cached_property

@@ -153,14 +153,19 @@ class MatchingModel:
             kind = type(sheet).__name__
             raise UserError(f"a score is the path of a file or an array of pixels, not a {kind}")
         if not isinstance(sheet, np.ndarray):
-            found = one_score.read_score(samples.find(sheet, samples.SCORES), None, step)
+            found = one_score.read_score(
+                samples.find(sheet, samples.SCORES),
+                step=step,
+                staves=self._embedder.staves,
+                named_by="a path of its own",
+            )
         elif sheet.shape[-2:] == (SNIPPET_HEIGHT, SNIPPET_WIDTH) and sheet.ndim in (2, 3):
             snippets = _grey(sheet).reshape(-1, SNIPPET_HEIGHT, SNIPPET_WIDTH)
             return Seen("snippets", self._embedder.embed_sheet(snippets), snippets, (), {})
         else:
             if sheet.ndim != 2:
                 raise UserError(f"a page must be grey, [rows, columns], not {list(sheet.shape)}")
-            found = documents.cut_page("page", _grey(sheet), step)
+            found = documents.cut_page("page", _grey(sheet), step, self._embedder.staves)
         places = tuple(map(Place.from_row, found.places))
         embedding = self._embedder.embed_sheet(found.snippets)
         return Seen(found.name, embedding, found.snippets, places, found.pages)
@@ -230,7 +235,10 @@ class MatchingModel:
         """
         chosen = self._open(index, "recordings")
         document = one_score.read_score(
-            samples.find(sheet, samples.SCORES), None, chosen.step_pixels
+            samples.find(sheet, samples.SCORES),
+            step=chosen.step_pixels,
+            staves=self._embedder.staves,
+            named_by="a path of its own",
         )
         settings = IdentificationSettings(top=top)
         return identification.identify_sheet(
@@ -258,7 +266,9 @@ class MatchingModel:
         recording, settings = _recording(audio, rate), FollowingSettings()
         if not isinstance(score, SheetDocument):
             path = samples.find(score, samples.SCORES)
-            score = one_score.read_score(path, document, settings.step_pixels)
+            score = one_score.read_score(
+                path, document, settings.step_pixels, self._embedder.staves
+            )
         return following.follow_recording(self._embedder, score, recording, settings)
 
     def _open(self, index: str | os.PathLike | SnippetIndex, kind: str) -> SnippetIndex:

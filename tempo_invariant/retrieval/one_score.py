@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tempo_invariant.errors import UserError
+from tempo_invariant.geometry import PRINTED
 from tempo_invariant.retrieval import library
 from tempo_invariant.retrieval.catalogue import MENDED
 from tempo_invariant.scores import collection, documents
@@ -21,6 +22,7 @@ def read_score(
     score: str | Path,
     document: str | None = None,
     step: int = STEP_PIXELS,
+    staves: str = PRINTED,
     named_by: str = "document",
 ) -> SheetDocument:
     """Reads one score.
@@ -30,6 +32,7 @@ def read_score(
             `collection.find_scores` takes.
         document: Name of the score, where there are several.
         step: Distance of neighbouring snippets in page pixels.
+        staves: Distance of a piano's staves in snippets, see `geometry.STAVES`.
         named_by: What messages call the argument that names one of several scores.
 
     Raises:
@@ -37,10 +40,11 @@ def read_score(
     """
     path = Path(score)
     if library.is_index(path):
-        return _from_index(path, document, step, named_by)
+        return _from_index(path, document, step, staves, named_by)
     if (path / "scores").is_dir():
         path, document = path.parent, path.name
-    readers = collection.find_scores(path, step, documents=[document] if document else ())
+    named = [document] if document else []
+    readers = collection.find_scores(path, step, documents=named, staves=staves)
     reader = next(readers)
     if document is None:
         _check_alone([reader.name, *(other.name for other in readers)], score, named_by)
@@ -53,7 +57,9 @@ def _check_alone(names: Sequence[str], score: str | Path, named_by: str) -> None
         raise UserError(f"{found}: {listed(names)}; name one of them with {named_by}")
 
 
-def _from_index(path: Path, document: str | None, step: int, named_by: str) -> SheetDocument:
+def _from_index(
+    path: Path, document: str | None, step: int, staves: str, named_by: str
+) -> SheetDocument:
     index = library.load(path, "sheets")
     if document is None:
         _check_alone(index.documents, path, named_by)
@@ -75,4 +81,4 @@ def _from_index(path: Path, document: str | None, step: int, named_by: str) -> S
         numbers.append(page)
     if not pages:
         raise UserError(f"{path}: has no page image of {name!r}: give the score itself")
-    return documents.cut_pages(name, pages, boxes, step, numbers, notes=notes)
+    return documents.cut_pages(name, pages, boxes, step, numbers, notes=notes, staves=staves)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tempo_invariant.data import schema
 from tempo_invariant.errors import UserError, one_line, printable
+from tempo_invariant.geometry import PRINTED
 from tempo_invariant.scores import msmd
 from tempo_invariant.scores.archives import is_archive, unpacked
 from tempo_invariant.scores.documents import (
@@ -27,6 +28,9 @@ from tempo_invariant.scores.folders import (
     list_folder,
 )
 from tempo_invariant.scores.sources import SAMPLE, SAMPLE_SCORES, PieceSource
+
+_Cutting = tuple[int, str]
+"""Distance of neighbouring snippets, and that of a piano's staves in them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,9 +53,10 @@ def find_scores(
     step: int = STEP_PIXELS,
     split: str | None = None,
     documents: Sequence[str] = (),
+    staves: str = PRINTED,
 ) -> Iterator[ScoreReader]:
     """Finds the scores in a file or directory, one after the other; see `open_collection`."""
-    with open_collection(scores, step, split, documents) as readers:
+    with open_collection(scores, step, split, documents, staves) as readers:
         yield from readers
 
 
@@ -61,6 +66,7 @@ def open_collection(
     step: int = STEP_PIXELS,
     split: str | None = None,
     documents: Sequence[str] = (),
+    staves: str = PRINTED,
 ) -> Iterator[Iterable[ScoreReader]]:
     """Yields the scores in a file or directory, whose kind is told by its content.
 
@@ -77,13 +83,15 @@ def open_collection(
         step: Distance of neighbouring snippets in page pixels.
         split: Name of the only split of records to read; None reads all.
         documents: Names of the only scores to read; if there are none, all are read.
+        staves: Distance of a piano's staves in snippets, see `geometry.STAVES`.
 
     Raises:
-        UserError: There is no score, or none of one of the names.
+        UserError: There is no score, or none of one of the names, or records have the staves at
+            another distance.
     """
     if step < 1:
         raise UserError(f"step must be at least one pixel, received {step}")
-    with _found(str(scores), step, split, warn=not documents) as found:
+    with _found(str(scores), (step, staves), split, warn=not documents) as found:
         wanted = set(map(printable, documents))
         chosen = _choose(found, wanted, str(scores))
         yield list(chosen) if isinstance(found, list) else chosen
@@ -103,11 +111,11 @@ def _choose(found: Iterable[ScoreReader], wanted: set[str], scores: str) -> Iter
 
 @contextlib.contextmanager
 def _found(
-    scores: str, step: int, split: str | None, warn: bool
+    scores: str, cutting: _Cutting, split: str | None, warn: bool
 ) -> Iterator[Iterable[ScoreReader]]:
     """Yields the readers of all scores, by the kind of collection."""
     if scores == SAMPLE:
-        yield [_reader(found, step) for found in list_folder(SAMPLE_SCORES).scores]
+        yield [_reader(found, cutting) for found in list_folder(SAMPLE_SCORES).scores]
         return
     path = Path(scores)
     try:
@@ -119,45 +127,46 @@ def _found(
         if is_archive(path) and path.is_file():
             path = stack.enter_context(unpacked(path))
         if (path / schema.INFO_NAME).is_file():
-            yield _records(path, step, split)
+            yield _records(path, *cutting, split)
         elif path.is_dir() and any(path.glob("*/scores/*/mung")):
-            yield list(_msmd(path, step))
+            yield list(_msmd(path, cutting))
         elif path.is_dir():
             listing = list_folder(path)
             try:
-                yield [_reader(found, step) for found in listing.scores]
+                yield [_reader(found, cutting) for found in listing.scores]
             finally:  # at the end, below whatever is said about single scores
                 for line in listing.left_out_lines() if warn else ():
                     logging.warning("left out: %s", line)
         else:
-            yield [_file(path, step)]
+            yield [_file(path, cutting)]
 
 
-def _msmd(directory: Path, step: int) -> Iterator[ScoreReader]:
+def _msmd(directory: Path, cutting: _Cutting) -> Iterator[ScoreReader]:
     for piece in msmd.list_pieces(directory):
         path = directory / piece
-        read = partial(read_piece, printable(piece), path, step)
+        read = partial(read_piece, printable(piece), path, *cutting)
         yield ScoreReader(printable(piece), read, msmd.score_files(path))
 
 
-def _file(path: Path, step: int) -> ScoreReader:
+def _file(path: Path, cutting: _Cutting) -> ScoreReader:
     kind = kind_of(path)
     if kind is None:
         raise UserError(f"{path}: is {NO_KIND}, nor an archive of them")
-    return _reader(FoundScore(printable(path.stem), kind, (path,), path.parent), step)
+    return _reader(FoundScore(printable(path.stem), kind, (path,), path.parent), cutting)
 
 
-def _reader(found: FoundScore, step: int) -> ScoreReader:
+def _reader(found: FoundScore, cutting: _Cutting) -> ScoreReader:
     """Returns the reader of a score that a folder holds: here kinds of files get theirs."""
     path = found.files[0]
     if found.kind in NOTATED:
         source = PieceSource(found.name, path, found.root)
-        return ScoreReader(found.name, partial(read_engraved, source, step), found.files)
-    read = partial(read_pages, found.name, found.files, step)
+        return ScoreReader(found.name, partial(read_engraved, source, *cutting), found.files)
+    read = partial(read_pages, found.name, found.files, *cutting)
     return ScoreReader(found.name, read, found.files)
 
 
-def _records(directory: Path, step: int, split: str | None) -> Iterator[ScoreReader]:
+def _records(directory: Path, step: int, staves: str, split: str | None) -> Iterator[ScoreReader]:
+    schema.check_data(directory, staves)
     infos = schema.read_info(directory)
     seen = set()
     for name in [split] if split else [name for name in infos if infos[name].records]:

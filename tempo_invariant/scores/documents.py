@@ -11,7 +11,7 @@ import numpy as np
 from tempo_invariant.data import schema
 from tempo_invariant.errors import UserError
 from tempo_invariant.files import why_left_out
-from tempo_invariant.geometry import PAPER, REDUCTION, STRIP_HEIGHT, STRIP_STEP
+from tempo_invariant.geometry import PAPER, PRINTED, REDUCTION, STRIP_HEIGHT, STRIP_STEP
 from tempo_invariant.scores import msmd, pages
 from tempo_invariant.scores.bars import Bars, bar_at, find_bars
 from tempo_invariant.scores.engravers import engraved
@@ -62,6 +62,7 @@ def cut_pages(
     numbers: Sequence[int] | None = None,
     bars: Sequence[Sequence[Bars]] | None = None,
     notes: Sequence[str] = (),
+    staves: str = PRINTED,
 ) -> SheetDocument:
     """Cuts snippets out of pages whose systems are known.
 
@@ -73,6 +74,7 @@ def cut_pages(
         numbers: Numbers of the pages; 1, 2, ... if None.
         bars: Bars of every system, where they are known; without, they are found in the pictures.
         notes: What is to be said about pages; that one has no system is added.
+        staves: Distance of a piano's staves in snippets, see `geometry.STAVES`.
 
     Raises:
         UserError: There is no system on any page, or there are too many.
@@ -81,7 +83,7 @@ def cut_pages(
     cuts, rows = [], []
     bars = bars or find_bars(pages, boxes)
     for index, (number, page, systems) in enumerate(zip(numbers, pages, boxes, strict=True)):
-        images, found = cut_snippets(page, systems, step, number)
+        images, found = cut_snippets(page, systems, step, number, staves)
         cuts.append(images)
         for place in found:
             bar = bar_at(bars[index][place.system - 1], place.x)
@@ -109,18 +111,24 @@ def _join(parts: list[np.ndarray]) -> np.ndarray:
     return joined
 
 
-def cut_page(name: str, page: np.ndarray, step: int) -> SheetDocument:
+def cut_page(name: str, page: np.ndarray, step: int, staves: str = PRINTED) -> SheetDocument:
     """Cuts snippets out of one page uint8 [rows, columns], whose systems are found in the picture.
+
+    Args:
+        name: Name of the score.
+        page: The page.
+        step: Distance of neighbouring snippets in page pixels.
+        staves: Distance of a piano's staves in snippets, see `geometry.STAVES`.
 
     Raises:
         UserError: There is no system on it.
     """
     image, boxes, notes = _find_boxes(page)
     lines = by_pages((1, note) for note in notes)
-    return cut_pages(name, [image], [boxes], step, notes=lines)
+    return cut_pages(name, [image], [boxes], step, notes=lines, staves=staves)
 
 
-def read_pages(name: str, paths: Sequence[Path], step: int) -> SheetDocument:
+def read_pages(name: str, paths: Sequence[Path], step: int, staves: str = PRINTED) -> SheetDocument:
     """Reads PDF files or images as one score; its systems are found in the pictures.
 
     Pages are made straight and even, and scaled so that their staves are as large as those that
@@ -131,12 +139,13 @@ def read_pages(name: str, paths: Sequence[Path], step: int) -> SheetDocument:
         name: Name of the score.
         paths: Paths of the files, in reading order.
         step: Distance of neighbouring snippets in pixels of these pages.
+        staves: Distance of a piano's staves in snippets, see `geometry.STAVES`.
 
     Raises:
         UserError: No page can be read, or there is no system on any page.
     """
     each = (partial(_find_boxes, page) for path in paths for page in _pages(path))
-    return _cut_usable(name, each, step)
+    return _cut_usable(name, each, step, staves)
 
 
 def _pages(path: Path) -> Iterator[pages.MaybePage]:
@@ -159,7 +168,7 @@ def _find_boxes(page: pages.MaybePage) -> _PageWithBoxes:
 
 
 def _cut_usable(
-    name: str, each: Iterable[Callable[[], _PageWithBoxes]], step: int
+    name: str, each: Iterable[Callable[[], _PageWithBoxes]], step: int, staves: str
 ) -> SheetDocument:
     """Cuts the pages that can be read, and notes the others; if none can, the first is named."""
     numbers, images, boxes, problems = [], [], [], []
@@ -179,23 +188,24 @@ def _cut_usable(
         notes += [(number, remark) for remark in remarks]
     if not images:
         raise UserError(problems[0] if problems else f"{name}: holds no page")
-    return cut_pages(name, images, boxes, step, numbers, notes=by_pages(notes))
+    return cut_pages(name, images, boxes, step, numbers, notes=by_pages(notes), staves=staves)
 
 
-def read_piece(name: str, path: Path, step: int) -> SheetDocument:
+def read_piece(name: str, path: Path, step: int, staves: str = PRINTED) -> SheetDocument:
     """Reads a piece of an MSMD directory, whose systems are known.
 
     Args:
         name: Name of the score.
         path: Directory of the piece.
         step: Distance of neighbouring snippets in page pixels.
+        staves: Distance of a piano's staves in snippets, see `geometry.STAVES`.
 
     Raises:
         UserError: The piece is damaged, no page can be read, or there is no system on any page.
     """
     score = msmd.read_score(path)
     each = (partial(_read_page, score, page) for page in score.pages)
-    return _cut_usable(name, each, step)
+    return _cut_usable(name, each, step, staves)
 
 
 def _read_page(score: msmd.Score, page: Page) -> _PageWithBoxes:
@@ -203,12 +213,13 @@ def _read_page(score: msmd.Score, page: Page) -> _PageWithBoxes:
     return score.image(score.inks[0], page.number), boxes, ()
 
 
-def read_engraved(source: PieceSource, step: int) -> SheetDocument:
+def read_engraved(source: PieceSource, step: int, staves: str = PRINTED) -> SheetDocument:
     """Engraves a score that says which notes it has.
 
     Args:
         source: The score.
         step: Distance of neighbouring snippets in page pixels.
+        staves: Distance of a piano's staves in snippets, see `geometry.STAVES`.
 
     Raises:
         UserError: It cannot be engraved, or what it needs for that is not installed.
@@ -220,7 +231,8 @@ def read_engraved(source: PieceSource, step: int) -> SheetDocument:
     ]
     boxes = [[box for _, box in found] for found in systems]
     bars = [[engraving.bars[number] for number, _ in found] for found in systems]
-    return cut_pages(source.piece, images, boxes, step, bars=bars, notes=engraving.notes)
+    notes = engraving.notes
+    return cut_pages(source.piece, images, boxes, step, bars=bars, notes=notes, staves=staves)
 
 
 def from_record(record: schema.Record, step: int) -> SheetDocument:

@@ -8,13 +8,17 @@ from pathlib import Path
 from tempo_invariant import extras
 from tempo_invariant.scores.drawn import TIMEOUT_SECONDS, Engraving
 from tempo_invariant.scores.folders import NOTATION, kind_of
+from tempo_invariant.scores.looks import PLAIN, Look
 from tempo_invariant.scores.notation import engrave_notation
 from tempo_invariant.scores.sources import PieceSource
 
 
 @contextlib.contextmanager
 def engraved(
-    source: PieceSource, times: bool = False, timeout_seconds: float = TIMEOUT_SECONDS
+    source: PieceSource,
+    times: bool = False,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    look: Look = PLAIN,
 ) -> Iterator[Engraving]:
     """Yields an engraved score, whose MIDI files are there for as long as the block lasts.
 
@@ -22,12 +26,13 @@ def engraved(
         source: The score.
         times: Whether the note heads and the times at which they are played are wanted.
         timeout_seconds: Limit of the engraver's processor time; ten times as long may elapse.
+        look: How Verovio engraves; LilyPond does it as its files say.
 
     Raises:
         UserError: It cannot be engraved, or its engraver is not installed.
     """
     if kind_of(source.path) == NOTATION:
-        yield engrave_notation(source.path, times, timeout_seconds)
+        yield engrave_notation(source.path, times, timeout_seconds, look)
         return
     extras.require("lilypond", f"{source.path}:")
     from tempo_invariant.scores.engraving import engrave

@@ -17,6 +17,7 @@ from typing import Any
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.scores.drawing import stix_fonts
 from tempo_invariant.scores.drawn import TIMEOUT_SECONDS, Engraving
+from tempo_invariant.scores.looks import PLAIN, Look
 from tempo_invariant.scores.notation_files import read_notation
 from tempo_invariant.scores.notation_svg import NoteTime, Reader, without_style
 
@@ -29,7 +30,10 @@ _PROGRAM = "tempo_invariant.scores.notation_process"
 
 
 def engrave_notation(
-    path: Path, times: bool = False, timeout_seconds: float = TIMEOUT_SECONDS
+    path: Path,
+    times: bool = False,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    look: Look = PLAIN,
 ) -> Engraving:
     """Engraves a score.
 
@@ -38,12 +42,13 @@ def engrave_notation(
         times: Whether the note heads are wanted, with the times at which they are played.
         timeout_seconds: Limit of Verovio's processor time, usually a tenth of a second a page; ten
             times as long may elapse.
+        look: How it is engraved.
 
     Raises:
         UserError: The file is missing, of another kind, or cannot be engraved.
     """
     kind, text = read_notation(path)
-    result = _run(path, kind, text, times, timeout_seconds)
+    result = _run(path, kind, text, times, timeout_seconds, look)
     try:
         return _engraving(result)
     except UserError as error:
@@ -65,9 +70,11 @@ def _engraving(result: dict[str, Any]) -> Engraving:
     return Engraving(svgs, pages, stix_fonts(), reader.bars, tempi=tempi, notes=notes)
 
 
-def _run(path: Path, kind: str, text: str, times: bool, seconds: float) -> dict[str, Any]:
+def _run(
+    path: Path, kind: str, text: str, times: bool, seconds: float, look: Look
+) -> dict[str, Any]:
     """Runs Verovio and returns what it makes of a score."""
-    arguments = map(str, (kind, int(times), seconds, MEMORY_BYTES))
+    arguments = map(str, (kind, int(times), seconds, MEMORY_BYTES, json.dumps(look)))
     root = str(Path(__file__).parents[2])
     paths = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as output:

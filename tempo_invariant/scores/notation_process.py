@@ -1,13 +1,13 @@
 """Engraves a score with Verovio. This module is run by itself, in a process of its own.
 
-    python -P -m tempo_invariant.scores.notation_process FORMAT TIMES SECONDS MEMORY
+    python -P -m tempo_invariant.scores.notation_process FORMAT TIMES SECONDS MEMORY LOOK
 
 Verovio, written in C++, may take any time and memory over a damaged score, and may not survive it;
 here nothing else suffers. Standard input holds the score as UTF-8, in one of Verovio's formats.
 Standard output gets a JSON object: "pages", the SVG texts; "notes", what of the music is engraved
 (see `notation_parts`); and, if TIMES is 1, "heads", for every note by its id [pitch, tied, moment,
 grace, length], and "tempi", [moment, whole notes a minute]; times are fractions of whole notes as
-text. In place of it comes an object with "error".
+text. In place of it comes an object with "error". LOOK is a JSON object, see `looks.Look`.
 
 Repeats are not played out: every note sounds once, in the order in which it is printed.
 """
@@ -26,6 +26,7 @@ from typing import Any
 import verovio
 
 from tempo_invariant.scores import notation_parts
+from tempo_invariant.scores.looks import PLAIN, Look
 from tempo_invariant.scores.notation_parts import ID, MEI, tag
 
 MAX_PAGES = 500
@@ -59,7 +60,7 @@ have: a staff space is 1.76 mm, seven pixels of a page that is 835 wide."""
 _ATTRIBUTE = re.compile(r'\s([\w:.]+)="[^"]*"')
 
 
-def main(kind: str, times: str, seconds: str, memory: str) -> None:
+def main(kind: str, times: str, seconds: str, memory: str, look: str) -> None:
     """Engraves the score on standard input."""
     ElementTree.register_namespace("", MEI.strip("{}"))
     with contextlib.suppress(ValueError, OSError):  # not every system limits memory
@@ -68,19 +69,21 @@ def main(kind: str, times: str, seconds: str, memory: str) -> None:
     signal.setitimer(signal.ITIMER_PROF, float(seconds))
     verovio.enableLog(verovio.LOG_ERROR)
     try:
-        result = engrave(sys.stdin.buffer.read().decode("utf-8"), kind, times == "1")
+        text = sys.stdin.buffer.read().decode("utf-8")
+        result = engrave(text, kind, times == "1", json.loads(look))
     except (ValueError, ElementTree.ParseError, MemoryError) as error:
         result = {"error": str(error) or type(error).__name__}
     json.dump(result, sys.stdout)
 
 
-def engrave(text: str, kind: str, times: bool) -> dict[str, Any]:
+def engrave(text: str, kind: str, times: bool, look: Look = PLAIN) -> dict[str, Any]:
     """Engraves a score.
 
     Args:
         text: The score.
         kind: Its format, as Verovio calls it.
         times: Whether the times of notes are wanted.
+        look: What replaces the plain options.
 
     Returns:
         What standard output gets.
@@ -88,13 +91,16 @@ def engrave(text: str, kind: str, times: bool) -> dict[str, Any]:
     Raises:
         ValueError: It cannot be engraved.
     """
+    if kind == "musicxml" and "score-timewise" in text:
+        text = _partwise(text)
     toolkit = verovio.toolkit()
     _load(toolkit, text, kind, {"breaks": "none", "xmlIdSeed": 1})
     root = _parse(toolkit.getMEI())
     notes = notation_parts.keep_piano(root)
     notation_parts.number_bars(root)
     toolkit = verovio.toolkit()  # a second score takes over accidentals of the first
-    _load(toolkit, ElementTree.tostring(root, encoding="unicode"), "mei", {"xmlIdSeed": 2})
+    mei = ElementTree.tostring(root, encoding="unicode")
+    _load(toolkit, mei, "mei", {**look, "xmlIdSeed": 2})
     count = toolkit.getPageCount()
     if count > MAX_PAGES:
         raise ValueError(f"{count} pages are more than {MAX_PAGES}")
@@ -109,6 +115,25 @@ def engrave(text: str, kind: str, times: bool) -> dict[str, Any]:
         result["tempi"] = list(_tempi(toolkit))
         result["heads"] = dict(_heads(toolkit, root))
     return result
+
+
+def _partwise(text: str) -> str:
+    """Returns MusicXML that has the bars of every part, as Verovio wants it.
+
+    The other kind has the parts of every bar; one that a part is missing from is empty there.
+    """
+    root = ElementTree.fromstring(text)
+    if root.tag != "score-timewise":
+        return text
+    bars = root.findall("measure")
+    inside = [{part.get("id", ""): list(part) for part in bar.findall("part")} for bar in bars]
+    root.tag = "score-partwise"
+    root[:] = [child for child in root if child.tag != "measure"]
+    for name in dict.fromkeys(name for parts in inside for name in parts):
+        part = ElementTree.SubElement(root, "part", id=name)
+        for bar, parts in zip(bars, inside, strict=True):
+            ElementTree.SubElement(part, "measure", bar.attrib).extend(parts.get(name, ()))
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 def _load(toolkit: verovio.toolkit, text: str, kind: str, options: dict) -> None:

@@ -6,10 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from tempo_invariant.errors import UserError
-from tempo_invariant.geometry import PAPER, REDUCTION, SNIPPET_HEIGHT, SNIPPET_WIDTH, STRIP_HEIGHT
+from tempo_invariant.geometry import (
+    NEAR,
+    PAPER,
+    PRINTED,
+    REDUCTION,
+    SNIPPET_HEIGHT,
+    SNIPPET_WIDTH,
+    STRIP_HEIGHT,
+)
 from tempo_invariant.scores.msmd import Score
 from tempo_invariant.scores.mung import NoteHead
 from tempo_invariant.scores.places import Box, Place
+from tempo_invariant.scores.staff_distance import Removal, find_removals
 
 
 @dataclass(frozen=True)
@@ -23,34 +32,70 @@ class Placement:
     column: float
 
 
-def strip(score: Score, ink: str) -> tuple[np.ndarray, list[Placement]]:
+def strip(score: Score, ink: str, staves: str = PRINTED) -> tuple[np.ndarray, list[Placement]]:
+    """Returns the strip of a score in one ink, and the places of note heads; see `strips`."""
+    drawn, placements = strips(score, [ink], staves)
+    return drawn[ink], placements
+
+
+def strips(
+    score: Score, inks: Sequence[str], staves: str = PRINTED
+) -> tuple[dict[str, np.ndarray], list[Placement]]:
     """Joins the systems of a score, left to right in reading order.
 
     Each system is cut 100 px above and below its vertical centre, over its full width; rows that
     reach past the page are paper.
 
+    Args:
+        score: The score.
+        inks: Names of inks.
+        staves: Distance of a piano's staves, see `geometry.STAVES`.
+
     Returns:
-        The strip, uint8 [200, columns], and the places of all note heads that belong to a system.
+        The strip in every ink, uint8 [200, columns], and the places of all note heads that belong
+        to a system.
+
+    Raises:
+        UserError: A page is missing, or not of one size in all inks, or no page has a system.
     """
-    cuts, placements, offset = [], [], 0
+    cuts: dict[str, list[np.ndarray]] = {ink: [] for ink in inks}
+    placements, offset = [], 0
     for page in score.pages:
-        image = score.image(ink, page.number)
-        margin = np.full((STRIP_HEIGHT, image.shape[1]), PAPER, np.uint8)
-        padded = np.concatenate([margin, image, margin])
-        for number, system in enumerate(page.systems, 1):
+        images = {ink: score.image(ink, page.number) for ink in inks}
+        image = images[inks[0]]
+        if any(other.shape != image.shape for other in images.values()):
+            raise UserError(f"{score.directory}: pages of different size in {', '.join(inks)}")
+        boxes = [system.box for system in page.systems]
+        removals = _removals(image, boxes, staves)
+        for number, (system, removal) in enumerate(zip(page.systems, removals, strict=True), 1):
             top = int(system.box.centre_row) - STRIP_HEIGHT // 2
             left = max(0, round(system.box.left))
-            row = min(max(0, top + STRIP_HEIGHT), padded.shape[0] - STRIP_HEIGHT)
-            right = min(image.shape[1], round(system.box.right))
-            cuts.append(padded[row : row + STRIP_HEIGHT, left:right])
+            for ink in inks:
+                cuts[ink].append(_cut(images[ink], system.box, top, STRIP_HEIGHT, removal))
             for head in page.note_heads:
                 if head.system == system.id:
-                    at = (head.row - top, head.column - left + offset)
+                    row = removal.row(head.row, head.column) if removal else head.row
+                    at = (row - top, head.column - left + offset)
                     placements.append(Placement(head, page.number, number, *at))
-            offset += cuts[-1].shape[1]
+            offset += cuts[inks[0]][-1].shape[1]
     if not offset:
         raise UserError(f"{score.directory}: no system on any page")
-    return np.concatenate(cuts, axis=1), placements
+    return {ink: np.concatenate(parts, axis=1) for ink, parts in cuts.items()}, placements
+
+
+def _removals(page: np.ndarray, boxes: Sequence[Box], staves: str) -> list[Removal | None]:
+    return find_removals(page, boxes) if staves == NEAR else [None] * len(boxes)
+
+
+def _cut(page: np.ndarray, box: Box, top: int, height: int, removal: Removal | None) -> np.ndarray:
+    """Cuts uint8 [height, columns of the box] out of a page; past its edges lies paper."""
+    if removal is not None:
+        return removal.cut(page, top, height)
+    left, right = max(0, round(box.left)), min(page.shape[1], round(box.right))
+    found = np.full((height, max(0, right - left)), PAPER, np.uint8)
+    first, end = min(max(0, top), len(page)), min(max(0, top + height), len(page))
+    found[first - top : end - top] = page[first:end, left : left + found.shape[1]]
+    return found
 
 
 def halve(image: np.ndarray) -> np.ndarray:
@@ -103,7 +148,7 @@ def cut_snippet(image: np.ndarray, column: float) -> np.ndarray:
 
 
 def cut_snippets(
-    page: np.ndarray, boxes: Sequence[Box], step: int, number: int
+    page: np.ndarray, boxes: Sequence[Box], step: int, number: int, staves: str = PRINTED
 ) -> tuple[np.ndarray, list[Place]]:
     """Cuts overlapping snippets out of the systems of a page, in reading order.
 
@@ -115,6 +160,7 @@ def cut_snippets(
         boxes: Boxes of its systems.
         step: Distance in columns of the centres of neighbouring snippets.
         number: Number of the page, for the places.
+        staves: Distance of a piano's staves, see `geometry.STAVES`.
 
     Returns:
         uint8 [snippets, 160, 200], and the place of the centre of each.
@@ -122,18 +168,17 @@ def cut_snippets(
     if step < 1:
         raise ValueError(f"step = {step}, not positive")
     margin = np.full((SNIPPET_HEIGHT, SNIPPET_WIDTH // 2), PAPER, np.uint8)
-    padded = np.pad(page, SNIPPET_HEIGHT, constant_values=PAPER)
     cuts = [margin]
     starts: list[int] = []  # columns of the joined strip
     places: list[Place] = []
     offset = 0
-    for system, box in enumerate(boxes, 1):
+    removals = _removals(page, boxes, staves)
+    for system, (box, removal) in enumerate(zip(boxes, removals, strict=True), 1):
         left, right = max(0, round(box.left)), min(page.shape[1], round(box.right))
         if right <= left:  # beside the page
             continue
         top = min(max(int(box.centre_row), 0), page.shape[0] - 1) - SNIPPET_HEIGHT // 2
-        rows = slice(top + SNIPPET_HEIGHT, top + 2 * SNIPPET_HEIGHT)
-        cuts.append(padded[rows, left + SNIPPET_HEIGHT : right + SNIPPET_HEIGHT])
+        cuts.append(_cut(page, box, top, SNIPPET_HEIGHT, removal))
         for centre in range(min(left + step // 2, right - 1), right, step):
             starts.append(offset + centre - left)
             places.append(Place(number, system, float(centre), box))

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from tempo_invariant import geometry
+from tempo_invariant.data.schema import check_data
 from tempo_invariant.errors import UserError
 from tempo_invariant.files import atomic_directory, sha256, write_json
 from tempo_invariant.model import pretrained, runs
@@ -51,6 +52,8 @@ def package(
         raise UserError(f"{target} exists already; remove it to package {name} anew")
     trained, source = RunDirectory(run), runs.weights_path(run, weights)
     experiment = model_card.neutral(runs.load_experiment(run))
+    if data:
+        check_data(data, experiment.model.staves)
     reports, others = run_reports.evaluations(trained, source)
     about = {
         "data": model_card.data_summary(data, source) if data else {},

@@ -9,7 +9,7 @@ from tempo_invariant.scores.sources import list_sources
 from tests.tfrecords_tools.records.test_conversion import checksums, make_collection
 from tfrecords_tools.msmd import batch
 from tfrecords_tools.msmd.pieces import BuildOptions, Sound
-from tfrecords_tools.music.performing import default_soundfont
+from tfrecords_tools.music.synthesis import default_soundfont
 from tfrecords_tools.records import conversion
 
 needs_beam = pytest.mark.skipif(

@@ -13,11 +13,12 @@ import pytest
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import onset_frame
 from tempo_invariant.scores import msmd
+from tempo_invariant.scores.looks import draw_look
 from tempo_invariant.scores.sources import PieceSource, list_sources, open_scores, select
 from tests import notation_scores
 from tfrecords_tools.msmd import layout
-from tfrecords_tools.msmd.pieces import RECORD, BuildOptions, Sound, build_piece
-from tfrecords_tools.music.performing import default_soundfont
+from tfrecords_tools.msmd.pieces import RECORD, BuildOptions, Sound, build_piece, read_record
+from tfrecords_tools.music.synthesis import default_soundfont
 
 # Twelve quarters at 120 over whole notes, on two staves; one head is hidden.
 SCORE = r"""\version "2.24.0"
@@ -86,6 +87,24 @@ def test_a_song_is_built_as_its_piano_part(tmp_path):
     lengths = {pitch: length for _, pitch, length, *_ in performance.notes}
     assert lengths[78] == pytest.approx(2 / 1.5, abs=0.003)  # through the tie
     assert (tmp_path / "msmd/song/song.musicxml").read_text() == notation_scores.MUSICXML
+
+
+def test_looks_differ_and_are_on_record(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.musicxml").write_text(notation_scores.MUSICXML)
+    sound = Sound(str(default_soundfont()))
+    sources = list_sources(tmp_path)
+    for folder, seed in {"varied": 1, "again": 1, "plain": 0}.items():
+        for source in sources:
+            build_piece(source, tmp_path / folder, BuildOptions((sound,), look_seed=seed))
+    looks = {
+        folder: [read_record(tmp_path / folder / name).look for name in ("one", "two")]
+        for folder in ("varied", "again", "plain")
+    }
+    assert looks["varied"] == [draw_look(1, "one"), draw_look(1, "two")] == looks["again"]
+    assert looks["plain"] == [{}, {}]
+    images = {path: path.read_bytes() for path in sorted(tmp_path.glob("*/*/scores/*/img*/01.png"))}
+    assert len(images) == 12 and len(set(images.values())) == 6  # two inks; plain ones are alike
 
 
 def test_a_piece_has_pages_heads_and_an_alignment(built):

@@ -52,8 +52,8 @@ def parse_performance_name(name: str) -> tuple[float, str]:
 
 
 def plain_soundfont(soundfont: str) -> str:
-    """Returns the soundfont of an expressive performance without the seed: `A` for `A-e1`."""
-    return re.sub(r"-e\d+$", "", soundfont)
+    """Returns the soundfont of a performance without its seeds: `A` for `A-e1-i1-r1`."""
+    return re.sub(r"(-[eir]\d+)+$", "", soundfont)
 
 
 def write_score(

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,38 +22,30 @@ from tempo_invariant.files import write_json
 from tempo_invariant.scores import msmd, mung
 from tempo_invariant.scores.drawn import TIMEOUT_SECONDS, Engraving
 from tempo_invariant.scores.engravers import engraved
+from tempo_invariant.scores.folders import NOTATION, kind_of
+from tempo_invariant.scores.looks import Look, draw_look
 from tempo_invariant.scores.sources import PieceSource
 from tfrecords_tools.msmd import layout
 from tfrecords_tools.msmd.alignment import Alignment, align
 from tfrecords_tools.music.notes import Music, midi_bytes, read_midi
-from tfrecords_tools.music.performing import Features, perform, soundfont_name
+from tfrecords_tools.music.performing import Features, Sound, perform
 
 INKS = ("bold", "thin")
 RECORD = "build.json"
 
 
 @dataclass(frozen=True)
-class Sound:
-    """A soundfont, the General MIDI program to play, and a seed of expression (0: as notated)."""
-
-    soundfont: str
-    preset: int = 0
-    expression: int = 0
-
-    @property
-    def name(self) -> str:
-        """Name in performances."""
-        return soundfont_name(self.soundfont, self.preset, self.expression)
-
-
-@dataclass(frozen=True)
 class BuildOptions:
-    """Parts to build of every piece: each sound at each tempo, pages in each ink."""
+    """Parts to build of every piece: each sound at each tempo, pages in each ink.
+
+    `look_seed` draws how Verovio engraves, see `looks.draw_look`.
+    """
 
     sounds: tuple[Sound, ...]
     tempi: tuple[float, ...] = (1.0,)
     inks: tuple[str, ...] = INKS
     timeout_seconds: float = TIMEOUT_SECONDS
+    look_seed: int = 0
 
     def performances(self, piece: str) -> dict[str, tuple[Sound, float]]:
         """Returns the performances of a piece by name."""
@@ -86,6 +78,7 @@ class PieceRecord:
         warnings: Complaints of LilyPond although it wrote pages, and what of the music is built if
             it is not all for a piano; one line each.
         performances: Names of the performances.
+        look: How Verovio engraved it, empty if plainly.
     """
 
     piece: str
@@ -103,6 +96,7 @@ class PieceRecord:
     build_seconds: float = 0.0
     warnings: tuple[str, ...] = ()
     performances: tuple[str, ...] = ()
+    look: Look = field(default_factory=dict)
 
     @property
     def head_share(self) -> float:
@@ -157,7 +151,8 @@ def _write_record(piece_dir: Path, record: PieceRecord) -> None:
 
 def _build_new(source: PieceSource, output: Path, options: BuildOptions) -> PieceRecord:
     started = time.monotonic()
-    with engraved(source, times=True, timeout_seconds=options.timeout_seconds) as engraving:
+    look = draw_look(options.look_seed, source.piece)
+    with engraved(source, True, options.timeout_seconds, look) as engraving:
         drawn = [page.heads for page in engraving.pages]
         alignment = align(drawn, engraving.midis, engraving.tempi)
     images: dict[str, list[np.ndarray]] = {ink: [] for ink in options.inks}
@@ -171,7 +166,9 @@ def _build_new(source: PieceSource, output: Path, options: BuildOptions) -> Piec
         pages = _pages(engraving, alignment, _perform(piece_dir, alignment.music, wanted))
         layout.write_score(piece_dir, pages, images, source.path)
         (piece_dir / f"{source.piece}.midi").write_bytes(midi_bytes(alignment.music))
-        record = _record(source.piece, engraving, alignment, pages, tuple(wanted))
+        record = _record(source, engraving, alignment, pages, tuple(wanted))
+        if kind_of(source.path) == NOTATION:
+            record = replace(record, look=look)
         _write_record(piece_dir, record)
         final = output / source.piece
         if final.exists():  # without a record or a performance: half of something else
@@ -204,12 +201,11 @@ def _perform(
 ) -> dict[str, Features]:
     """Writes performances and returns their features by name.
 
-    The name of a performance is the seed of its expression, so all differ and none changes.
+    The name of a performance is the seed of what is drawn, so all differ and none changes.
     """
     played = {}
     for name, (sound, tempo) in wanted.items():
-        seed = name if sound.expression else ""
-        played[name] = perform(music, sound.soundfont, sound.preset, tempo, seed)
+        played[name] = perform(music, sound, tempo, seed=name)
         layout.write_performance(piece_dir, name, played[name])
     return played
 
@@ -251,7 +247,7 @@ def _pages(
 
 
 def _record(
-    piece: str,
+    source: PieceSource,
     engraving: Engraving,
     alignment: Alignment,
     pages: Sequence[mung.Page],
@@ -261,7 +257,7 @@ def _record(
     music = alignment.music
     nearest = min(performances, key=lambda n: abs(layout.parse_performance_name(n)[0] - 1))
     return PieceRecord(
-        piece=piece,
+        piece=source.piece,
         pages=len(pages),
         systems=sum(len(page.systems) for page in pages),
         heads=len(heads),

@@ -120,11 +120,11 @@ def express(music: Music, seed: str) -> Music:
     ticks, pitches, lengths = table.T
     plan = interpret(music, seed)
     clock = _clock(music, plan.ticks, plan.tempo)
-    velocities = _velocities(table, plan, _random(seed, "velocity"))
-    lags = _lags(table, velocities, clock, _random(seed, "lag"))
+    velocities = _velocities(table, plan, random_state(seed, "velocity"))
+    lags = _lags(table, velocities, clock, random_state(seed, "lag"))
     starts = _milliseconds(clock(ticks) + lags)
     ends = _milliseconds(clock(ticks + lengths) + lags)
-    pedal = _pedal(plan, clock, _random(seed, "pedal"))
+    pedal = _pedal(plan, clock, random_state(seed, "pedal"))
     notes = _strike(starts, pitches, ends, np.round(velocities).astype(int))
     return Music(notes, (TempoMark(0, _MILLISECONDS),), pedal)
 
@@ -136,7 +136,7 @@ def interpret(music: Music, seed: str) -> Interpretation:
     """
     table = note_table(music)
     bar = bar_length(table)
-    random = _random(seed, "tempo")
+    random = random_state(seed, "tempo")
     phrases = find_phrases(table, bar, random)
     first, end = phrases[0].start, phrases[-1].end
     grid = np.arange(first, end + GRID_TICKS, GRID_TICKS)
@@ -166,7 +166,7 @@ def ritard(place: np.ndarray, final_tempo: float) -> np.ndarray:
     return (1 + (final_tempo**3 - 1) * place) ** (1 / 3)
 
 
-def _random(seed: str, aspect: str) -> np.random.RandomState:
+def random_state(seed: str, aspect: str) -> np.random.RandomState:
     """Returns a generator of its own for each aspect; its numbers never change with NumPy."""
     digest = hashlib.sha256(f"{aspect}\n{seed}".encode()).digest()
     return np.random.RandomState(np.frombuffer(digest, "<u4").astype(np.int64))

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import mido
 import numpy as np
@@ -20,6 +20,9 @@ from tempo_invariant.errors import UserError, one_line
 TICKS_PER_QUARTER = 384
 VELOCITY = 64
 """MIDI velocity of notated music, as in MSMD."""
+
+PIANO_KEYS = range(21, 109)
+"""MIDI pitches of the keys of a piano."""
 
 LONGEST_SECONDS = 24 * 3600.0
 """Longest music that is read; damaged files claim years."""
@@ -169,26 +172,46 @@ def merge(notes: Iterable[Note]) -> tuple[Note, ...]:
     return tuple(reversed(result))
 
 
-def midi_bytes(music: Music, program: int = 0, tail_seconds: float = 0.0) -> bytes:
+def midi_bytes(
+    music: Music,
+    program: int = 0,
+    tail_seconds: float = 0.0,
+    tunings: Sequence[np.ndarray] = (),
+    dry: bool = False,
+) -> bytes:
     """Writes a MIDI file: all notes on one channel, and the pedal as controller 64.
 
     Args:
         music: Notes to write.
         program: General MIDI program, 0 for the grand piano.
         tail_seconds: Silence in seconds after the last note, for its sound to fade.
+        tunings: Cents by which each key is too high, [128]; with several of them, all notes sound
+            once in each, on a channel of its own.
+        dry: Whether the synthesiser's reverberation and chorus are switched off.
     """
-    events: list[tuple[int, int, str, dict[str, int]]] = [
+    events: list[tuple[int, int, str, dict[str, Any]]] = [
         (mark.tick, 0, "set_tempo", {"tempo": min(mark.microseconds, 0xFFFFFF)})
         for mark in music.tempo
     ]
-    events.append((0, 1, "program_change", {"program": program}))
-    for note in merge(music.notes):
-        stop = {"note": note.pitch, "velocity": 0}
-        events.append((note.tick + note.length, 2, "note_on", stop))
-        events.append((note.tick, 3, "note_on", {"note": note.pitch, "velocity": note.velocity}))
-    for pedal in music.pedal:
-        for tick, order, value in ((pedal.release, 2, 0), (pedal.press, 4, 127)):
-            events.append((tick, order, "control_change", {"control": 64, "value": value}))
+    for channel in range(max(1, len(tunings))):
+        head = [("program_change", {"program": program})]
+        if dry:
+            head += [_control(91, 0), _control(93, 0)]
+        if len(tunings):
+            head += _tuning_messages(channel, tunings[channel])
+            head.append(_control(7, round(100 / len(tunings) ** 0.5)))
+        voice = [(0, 1, *message) for message in head]
+        for note in merge(music.notes):
+            stop = {"note": note.pitch, "velocity": 0}
+            start = {"note": note.pitch, "velocity": note.velocity}
+            voice.append((note.tick + note.length, 2, "note_on", stop))
+            voice.append((note.tick, 3, "note_on", start))
+        for pedal in music.pedal:
+            for tick, order, value in ((pedal.release, 2, 0), (pedal.press, 4, 127)):
+                voice.append((tick, order, *_control(64, value)))
+        for tick, order, kind, values in voice:
+            on_channel = {} if kind == "sysex" else {"channel": channel}
+            events.append((tick, order, kind, values | on_channel))
     events.sort(key=lambda event: event[:2])
     track = mido.MidiTrack()
     now = 0
@@ -204,3 +227,21 @@ def midi_bytes(music: Music, program: int = 0, tail_seconds: float = 0.0) -> byt
     buffer = io.BytesIO()
     midi.save(file=buffer)
     return buffer.getvalue()
+
+
+def _control(control: int, value: int) -> tuple[str, dict[str, Any]]:
+    return "control_change", {"control": control, "value": value}
+
+
+def _tuning_messages(program: int, cents: np.ndarray) -> list[tuple[str, dict[str, Any]]]:
+    """Returns the messages that tune the keys of a piano, by the MIDI Tuning Standard.
+
+    They describe a tuning program, one note at a time, and choose it for a channel (registered
+    parameter 3).
+    """
+    data = [0x7F, 0x7F, 0x08, 0x02, program, len(PIANO_KEYS)]
+    for key in PIANO_KEYS:
+        semitone, fraction = divmod(round((key + cents[key] / 100) * 2**14), 2**14)
+        data += [key, semitone, fraction >> 7, fraction & 0x7F]
+    chosen = ((101, 0), (100, 3), (6, program))
+    return [("sysex", {"data": data}), *(_control(*pair) for pair in chosen)]

@@ -1,25 +1,18 @@
-"""Plays music: MIDI to audio with a soundfont, and the features of a performance.
+"""Plays music: the sounds of performances, and their features."""
 
-TimGM6mb, the soundfont that comes with pretty_midi, is played by midirenderer, a wheel that needs
-nothing else. Every other one is played by FluidSynth, as in MSMD: midirenderer leaves out the
-modulators of a soundfont, and MuseScore_General without them loses 20 to 40 dB above 1 kHz.
-"""
-
-import functools
-import io
-import shutil
-import subprocess
-import tempfile
-import wave
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from tempo_invariant.errors import UserError, one_line
-from tempo_invariant.geometry import SAMPLE_RATE, onset_frame
+from tempo_invariant.audio.degradation import reverberate
+from tempo_invariant.errors import UserError
+from tempo_invariant.geometry import onset_frame
 from tfrecords_tools.music.expression import express
+from tfrecords_tools.music.instruments import draw_instrument
 from tfrecords_tools.music.notes import Music, midi_bytes
+from tfrecords_tools.music.rooms import draw_room, room_response
+from tfrecords_tools.music.synthesis import default_soundfont, level_gain, render_midi
 
 TAIL_SECONDS = 1.5
 """Time that is rendered after the end of the last note, for its sound to fade."""
@@ -27,8 +20,35 @@ TAIL_SECONDS = 1.5
 LONGEST_SECONDS = 1.5 * 3600
 """Longest music that is played: an hour of CD sound and its copies take two gigabytes."""
 
-MIDIRENDERER_GAIN = 0.46
-"""Brings midirenderer to the level of FluidSynth at its default gain of 0.2, 6.7 dB lower."""
+
+@dataclass(frozen=True)
+class Sound:
+    """What plays, how and where; each seed stands for another of its kind, and 0 for none.
+
+    Attributes:
+        soundfont: Path of an .sf2 file.
+        preset: General MIDI program.
+        expression: Seed of expressive playing; 0 plays as notated.
+        instrument: Seed of tuning and mechanics; 0 plays the soundfont as it is.
+        room: Seed of the room and the microphone's place; 0 leaves the sound as it is.
+    """
+
+    soundfont: str
+    preset: int = 0
+    expression: int = 0
+    instrument: int = 0
+    room: int = 0
+
+    @property
+    def name(self) -> str:
+        """Name in performances: the file's stem and what is not 0, such as FluidR3_GM-p4-e1-i1-r1.
+
+        Names go into file names and XML: they consist of letters, digits, `-`, `_` and `.` only.
+        """
+        stem = Path(self.soundfont).stem
+        clean = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in stem)
+        parts = {"p": self.preset, "e": self.expression, "i": self.instrument, "r": self.room}
+        return clean + "".join(f"-{letter}{number}" for letter, number in parts.items() if number)
 
 
 @dataclass(frozen=True)
@@ -50,40 +70,44 @@ class Features:
     matrix: np.ndarray
 
 
-def default_soundfont() -> Path:
-    """Returns TimGM6mb.sf2, which comes with pretty_midi."""
-    import pretty_midi
-
-    return Path(pretty_midi.__file__).parent / "TimGM6mb.sf2"
-
-
 def render_audio(
-    music: Music,
-    soundfont: str | Path | None = None,
-    preset: int = 0,
-    tempo: float = 1.0,
-    seed: str = "",
+    music: Music, sound: Sound | None = None, tempo: float = 1.0, seed: str = ""
 ) -> np.ndarray:
-    """Plays music on a soundfont.
+    """Plays music.
 
     The level is that of FluidSynth at its default gain of 0.2 and velocity 64, the same for every
     soundfont.
 
     Args:
         music: Music to play.
-        soundfont: Path of an .sf2 file; by default TimGM6mb.
-        preset: General MIDI program.
+        sound: What plays; by default TimGM6mb, as notated.
         tempo: Speed relative to the notated one.
-        seed: Seed of expression, none if empty; see `expression.express`.
+        seed: Any text, such as the name of the performance, from which expression, instrument and
+            room are drawn where the sound has them.
 
     Returns:
         float32 [samples], mono, 22,050 Hz, full scale +-1.
 
     Raises:
-        UserError: The soundfont is missing or cannot be read, or FluidSynth is missing.
+        UserError: The soundfont is missing or cannot be read, or FluidSynth or what simulates
+            rooms is missing.
     """
-    midi = midi_bytes(played_music(music, tempo, seed), preset, TAIL_SECONDS)
-    return render_midi(midi, soundfont or default_soundfont())
+    sound = sound or Sound(str(default_soundfont()))
+    return _render(played_music(music, tempo, seed if sound.expression else ""), sound, seed)[1]
+
+
+def _render(played: Music, sound: Sound, seed: str) -> tuple[bytes, np.ndarray]:
+    """Returns the MIDI file of music as it is played, and its sound, float32 [samples]."""
+    instrument = draw_instrument(seed) if sound.instrument else None
+    tunings = instrument.tunings if instrument else ()
+    midi = midi_bytes(played, sound.preset, TAIL_SECONDS, tunings, dry=bool(sound.room))
+    pcm = render_midi(midi, sound.soundfont, tuned=bool(tunings))
+    pcm *= level_gain(sound.soundfont, sound.preset)
+    if instrument:
+        pcm = instrument.add_pedal_noise(pcm, played)
+    if sound.room:
+        pcm = reverberate(pcm, room_response(draw_room(seed)))
+    return midi, pcm
 
 
 def played_music(music: Music, tempo: float, seed: str = "") -> Music:
@@ -100,91 +124,21 @@ def played_music(music: Music, tempo: float, seed: str = "") -> Music:
     return express(at_tempo, seed) if seed else at_tempo
 
 
-def render_midi(midi: bytes, soundfont: str | Path) -> np.ndarray:
-    """Plays a MIDI file as it is; see `render_audio`."""
-    import librosa
-
-    check_soundfont(soundfont)
-    if Path(soundfont).resolve() == default_soundfont().resolve():
-        rate, samples = _play_with_midirenderer(midi, soundfont)
-    else:
-        rate, samples = _play_with_fluidsynth(midi, soundfont)
-    mono = samples.mean(axis=1, dtype=np.float32)
-    resampled = librosa.resample(mono, orig_sr=rate, target_sr=SAMPLE_RATE, res_type="soxr_hq")
-    return resampled.astype(np.float32)
-
-
-def _play_with_midirenderer(midi: bytes, soundfont: str | Path) -> tuple[int, np.ndarray]:
-    """Returns the sampling rate and float32 [samples, channels]."""
-    import midirenderer
-
-    try:
-        wav = bytes(midirenderer.render_wave_from(_soundfont_bytes(str(soundfont)), midi))
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # the renderer panics, which is no Exception
-        raise UserError(f"{soundfont}: cannot be played ({one_line(error)})") from error
-    with wave.open(io.BytesIO(wav)) as stream:
-        rate, channels = stream.getframerate(), stream.getnchannels()
-        samples = np.frombuffer(stream.readframes(stream.getnframes()), np.int16)
-    return rate, samples.reshape(-1, channels) * np.float32(MIDIRENDERER_GAIN / 32768)
-
-
-def _play_with_fluidsynth(midi: bytes, soundfont: str | Path) -> tuple[int, np.ndarray]:
-    """Returns the sampling rate and float32 [samples, channels], to the end of the MIDI file."""
-    import mido
-    import soundfile
-
-    program = shutil.which("fluidsynth")
-    if not program:
-        raise UserError(
-            f"{soundfont}: needs FluidSynth (on Debian: apt-get install fluidsynth); "
-            "only TimGM6mb plays without it"
-        )
-    rate = 44100
-    with tempfile.TemporaryDirectory(prefix="perform-") as directory:
-        score, wav = Path(directory) / "score.midi", Path(directory) / "sound.wav"
-        score.write_bytes(midi)
-        command = [program, "-niq", "-g", "0.2", "-r", str(rate), "-T", "wav", "-O", "float"]
-        command += ["-F", str(wav), str(soundfont), str(score)]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
-        if done.returncode or not wav.is_file() or "Failed" in done.stderr:
-            reason = done.stderr or f"FluidSynth ended with {done.returncode}"
-            raise UserError(f"{soundfont}: cannot be played ({one_line(reason)})")
-        samples, rate = soundfile.read(wav, dtype="float32", always_2d=True)
-    length = mido.MidiFile(file=io.BytesIO(midi)).length
-    return rate, samples[: round(length * rate)]
-
-
-def soundfont_name(soundfont: str | Path, preset: int = 0, expression: int = 0) -> str:
-    """Returns the name of a sound: the file's stem and, unless 0, preset and expression.
-
-    Examples are FluidR3_GM, FluidR3_GM-p4 and FluidR3_GM-p4-e1. Names go into file names and XML:
-    they consist of letters, digits, `-`, `_` and `.` only.
-    """
-    stem = Path(soundfont).stem
-    clean = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in stem)
-    return clean + (f"-p{preset}" if preset else "") + (f"-e{expression}" if expression else "")
-
-
-def perform(
-    music: Music, soundfont: str | Path, preset: int, tempo: float, seed: str = ""
-) -> Features:
+def perform(music: Music, sound: Sound, tempo: float, seed: str = "") -> Features:
     """Plays music and computes the features of the performance.
 
     Args:
         music: Notes sorted by tick and pitch; rows of `notes` are in their order, also where
             expression lets the notes of a chord sound one after the other.
-        soundfont: Path of an .sf2 file.
-        preset: General MIDI program.
+        sound: What plays.
         tempo: Speed relative to the notated one.
-        seed: Seed of expression, none if empty; see `expression.express`.
+        seed: Seed of what is drawn; see `render_audio`.
     """
     from tempo_invariant.audio.spectrogram import whole_spectrogram
 
-    played = played_music(music, tempo, seed)
-    midi = midi_bytes(played, preset, TAIL_SECONDS)
-    spectrogram = whole_spectrogram(render_midi(midi, soundfont))
+    played = played_music(music, tempo, seed if sound.expression else "")
+    midi, pcm = _render(played, sound, seed)
+    spectrogram = whole_spectrogram(pcm)
     ticks = np.array([note.tick for note in played.notes])
     lengths = played.sounding_lengths()
     pitches = np.array([note.pitch for note in played.notes])
@@ -196,19 +150,3 @@ def perform(
         matrix[pitch, first : max(last, first + 1)] = 1
     notes = np.stack([starts, pitches, ends - starts, zeros, zeros], axis=1)
     return Features(midi, notes, onsets, spectrogram, matrix)
-
-
-def check_soundfont(soundfont: str | Path) -> None:
-    """Raises `UserError` unless the file is there and looks like a soundfont."""
-    try:
-        with open(soundfont, "rb") as stream:
-            head = stream.read(12)
-    except OSError as error:
-        raise UserError(f"{soundfont}: no such soundfont ({error.strerror})") from error
-    if head[:4] != b"RIFF" or head[8:] != b"sfbk":
-        raise UserError(f"{soundfont}: not a soundfont (.sf2)")
-
-
-@functools.lru_cache(maxsize=1)
-def _soundfont_bytes(path: str) -> bytes:
-    return Path(path).read_bytes()

@@ -22,13 +22,8 @@ from tempo_invariant.geometry import SAMPLE_RATE
 from tempo_invariant.scores import msmd
 from tfrecords_tools.msmd.layout import performance_name
 from tfrecords_tools.music.notes import TICKS_PER_QUARTER, Music, midi_bytes, read_midi
-from tfrecords_tools.music.performing import (
-    check_soundfont,
-    default_soundfont,
-    played_music,
-    render_audio,
-    soundfont_name,
-)
+from tfrecords_tools.music.performing import Sound, played_music, render_audio
+from tfrecords_tools.music.synthesis import check_soundfont, default_soundfont
 
 _FORMAT = 1
 """Version of the sound of what is kept; goes up when rendering changes."""
@@ -109,7 +104,7 @@ def strikes(piece: Piece, tempo: float = 1.0, seed: str = "") -> list[Strike]:
     Args:
         piece: Piece that is played.
         tempo: Speed relative to the notated one.
-        seed: Seed of expressive playing, as `render_audio` takes it; empty plays as notated.
+        seed: Seed of expressive playing; empty plays as notated.
 
     Raises:
         UserError: No note head is aligned with a performance.
@@ -162,15 +157,15 @@ def _play(
 
 def _render(piece: Piece, output: Path, soundfont: str, tempo: float, expression: int) -> str:
     """Writes a rendering and its truth; returns the stem of their names."""
-    sound = soundfont_name(soundfont, expression=expression)
-    performance = performance_name(piece.name, tempo, sound)
+    sound = Sound(soundfont, expression=expression)
+    performance = performance_name(piece.name, tempo, sound.name)
     seed = performance if expression else ""
     facts = f"{_FORMAT} {Path(soundfont).stat().st_size} {tempo!r}"
     digest = hashlib.sha256(facts.encode() + midi_bytes(piece.music)).hexdigest()
     stem = f"{performance}-{digest[:8]}"
     audio = output / "audio" / f"{stem}.wav"
     if not audio.exists():
-        pcm = render_audio(piece.music, soundfont, tempo=tempo, seed=seed)
+        pcm = render_audio(piece.music, sound, tempo, seed)
         with atomic_write(audio) as temporary:
             wavfile.write(temporary, SAMPLE_RATE, pcm)
     json_objects.save(output / "truth" / f"{stem}.json", strikes(piece, tempo, seed))

@@ -15,7 +15,7 @@ from tempo_invariant.beam_runner import Runner, run_calls
 from tempo_invariant.data import schema
 from tempo_invariant.errors import UserError, printable
 from tempo_invariant.files import telling_failures, why_left_out
-from tempo_invariant.geometry import FRAMES_PER_SECOND
+from tempo_invariant.geometry import FRAMES_PER_SECOND, PRINTED
 from tempo_invariant.scores.msmd import list_pieces
 from tfrecords_tools.msmd.layout import parse_performance_name, plain_soundfont
 from tfrecords_tools.records import splits
@@ -91,9 +91,10 @@ def _enumerate(names: Sequence[str]) -> str:
     return f"{len(names)} {noun} ({shown}{', ...' if len(names) > 3 else ''})"
 
 
-def _records(piece_dir: Path, split: str, selection: Selection) -> _Result:
+def _records(piece_dir: Path, split: str, selection: Selection, staves: str) -> _Result:
     try:
-        return split, *piece_records(piece_dir, functools.partial(selection.wants, split))
+        wanted = functools.partial(selection.wants, split)
+        return split, *piece_records(piece_dir, wanted, staves)
     except UserError as error:
         return split, [], [str(error)]
     except Exception as error:  # one broken piece must not end the whole conversion
@@ -103,11 +104,12 @@ def _records(piece_dir: Path, split: str, selection: Selection) -> _Result:
 def convert(
     msmd_dir: str | Path,
     output: str | Path,
-    split_path: str | Path | None = None,
+    split_paths: Sequence[str | Path] = (),
     selection: Selection | None = None,
     shard_megabytes: float = 64,
     workers: int | None = None,
     runner: Runner | None = None,
+    staves: str = PRINTED,
 ) -> ConversionReport:
     """Converts an MSMD directory to shards; the same input gives the same bytes.
 
@@ -116,19 +118,20 @@ def convert(
     Args:
         msmd_dir: Directory with a directory for each piece, rebuilt or downloaded.
         output: Directory for the shards; shards that it holds already are replaced.
-        split_path: Path of a split file, see `splits.read_split`; by default `hash_split` is used.
+        split_paths: Paths of split files, see `splits.read_split`; by default `hash_split` is used.
         selection: Performances that go into each split.
         shard_megabytes: Size in megabytes at which a shard is closed.
         workers: Number of processes; by default one per processor core.
         runner: Apache Beam runner that reads the pieces instead; the shards are the same.
+        staves: Distance of a piano's staves, see `geometry.STAVES`.
 
     Raises:
         UserError: The directory or the split file cannot be used, or nothing was converted.
     """
     present = list_pieces(msmd_dir)
-    split, report = _read_split(split_path, present)
+    split, report = _read_splits(split_paths, present)
     calls = [
-        functools.partial(_records, Path(msmd_dir) / piece, name, selection or Selection())
+        functools.partial(_records, Path(msmd_dir) / piece, name, selection or Selection(), staves)
         for name in schema.SPLITS
         for piece in sorted(split[name])
         if piece in present
@@ -137,18 +140,18 @@ def convert(
     output.mkdir(parents=True, exist_ok=True)
     with building_in(output), telling_failures(output):
         results = progress.track(_run(calls, output, workers, runner), "pieces", len(calls))
-        _write_shards(msmd_dir, results, output, shard_megabytes * 1e6, report)
+        _write_shards(msmd_dir, results, output, shard_megabytes * 1e6, report, staves)
     return report
 
 
-def _read_split(
-    path: str | Path | None, present: Sequence[str]
+def _read_splits(
+    paths: Sequence[str | Path], present: Sequence[str]
 ) -> tuple[dict[str, list[str]], ConversionReport]:
     """Returns the split, and a report that compares it with the pieces that are there."""
-    split = splits.read_split(path) if path else splits.hash_split(present)
+    split = splits.read_splits(paths) if paths else splits.hash_split(present)
     listed = {piece for pieces in split.values() for piece in pieces}
     report = ConversionReport(
-        split=Path(path).name if path else "hash of the piece name",
+        split=", ".join(Path(path).name for path in paths) or "hash of the piece name",
         missing=sorted(listed - set(present)),
         unlisted=sorted(set(present) - listed),
     )
@@ -180,6 +183,7 @@ def _write_shards(
     output: Path,
     shard_bytes: float,
     report: ConversionReport,
+    staves: str,
 ) -> None:
     """Writes the records of all pieces, and publishes the shards when they are whole."""
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=output) as directory:
@@ -194,7 +198,7 @@ def _write_shards(
             raise UserError(f"{msmd_dir}: nothing to convert ({reason})")
         _publish(temporary, output)
     more = {"split": report.split, "missing": report.missing, "problems": report.problems}
-    schema.write_info(output, report.splits, **more)
+    schema.write_info(output, report.splits, staves, **more)
 
 
 def _publish(temporary: Path, output: Path) -> None:

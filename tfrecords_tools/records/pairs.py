@@ -7,19 +7,23 @@ import numpy as np
 
 from tempo_invariant.data.schema import Record
 from tempo_invariant.errors import UserError
+from tempo_invariant.geometry import PRINTED
 from tempo_invariant.scores.msmd import read_score
-from tempo_invariant.scores.strips import Placement, aligned_placements, halve, strip
+from tempo_invariant.scores.strips import Placement, aligned_placements, halve, strips
 from tfrecords_tools.msmd.layout import Performance, performance_names, read_performance
 
 
 def piece_records(
-    piece_dir: str | Path, wanted: Callable[[str], bool] = lambda name: True
+    piece_dir: str | Path,
+    wanted: Callable[[str], bool] = lambda name: True,
+    staves: str = PRINTED,
 ) -> tuple[list[Record], list[str]]:
     """Makes the records of a piece.
 
     Args:
         piece_dir: Directory of the piece.
         wanted: Function that tells by its name whether a performance is wanted.
+        staves: Distance of a piano's staves, see `geometry.STAVES`.
 
     Returns:
         One record per wanted performance, by name, and a line for each one that is broken.
@@ -32,12 +36,8 @@ def piece_records(
     names = [name for name in performance_names(piece_dir) if wanted(name)]
     if not names:
         raise UserError(f"{piece_dir}: has no performance of the wanted kind")
-    images = []
-    for ink in score.inks:
-        image, placements = strip(score, ink)
-        images.append(halve(image).T)
-    if len({image.shape for image in images}) > 1:
-        raise UserError(f"{piece_dir}: pages of different size in {', '.join(score.inks)}")
+    drawn, placements = strips(score, score.inks, staves)
+    images = [halve(image).T for image in drawn.values()]
     records, problems = [], []
     for name in names:
         try:

@@ -14,6 +14,23 @@ HELD_OUT_SHARE = 0.1
 """Share of the pieces in each of valid and test, without a split file."""
 
 
+def read_splits(paths: Sequence[str | Path]) -> dict[str, list[str]]:
+    """Reads YAML files, see `read_split`, as one split of several collections.
+
+    Raises:
+        UserError: A file cannot be used, or lists a piece that one before it lists.
+    """
+    joined: dict[str, list[str]] = {name: [] for name in schema.SPLITS}
+    known: set[str] = set()
+    for path in paths:
+        for name, pieces in read_split(path).items():
+            if twice := sorted(known.intersection(pieces)):
+                raise UserError(f"{path}: lists {twice[0]!r}, which is in a file before it")
+            joined[name] += pieces
+        known.update(*joined.values())
+    return joined
+
+
 def read_split(path: str | Path) -> dict[str, list[str]]:
     """Reads a YAML file that lists pieces under train, valid and test.
 

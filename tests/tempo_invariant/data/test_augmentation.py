@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy import stats
 
 from tempo_invariant import geometry
 from tempo_invariant.audio import spectrogram as audio
@@ -202,3 +203,17 @@ def test_a_gain_is_that_of_the_sound_before_it_is_varied(rng, share):
     found = augmentation.vary(tf.constant(np.log10(1 + magnitudes)), some, [1, 2], gain)
     louder = tf.constant(np.log10(1 + magnitudes * gain[:, None, None]))
     np.testing.assert_allclose(found, augmentation.vary(louder, some, [1, 2]), atol=2e-5)
+
+
+def test_the_future_is_missing_from_a_share_by_up_to_a_half(rng):
+    spectrogram = tf.ones([4000, 20, 92])
+    draws = rng.random(4000).astype(np.float32)
+    found = augmentation.silence_future(spectrogram, 0.4, draws).numpy()
+    assert (np.ptp(found, axis=2) == 0).all()
+    heard = found[:, :, 0].sum(axis=1)
+    np.testing.assert_array_equal(found[:, :, 0], np.arange(20) < heard[:, None])
+    assert (heard[draws >= 0.4] == 20).all()
+    counts = np.bincount(20 - heard[draws < 0.4].astype(int))
+    assert len(counts) == 11 and stats.chisquare(counts).pvalue > 1e-3
+    whole = augmentation.silence_future(spectrogram[:8], 1.0, np.arange(8, dtype="float32") / 8)
+    np.testing.assert_array_equal(whole.numpy()[:, :, 0].sum(axis=1), 20 - np.arange(8) * 11 // 8)

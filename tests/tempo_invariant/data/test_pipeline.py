@@ -85,6 +85,19 @@ def test_evaluation_cuts_every_pair_and_pads(one):
     assert set(table.piece) == {"Bach__x"}
 
 
+def test_evaluation_cuts_late_and_without_a_future(one):
+    corpus, record = one
+    later = dataclasses.replace(record, onset_frames=np.array(record.onset_frames) + 2)
+    dataset, table = pipeline.eval_dataset(corpus, 9, T, late_frames=2, future=0.3)
+    [batch] = batches(dataset, -1)
+    for index in range(9):
+        sheet, audio = expected_pair(later, index)
+        audio[:, T // 2 + 3 :] = 0
+        np.testing.assert_array_equal(batch["sheet"][index], sheet)
+        np.testing.assert_array_equal(batch["audio"][index], audio)
+    np.testing.assert_array_equal(table.onset_frame, record.onset_frames)
+
+
 def test_training_without_augmentation_cuts_the_same_pairs(one):
     corpus, record = one
     dataset = pipeline.train_dataset(corpus, 32, T, NO_AUGMENTATION, seed=1)
@@ -135,6 +148,57 @@ def test_scale_and_shift_move_the_picture_as_asked(tmp_path):
     factors = 99 / (row[:, 99] - row[:, 0])
     assert 0.94 < factors.min() < 0.96 and 1.04 < factors.max() < 1.06
     np.testing.assert_allclose((row[:, 99] + row[:, 0]) / 2, 99.5, atol=0.51)
+
+
+@pytest.mark.parametrize("blur", [0, 1e-6])  # with, a share of the snippets is cut in another way
+def test_staves_move_apart_and_together(tmp_path, blur):
+    """Brightness that grows from row to row reveals where each pixel came from."""
+    ramp = np.broadcast_to(np.arange(100) * 2.0, (300, 100))
+    rows = flat_corpus(tmp_path, ramp, np.zeros((50, 92)))
+    moving = dataclasses.replace(NO_AUGMENTATION, staff_pixels=24, blur=blur)
+    [batch] = batches(pipeline.train_dataset(rows, 400, T, moving, seed=3), 1)
+    shown = batch["sheet"][:, :, 0].astype(int)
+    # Each half moves by up to 12 pixels, 6 rows; unmoved, the cut begins with row 10, value 20.
+    apart = shown[:, 0] - 20
+    assert apart.min() < -11 and apart.max() > 11 and abs(apart).max() <= 12
+    assert (abs(shown[:, 0] + shown[:, 79] - 198) <= 1).all()
+    # The halves move as a whole, and meet in the middle, between rows 39 and 40.
+    assert (abs(np.diff(shown[:, :33], axis=1) - 2) <= 1).all()
+    assert (abs(shown[:, 33] - shown[:, 0] - 66) <= 1).all()
+    assert (abs(shown[:, 39:41] - [98, 100]) <= 3).all() and (np.diff(shown, axis=1) >= 0).all()
+    assert (abs(shown[apart > 4][:, 38:42] - 99) <= 1).all()  # an empty middle
+
+
+def test_a_page_that_lies_evenly_is_cut_as_ever(one):
+    corpus, _ = one
+    augmentation = Augmentation(scale=0.2, skew_degrees=1e-6, worn_share=0.7)
+    flat = dataclasses.replace(augmentation, skew_degrees=0)
+    plain, worn = (
+        batches(pipeline.train_dataset(corpus, 64, T, a, seed=2), 1)[0]
+        for a in (flat, augmentation)
+    )
+    difference = np.abs(plain["sheet"].astype(int) - worn["sheet"])
+    assert difference.max() <= 1 and difference.mean() < 0.01
+
+
+def test_the_worn_share_is_exact_and_anywhere_in_the_batch(one):
+    corpus, _ = one
+    augmentation = Augmentation(grey_paper=0.5, worn_share=0.25, missing_future=0.5)
+    plain = dataclasses.replace(augmentation, worn_share=0, missing_future=0)
+    expected, found = (
+        batches(pipeline.train_dataset(corpus, 20, T, a, seed=2), 60) for a in (plain, augmentation)
+    )
+    worn, early = [], []
+    for before, after in zip(expected, found, strict=True):
+        changed = (before["sheet"] != after["sheet"]).any(axis=(1, 2))
+        assert changed.sum() <= 5  # half of five have grey paper, half pale ink
+        worn.append(changed)
+        early.append((before["audio"] != after["audio"]).any(axis=(1, 2)))
+    assert max(one.sum() for one in worn) == 5
+    counts = np.sum(worn, axis=0)
+    assert counts.min() > 2 and counts.max() < 25  # of 60 x 0.25 x 0.75 = 11
+    # What is done to one half of a pair does not tell what is done to the other.
+    assert abs(np.corrcoef(np.ravel(worn), np.ravel(early))[0, 1]) < 0.1
 
 
 def test_onset_stretch_and_level(tmp_path):
@@ -226,6 +290,10 @@ def test_starts_again_at_any_step(several):
         low_cut_hz=300,
         noise_snr_db=10,
         mask_frames=4,
+        missing_future=0.3,
+        skew_degrees=2,
+        handwriting=3,
+        grain=8,
     )
     whole = batches(pipeline.train_dataset(corpus, 16, T, everything, seed=7), 6)
     rest = batches(pipeline.train_dataset(corpus, 16, T, everything, seed=7, start_step=4), 2)
@@ -241,7 +309,7 @@ def test_a_split_left_in_its_shards_gives_the_same_batches(several, folder):
     held, _ = several
     stored = load_corpus(folder, "train", memory_mib=0.1)
     assert isinstance(stored.spectrograms, StoredRows) and isinstance(stored.strips, StoredRows)
-    for augmentation in (NO_AUGMENTATION, Augmentation(scale=0.3, stretch=1.7, level_db=6)):
+    for augmentation in (NO_AUGMENTATION, Augmentation(scale=0.3, stretch=1.7, uneven_scale=0.4)):
         expected, values = (
             batches(pipeline.train_dataset(corpus, 50, T, augmentation, seed=9), 3)
             for corpus in (held, stored)

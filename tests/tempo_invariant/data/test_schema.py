@@ -103,10 +103,19 @@ def test_damaged_directories_give_one_line(tmp_path):
         ({"splits": {"train": {"shards": [shard | {"bytes": "9"}]}}}, "must be a whole number"),
         ({"splits": {"train": {"records": 10**30}}}, "records: must be a whole number"),
         ({"geometry": 7}, "geometry: must be an object"),
+        ({"staves": "far"}, "staves must be printed or near"),
     ):
         info.write_text(json.dumps(content | changes))
         with pytest.raises(UserError, match=f"^{info}: .*{message}"):
             schema.read_info(tmp_path)
+    # Records of before have the staves as printed.
+    content.pop("staves")
+    for known, wanted in (({}, "printed"), ({"staves": "near"}, "near")):
+        info.write_text(json.dumps(content | known))
+        schema.check_data(tmp_path, wanted)
+        other = {"printed": "near", "near": "printed"}[wanted]
+        with pytest.raises(UserError, match=f"staves {wanted}.* the model needs .* {other}"):
+            schema.check_data(tmp_path, other)
     info.write_text("{")
     with pytest.raises(UserError, match="dataset_info.json: not a JSON file"):
         schema.read_info(tmp_path)

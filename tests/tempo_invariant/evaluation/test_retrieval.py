@@ -137,6 +137,21 @@ def test_report_is_kept_beside_the_weights(run, report):
     assert json.loads(path.read_text()) == report
 
 
+def test_excerpts_may_be_late_and_lack_their_future(run, report):
+    selection = Selection(candidates=30, late_frames=-1, future=0.5)
+    changed = retrieval.evaluate(run, selection)
+    assert changed["results"] != report["results"]
+    assert changed["first"]["audio to sheet"].keys() == report["first"]["audio to sheet"].keys()
+    assert ", audio 1 frames early, 50 % of the future heard; " in retrieval.table(changed)
+    path = retrieval.default_output(changed)
+    assert path == run / "evaluation-test-30-late-1-future-500.json"
+    model = runs.load_model(run)
+    whole = corpus.load_corpus(runs.load_experiment(run).training.data, "test")
+    [batch] = pipeline.eval_dataset(whole, 30, 24, 30, None, 1.0, -1, 0.5)[0]
+    ranks = retrieval.ranks_by_direction(model(batch).numpy())["audio to sheet"]
+    assert changed["results"]["audio to sheet"]["r@1"][0] == pytest.approx(np.mean(ranks == 1))
+
+
 def test_refined_weights_are_preferred(tmp_path, run):
     data = runs.load_experiment(run).training.data
     path = write_run(tmp_path / "run", data)

@@ -24,7 +24,8 @@ from tempo_invariant.scores.places import Box
 from tests.tiny_records import write_run
 from tfrecords_tools.msmd import layout
 from tfrecords_tools.music.notes import Music, Note, TempoMark, merge, midi_bytes
-from tfrecords_tools.music.performing import default_soundfont, perform
+from tfrecords_tools.music.performing import Sound, perform
+from tfrecords_tools.music.synthesis import default_soundfont
 from tfrecords_tools.queries import playing
 from tfrecords_tools.records.pairs import piece_records
 
@@ -49,7 +50,9 @@ def _write_piece(root, name, seed, chords):
     random = np.random.default_rng(seed)
     music = _music(seed, chords)
     features = {
-        (tempo, seed_text): perform(music, SOUND, 0, tempo, seed_text)
+        (tempo, seed_text): perform(
+            music, Sound(SOUND, expression=bool(seed_text)), tempo, seed_text
+        )
         for tempo, seed_text in (
             (1.0, ""),
             (1.25, ""),

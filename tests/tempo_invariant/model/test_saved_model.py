@@ -14,7 +14,7 @@ import soundfile
 import tensorflow as tf
 
 from serving.hosting.versions import LoadedVersion
-from tempo_invariant import config
+from tempo_invariant import config, geometry
 from tempo_invariant.audio import spectrogram as audio
 from tempo_invariant.config import ModelConfig
 from tempo_invariant.errors import UserError
@@ -212,11 +212,22 @@ def test_a_graph_that_needs_this_process_is_refused_and_leaves_nothing(
         return {"embedding": tf.numpy_function(function, [image], tf.float32)}
 
     monkeypatch.setattr(
-        saved_model, "make_signatures", lambda model: made | {"embed_sheet": embed_sheet}
+        saved_model, "make_signatures", lambda *_: made | {"embed_sheet": embed_sheet}
     )
     with pytest.raises(UserError, match="cannot be loaded without Keras"):
         saved_model.export(model, "{}", tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_models_say_which_snippets_they_take(model):
+    image = np.full([3, 160, 200], 255, np.uint8)
+    found = {
+        staves: saved_model.make_signatures(model, staves)["embed_sheet"](image)
+        for staves in geometry.STAVES
+    }
+    assert set(found["printed"]) == {"embedding"}
+    assert set(found["near"]) == {"embedding", "system_height"}
+    assert found["near"]["system_height"].numpy().tolist() == [geometry.SYSTEM_HEIGHT] * 3
 
 
 def test_a_difference_is_refused(model):

@@ -1,5 +1,7 @@
 """All snippets of a strip at once against each by itself."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -15,8 +17,12 @@ CONFIG = ModelConfig(frames=42, filters=(3, 4, 5, 6), embedding_size=8, projecti
 
 @pytest.fixture(scope="module")
 def model():
+    return make_model()
+
+
+def make_model(**changes):
     keras.utils.set_random_seed(1)
-    made = build_model(CONFIG)
+    made = build_model(dataclasses.replace(CONFIG, **changes))
     generator = np.random.default_rng(0)
     for weight in made.weights:  # normalisations that do something
         if weight.name in ("beta", "moving_mean"):
@@ -35,7 +41,8 @@ def by_hand(model, strip, step):
 
     maps = layers(halve(strip)[None, :, :, None].astype(np.float32) / 255, 1, 2)
     starts = range(0, maps.shape[2] - 24, step)
-    maps = layers(np.concatenate([maps[:, :, start : start + 25] for start in starts]), 3, 4)
+    blocks = sum(layer.name.startswith("sheet_pool") for layer in model.layers)
+    maps = layers(np.concatenate([maps[:, :, start : start + 25] for start in starts]), 3, blocks)
     maps = model.get_layer("sheet_channels_norm")(model.get_layer("sheet_channels")(maps))
     features = model.get_layer("sheet_features")(np.reshape(maps, [len(starts), -1]))
     return np.array(model.get_layer("projection")(features, view="sheet"))
@@ -43,6 +50,15 @@ def by_hand(model, strip, step):
 
 @pytest.mark.parametrize("step", [1, 3, 40])
 def test_what_neighbours_share_changes_nothing_else(model, step):
+    check(model, step)
+
+
+@pytest.mark.parametrize("filters", [(3, 4, 5), (3, 4, 5, 6, 7)])
+def test_blocks_may_be_fewer_and_more(filters):
+    check(make_model(filters=filters), 3)
+
+
+def check(model, step):
     width = 200 + 4 * step * STRIP_UNIT
     strip = np.random.default_rng(2).integers(0, 256, (160, width)).astype(np.uint8)
     found = np.array(strips.StripEncoder(model)(strip, step))
@@ -59,6 +75,7 @@ def test_a_snippet_alone_is_embedded_as_ever(model):
 
 def test_encoders_of_other_kinds_embed_no_strips(model):
     assert strips.can_share(model)
-    for change in ({"blocks": "separable"}, {"filters": (4, 4)}):
-        other = build_model(ModelConfig(frames=42, embedding_size=8, **change))
-        assert not strips.can_share(other)
+    assert not strips.can_share(make_model(blocks="separable"))
+    assert not strips.can_share(make_model(filters=(4, 4)))
+    assert not strips.can_share(make_model(units=2))
+    assert not strips.can_share(make_model(activation_before_norm=False))

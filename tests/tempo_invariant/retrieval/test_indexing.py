@@ -76,7 +76,7 @@ def test_the_model_is_opened_when_there_is_need_of_it(scores, tmp_path):
         return embedder
 
     def later(name="fake"):
-        return late_embedder._Later({"kind": "pretrained", "name": name}, opener)
+        return late_embedder._Later({"kind": "pretrained", "name": name}, "printed", opener)
 
     path = tmp_path / "index"
     (tmp_path / "empty").mkdir()
@@ -101,7 +101,9 @@ def test_a_model_that_cannot_be_opened_leaves_nothing(scores, tmp_path):
         raise UserError("no such model")
 
     with pytest.raises(UserError, match="no such model"):
-        indexing.index_scores(late_embedder._Later({}, opener), scores, tmp_path / "index")
+        indexing.index_scores(
+            late_embedder._Later({}, "printed", opener), scores, tmp_path / "index"
+        )
     assert not (tmp_path / "index").exists()
 
 

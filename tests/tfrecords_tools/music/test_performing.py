@@ -4,6 +4,7 @@ import io
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pretty_midi
@@ -12,17 +13,20 @@ import soundfile
 
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import SAMPLE_RATE
-from tfrecords_tools.msmd.layout import parse_performance_name, performance_name
+from tfrecords_tools.msmd.layout import parse_performance_name, performance_name, plain_soundfont
+from tfrecords_tools.music.instruments import draw_instrument
 from tfrecords_tools.music.notes import Music, Note, TempoMark, merge, midi_bytes, notes_of_midi
 from tfrecords_tools.music.performing import (
     TAIL_SECONDS,
-    default_soundfont,
+    Sound,
     perform,
     played_music,
     render_audio,
-    render_midi,
-    soundfont_name,
 )
+from tfrecords_tools.music.rooms import draw_room, room_response
+from tfrecords_tools.music.synthesis import default_soundfont, render_midi
+
+SOUND = Sound(str(default_soundfont()))
 
 # Quarters at 120, and from the fifth quarter on at 60: struck at 0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0 s.
 MUSIC = Music(
@@ -72,7 +76,7 @@ def test_audio_starts_where_the_notes_do():
 
 
 def test_features_have_the_published_shapes_and_the_pitch_that_sounds():
-    features = perform(MUSIC, default_soundfont(), 0, 0.5)
+    features = perform(MUSIC, SOUND, 0.5)
     frames = features.spectrogram.shape[1]
     assert features.spectrogram.shape[0] == 92 and features.spectrogram.dtype == np.float32
     assert features.matrix.shape == (128, frames)
@@ -85,10 +89,12 @@ def test_features_have_the_published_shapes_and_the_pitch_that_sounds():
 
 
 def test_sounds_have_names_fit_for_files():
-    assert soundfont_name("/somewhere/FluidR3_GM.sf2") == "FluidR3_GM"
-    assert soundfont_name("My Piano (ü).sf2", 4) == "My-Piano-----p4"
-    expressive = soundfont_name("FluidR3_GM.sf2", 4, 2)
+    assert Sound("/somewhere/FluidR3_GM.sf2").name == "FluidR3_GM"
+    assert Sound("My Piano (ü).sf2", 4).name == "My-Piano-----p4"
+    expressive = Sound("FluidR3_GM.sf2", 4, 2).name
     assert expressive == "FluidR3_GM-p4-e2"
+    everything = Sound("FluidR3_GM.sf2", expression=1, instrument=2, room=3).name
+    assert everything == "FluidR3_GM-e1-i2-r3" and plain_soundfont(everything) == "FluidR3_GM"
     assert parse_performance_name(performance_name("A", 0.9, expressive)) == (0.9, expressive)
 
 
@@ -132,7 +138,7 @@ def test_with_expression_every_note_sounds_when_it_is_said_to(tempo, seed):
     music = Music(tuple(notes), (TempoMark(0, 400_000),))
     played = played_music(music, tempo, seed)
     assert played.pedal and len({note.tick for note in played.notes[:3]}) == 3
-    pcm = render_audio(music, tempo=tempo, seed=seed)
+    pcm = render_audio(music, replace(SOUND, expression=1), tempo, seed)
     for index in (0, 1, 2, 4, 10, 13):
         others = played.notes[:index] + played.notes[index + 1 :]
         midi = midi_bytes(Music(others, played.tempo, played.pedal), 0, TAIL_SECONDS)
@@ -146,7 +152,7 @@ def test_with_expression_every_note_sounds_when_it_is_said_to(tempo, seed):
 def test_features_with_expression_keep_the_order_of_the_notes():
     chords = [Note(768 * k, pitch, 700) for k in range(8) for pitch in (48, 55, 64, 72)]
     music = Music(tuple(chords), MUSIC.tempo[:1])
-    features = perform(music, default_soundfont(), 0, 1.0, seed="d")
+    features = perform(music, replace(SOUND, expression=1), 1.0, seed="d")
     played = played_music(music, 1.0, "d")
     assert features.notes[:, 1].tolist() == [note.pitch for note in music.notes]
     starts = [note.tick / 1000 for note in played.notes]
@@ -177,3 +183,30 @@ def test_another_soundfont_needs_fluidsynth(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"Other.sf2: needs FluidSynth \(on Debian: apt-get"):
         render_midi(midi_bytes(MUSIC), other)
     assert len(render_midi(midi_bytes(MUSIC), default_soundfont())) > SAMPLE_RATE
+
+
+def test_a_room_keeps_onsets_and_power():
+    plain = render_audio(MUSIC, SOUND, seed="b")
+    heard = render_audio(MUSIC, replace(SOUND, room=1), seed="b")
+    assert heard.shape == plain.shape
+    np.testing.assert_allclose(np.mean(heard**2), np.mean(plain**2), rtol=0.3)
+    response = room_response(draw_room("b"))
+    early = slice(0, round(0.45 * SAMPLE_RATE))  # before the second note
+    wanted = np.convolve(plain[early], response[: early.stop])[early]
+    likeness = np.corrcoef(wanted, heard[early])[0, 1]
+    assert likeness > 0.98  # the rest is the synthesiser's own reverberation, which a room replaces
+
+
+@pytest.mark.skipif(not shutil.which("fluidsynth"), reason="needs FluidSynth")
+def test_an_instrument_is_tuned_as_drawn():
+    a4 = Music((Note(0, 69, 4 * 384),), MUSIC.tempo[:1])
+    seed = "x"
+    cents = np.mean([tuning[69] for tuning in draw_instrument(seed).tunings])
+    found = []
+    for sound in (SOUND, replace(SOUND, instrument=1)):
+        pcm = render_audio(a4, sound, seed=seed)[2000 : 2000 + SAMPLE_RATE]
+        spectrum = np.abs(np.fft.rfft(pcm * np.hanning(len(pcm)), 2**21))
+        hertz = np.fft.rfftfreq(2**21, 1 / SAMPLE_RATE)
+        near = (hertz > 420) & (hertz < 460)
+        found.append(hertz[near][np.argmax(spectrum[near])])
+    assert abs(1200 * np.log2(found[1] / found[0]) - cents) < 1.0 < abs(cents)

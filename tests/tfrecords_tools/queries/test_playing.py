@@ -17,7 +17,8 @@ from tempo_invariant.geometry import SAMPLE_RATE
 from tempo_invariant.scores import msmd
 from tests import fake_embedder
 from tfrecords_tools.music.notes import Music, Note, TempoMark, midi_bytes
-from tfrecords_tools.music.performing import default_soundfont, played_music, render_audio
+from tfrecords_tools.music.performing import Sound, played_music, render_audio
+from tfrecords_tools.music.synthesis import default_soundfont
 from tfrecords_tools.queries import playing
 
 ROOT = Path(__file__).parents[3]
@@ -50,7 +51,7 @@ def test_what_is_written_is_what_the_player_plays(msmd_dir):
     phone = Condition("phone", degradation=PHONE)
     first, second, third = _play(msmd_dir, [clean, fast, phone], seed=4)
     np.testing.assert_array_equal(first.pcm(), render_audio(MUSIC))
-    played = render_audio(MUSIC, tempo=1.5, seed="one_tempo-1500_TimGM6mb-e2")
+    played = render_audio(MUSIC, Sound(SOUND, expression=2), 1.5, "one_tempo-1500_TimGM6mb-e2")
     np.testing.assert_array_equal(second.pcm(), played * np.float32(10 ** (-6 / 20)))
     recorded = degrade_recording(render_audio(MUSIC), PHONE, [4, zlib.crc32(b"one")])
     np.testing.assert_array_equal(third.pcm(), recorded)

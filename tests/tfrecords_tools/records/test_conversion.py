@@ -34,7 +34,7 @@ def test_published_directory_becomes_a_record(tmp_path):
     make_piece(tmp_path / "msmd", performances=("tempo-900_YamahaGrandPiano",))
     (tmp_path / "split.yaml").write_text(yaml.safe_dump({"train": [PIECE, "Gone__x"], "test": []}))
     report = conversion.convert(
-        tmp_path / "msmd", tmp_path / "out", tmp_path / "split.yaml", workers=1
+        tmp_path / "msmd", tmp_path / "out", [tmp_path / "split.yaml"], workers=1
     )
     assert report.missing == ["Gone__x"]
     [record] = schema.read_records(tmp_path / "out", "train")
@@ -154,4 +154,4 @@ def test_command_and_its_errors(tmp_path):
         assert line in failed.stderr.splitlines()[-1] and "Traceback" not in failed.stderr
     with pytest.raises(UserError, match="nothing to convert"):
         (tmp_path / "none.yaml").write_text("train: [absent]\n")
-        conversion.convert(tmp_path / "msmd", tmp_path / "x", tmp_path / "none.yaml", workers=1)
+        conversion.convert(tmp_path / "msmd", tmp_path / "x", [tmp_path / "none.yaml"], workers=1)

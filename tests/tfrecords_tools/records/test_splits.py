@@ -1,5 +1,6 @@
 """Splits by name and by file, and the published one."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,10 @@ from tempo_invariant.errors import UserError
 from tfrecords_tools.records import splits
 
 PUBLISHED = Path(tempo_invariant.__file__).parent / "data" / "splits"
+
+_SONG_OF_A_SET = re.compile(r"([^_]+(?:_[^_]+)*)__([^_]+(?:_[^_]+)*)__.*__lc\d+$")
+_MOVEMENT = re.compile(r"([a-z]+-[a-z]+--.*--\d{3})-\d{3}(?:-pc\d)?_")
+"""Composer and set of a song, source and number of a work of several movements."""
 
 
 def test_hash_split_is_stable_and_leaves_no_split_empty():
@@ -55,6 +60,17 @@ def test_a_piece_is_in_one_split(tmp_path):
         splits.read_split(path)
 
 
+def test_splits_of_several_collections_are_one(tmp_path):
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text("train: [a, b]\ntest: [c]\n")
+    second.write_text("train: [d]\nvalid: [e]\n")
+    expected = {"train": ["a", "b", "d"], "valid": ["e"], "test": ["c"]}
+    assert splits.read_splits([first, second]) == expected
+    second.write_text("train: [d]\nvalid: [c]\n")
+    with pytest.raises(UserError, match=f"^{second}: lists 'c', which is in a file before it$"):
+        splits.read_splits([first, second])
+
+
 def test_the_published_split_and_its_lists_belong_together():
     split = splits.read_split(PUBLISHED / "msmd_all_split.yaml")
     assert [len(split[name]) for name in ("train", "valid", "test")] == [354, 19, 94]
@@ -64,3 +80,18 @@ def test_the_published_split_and_its_lists_belong_together():
     assert test_pieces == sorted(split["test"])
     assert follow_pieces == test_pieces[::5]
     assert flag_sets.read_names(["@test_pieces"]) == test_pieces  # found by its name
+
+
+def test_the_split_for_verovio_keeps_sets_of_songs_and_sources_whole():
+    published, engraved = (
+        splits.read_split(PUBLISHED / f"{name}_split.yaml") for name in ("msmd_all", "verovio")
+    )
+    assert [len(engraved[name]) for name in ("train", "valid", "test")] == [2053, 113, 100]
+    assert not {*sum(published.values(), [])} & {*sum(engraved.values(), [])}
+    parts: dict[tuple[str, ...], set[str]] = {}
+    for part, pieces in engraved.items():
+        for piece in pieces:
+            found = _SONG_OF_A_SET.match(piece) or _MOVEMENT.match(piece)
+            if found:
+                parts.setdefault(found.groups(), set()).add(part)
+    assert len(parts) > 200 and all(len(found) == 1 for found in parts.values())
