@@ -150,6 +150,8 @@ def _check_paths() -> None:
         given = values[name].value
         if isinstance(given, str) and not os.path.exists(given):
             values[name].value = given = words.get(given) or shipped.find(given)
+        elif isinstance(given, list):
+            values[name].value = given = [*map(shipped.find, given)]
         for path in given if isinstance(given, list) else [given] if given else []:
             if path not in words and not os.path.exists(path):
                 raise UserError(f"--{name}={path}: no such file or directory")

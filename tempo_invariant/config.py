@@ -70,6 +70,9 @@ class ModelConfig:
     attention_filters: tuple[int, ...] = setting(
         (), "Channels of the attention's blocks; none: those of the encoders.", lower=1
     )
+    attention_rest: bool = setting(
+        False, "The attention to the first and the last frame goes to silence: they are not heard."
+    )
     audio_normalization: str = setting(
         "none",
         "What every excerpt is brought to: nothing; one level; or that, then each band to its own.",

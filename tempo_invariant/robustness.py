@@ -19,9 +19,9 @@ USAGE = """Ranks the same pairs at other tempi, in rooms, through noise, MP3, ou
     tempo-invariant robustness --reports=bl_at.json,best.json --output=figures
 
 Conditions: clean, tempo (0.5 to 2), expression, level (-20 to +20 dB), equalisation, room, noise,
-mp3, tuning, ink, soundfont, phone (all that a phone does at once); or one such as "tempo 0.5". A
-query set (--queries) has its own. With --reports, the tables of several models are printed and
-their tempo curves are drawn into one figure.
+mp3, tuning, ink, page (as a poor scan), soundfont, phone (all that a phone does at once); or one
+such as "tempo 0.5". A query set (--queries) has its own. With --reports, the tables of several
+models are printed and their tempo curves are drawn into one figure.
 """
 
 flag_sets.define_run_flags()

@@ -1,6 +1,7 @@
 """Tiny scores in the formats that Verovio reads, with what is known of them."""
 
 import io
+import xml.etree.ElementTree as ElementTree
 import zipfile
 
 MUSICXML = """<?xml version="1.0" encoding="UTF-8"?>
@@ -149,3 +150,17 @@ def packed(score: str = MUSICXML, name: str = "music/score.xml") -> bytes:
         archive.writestr("cover.xml", "<cover/>")
         archive.writestr(name, score)
     return stream.getvalue()
+
+
+def by_bars(content: str = MUSICXML) -> bytes:
+    """MusicXML with the parts of every bar; the first part lacks bar 1."""
+    root = ElementTree.fromstring(content)
+    parts = root.findall("part")
+    made = ElementTree.Element("score-timewise", root.attrib)
+    made.extend(child for child in root if child.tag != "part")
+    for bars in zip(*(part.findall("measure") for part in parts), strict=True):
+        bar = ElementTree.SubElement(made, "measure", bars[0].attrib)
+        for part, own in zip(parts, bars, strict=True):
+            if not (part is parts[0] and bar.get("number") == "1"):
+                ElementTree.SubElement(bar, "part", part.attrib).extend(own)
+    return ElementTree.tostring(made)

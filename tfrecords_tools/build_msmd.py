@@ -56,6 +56,13 @@ flags.DEFINE_integer(
     "its own; 0: all alike.",
     lower_bound=0,
 )
+flags.DEFINE_float(
+    "staff_distance",
+    1.0,
+    "How many times as far apart as usual the staves of a system are engraved.",
+    lower_bound=0.5,
+    upper_bound=4,
+)
 flags.DEFINE_integer("jobs", None, "Processes; one per core if not given.", lower_bound=1)
 flags.DEFINE_string("runner", None, RUNNER_HELP)
 flags.DEFINE_multi_string("runner_option", [], RUNNER_OPTION_HELP)
@@ -84,7 +91,9 @@ def _options() -> "BuildOptions":
         extras.require("pyroomacoustics", "--room")
     combinations = itertools.product(soundfonts, args.preset, *seeds)
     sounds = tuple(Sound(*combination) for combination in combinations)
-    return BuildOptions(sounds, tuple(tempi), tuple(args.ink), args.timeout, args.look)
+    return BuildOptions(
+        sounds, tuple(tempi), tuple(args.ink), args.timeout, args.look, args.staff_distance
+    )
 
 
 def _seeds(flag: str) -> list[int]:

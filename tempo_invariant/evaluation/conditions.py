@@ -22,6 +22,8 @@ ROOMS_SECONDS = (0.4, 1.0)
 NOISES_DB = (20.0, 10.0)
 TUNINGS_CENTS = (-30.0, 30.0)
 CLEAN = "clean"
+WORN = "worn"
+"""Name of an ink: the first one, on pages that are as poor scans and photographs show them."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Condition:
         seconds: Length of the excerpts in seconds; 0 for whole recordings.
         gain_db: Amplification in dB, after the degradation.
         degradation: What happens to the recording.
-        ink: Rendering of the pages that is seen; empty for the first one.
+        ink: Rendering of the pages that is seen, or `WORN`; empty for the first one.
     """
 
     name: str
@@ -112,6 +114,7 @@ def conditions(soundfonts: Sequence[str] = ("",), inks: Sequence[str] = ()) -> l
         degrade("tuning", f"{cents:+g} cents", tuning_cents=cents)
     for ink in inks:
         add("ink", ink, ink=ink)
+    add("page", WORN, ink=WORN)
     for soundfont in soundfonts[1:]:
         add("soundfont", Path(soundfont).stem, soundfont=soundfont)
     add("phone", degradation=PHONE)

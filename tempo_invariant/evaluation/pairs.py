@@ -5,6 +5,7 @@ pair is where the chord of its note head begins.
 """
 
 import dataclasses
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,10 @@ import numpy as np
 
 from tempo_invariant.audio.spectrogram import whole_spectrogram
 from tempo_invariant.errors import UserError
+from tempo_invariant.evaluation.conditions import WORN
 from tempo_invariant.evaluation.query_sets import Query
-from tempo_invariant.geometry import PRINTED, onset_frame
-from tempo_invariant.scores import msmd, mung
+from tempo_invariant.geometry import PAPER, PRINTED, onset_frame
+from tempo_invariant.scores import degradation, msmd, mung, page_image
 from tempo_invariant.scores.strips import Placement, aligned_placements, halve, strips
 
 
@@ -25,7 +27,8 @@ class Piece:
 
     Attributes:
         name: Name of the piece.
-        strips: Strip in each ink, the first one first; uint8 [columns, 100] at half resolution.
+        strips: Strip in each ink, the first one first, and perhaps `WORN`; uint8 [columns, 100] at
+            half resolution.
         placements: All note heads on the strip.
         pairs: Note head of each pair, by onset at the notated tempo.
     """
@@ -54,19 +57,35 @@ class PlayedPiece:
     onset_frames: np.ndarray
 
 
-def read_piece(msmd_dir: Path, query: Query, staves: str = PRINTED) -> Piece:
+@dataclass(frozen=True)
+class _WornScore(msmd.Score):
+    """A score that is `WORN` too, with pages straight and in even light, as once they are read."""
+
+    def image(self, ink: str, page_number: int) -> np.ndarray:
+        if ink != WORN:
+            return super().image(ink, page_number)
+        generator = np.random.default_rng([zlib.crc32(self.directory.name.encode()), page_number])
+        # The places of systems and heads are those on a straight page.
+        how = dataclasses.replace(degradation.draw(generator), degrees=0.0)
+        page = degradation.degrade(super().image(self.inks[0], page_number), how, generator)
+        return np.rint(PAPER * (1 - page_image.ink(page))).astype(np.uint8)
+
+
+def read_piece(msmd_dir: Path, query: Query, staves: str = PRINTED, worn: bool = False) -> Piece:
     """Reads a piece of an MSMD directory, with all its pairs.
 
     Args:
         msmd_dir: MSMD directory.
         query: Recording of the piece as it is notated.
         staves: Distance of a piano's staves, see `geometry.STAVES`.
+        worn: Whether its pages are wanted `WORN` too.
 
     Raises:
         UserError: The piece is damaged or has no pairs.
     """
     score = msmd.read_score(msmd_dir / query.piece)
-    images, placements = strips(score, score.inks, staves)
+    inks = (*score.inks, WORN) if worn else score.inks
+    images, placements = strips(_WornScore(**vars(score)), inks, staves)
     drawn = {ink: np.ascontiguousarray(halve(image).T) for ink, image in images.items()}
     aligned = _aligned(placements, query)
     if not aligned:

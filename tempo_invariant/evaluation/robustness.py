@@ -21,7 +21,7 @@ from tempo_invariant.data.cutting import RowSource, cut_audio, cut_sheet
 from tempo_invariant.data.schema import STRIP_ROWS
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.evaluation import robustness_tables
-from tempo_invariant.evaluation.conditions import CLEAN, Condition
+from tempo_invariant.evaluation.conditions import CLEAN, WORN, Condition
 from tempo_invariant.evaluation.pairs import Piece, PlayedPiece, choose_pairs, listen, read_piece
 from tempo_invariant.evaluation.query_sets import Query, ahead, by_condition
 from tempo_invariant.evaluation.retrieval import BATCH_SIZE, ranks_by_direction, retrieval_results
@@ -85,7 +85,9 @@ def measure(
     """
     wanted, recordings = _arrange(queries)
     staves = runs.load_experiment(run).model.staves
-    pieces = choose_pairs(_read_pieces(Path(msmd_dir), recordings[0], staves), candidates)
+    worn = any(condition.ink == WORN for condition in wanted)
+    read = _read_pieces(Path(msmd_dir), recordings[0], staves, worn)
+    pieces = choose_pairs(read, candidates)
     joint, model = _load(run, weights)
     sheet, audio = _embed_all(model, pieces, wanted, recordings, Path(keep) if keep else None)
     return {
@@ -99,10 +101,12 @@ def measure(
     } | _results(wanted, sheet, audio, pieces, seed)
 
 
-def _read_pieces(msmd_dir: Path, clean: Mapping[str, Query], staves: str) -> list[Piece]:
+def _read_pieces(
+    msmd_dir: Path, clean: Mapping[str, Query], staves: str, worn: bool
+) -> list[Piece]:
     """Reads pieces in the order of the records, of which every n-th pair is taken."""
     named = progress.track(sorted(clean.items()), "scores")
-    return [read_piece(msmd_dir, query, staves) for _, query in named]
+    return [read_piece(msmd_dir, query, staves, worn) for _, query in named]
 
 
 def _arrange(queries: Iterable[Query]) -> tuple[list[Condition], list[dict[str, Query]]]:

@@ -63,6 +63,10 @@ class FrameAttention(keras.layers.Layer):
 
     Section 2.1 of the paper; the factor T makes uniform attention the identity.
 
+    Args:
+        rest: Whether the weights of the first and the last frame go to silence. To lower all others
+            where music is loud or dense, networks give what is left over to one of these.
+
     Call arguments:
         inputs: List of the spectrogram `[batch, bands, frames]` and the weights
             `[batch, frames]`, which are not negative and sum to one.
@@ -71,9 +75,20 @@ class FrameAttention(keras.layers.Layer):
         `[batch, bands, frames]`.
     """
 
+    def __init__(self, rest: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rest = rest
+
+    def heard(self, weights: Tensor) -> Tensor:
+        """Returns the weights `[batch, frames]`, those that go to silence as 0."""
+        return ops.pad(weights[:, 1:-1], [[0, 0], [1, 1]]) if self.rest else weights
+
     def call(self, inputs: Tensor) -> Tensor:
         spectrogram, weights = inputs
-        return spectrogram * ops.expand_dims(weights * spectrogram.shape[-1], axis=1)
+        return spectrogram * ops.expand_dims(self.heard(weights) * spectrogram.shape[-1], axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"rest": self.rest}
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         spectrogram, weights = input_shape

@@ -91,7 +91,11 @@ def _attention_weights(model: keras.Model) -> keras.KerasTensor:
     """Returns the weights of the attention, or uniform ones, `[batch, frames]`."""
     audio = model.input["audio"]
     if any(layer.name == "attention" for layer in model.layers):
-        return model.get_layer("attention").output
+        weights, attended = model.get_layer("attention").output, model.get_layer("attended")
+        if not attended.rest:
+            return weights
+        heard = attended.heard(weights)
+        return heard / ops.maximum(ops.sum(heard, axis=-1, keepdims=True), 1e-30)
     return ops.full_like(audio[:, 0, :], 1 / audio.shape[-1])
 
 
@@ -146,7 +150,8 @@ def _attend(spectrogram: keras.KerasTensor, parts: "_Parts") -> keras.KerasTenso
     maps = parts.convolution(config.frames, 1, "attention_channels", use_bias=True)(maps)
     scores = keras.layers.GlobalAveragePooling2D(name="attention_scores")(maps)
     weights = keras.layers.Softmax(name="attention", dtype=keras.config.floatx())(scores)
-    return layers.FrameAttention(name="attended")([spectrogram, weights])
+    attended = layers.FrameAttention(config.attention_rest, name="attended")
+    return attended([spectrogram, weights])
 
 
 def _encoder(image: keras.KerasTensor, name: str, parts: "_Parts") -> keras.KerasTensor:

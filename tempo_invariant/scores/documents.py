@@ -203,7 +203,7 @@ def read_piece(name: str, path: Path, step: int, staves: str = PRINTED) -> Sheet
     Raises:
         UserError: The piece is damaged, no page can be read, or there is no system on any page.
     """
-    score = msmd.read_score(path)
+    score = msmd.read_score(path, with_heads=False)
     each = (partial(_read_page, score, page) for page in score.pages)
     return _cut_usable(name, each, step, staves)
 

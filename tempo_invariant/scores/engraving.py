@@ -8,7 +8,7 @@ import resource
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.scores.drawing import lilypond_fonts
 from tempo_invariant.scores.drawn import TIMEOUT_SECONDS, DrawnPage, Engraving, drawn_bars
 from tempo_invariant.scores.lilypond_files import included_names, read_source
+from tempo_invariant.scores.looks import USUAL_SPACES
 from tempo_invariant.scores.svg import parse_page
 
 SETTINGS = Path(__file__).parent / "lilypond" / "tags.ily"
@@ -40,6 +41,7 @@ def engrave(
     workspace: Path,
     root: Path | None = None,
     timeout_seconds: float = TIMEOUT_SECONDS,
+    staff_distance: float = 1.0,
 ) -> Engraving:
     """Engraves a LilyPond file.
 
@@ -52,6 +54,7 @@ def engrave(
         workspace: Empty directory for intermediate files, which `Engraving.midis` lie in.
         root: Top of the tree that included files may come from; by default the source's folder.
         timeout_seconds: Limit of LilyPond's processor time; ten times as long may elapse.
+        staff_distance: How many times as far apart as usual the staves of a system are, at least.
 
     Raises:
         UserError: The source is missing, or yields no page with music; the message holds the first
@@ -62,7 +65,11 @@ def engrave(
     copy = _copy_with_includes(source, workspace / "source", root or source.parent)
     _convert(workspace / "source", copy, timeout_seconds)
     output = workspace / "output"
-    log, returncode = _try_lilypond(copy, output, timeout_seconds)
+    settings = [SETTINGS]
+    if staff_distance != 1:
+        settings.append(workspace / "distance.ily")
+        settings[-1].write_text(_wide_staves(staff_distance))
+    log, returncode = _try_lilypond(copy, output, settings, timeout_seconds)
     errors = tuple(_error_lines(log))
     pages, svgs = _read_pages(output)
     if not any(page.systems for page in pages):
@@ -138,25 +145,41 @@ def _convert(directory: Path, main: Path, timeout_seconds: float) -> None:
         path.write_text(_CONTEXT_OF_SETTING.sub(r"\1{ \2 }", text), encoding="utf-8")
 
 
-def _try_lilypond(source: Path, output: Path, timeout_seconds: float) -> tuple[str, int]:
+def _wide_staves(factor: float) -> str:
+    """Returns LilyPond's settings for staves `factor` times as far apart as usual."""
+    apart = factor * USUAL_SPACES
+    spacing = f"#'((basic-distance . {apart:g}) (minimum-distance . {apart:g}) (padding . 1))"
+    groups = [
+        rf"\context {{ \{group} \override StaffGrouper.staff-staff-spacing = {spacing} }}"
+        for group in ("PianoStaff", "GrandStaff", "StaffGroup")
+    ]
+    alone = r"\override VerticalAxisGroup.default-staff-staff-spacing = " + spacing
+    return "\n".join([r"\layout {", *groups, rf"\context {{ \Staff {alone} }}", "}", ""])
+
+
+def _try_lilypond(
+    source: Path, output: Path, settings: Sequence[Path], timeout_seconds: float
+) -> tuple[str, int]:
     """Engraves into `output`, again if LilyPond crashed; returns its log and exit status."""
     for _ in range(_ATTEMPTS):
         shutil.rmtree(output, ignore_errors=True)
         output.mkdir()
-        log, returncode = _run_lilypond(source, output, timeout_seconds)
+        log, returncode = _run_lilypond(source, output, settings, timeout_seconds)
         if returncode >= 0:  # not ended by a signal
             break
     return log, returncode
 
 
-def _run_lilypond(source: Path, output: Path, timeout_seconds: float) -> tuple[str, int]:
+def _run_lilypond(
+    source: Path, output: Path, settings: Sequence[Path], timeout_seconds: float
+) -> tuple[str, int]:
     command = [
         lilypond.executable(),
         "--svg",
         "--loglevel=WARN",
         "-dno-point-and-click",
         "-drelative-includes",
-        f"-dinclude-settings={SETTINGS}",
+        *(f"-dinclude-settings={path}" for path in settings),
         f"--include={source.parent}",
         f"--output={output / 'page'}",
         source,

@@ -68,10 +68,14 @@ def check_pixels(width: int, height: int, name: str) -> None:
         raise UserError(f"{name}: {width} x {height} pixels are more than {MAX_PIXELS:,}")
 
 
+_PNG_LEVEL = 4
+"""Takes two thirds of the time of the usual 6; the file is a twentieth larger."""
+
+
 def png_bytes(image: np.ndarray) -> bytes:
     """Returns a grey page uint8 [rows, columns] as a PNG file."""
     stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "PNG")
+    Image.fromarray(image).save(stream, "PNG", compress_level=_PNG_LEVEL)
     return stream.getvalue()
 
 

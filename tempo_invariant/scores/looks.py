@@ -12,6 +12,15 @@ _PAGES = (2700, 2718, 2800, 2970, 2970, 3150)
 
 PLAIN: Look = {}
 
+USUAL_SPACES = 9
+"""Distance of the middles of a system's staves in staff spaces: LilyPond's, if notes let it."""
+
+
+def wide_staves(factor: float) -> Look:
+    """Returns the look with staves `factor` times as far apart as usual; see `USUAL_SPACES`."""
+    spacing = 2 * (factor * USUAL_SPACES - 4)  # between staves, which are four spaces high
+    return {"spacingStaff": spacing, "spacingBraceGroup": spacing}
+
 
 def draw_look(seed: int, piece: str) -> Look:
     """Draws the look of a piece: the same for the same seed and name, whatever else is engraved.

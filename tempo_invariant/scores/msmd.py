@@ -89,8 +89,12 @@ def choose_pieces(msmd_dir: str | Path, names: Sequence[str] = ()) -> list[str]:
     return list(dict.fromkeys(names)) or present
 
 
-def read_score(piece_dir: str | Path) -> Score:
+def read_score(piece_dir: str | Path, with_heads: bool = True) -> Score:
     """Reads the contents of the pages of a piece.
+
+    Args:
+        piece_dir: Directory of the piece.
+        with_heads: Whether the note heads are read, see `mung.read_page`.
 
     Raises:
         UserError: A file is missing or malformed; the message names it.
@@ -103,8 +107,9 @@ def read_score(piece_dir: str | Path) -> Score:
     paths = sorted((score_dir / "mung").glob("*.xml"))
     if not paths:
         raise UserError(f"{score_dir}/mung: holds no page")
+    pages = tuple(read_page(path, with_heads) for path in paths)
     extra = sorted(path.name[4:] for path in score_dir.glob("img_*") if path.is_dir())
-    return Score(score_dir, tuple(read_page(path) for path in paths), (FIRST_INK, *extra))
+    return Score(score_dir, pages, (FIRST_INK, *extra))
 
 
 def score_files(piece_dir: str | Path) -> tuple[Path, ...]:

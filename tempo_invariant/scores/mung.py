@@ -136,8 +136,12 @@ def _add_object(
     return element
 
 
-def read_page(path: Path) -> Page:
+def read_page(path: Path, with_heads: bool = True) -> Page:
     """Reads the MuNG file of a page, `01.xml`.
+
+    Args:
+        path: Path of the file.
+        with_heads: Whether the note heads are read, which take as long as all the rest.
 
     Raises:
         UserError: The file is missing or malformed.
@@ -149,6 +153,8 @@ def read_page(path: Path) -> Page:
         # Entities that grow without end are refused by Expat itself, from 2.4.1 on.
         for element in ElementTree.parse(path).iter("CropObject"):
             name = element.findtext("ClassName", "")
+            if name != SYSTEM_CLASS and not with_heads:
+                continue
             box = _read_box(element)
             identifier = _integer(element.findtext("Id", ""))
             if name == SYSTEM_CLASS:

@@ -190,11 +190,13 @@ def _way_back(total: np.ndarray, block: int, row: int) -> np.ndarray:
     path = [row]
     last = total.shape[1] - 1
     for before in total[:block][::-1]:
-        options = [(0.0, 0), (before[row], row)]
-        options += [(before[k] - _DRIFT_COST, k) for k in (row - 1, row + 1) if 0 <= k <= last]
-        best, row = max(options, key=lambda option: option[0])
+        at, best, step = before.item, before.item(row), 0
+        for side in (-1, 1):
+            if 0 <= row + side <= last and at(row + side) - _DRIFT_COST > best:
+                best, step = at(row + side) - _DRIFT_COST, side
         if best <= 0:
             break
+        row += step
         path.append(row)
     return np.array(path[::-1])
 

@@ -8,6 +8,7 @@ from tests import fuzzing, notation_scores
 
 CONTENTS = {
     "song.musicxml": notation_scores.MUSICXML.encode(),
+    "bars.musicxml": notation_scores.by_bars(),
     "song.mxl": notation_scores.packed(),
     "trio.mei": notation_scores.MEI.encode(),
     "piano.krn": notation_scores.KERN.encode(),
@@ -17,12 +18,12 @@ CONTENTS = {
 
 def engrave(item: tuple[str, bytes]) -> None:
     """Does with a file what an index and a build do with it."""
-    from tempo_invariant.scores import documents
+    from tempo_invariant.scores import collection
     from tempo_invariant.scores.notation import engrave_notation
 
     path, data = item
     Path(path).write_bytes(data)
-    [found] = documents.find_scores(path)
+    [found] = collection.find_scores(path)
     found.read()
     engrave_notation(Path(path), times=True, timeout_seconds=20)
 

@@ -38,7 +38,8 @@ RECORD = "build.json"
 class BuildOptions:
     """Parts to build of every piece: each sound at each tempo, pages in each ink.
 
-    `look_seed` draws how Verovio engraves, see `looks.draw_look`.
+    `look_seed` draws how Verovio engraves, see `looks.draw_look`. The staves of a system are
+    `staff_distance` times as far apart as usual, or farther where the notes need it.
     """
 
     sounds: tuple[Sound, ...]
@@ -46,6 +47,7 @@ class BuildOptions:
     inks: tuple[str, ...] = INKS
     timeout_seconds: float = TIMEOUT_SECONDS
     look_seed: int = 0
+    staff_distance: float = 1.0
 
     def performances(self, piece: str) -> dict[str, tuple[Sound, float]]:
         """Returns the performances of a piece by name."""
@@ -152,7 +154,8 @@ def _write_record(piece_dir: Path, record: PieceRecord) -> None:
 def _build_new(source: PieceSource, output: Path, options: BuildOptions) -> PieceRecord:
     started = time.monotonic()
     look = draw_look(options.look_seed, source.piece)
-    with engraved(source, True, options.timeout_seconds, look) as engraving:
+    distance = options.staff_distance
+    with engraved(source, True, options.timeout_seconds, look, distance) as engraving:
         drawn = [page.heads for page in engraving.pages]
         alignment = align(drawn, engraving.midis, engraving.tempi)
     images: dict[str, list[np.ndarray]] = {ink: [] for ink in options.inks}

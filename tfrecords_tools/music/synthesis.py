@@ -127,6 +127,7 @@ def _play_with_fluidsynth(midi: bytes, soundfont: str | Path) -> tuple[int, np.n
         score, wav = Path(directory) / "score.midi", Path(directory) / "sound.wav"
         score.write_bytes(midi)
         command = [program, "-niq", "-g", "0.2", "-r", str(rate), "-T", "wav", "-O", "float"]
+        command += ["-o", "synth.dynamic-sample-loading=1"]  # of the instrument that plays alone
         command += ["-F", str(wav), str(soundfont), str(score)]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         if done.returncode or not wav.is_file() or "Failed" in done.stderr:

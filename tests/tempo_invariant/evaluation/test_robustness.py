@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import zlib
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from tempo_invariant.evaluation import (
 )
 from tempo_invariant.evaluation.conditions import CLEAN, Condition, conditions, select
 from tempo_invariant.evaluation.retrieval import Selection
-from tempo_invariant.scores import mung
+from tempo_invariant.scores import degradation, msmd, mung, page_image
 from tempo_invariant.scores.places import Box
 from tests.tiny_records import write_run
 from tfrecords_tools.msmd import layout
@@ -168,6 +169,26 @@ def test_pairs_are_evenly_spaced_over_the_pieces(root, queries):
         assert chosen == [every[i * len(every) // count] for i in range(count)]
 
 
+def test_worn_pages_are_those_of_poor_scans_once_they_are_read(root, queries):
+    query = queries[CLEAN]["a_piece"]
+    piece = pairs.read_piece(root / "msmd", query, worn=True)
+    assert list(piece.strips) == [*INKS, "worn"]
+    plain = pairs.read_piece(root / "msmd", query)
+    assert list(plain.strips) == list(INKS) and plain.placements == piece.placements
+    score = msmd.read_score(root / "msmd" / "a_piece")
+    generator = np.random.default_rng([zlib.crc32(b"a_piece_ly"), 1])
+    how = dataclasses.replace(degradation.draw(generator), degrees=0)
+    page = degradation.degrade(score.image("bold", 1), how, generator)
+    seen = np.rint(255 * (1 - page_image.ink(page))).astype(int)
+    # Two systems, cut 100 rows above and below their middle, halved.
+    for number, system in enumerate(score.pages[0].systems):
+        top, left, right = round(system.box.centre_row) - 100, 40, 800
+        cut = seen[top : top + 200, left:right].reshape(100, 2, 380, 2).mean(axis=(1, 3))
+        found = piece.strips["worn"][380 * number : 380 * (number + 1)].T
+        np.testing.assert_allclose(found, cut, atol=0.51)
+    assert np.abs(piece.strips["worn"].astype(int) - piece.strips["bold"]).max() > 20
+
+
 def test_a_truth_without_a_pair_and_an_unknown_ink_are_refused(root, queries):
     clean = queries["clean"]["a_piece"]
     piece = pairs.read_piece(root / "msmd", clean)
@@ -201,7 +222,9 @@ def test_clean_gives_the_numbers_of_evaluate(root, records, tmp_path):
     expected = retrieval.evaluate(run, Selection(candidates=47, soundfont=STEM))
     pieces = ["b_piece", "a_piece"]
     inks = robustness.shared_inks(root / "msmd", pieces)
-    asked = select(conditions([SOUND], inks), ["tempo 1.25", "ink", "level -20 dB", "phone"])
+    asked = select(
+        conditions([SOUND], inks), ["tempo 1.25", "ink", "page", "level -20 dB", "phone"]
+    )
     playing.write(root / "msmd", pieces, asked, tmp_path / "queries")
     queries = query_sets.read(tmp_path / "queries")
     settings = {"candidates": 47, "keep": tmp_path / "keep"}
@@ -216,7 +239,7 @@ def test_clean_gives_the_numbers_of_evaluate(root, records, tmp_path):
             seen, before = (r["results"][direction]["mrr"][0] for r in (row, clean))
             assert row["loss"][direction]["mrr"][0] == pytest.approx(1 - seen / before)
             assert row["results"][direction] != clean["results"][direction]
-    names = ["tempo 1.25", "level -20 dB", "ink thin", "phone", "phone and expression"]
+    names = ["tempo 1.25", "level -20 dB", "ink thin", "page worn", "phone", "phone and expression"]
     assert [row["name"] for row in others] == names
     assert "| level -20 dB |" in robustness_tables.table(report)
 
@@ -254,6 +277,7 @@ def test_conditions_and_their_names():
     assert by_name["tempo 0.66"] == Condition("tempo 0.66", "tempo", 0.66, sound)
     assert by_name["tuning -30 cents"].degradation.tuning_cents == -30
     assert by_name["ink thin"] == Condition("ink thin", "ink", soundfont=sound, ink="thin")
+    assert by_name["page worn"] == Condition("page worn", "page", soundfont=sound, ink="worn")
     assert by_name["phone"] == Condition("phone", "phone", soundfont=sound, degradation=PHONE)
     assert by_name["soundfont Two"] == Condition("soundfont Two", "soundfont", soundfont="Two.sf2")
     chosen = [condition.name for condition in select(every, ["tempo 2", "room"])]

@@ -50,6 +50,16 @@ def test_frame_attention_scales_each_frame(rng, tmp_path):
             np.testing.assert_allclose(attended[item, :, frame], expected, rtol=1e-6)
 
 
+def test_frame_attention_may_rest_on_the_borders(rng, tmp_path):
+    spectrogram = rng.random((2, 5, 4)).astype("float32")
+    weights = np.array([[0.4, 0.1, 0.3, 0.2], [0, 0, 0, 1]], "float32")
+    layer = layers.FrameAttention(rest=True)
+    attended = check_layer(layer, [spectrogram, weights], (2, 5, 4), 0, 0, tmp_path)
+    factors = np.array([[0, 0.4, 1.2, 0], [0, 0, 0, 0]])
+    np.testing.assert_allclose(attended, spectrogram * factors[:, None], rtol=1e-6)
+    assert layer.get_config()["rest"]
+
+
 def test_frame_attention_refuses_another_number_of_weights():
     with pytest.raises(ValueError, match="6 frames but 5 weights"):
         layers.FrameAttention()([keras.Input((92, 6)), keras.Input((5,))])

@@ -105,6 +105,28 @@ def test_saved_model_gives_the_same_embeddings(tmp_path):
     np.testing.assert_allclose(rebuilt(pairs, training=False), expected, atol=1e-6)
 
 
+def test_attention_that_rests_on_the_borders_hears_the_rest(tmp_path):
+    plain, resting = (
+        models.build_model(ModelConfig(attention=True, attention_rest=rest, **SMALL))
+        for rest in (False, True)
+    )
+    plain.save_weights(tmp_path / "plain.weights.h5")
+    resting.load_weights(tmp_path / "plain.weights.h5")
+    audio = np.random.default_rng(2).random((6, 92, 32)).astype("float32")
+    softmax = models.audio_encoder(plain)(audio)["attention"].numpy()
+    found = models.audio_encoder(resting)(audio)
+    inner = softmax * (np.arange(32) % 31 > 0)
+    wanted = inner / inner.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found["attention"], wanted, rtol=1e-5)
+    # What is heard is not made up for what the borders took.
+    after = keras.Model(
+        plain.get_layer("attended").output,
+        plain.get_layer("projection")(plain.get_layer("audio_features").output, view="audio"),
+    )
+    expected = after(audio * 32 * inner[:, None])
+    np.testing.assert_allclose(found["embedding"], expected, atol=1e-5)
+
+
 def test_mixed_precision_keeps_attention_and_embeddings_in_float32():
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")

@@ -93,6 +93,21 @@ def test_heads_lie_in_their_systems_and_on_ink(engraving):
         assert (inside < 128).mean() > 0.4
 
 
+def test_staves_are_engraved_as_far_apart_as_is_asked(engraving, tmp_path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "score.ly").write_text(SCORE)
+    (tmp_path / "notes" / "right.ily").write_text(RIGHT)
+    (tmp_path / "workspace").mkdir()
+    wide = engrave(tmp_path / "score.ly", tmp_path / "workspace", staff_distance=2)
+    usual, doubled = (
+        [box.height - 4 * 6.99 for box in each.pages[0].systems.values()]
+        for each in (engraving, wide)
+    )
+    # Staves are 7.03 mm high, and 835 pixels are 210 mm: a space is 6.99 pixels.
+    np.testing.assert_allclose(usual, 9 * 6.99, atol=1)
+    np.testing.assert_allclose(doubled, 18 * 6.99, atol=1)
+
+
 def test_two_inks_differ_in_transparency_alone(engraving):
     images = next(engraving.draw())
     bold, thin = images["bold"], images["thin"]

@@ -1,5 +1,7 @@
 """The published layout: hand-written files are read, bad ones refused."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -31,6 +33,8 @@ def test_reads_a_published_directory(tmp_path):
     assert head.onsets == {NAME: Onset(135, 6.75, 15)}
     assert second.note_heads[3].tied
     assert not second.note_heads[3].onsets
+    bare = [dataclasses.replace(page, note_heads=()) for page in score.pages]
+    assert list(msmd.read_score(folder, with_heads=False).pages) == bare
 
 
 def test_pieces_are_chosen_by_name_or_all(tmp_path):

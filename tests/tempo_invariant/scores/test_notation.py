@@ -1,6 +1,5 @@
 """Tests of engraving with Verovio: scores of four formats to pages, systems, bars, note heads."""
 
-import xml.etree.ElementTree as ElementTree
 from fractions import Fraction
 
 import numpy as np
@@ -54,17 +53,7 @@ def test_the_piano_part_of_a_song_carries_its_musical_time_and_pitch(song):
 
 
 def test_musicxml_by_bars_is_engraved_as_by_parts(tmp_path, song):
-    """The same score, its elements the other way round; the voice lacks a bar."""
-    root = ElementTree.fromstring(notation_scores.MUSICXML)
-    parts = root.findall("part")
-    by_bars = ElementTree.Element("score-timewise", root.attrib)
-    by_bars.extend(child for child in root if child.tag != "part")
-    for bars in zip(*(part.findall("measure") for part in parts), strict=True):
-        bar = ElementTree.SubElement(by_bars, "measure", bars[0].attrib)
-        for part, own in zip(parts, bars, strict=True):
-            if not (part is parts[0] and bar.get("number") == "1"):
-                ElementTree.SubElement(bar, "part", part.attrib).extend(own)
-    found = engrave(tmp_path, "bars.xml", ElementTree.tostring(by_bars))
+    found = engrave(tmp_path, "bars.xml", notation_scores.by_bars())
     assert heads(found) == heads(song) and found.notes == song.notes
     assert found.tempi == song.tempi and found.bars == song.bars
 

@@ -147,6 +147,11 @@ def test_command_and_its_errors(tmp_path):
         ((f"--msmd={tmp_path}/no",), 1, "no: no such file or directory"),
         ((f"--msmd={tmp_path}/msmd", f"--split={tmp_path}/no.yaml"), 1, "no.yaml: no such file"),
         ((f"--msmd={tmp_path}/msmd", f"--split={tmp_path}/bad.yaml"), 1, "lists 'a' twice"),
+        (
+            (f"--msmd={tmp_path}/msmd", "--split=msmd_all_split.yaml,verovio_split.yaml"),
+            1,
+            "no piece",
+        ),
         ((), 2, "msmd"),
     ):
         failed = run(*arguments)
