@@ -13,6 +13,7 @@ from tempo_invariant.config import Experiment, TrainingConfig
 from tempo_invariant.data import schema
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation.metrics import COLUMNS, cell
+from tempo_invariant.evaluation.retrieval import timing
 from tempo_invariant.geometry import (
     FRAMES_PER_SECOND,
     NEAR,
@@ -168,6 +169,8 @@ def _variations(experiment: Experiment) -> dict[str, Any]:
         del fields["stretch"]
     if not augmentation.varies_spectrograms:
         fields.pop("varied_share", None)
+    if not augmentation.wears_snippets:
+        fields.pop("worn_share", None)
     return fields
 
 
@@ -185,7 +188,7 @@ def _results(card: dict[str, Any]) -> str:
     for report in card["evaluations"]:
         condition = [
             report["split"],
-            report["soundfont"] or "the first",
+            (report["soundfont"] or "the first") + timing(report),
             f"{report['tempo']:g}",
             f"{report['pairs']:,d}",
             str(report["pieces"]),
