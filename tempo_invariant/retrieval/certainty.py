@@ -89,10 +89,12 @@ class Judgement:
     Attributes:
         certainty: "sure", "likely", "unsure" or "absent": the music is in no document.
         confidence: Probability that the first document is right; None without a calibration.
+        short: Whether it is unsure because the query is too short for anything else.
     """
 
     certainty: str
     confidence: float | None = None
+    short: bool = False
 
     @property
     def verdict(self) -> str:
@@ -159,16 +161,17 @@ def judge(
     if not math.isfinite(score):
         return Judgement("unsure")
     if calibration is None:
-        return Judgement(_by_lead(score, rivals) if steps >= FEWEST_STEPS else "unsure")
+        short = steps < FEWEST_STEPS
+        return Judgement("unsure" if short else _by_lead(score, rivals), None, short)
     values = features(score, rivals, steps, calibration)
     confidence = confidences(values[None], calibration.weights)[0]
+    if steps < FEWEST_STEPS:
+        return Judgement("unsure", float(confidence), short=True)
     certainty = "unsure"
     if confidence < calibration.absent:
         certainty = "absent"
     elif confidence >= calibration.likely:
         certainty = "sure" if confidence >= calibration.sure else "likely"
-    if steps < FEWEST_STEPS:
-        certainty = "unsure"
     return Judgement(certainty, float(confidence))
 
 
