@@ -82,11 +82,11 @@ def telling_failures(path: str | os.PathLike) -> Iterator[None]:
 
 
 def check_output_file(path: str | os.PathLike) -> None:
-    """Makes sure, before the work, that a file can be written or replaced; makes nothing.
+    """Makes sure, before the work, that a file can be written or replaced; leaves nothing.
 
     Raises:
         UserError: It is a directory or a device, or below a file, its name is too long or no text
-            in UTF-8, or a directory may not be written to.
+            in UTF-8, or nothing can be made in its directory.
     """
     _check_output(path, "a file", os.path.isfile)
 
@@ -103,15 +103,15 @@ def check_output_picture(path: str | os.PathLike) -> None:
 
 
 def check_output_directory(path: str | os.PathLike, new: bool = False) -> None:
-    """Makes sure, before the work, that a directory can be made or written to; makes nothing.
+    """Makes sure, before the work, that a directory can be made or written to; leaves nothing.
 
     Args:
         path: The directory.
         new: Whether it must not be there yet.
 
     Raises:
-        UserError: It is a file or below one, its name is too long or no text in UTF-8, a directory
-            may not be written to, or it is there although it is to be `new`.
+        UserError: It is a file or below one, its name is too long or no text in UTF-8, nothing can
+            be made in it or where it is to be, or it is there although it is to be `new`.
     """
     _check_output(path, "a directory", os.path.isdir)
     if new and os.path.lexists(path):
@@ -132,8 +132,21 @@ def _check_output(path: str | os.PathLike, kind: str, right: Callable[[Path], bo
     if present != path and not present.is_dir():
         raise UserError(f"{path}: cannot be made, {present} is not a directory")
     written = present.absolute().parent if present.is_file() else present
-    if not os.access(written, os.W_OK | os.X_OK):
-        raise UserError(f"{path}: cannot be written, there is no permission to write to {written}")
+    _try_to_write(path, written)
+
+
+def _try_to_write(path: Path, directory: Path) -> None:
+    """Makes something in a directory and removes it: permissions alone do not tell, as in /proc."""
+    try:
+        trial = tempfile.mkdtemp(prefix=PREFIX, dir=directory)
+    except PermissionError as error:
+        reason = f"cannot be written, there is no permission to write to {directory}"
+        raise UserError(f"{path}: {reason}") from error
+    except OSError as error:
+        reason = f"cannot be written, nothing can be made in {directory} ({error.strerror})"
+        raise UserError(f"{path}: {DISK_FULL if is_disk_full(error) else reason}") from error
+    with contextlib.suppress(OSError):  # taken for a leftover, and removed
+        os.rmdir(trial)
 
 
 def _exists(path: Path) -> bool:

@@ -108,13 +108,14 @@ def output(source: str, ending: str) -> str:
     Raises:
         UserError: The directory cannot be made or written to.
     """
-    path = Path(os.path.abspath(source))
     chosen = flags.FLAGS.output
-    if not chosen and path.is_relative_to(samples.DIRECTORY):
-        chosen = f"sample-{ending}"  # in the current directory
-    elif not chosen:
-        chosen = str(Path(source).parent / f"{path.stem}-{ending}")
-    files.check_output_directory(chosen)
+    if chosen:
+        return chosen  # it was checked when the flags were read
+    chosen = samples.beside(source, ending)
+    try:
+        files.check_output_directory(chosen)
+    except UserError as error:
+        raise UserError(f"{error}; choose another place with --output") from error
     return chosen
 
 

@@ -55,7 +55,7 @@ def main() -> None:
     """Follows and says where the files are."""
     values = flags.FLAGS
     from tempo_invariant.audio import recordings
-    from tempo_invariant.retrieval import embedders, following, library
+    from tempo_invariant.retrieval import following, late_embedder, library, one_score
     from tempo_invariant.retrieval.answers import followed, text
     from tempo_invariant.retrieval.score_alignment import Costs
 
@@ -63,13 +63,16 @@ def main() -> None:
     costs = Costs(leap=values.leap_cost, start=values.start_cost)
     settings = following.FollowingSettings(values.hop, values.step, values.gain_db, costs)
     recording = recordings.open_recording(values.audio, strict=values.strict)
+    recording.check()
     known = library.load(values.score).source if library.is_index(values.score) else {}
-    embedder = embedders.open_embedder(**flag_sets.model_choice(known))
-    document = following.read_score(values.score, values.document, values.step, embedder.staves)
+    embedder = late_embedder.open_later(**flag_sets.model_choice(known))
+    document = one_score.read_score(
+        values.score, values.document, values.step, embedder.staves, "--document"
+    )
     document.log_notes()
     answer = following.follow_recording(embedder, document, recording, settings)
-    print(text.followed_score(answer, values.verbose))
     path = followed.write(answer, recording, output, values.embed_audio)
+    print(text.followed_score(answer, values.verbose))
     print(printable(str(path)))
 
 

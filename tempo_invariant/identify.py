@@ -58,7 +58,7 @@ def main() -> None:
     if values.live and sys.stdin is None:
         raise UserError("--live listens to standard input, and that is closed")
     from tempo_invariant.audio import reading, recordings
-    from tempo_invariant.retrieval import embedders, identification, library, listening
+    from tempo_invariant.retrieval import identification, late_embedder, library, listening
     from tempo_invariant.retrieval.answers import identified, text
     from tempo_invariant.scores import documents
 
@@ -66,26 +66,29 @@ def main() -> None:
     if not values.live:
         asked = values.audio or values.sheet
         output = flag_sets.answer_output(asked, "answer", "answer.json", "query")
+    index = library.load(values.index, "recordings" if values.sheet else "sheets")
+    embedder = late_embedder.open_later(**flag_sets.model_choice(index.source))
     if values.audio:
         recording = recordings.open_recording(values.audio, strict=values.strict)
-
-    index = library.load(values.index, "recordings" if values.sheet else "sheets")
-    embedder = embedders.open_embedder(**flag_sets.model_choice(index.source))
+        recording.check()
+    elif values.sheet:
+        pages = [Path(values.sheet)]
+        document = documents.read_pages(pages[0].stem, pages, index.step_pixels, embedder.staves)
+        document.log_notes()
     index.check_model(embedder)
     settings = identification.IdentificationSettings(
         values.ranking, values.top, values.hop, values.gain_db, values.half_life
     )
     if recording and output:
         score = identification.identify_recording(index, embedder, recording, settings)
+        path = identified.write_score(score, index, recording, output)
         print(text.identified_score(score, values.verbose))
-        print(printable(str(identified.write_score(score, index, recording, output))))
+        print(printable(str(path)))
     elif output:
-        pages = [Path(values.sheet)]
-        document = documents.read_pages(pages[0].stem, pages, index.step_pixels, embedder.staves)
-        document.log_notes()
         answer = identification.identify_sheet(index, embedder, document, settings, values.sheet)
+        path = identified.write_recording(answer, output)
         print(text.identified_recording(answer, values.verbose))
-        print(printable(str(identified.write_recording(answer, output))))
+        print(printable(str(path)))
     else:
         blocks = reading.pcm_blocks(sys.stdin.buffer, gain_db=values.gain_db)
         for live in listening.listen(index, embedder, blocks, settings):

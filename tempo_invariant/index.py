@@ -5,6 +5,7 @@ from absl import flags
 from tempo_invariant import commands, flag_sets, samples, worker_processes
 from tempo_invariant.beam_runner import RUNNER_HELP, RUNNER_OPTION_HELP, Runner
 from tempo_invariant.errors import UserError, printable
+from tempo_invariant.wording import counted
 
 USAGE = """Makes an index of scores, or of recordings, for `tempo-invariant identify`.
 
@@ -70,9 +71,9 @@ def main() -> None:
         return
     if values.prune and values.documents:
         raise UserError("--prune: takes all scores, not only some of --documents")
-    from tempo_invariant.retrieval import embedders, indexing
+    from tempo_invariant.retrieval import indexing, late_embedder
 
-    embedder = embedders.open_embedder(**flag_sets.model_choice())
+    embedder = late_embedder.open_later(**flag_sets.model_choice())
     if values.scores:
         done = indexing.index_scores(
             embedder,
@@ -104,15 +105,17 @@ def main() -> None:
 
 
 def _list(path: str) -> None:
-    """Prints what an index holds, a document a line."""
+    """Prints what an index holds, a document a line, sorted as people count."""
     from tempo_invariant.retrieval import library
+    from tempo_invariant.scores.walking import natural
 
     index = library.load(path)
-    for entry in index.entries:
-        pages = f"{entry.pages:5,d} pages  " if index.kind == "sheets" else ""
-        what = "snippets" if index.kind == "sheets" else "windows"
+    sheets = index.kind == "sheets"
+    for entry in sorted(index.entries, key=lambda entry: natural(entry.name)):
+        pages = f"{counted(entry.pages, 'page'):>11}  " if sheets else ""
+        what = f"{counted(entry.count, 'snippet' if sheets else 'window'):>16}"
         notes = "".join(f"  ({note})" for note in entry.notes)
-        print(printable(f"{pages}{entry.count:7,d} {what}  {entry.name}{notes}"))
+        print(printable(f"{pages}{what}  {entry.name}{notes}"))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,17 @@ SCORES = {"sample": str(DIRECTORY / "scores")}
 RECORDING = {"sample": str(DIRECTORY / "recording.ogg")}
 
 
+def beside(source: str | os.PathLike, ending: str) -> str:
+    """Returns where by default is written what is made of something: `NAME-ending` beside `NAME`.
+
+    What is made of a sample comes into the current directory.
+    """
+    path = Path(os.path.abspath(source))
+    if path.is_relative_to(DIRECTORY):
+        return f"sample-{ending}"
+    return str(Path(source).parent / f"{path.stem}-{ending}")
+
+
 def find(path: str | os.PathLike, words: Mapping[str, str]) -> str:
     """Returns a path as it is given, or what a word stands for where there is no such file."""
     given = os.fspath(path)

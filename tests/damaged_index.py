@@ -7,20 +7,20 @@ from pathlib import Path
 import numpy as np
 
 from tempo_invariant import files
-from tempo_invariant.retrieval import catalogue, library, old_index
+from tempo_invariant.retrieval import catalogue, index_rows, library, old_index
 from tempo_invariant.retrieval.catalogue import Change
 
-VECTORS, PLACES, HUBNESS = (library.data_file(key, 1) for key in library.DATA)
+VECTORS, PLACES, HUBNESS = (index_rows.data_file(key, 1) for key in index_rows.DATA)
 
 
 def renew_checksums(index: Path) -> None:
     """Makes the catalogue say that the files of an index are as they should be."""
     found = catalogue.load(index / catalogue.NAME)
-    data = {key: library.mapped(index, found, key) for key in library.DATA}
+    data = {key: index_rows.mapped(index, found, key) for key in index_rows.DATA}
     changes = []
     for document in found.documents.values():
         rows = slice(document.first, document.first + document.count)
-        sums = library.checksums({key: array[rows] for key, array in data.items()})
+        sums = index_rows.checksums({key: array[rows] for key, array in data.items()})
         changes.append(Change(dataclasses.replace(document, checksums=sums)))
     if found.search:
         checksum = files.sha256(index / found.search.file)
@@ -31,7 +31,7 @@ def renew_checksums(index: Path) -> None:
 def rewrite(index: Path, name: str, change) -> None:
     """Replaces the rows of a file by what a function makes of them, with their checksums."""
     found = catalogue.load(index / catalogue.NAME)
-    rows = np.array(library.mapped(index, found, name.partition("-")[0]))
+    rows = np.array(index_rows.mapped(index, found, name.partition("-")[0]))
     change(rows).tofile(index / name)
     renew_checksums(index)
 

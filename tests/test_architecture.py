@@ -33,6 +33,7 @@ GROUND_FLOOR |= {
     "samples",
     "shipped",
     "variations",
+    "wording",
     "worker_processes",
 }
 """Modules at the root of a package that are no commands; they import nothing of ours above them."""

@@ -3,6 +3,7 @@
 from absl import flags
 
 from tempo_invariant import commands
+from tempo_invariant.geometry import PRINTED, STAVES
 
 USAGE = """Cuts sheet snippets at note heads from an MSMD directory and writes them as PNG files.
 
@@ -24,6 +25,9 @@ flags.DEFINE_integer(
     "limit", None, "Largest number of snippets, evenly spaced over all.", lower_bound=1
 )
 flags.DEFINE_string("ink", None, "Rendering of the page; the first one, if not given.")
+flags.DEFINE_enum(
+    "staves", PRINTED, STAVES, "Distance of a piano's two staves: that of the model to be asked."
+)
 
 
 def main() -> None:
@@ -38,6 +42,7 @@ def main() -> None:
         every=args.every,
         limit=args.limit,
         ink=args.ink,
+        staves=args.staves,
     )
     for problem in problems:
         print(f"skipped: {problem}")

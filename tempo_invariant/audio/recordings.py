@@ -32,6 +32,10 @@ class Recording:
     rate: int = SAMPLE_RATE
     strict: bool = False
 
+    def check(self) -> None:
+        """Raises `UserError` if the recording cannot be read, which its beginning mostly tells."""
+        next(iter(self.blocks()), None)
+
     def blocks(self, gain_db: float = 0.0) -> Iterator[np.ndarray]:
         """Yields the recording in blocks, float32 [samples] each, mono at 22,050 Hz.
 

@@ -287,7 +287,7 @@ def table(report: dict[str, Any]) -> str:
     title = (
         f"{report['run']} ({report['weights']}) on {report['data']}, {report['split']}: "
         f"{report['pairs']:,d} pairs of {report['pieces']} pieces, "
-        f"soundfont {report['soundfont'] or 'first'}, tempo {report['tempo']:g}{_timing(report)}; "
+        f"soundfont {report['soundfont'] or 'first'}, tempo {report['tempo']:g}{timing(report)}; "
         f"{size_line(report['parameters'], report['multiply_adds'])}"
     )
     rows = [["", *metrics.COLUMNS.values()]]
@@ -309,9 +309,9 @@ def table(report: dict[str, Any]) -> str:
     return "\n".join([title, *lines])
 
 
-def _timing(report: dict[str, Any]) -> str:
-    """Says how excerpts are cut, if not as they should be."""
-    late, future = report["late_frames"], report["future"]
+def timing(report: dict[str, Any]) -> str:
+    """Says how excerpts are cut, if not as they should be, as in all older reports."""
+    late, future = report.get("late_frames", 0), report.get("future", 1.0)
     late_text = f", audio {abs(late)} frames {'late' if late > 0 else 'early'}" if late else ""
     return late_text + (f", {100 * future:g} % of the future heard" if future < 1 else "")
 

@@ -31,6 +31,10 @@ AUDIO = np.dtype([("document", "<i4"), ("seconds", "<f4")])
 KINDS = {"sheets": SHEET, "recordings": AUDIO}
 """What an index can hold: the types of places by the kind of its documents."""
 
+ANEW = "delete the index and make it again"
+MENDED = "the same index command again mends it"
+"""What can be done about damage: what is known to be damaged is read again by the next writer."""
+
 MOST_ROWS = 2**40
 MOST_DOCUMENTS = 2**31
 
@@ -65,7 +69,7 @@ class Header:
 
     def __post_init__(self) -> None:
         if self.format != FORMAT:
-            raise UserError(f"index of format {self.format}, not {FORMAT}; make it anew")
+            raise UserError(f"index of format {self.format}, not {FORMAT}")
         if self.kind not in KINDS:
             raise UserError(f"kind must be one of {', '.join(KINDS)}, received {self.kind!r}")
         if min(self.hop_frames, self.step_pixels) < 1:
@@ -90,6 +94,7 @@ class Document:
         pages: Number of its pages.
         notes: Printable lines about it.
         added: When it was added, UTC.
+        images: Numbers of the pages whose images are kept; None: not known.
     """
 
     id: int
@@ -101,6 +106,7 @@ class Document:
     pages: int = 0
     notes: tuple[str, ...] = ()
     added: str = ""
+    images: tuple[int, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,12 +127,15 @@ class Change:
         drops: Numbers (`id`) of documents that leave it.
         editions: Groups of documents that are the same music, by their numbers.
         search: The file for searching from now on.
+        waiting: Number of documents that are still to come, -1 for a number that is not known: the
+            process that writes has begun, and unless it says 0, it has not finished.
     """
 
     document: Document | None = None
     drops: tuple[int, ...] = ()
     editions: tuple[tuple[int, ...], ...] | None = None
     search: Search | None = None
+    waiting: int | None = None
 
 
 class Catalogue:
@@ -140,6 +149,8 @@ class Catalogue:
         editions: Groups of documents that are the same music, by their numbers.
         compared: Numbers of the documents for which editions have been sought.
         search: The file for searching; None if there is none.
+        waiting: Number of documents that are still to come, as far as is known; see `Change`.
+        damage: What is wrong with a line that was passed over; None: there is none.
         end: Size of the file in bytes, as far as its lines are whole.
     """
 
@@ -152,6 +163,8 @@ class Catalogue:
         self.editions: tuple[tuple[int, ...], ...] = ()
         self.compared: set[int] = set()
         self.search: Search | None = None
+        self.waiting = 0
+        self.damage: str | None = None
         self.end = 0
 
     @property
@@ -188,6 +201,8 @@ class Catalogue:
             if not 0 < change.search.rows <= self.rows:
                 raise UserError("a search of rows that are not there")
             self.search = change.search
+        if change.waiting is not None:
+            self.waiting = change.waiting
 
     def _add(self, document: Document) -> None:
         if document.name in self.by_name or not self._last_id < document.id < MOST_DOCUMENTS:
@@ -197,10 +212,16 @@ class Catalogue:
         self.documents[document.id] = self.by_name[document.name] = document
         self._last_id = document.id
         self.rows = document.first + document.count
+        if self.waiting > 0:
+            self.waiting -= 1
 
 
-def load(path: Path) -> Catalogue:
+def load(path: Path, salvage: bool = False) -> Catalogue:
     """Reads a catalogue.
+
+    Args:
+        path: The file.
+        salvage: Whether damaged lines, but for the first, are passed over.
 
     Raises:
         UserError: It is missing, cannot be read or is damaged.
@@ -214,18 +235,29 @@ def load(path: Path) -> Catalogue:
     end = content.rfind(b"\n") + 1
     lines = content[:end].splitlines()
     if not lines:
-        raise UserError(f"{path}: damaged: it holds not one line")
+        raise UserError(f"{path}: damaged: it holds not one line; {ANEW}")
     where = f"{path}: line 1"
-    catalogue = Catalogue(json_objects.typed(Header, _parsed(lines[0], where), where))
-    for number, line in enumerate(lines[1:], 2):
-        where = f"{path}: line {number}"
-        change: Change = json_objects.typed(Change, _parsed(line, where), where)
-        try:
-            catalogue.apply(change)
-        except UserError as error:
-            raise UserError(f"{where}: damaged: {error}") from error
+    try:
+        catalogue = Catalogue(json_objects.typed(Header, _parsed(lines[0], where), where))
+    except UserError as error:
+        raise UserError(f"{error}; {ANEW}") from error
     catalogue.end = end
+    for number, line in enumerate(lines[1:], 2):
+        try:
+            _apply_line(catalogue, line, f"{path}: line {number}")
+        except UserError as error:
+            if not salvage:
+                raise UserError(f"{error}; {MENDED}") from error
+            catalogue.damage = catalogue.damage or str(error)
     return catalogue
+
+
+def _apply_line(catalogue: Catalogue, line: bytes, where: str) -> None:
+    change: Change = json_objects.typed(Change, _parsed(line, where), where)
+    try:
+        catalogue.apply(change)
+    except UserError as error:
+        raise UserError(f"{where}: damaged: {error}") from error
 
 
 def _parsed(line: bytes, where: str) -> object:

@@ -83,10 +83,12 @@ class Judgement:
         certainty: "sure", "likely", "unsure", "absent": the music is in no document; or "not told":
             the model has no calibration.
         confidence: Probability that the first document is right; None where it is not known.
+        short: Whether it is unsure because the query is too short for anything else.
     """
 
     certainty: str
     confidence: float | None = None
+    short: bool = False
 
     @property
     def verdict(self) -> str:
@@ -158,13 +160,13 @@ def judge(
         return Judgement("unsure")
     values = features(score, rivals, trace, calibration)
     confidence = confidences(values[None], calibration.weights)[0]
+    if trace.steps < FEWEST_STEPS:
+        return Judgement("unsure", float(confidence), short=True)
     certainty = "unsure"
     if confidence < calibration.absent:
         certainty = "absent"
     elif confidence >= calibration.likely:
         certainty = "sure" if confidence >= calibration.sure else "likely"
-    if trace.steps < FEWEST_STEPS:
-        certainty = "unsure"
     return Judgement(certainty, float(confidence))
 
 

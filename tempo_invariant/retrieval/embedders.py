@@ -187,9 +187,7 @@ def embed_neighbours(embedder: Embedder, snippets: np.ndarray) -> np.ndarray:
     Returns:
         float32 [snippets, size].
     """
-    if isinstance(embedder, GraphEmbedder):
-        return embedder.embed_neighbours(snippets)
-    return embedder.embed_sheet(snippets)
+    return getattr(embedder, "embed_neighbours", embedder.embed_sheet)(snippets)
 
 
 def open_embedder(
@@ -215,24 +213,29 @@ def open_embedder(
     """
     run = str(pretrained.find(name)) if kind == "pretrained" else name
     progress.note(f"loading the model {name}" if kind != "server" else f"asking {name}")
-    source = {"kind": kind, "name": name}
-    if kind in ("run", "export"):
-        source["name"] = os.path.abspath(name)
     embedder: Embedder
     if kind == "run":
         embedder = _open_run(name, weights)
-        source |= {"weights": weights} if weights else {}
     elif kind == "pretrained":
         embedder = _open_run(run)
     elif kind == "export":
         embedder = _open_export(Path(name))
     elif kind == "server":
         embedder = _open_server(name, model_name, wait_seconds)
-        source["model_name"] = model_name
     else:
         raise ValueError(f"kind must be run, pretrained, export or server, received {kind!r}")
-    embedder.source = source
+    embedder.source = source_of(kind, name, weights, model_name)
     return embedder
+
+
+def source_of(kind: str, name: str, weights: str | None, model_name: str) -> dict[str, str]:
+    """Returns the arguments that open a model again, from wherever."""
+    source = {"kind": kind, "name": os.path.abspath(name) if kind in ("run", "export") else name}
+    if kind == "run" and weights:
+        source["weights"] = weights
+    if kind == "server":
+        source["model_name"] = model_name
+    return source
 
 
 def _open_run(run: str, weights: str | None = None) -> Embedder:

@@ -3,26 +3,22 @@
 import dataclasses
 import math
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tempo_invariant.audio.recordings import Recording
-from tempo_invariant.errors import UserError
-from tempo_invariant.geometry import FRAMES_PER_SECOND, PRINTED, SAMPLE_RATE, frame_count
-from tempo_invariant.retrieval import courses, doubt, hearing, library
+from tempo_invariant.geometry import FRAMES_PER_SECOND, SAMPLE_RATE, frame_count
+from tempo_invariant.retrieval import courses, doubt, hearing
 from tempo_invariant.retrieval.certainty import Judgement
 from tempo_invariant.retrieval.courses import TimedPlace
 from tempo_invariant.retrieval.embedders import Embedder
+from tempo_invariant.retrieval.one_score import STEP_PIXELS
 from tempo_invariant.retrieval.score_alignment import Costs, Strip, align
-from tempo_invariant.scores import collection, documents
 from tempo_invariant.scores.documents import SheetDocument
-from tempo_invariant.scores.places import Box, Place
+from tempo_invariant.scores.places import Place
 
 HOP_FRAMES = 2
-STEP_PIXELS = 10
-"""Distance of snippets in page pixels; similarities between them are interpolated."""
 
 ONSET_DELAY_FRAMES = 0.5
 """An onset is heard first in the frame that begins after it (`geometry.onset_frame`), so a window
@@ -179,58 +175,6 @@ class FollowedScore:
         }
 
 
-def read_score(
-    score: str | Path,
-    document: str | None = None,
-    step: int = STEP_PIXELS,
-    staves: str = PRINTED,
-) -> SheetDocument:
-    """Reads one score.
-
-    Args:
-        score: Directory of a piece of MSMD, an index of scores that has kept its pages, or what
-            `collection.find_scores` takes.
-        document: Name of the score, where there are several.
-        step: Distance of neighbouring snippets in page pixels.
-        staves: Distance of a piano's staves in snippets, see `geometry.STAVES`.
-
-    Raises:
-        UserError: There is no score, or there are several and none is named.
-    """
-    path = Path(score)
-    if library.is_index(path):
-        return _from_index(path, document, step, staves)
-    if (path / "scores").is_dir():
-        path, document = path.parent, path.name
-    named = [document] if document else []
-    readers = collection.find_scores(path, step, documents=named, staves=staves)
-    reader = next(readers)
-    if document is None and next(readers, None) is not None:
-        raise UserError(f"{score}: holds several scores; name one of them as the document")
-    return reader.read()
-
-
-def _from_index(path: Path, document: str | None, step: int, staves: str) -> SheetDocument:
-    index = library.load(path, "sheets")
-    if document is None and len(index.documents) > 1:
-        raise UserError(f"{path}: holds several scores; name one of them as the document")
-    name = index.documents[0] if document is None else document
-    if name not in index.documents:
-        raise UserError(f"{path}: holds no score {name!r}")
-    number = index.documents.index(name)
-    rows = index.places[index.rows(number)]
-    pages, boxes, numbers = [], [], []
-    for page in range(1, int(rows["page"].max()) + 1):
-        file = index.page_path(number, page)
-        on_page = np.unique(rows[rows["page"] == page][["system", "box"]])
-        if not len(on_page) and not file.is_file():
-            continue  # it could not be read when the index was made
-        pages.append(library.read_page(file))
-        boxes.append([Box(*row["box"].tolist()) for row in on_page])
-        numbers.append(page)
-    return documents.cut_pages(name, pages, boxes, step, numbers, staves=staves)
-
-
 def lay_out(places: np.ndarray) -> tuple[tuple[Place, ...], Strip]:
     """Joins the systems of a score.
 
@@ -326,7 +270,7 @@ def follow_recording(
 
     Args:
         embedder: Model that embeds sound and snippets.
-        document: Score, cut up as finely as the settings say; see `read_score`.
+        document: Score, cut up as finely as the settings say; see `one_score`.
         recording: Recording.
         settings: Settings of the alignment.
 

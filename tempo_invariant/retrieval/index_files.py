@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import datetime
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,10 +13,12 @@ import numpy as np
 
 from tempo_invariant import files
 from tempo_invariant.errors import UserError
-from tempo_invariant.retrieval import catalogue, hubness, library, old_index
+from tempo_invariant.retrieval import catalogue, hubness, index_rows, old_index
 from tempo_invariant.retrieval.catalogue import Catalogue, Change, Document, Header
-from tempo_invariant.retrieval.library import DATA, HUBNESS, PAGES, PLACES, VECTORS
+from tempo_invariant.retrieval.index_rows import DATA, HUBNESS, PLACES, VECTORS
+from tempo_invariant.retrieval.library import PAGES, check_page, names, page_file
 from tempo_invariant.retrieval.old_index import OldIndex
+from tempo_invariant.wording import listed
 
 LOCK = "lock"
 
@@ -40,14 +43,14 @@ def rewrite(
     changes: list[Change] = []
     first = 0
     with contextlib.ExitStack() as stack:
-        names = {key: library.data_file(key, header.generation) for key in DATA}
+        names = {key: index_rows.data_file(key, header.generation) for key in DATA}
         streams = {
             key: stack.enter_context((path / name).open("wb")) for key, name in names.items()
         }
         for document, data in documents:
             for key, array in data.items():
                 streams[key].write(array.tobytes())
-            sums = library.checksums(data)
+            sums = index_rows.checksums(data)
             changes.append(Change(dataclasses.replace(document, first=first, checksums=sums)))
             first += document.count
         for stream in streams.values():
@@ -67,13 +70,13 @@ def compact(path: Path, found: Catalogue, header: Header, cohort: np.ndarray | N
     Raises:
         UserError: The rows of a document are damaged.
     """
-    rows_of = {key: library.mapped(path, found, key) for key in DATA}
+    rows_of = {key: index_rows.mapped_part(path, found, key) for key in DATA}
 
     def documents() -> Iterator[_WithRows]:
         for document in found.documents.values():
             rows = slice(document.first, document.first + document.count)
             data = {key: array[rows] for key, array in rows_of.items()}
-            if library.checksums(data) != document.checksums:
+            if index_rows.checksums(data) != document.checksums:
                 raise UserError(f"{path}: damaged: {document.name} has changed meanwhile")
             if header.cohort != found.header.cohort:
                 data[HUBNESS] = hubness.hubness(data[VECTORS], cohort)
@@ -81,7 +84,41 @@ def compact(path: Path, found: Catalogue, header: Header, cohort: np.ndarray | N
 
     header = dataclasses.replace(header, generation=header.generation + 1, first_id=found.next_id)
     known = found.compared >= set(found.documents)
-    rewrite(path, header, documents(), [Change(editions=found.editions)] if known else [])
+    more = [Change(editions=found.editions)] if known else []
+    more += [Change(waiting=found.waiting)] if found.waiting else []
+    rewrite(path, header, documents(), more)
+
+
+def mend(path: Path, found: Catalogue) -> Catalogue:
+    """Drops the documents of an index that are damaged, so that they can be added again.
+
+    Args:
+        path: The directory of the index.
+        found: Its catalogue, without the lines that are damaged.
+
+    Returns:
+        What is left; the files are made anew if that is less.
+    """
+    damaged = dict.fromkeys(each.id for each, _ in index_rows.damaged_documents(path, found))
+    if not (damaged or found.damage or _lacks_search(path, found)):
+        return found
+    if found.damage:
+        logging.warning("%s; what it told of is indexed again", found.damage)
+    if damaged:
+        lost = listed([found.documents[number].name for number in damaged])
+        logging.warning("%s: damaged, and indexed again: %s", path, lost)
+        found.apply(Change(drops=tuple(damaged)))
+    if found.documents:
+        compact(path, found, found.header)
+        found = catalogue.load(path / catalogue.NAME)
+    return found
+
+
+def _lacks_search(path: Path, found: Catalogue) -> bool:
+    try:
+        return not index_rows.is_search_whole(path, found)
+    except OSError:
+        return True
 
 
 def old_header(old: OldIndex, cohort: int) -> Header:
@@ -101,21 +138,23 @@ def take_over(path: Path, old: OldIndex, cohort: np.ndarray | None, cohort_sum: 
         cohort_sum: Their checksum.
     """
     added = utc(os.path.getmtime(path / old_index.INFO_NAME))
-    names = library.names(old.info.documents)
+    distinct = names(old.info.documents)
+    kept = old.info.kind == "sheets" and (path / PAGES).is_dir()
 
     def documents() -> Iterator[_WithRows]:
-        for document, name in zip(old.entries(), names, strict=True):
+        for document, name in zip(old.entries(), distinct, strict=True):
             rows = slice(document.first, document.first + document.count)
             data = {VECTORS: old.vectors[rows], PLACES: old.places[rows]}
             data[HUBNESS] = hubness.hubness(data[VECTORS], cohort)
-            yield dataclasses.replace(document, name=name, added=added), data
+            images = np.unique(data[PLACES]["page"]).tolist() if kept else []
+            yield dataclasses.replace(document, name=name, added=added, images=tuple(images)), data
 
     rewrite(path, old_header(old, cohort_sum), documents())
 
 
 def tidy(path: Path, found: Catalogue) -> None:
     """Removes files that have been replaced, or that a killed process has left."""
-    kept = {library.data_file(key, found.header.generation) for key in DATA}
+    kept = {index_rows.data_file(key, found.header.generation) for key in DATA}
     kept |= {found.search.file} if found.search else set()
     for name in os.listdir(path):
         if _is_data(name) and name not in kept:
@@ -132,6 +171,16 @@ def tidy_pages(path: Path, found: Catalogue) -> None:
         match = _PAGE.fullmatch(name)
         if match and int(match[1]) not in found.documents:
             (folder / name).unlink(missing_ok=True)
+
+
+def page_problem(path: Path, document: Document) -> str | None:
+    """Returns which of the page images of a document is missing or damaged; None if none is."""
+    try:
+        for page in document.images or ():
+            check_page(path / PAGES / page_file(document.id, page))
+    except UserError as error:
+        return str(error)
+    return None
 
 
 def _is_data(name: str) -> bool:

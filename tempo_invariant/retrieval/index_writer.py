@@ -24,14 +24,17 @@ from tempo_invariant.retrieval import (
     editions,
     hubness,
     index_files,
+    index_rows,
     library,
     neighbours,
     old_index,
     soundness,
 )
 from tempo_invariant.retrieval.catalogue import KINDS, Catalogue, Change, Document, Header, Search
-from tempo_invariant.retrieval.embedders import Embedder, probe, same_model
-from tempo_invariant.retrieval.library import DATA, HUBNESS, PAGES, PLACES, VECTORS, SnippetIndex
+from tempo_invariant.retrieval.embedders import Embedder, check_same_model, probe
+from tempo_invariant.retrieval.index_rows import DATA, HUBNESS, PLACES, VECTORS
+from tempo_invariant.retrieval.late_embedder import is_open
+from tempo_invariant.retrieval.library import PAGES, SnippetIndex
 
 MOST_HOLES = 0.2
 """The largest share of rows that may belong to no document; above it the files are made anew."""
@@ -41,21 +44,25 @@ class IndexWriter:
     """Adds documents to an index, and drops them; makes the index where there is none.
 
     Used as a context manager, in which it holds the lock. What has been added is there when `add`
-    returns. An index of an old format becomes one of the present.
+    returns. An index of an old format becomes one of the present. What is damaged is dropped, and
+    named in a warning, when it is entered.
 
     Args:
         path: The directory of the index.
         kind: Kind of the documents, "sheets" or "recordings".
-        embedder: The model.
+        embedder: The model, which is not asked anything before it has to be, see `check_model`.
         hop_frames: Distance of windows in spectrogram frames.
         step_pixels: Distance of snippets in page pixels.
         exact_limit: The most vectors that are searched exhaustively.
 
     Raises:
         UserError: The directory is something else or cannot be written; or, when it is entered, the
-            index is damaged, another process writes it, or it was made with another model or other
-            settings.
+            index is damaged as a whole, another process writes it, or it was made with another
+            model (if that can be seen without opening the model) or other settings.
     """
+
+    _catalogue: Catalogue
+    _header: Header
 
     def __init__(
         self,
@@ -71,32 +78,26 @@ class IndexWriter:
         if self.path.is_dir() and not library.is_index(self.path):
             if not all(map(index_files.is_ours, os.listdir(self.path))):
                 raise UserError(f"{self.path} exists already and is no index: choose another")
-        self._probe = probe(embedder)
-        if not np.isfinite(self._probe).all():
-            raise UserError(f"{embedder.name} gives embeddings that are not numbers")
-        self._cohort = hubness.find_cohort(self._probe, kind)
-        self._header = Header(
-            catalogue.FORMAT,
-            1,
-            kind,
-            hop_frames,
-            step_pixels,
-            embedder.name,
-            self._probe.tolist(),
-            0 if self._cohort is None else library.checksum(self._cohort),
-            embedder.source or {},
-            0,
-        )
+        self._embedder = embedder
+        self._settings = kind, hop_frames, step_pixels
         self._exact_limit = exact_limit
-        self._catalogue = Catalogue(self._header)
+        self._is_checked = False
+
+    def check_model(self, header: Header | None = None) -> None:
+        """Opens the model, if it isn't; raises `UserError` if the index is that of another one."""
+        header = header or self._header
+        if not self._is_checked:
+            made_with = f"{self.path} was made with {header.model}"
+            check_same_model(np.array(header.probe, np.float32), self._embedder, made_with)
+            self._is_checked = True
 
     def __enter__(self) -> "IndexWriter":
         with contextlib.ExitStack() as stack, files.telling_failures(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             stack.enter_context(_locked(self.path))
+            stack.callback(self._remove_if_empty)
             self._open_catalogue()
-            if not self._catalogue.documents:
-                stack.callback(self._remove_if_empty)
+            self._header = self._catalogue.header
             self._data = stack.enter_context(contextlib.ExitStack())
             self._open_data()
             index_files.tidy(self.path, self._catalogue)
@@ -132,8 +133,10 @@ class IndexWriter:
             notes: Printable lines about it.
 
         Raises:
-            UserError: The model does not give vectors of unit length, or the disk is full.
+            UserError: The index is that of another model, the model does not give vectors of unit
+            length, or the disk is full.
         """
+        self.check_model()
         header, found = self._header, self._catalogue
         vectors = np.ascontiguousarray(vectors, np.float32)
         if not len(vectors) or not soundness.are_unit(vectors):
@@ -148,10 +151,11 @@ class IndexWriter:
             content,
             found.rows,
             len(vectors),
-            library.checksums(data),
+            index_rows.checksums(data),
             len(np.unique(places["page"])) if header.kind == "sheets" else 0,
             tuple(notes),
             index_files.utc(time.time()),
+            tuple(pages or ()),
         )
         before = self.documents.get(name)
         with files.telling_failures(self.path):
@@ -161,7 +165,7 @@ class IndexWriter:
                 (folder / library.page_file(document.id, page)).write_bytes(image)
             for key, array in data.items():
                 stream = self._streams[key]
-                stream.seek(document.first * library.data_type(key, header).itemsize)
+                stream.seek(document.first * index_rows.data_type(key, header).itemsize)
                 stream.write(array.tobytes())
                 catalogue.sync(stream)
             self._append(Change(document, drops=(before.id,) if before else ()))
@@ -178,6 +182,12 @@ class IndexWriter:
             with files.telling_failures(self.path):
                 self._append(Change(drops=numbers))
 
+    def wait_for(self, count: int) -> None:
+        """Notes how many documents are still to come; -1: some."""
+        if count != self._catalogue.waiting:
+            with files.telling_failures(self.path):
+                self._append(Change(waiting=count))
+
     def finish(self) -> SnippetIndex:
         """Closes up holes, brings search and editions up to date, and returns the index.
 
@@ -193,7 +203,9 @@ class IndexWriter:
                 self._catalogue = catalogue.load(self.path / catalogue.NAME)
                 self._header = self._catalogue.header
                 self._open_data()
-            index = self._find_editions(self._build_search(library.load(self.path)))
+            self.wait_for(0)
+            index = library.opened(self.path, self._catalogue)
+            index = self._find_editions(self._build_search(index))
             index_files.tidy(self.path, self._catalogue)
         return index
 
@@ -201,32 +213,58 @@ class IndexWriter:
         catalogue.append(self._streams[catalogue.NAME], self._catalogue, change)
 
     def _remove_if_empty(self) -> None:
-        """Removes a new index to which nothing was added."""
-        if not self._catalogue.documents:
+        """Removes an index that was not begun, or to which nothing was added."""
+        found = getattr(self, "_catalogue", None)
+        if not (found.documents if found else library.is_index(self.path)):
             shutil.rmtree(self.path, ignore_errors=True)
 
     def _open_catalogue(self) -> None:
         """Reads what is there: an index, an old one, or nothing yet."""
-        path, wanted = self.path / catalogue.NAME, self._header
+        path = self.path / catalogue.NAME
         files.remove_leftovers(self.path)
         if not path.exists() and (self.path / old_index.INFO_NAME).exists():
             old = old_index.load(self.path)
-            self._check(index_files.old_header(old, wanted.cohort))
-            index_files.take_over(self.path, old, self._cohort, wanted.cohort)
-        found = catalogue.load(path) if path.exists() else None
-        if found is None or not found.documents:
-            generation = found.header.generation + 1 if found else 1
-            index_files.rewrite(self.path, dataclasses.replace(wanted, generation=generation), ())
+            self._check(index_files.old_header(old, 0))
+            index_files.take_over(self.path, old, *self._find_cohort(old.probe))
+        found = catalogue.load(path, salvage=True) if path.exists() else None
+        if found and (found.documents or found.damage):
+            self._check(found.header)
+            found = index_files.mend(self.path, found)
+        if not (found and found.documents):
+            self._begin(found.header.generation + 1 if found else 1)
+            self._catalogue = catalogue.load(path)
+            return
+        library.opened(self.path, found)  # damage is told before the work
+        self._cohort, checksum = self._find_cohort(np.array(found.header.probe, np.float32))
+        if found.header.cohort != checksum:
+            header = dataclasses.replace(found.header, cohort=checksum)
+            index_files.compact(self.path, found, header, self._cohort)
             found = catalogue.load(path)
         self._catalogue = found
-        self._check(self._catalogue.header)
-        if self._catalogue.documents:
-            library.load(self.path)  # damage is told before the work, not after it
-        if self._catalogue.header.cohort != wanted.cohort:
-            header = dataclasses.replace(self._catalogue.header, cohort=wanted.cohort)
-            index_files.compact(self.path, self._catalogue, header, self._cohort)
-            self._catalogue = catalogue.load(path)
-        self._header = self._catalogue.header
+
+    def _begin(self, generation: int) -> None:
+        """Writes the files of an index without documents."""
+        made, embedder = probe(self._embedder), self._embedder
+        if not np.isfinite(made).all():
+            raise UserError(f"{embedder.name} gives embeddings that are not numbers")
+        self._is_checked = True
+        self._cohort, checksum = self._find_cohort(made)
+        header = Header(
+            catalogue.FORMAT,
+            generation,
+            *self._settings,
+            model=embedder.name,
+            probe=made.tolist(),
+            cohort=checksum,
+            source=embedder.source or {},
+            first_id=0,
+        )
+        index_files.rewrite(self.path, header, ())
+
+    def _find_cohort(self, probe: np.ndarray) -> tuple[np.ndarray | None, int]:
+        """Returns the cohort of a model for this kind of index, and its checksum."""
+        cohort = hubness.find_cohort(probe, self._settings[0])
+        return cohort, 0 if cohort is None else index_rows.checksum(cohort)
 
     def _build_search(self, index: SnippetIndex) -> SnippetIndex:
         """Makes the file for searching where there is need of one that covers more."""
@@ -253,19 +291,16 @@ class IndexWriter:
         return dataclasses.replace(index, editions=tuple(groups))
 
     def _check(self, header: Header) -> None:
-        """Refuses an index of another kind, model, step or hop."""
-        wanted = self._header
-        if header.kind != wanted.kind:
-            raise UserError(f"{self.path}: an index of {header.kind}, to which no {wanted.kind} go")
-        if not same_model(np.array(header.probe, np.float32), self._probe):
-            raise UserError(
-                f"{self.path} was made with {header.model}, and {wanted.model} is another model: "
-                "its embeddings differ"
-            )
-        name = "step_pixels" if header.kind == "sheets" else "hop_frames"
-        there, here = getattr(header, name), getattr(wanted, name)
+        """Refuses an index of another kind, step or hop, or of what may be another model."""
+        kind, hop_frames, step_pixels = self._settings
+        if header.kind != kind:
+            raise UserError(f"{self.path}: an index of {header.kind}, to which no {kind} go")
+        name = "step_pixels" if kind == "sheets" else "hop_frames"
+        there, here = getattr(header, name), step_pixels if kind == "sheets" else hop_frames
         if there != here:
             raise UserError(f"{self.path}: was made with {name} {there}, not {here}")
+        if is_open(self._embedder) or self._embedder.source != header.source:
+            self.check_model(header)
 
     def _open_data(self) -> None:
         """Opens the files to write to, and cuts off what no line tells of."""
@@ -273,10 +308,10 @@ class IndexWriter:
         self._streams: dict[str, IO[bytes]] = {}
         sizes = {catalogue.NAME: self._catalogue.end}
         for key in DATA:
-            row_bytes = library.data_type(key, self._header).itemsize
+            row_bytes = index_rows.data_type(key, self._header).itemsize
             sizes[key] = self._catalogue.rows * row_bytes
         for key, size in sizes.items():
-            name = library.data_file(key, self._header.generation) if key in DATA else key
+            name = index_rows.data_file(key, self._header.generation) if key in DATA else key
             path = self.path / name
             self._streams[key] = self._data.enter_context(path.open("r+b"))
             if path.stat().st_size > size:

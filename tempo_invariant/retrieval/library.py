@@ -18,25 +18,29 @@ index of very many vectors may end the process: FAISS does not check what it rea
 """
 
 import dataclasses
+import logging
 import os
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from tempo_invariant import files
 from tempo_invariant.errors import UserError, one_line
-from tempo_invariant.retrieval import catalogue, hubness, old_index, soundness
-from tempo_invariant.retrieval.catalogue import AUDIO, KINDS, Catalogue, Document
+from tempo_invariant.retrieval import catalogue, hubness, index_rows, old_index, soundness
+from tempo_invariant.retrieval.catalogue import (
+    ANEW,
+    AUDIO,
+    KINDS,
+    MENDED,
+    Catalogue,
+    Document,
+)
 from tempo_invariant.retrieval.embedders import Embedder, check_same_model
 from tempo_invariant.retrieval.neighbours import Neighbours
 from tempo_invariant.scores.images import open_image, to_grey
+from tempo_invariant.wording import counted
 
 __all__ = ["AUDIO", "KINDS", "Document", "SnippetIndex", "is_index", "load", "read_page"]
-
-VECTORS, PLACES, HUBNESS = DATA = "vectors", "places", "hubness"
-"""Kinds of files that have a row for every vector."""
 
 PAGES = "pages"
 
@@ -99,6 +103,11 @@ class SnippetIndex:
         """Returns the file of a page image; there is none if the index was made without pages."""
         return self.path / PAGES / page_file(self.entries[document].id, page)
 
+    def keeps_page(self, document: int, page: int) -> bool:
+        """Whether the image of a page was kept, so that its file should be there."""
+        images = self.entries[document].images
+        return (self.path / PAGES).is_dir() if images is None else page in images
+
     def check_model(self, embedder: Embedder) -> None:
         """Raises `UserError` unless the index was made with this model."""
         check_same_model(self.probe, embedder, f"{self.path} was made with {self.model}")
@@ -115,12 +124,17 @@ def read_page(path: Path) -> np.ndarray:
     Raises:
         UserError: It is missing, damaged (a PNG has checksums) or larger than a page can be.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: no such page image; make the index anew, with its pages")
-    with open_image(path, ("PNG",)) as image:
-        image.verify()
+    check_page(path)
     with open_image(path, ("PNG",)) as image:
         return to_grey(image)
+
+
+def check_page(path: Path) -> None:
+    """Raises `UserError` if a page image of an index is missing or damaged."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such page image")
+    with open_image(path, ("PNG",)) as image:
+        image.verify()
 
 
 def is_index(path: str | os.PathLike) -> bool:
@@ -139,7 +153,8 @@ def step_pixels(path: str | os.PathLike) -> int | None:
 def load(path: str | os.PathLike, kind: str | None = None) -> SnippetIndex:
     """Reads an index, and makes sure that its files are as they were written.
 
-    All vectors are read for that once, some gigabytes a second; then they stay in their file.
+    All vectors are read for that once, some gigabytes a second; then they stay in their file. That
+    it is not complete, since the process that wrote it has not finished, is said in a warning.
 
     Args:
         path: The directory.
@@ -166,31 +181,56 @@ def _load(path: Path) -> SnippetIndex:
     for _ in range(_TRIES):
         found = catalogue.load(path / catalogue.NAME)
         try:
-            return _open(path, found)
+            index = opened(path, found)
         except FileNotFoundError as error:
             state = found.header.generation, found.search
             if state == generation:
                 name = f"{error.filename}: no such file, though {catalogue.NAME} is there"
-                raise UserError(name) from error
+                raise UserError(f"{name}; {MENDED}") from error
             generation = state
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({one_line(error)})") from error
+        else:
+            _tell_waiting(index, found.waiting)
+            return index
     raise UserError(f"{path}: is being replaced all the time; try again")
 
 
-def _open(path: Path, found: Catalogue) -> SnippetIndex:
+def _tell_waiting(index: SnippetIndex, waiting: int) -> None:
+    if waiting:
+        kind = {"sheets": "score", "recordings": "recording"}[index.kind]
+        what = counted(waiting, kind) if waiting > 0 else f"some {kind}s"
+        what += " was" if waiting == 1 else " were"
+        logging.warning(
+            "%s: not complete: %s still to come when it was last written; the same index command "
+            "goes on",
+            *(index.path, what),
+        )
+
+
+def opened(path: Path, found: Catalogue) -> SnippetIndex:
+    """Returns the index that a catalogue tells of.
+
+    Raises:
+        UserError: It is damaged, or holds no document.
+        OSError: A file is missing or cannot be read.
+    """
     header, documents = found.header, tuple(found.documents.values())
     if not documents:
-        raise UserError(f"{path}: holds no document")
+        raise UserError(f"{path}: holds no document; the same index command goes on")
     probe = np.array(header.probe, np.float32)
-    data = {name: mapped(path, found, name) for name in DATA}
-    _check_sums(path, found, data)
+    data = {name: index_rows.mapped(path, found, name) for name in index_rows.DATA}
+    for document, file in index_rows.damaged_documents(path, found):
+        raise UserError(
+            f"{file}: damaged: its checksum is another than {catalogue.NAME} has, for "
+            f"{document.name}; {MENDED}"
+        )
     vectors, places, hubs = data.values()
     problem = soundness.problem(vectors, places, probe, KINDS[header.kind])
     if not problem and not (np.abs(hubs) <= 2).all():
         problem = "hubness that no vector has"
     if problem:
-        raise UserError(f"{path}: damaged index: {problem}")
+        raise UserError(f"{path}: damaged index: {problem}; {ANEW}")
     places = np.array(places)
     places["document"] = -1
     for number, document in enumerate(documents):
@@ -215,53 +255,6 @@ def _open(path: Path, found: Catalogue) -> SnippetIndex:
     )
 
 
-def data_file(name: str, generation: int) -> str:
-    """Returns the name of a file with a row for every vector."""
-    return f"{name}-{generation}.bin"
-
-
-def data_type(name: str, header: catalogue.Header) -> np.dtype:
-    """Returns the type of a row of such a file."""
-    if name == VECTORS:
-        return np.dtype(("<f4", (len(header.probe[0]),)))
-    return KINDS[header.kind] if name == PLACES else np.dtype("<f4")
-
-
-def mapped(path: Path, found: Catalogue, name: str) -> np.ndarray:
-    """Returns the rows of a file as they are in it."""
-    file = path / data_file(name, found.header.generation)
-    dtype = data_type(name, found.header)
-    size = file.stat().st_size
-    if size < found.rows * dtype.itemsize:
-        raise UserError(f"{file}: damaged: {size:,} bytes, too few for {found.rows:,} rows")
-    shape = (found.rows, *dtype.shape)
-    return np.memmap(file, dtype.base, "r", 0, shape).view(np.ndarray)
-
-
-def _check_sums(path: Path, found: Catalogue, data: dict[str, np.ndarray]) -> None:
-    for document in found.documents.values():
-        rows = slice(document.first, document.first + document.count)
-        sums = checksums({name: array[rows] for name, array in data.items()})
-        for name, one, other in zip(DATA, sums, document.checksums, strict=True):
-            if one != other:
-                file = path / data_file(name, found.header.generation)
-                raise UserError(
-                    f"{file}: damaged: its checksum is another than {catalogue.NAME} has, "
-                    f"for {document.name}"
-                )
-
-
-def checksums(data: dict[str, np.ndarray]) -> tuple[int, int, int]:
-    """Returns the checksums of the rows of a document, by the kind of file."""
-    first, second, third = (checksum(data[name]) for name in DATA)
-    return first, second, third
-
-
-def checksum(rows: np.ndarray) -> int:
-    """Returns the CRC-32 of the bytes of rows."""
-    return zlib.crc32(np.ascontiguousarray(rows).view(np.uint8).data)
-
-
 def penalties(places: np.ndarray, hubs: np.ndarray) -> np.ndarray | None:
     """Returns what the search takes off: hubness, and all of rows that belong to no document."""
     held = places["document"] >= 0
@@ -277,9 +270,11 @@ def _neighbours(
         return Neighbours(vectors, None, taken_off)
     file = path / found.search.file
     if Path(found.search.file).name != found.search.file:
-        raise UserError(f"{path / catalogue.NAME}: damaged: {found.search.file!r} is no file of it")
-    if files.sha256(file) != found.search.checksum:
-        raise UserError(f"{file}: damaged: its checksum is another than {catalogue.NAME} has")
+        name = path / catalogue.NAME
+        raise UserError(f"{name}: damaged: {found.search.file!r} is no file of it; {ANEW}")
+    if not index_rows.is_search_whole(path, found):
+        reason = f"its checksum is another than {catalogue.NAME} has"
+        raise UserError(f"{file}: damaged: {reason}; {MENDED}")
     return Neighbours.load(file, vectors, taken_off)
 
 

@@ -19,7 +19,14 @@ from tempo_invariant.geometry import (
     SNIPPET_WIDTH,
 )
 from tempo_invariant.model import pretrained
-from tempo_invariant.retrieval import following, hearing, identification, indexing, library
+from tempo_invariant.retrieval import (
+    following,
+    hearing,
+    identification,
+    indexing,
+    library,
+    one_score,
+)
 from tempo_invariant.retrieval.embedders import Embedder, open_embedder
 from tempo_invariant.retrieval.following import FollowedScore, FollowingSettings
 from tempo_invariant.retrieval.hearing import Heard
@@ -146,8 +153,11 @@ class MatchingModel:
             kind = type(sheet).__name__
             raise UserError(f"a score is the path of a file or an array of pixels, not a {kind}")
         if not isinstance(sheet, np.ndarray):
-            found = following.read_score(
-                samples.find(sheet, samples.SCORES), None, step, self._embedder.staves
+            found = one_score.read_score(
+                samples.find(sheet, samples.SCORES),
+                step=step,
+                staves=self._embedder.staves,
+                named_by="a path of its own",
             )
         elif sheet.shape[-2:] == (SNIPPET_HEIGHT, SNIPPET_WIDTH) and sheet.ndim in (2, 3):
             snippets = _grey(sheet).reshape(-1, SNIPPET_HEIGHT, SNIPPET_WIDTH)
@@ -161,7 +171,10 @@ class MatchingModel:
         return Seen(found.name, embedding, found.snippets, places, found.pages)
 
     def index(
-        self, scores: str | os.PathLike, output: str | os.PathLike, prune: bool = False
+        self,
+        scores: str | os.PathLike,
+        output: str | os.PathLike | None = None,
+        prune: bool = False,
     ) -> SnippetIndex:
         """Makes an index of scores, to identify recordings among them, or brings one up to date.
 
@@ -169,7 +182,8 @@ class MatchingModel:
 
         Args:
             scores: Folder of scores, as `tempo-invariant index --scores` takes it, or "sample".
-            output: Directory of the index, made if it is not there.
+            output: Directory of the index, made if it is not there; None: NAME-index beside the
+                scores NAME.
             prune: Whether scores of the index that are not in the folder are dropped.
 
         Raises:
@@ -177,6 +191,7 @@ class MatchingModel:
                 another model.
         """
         found = samples.find(scores, samples.SCORES)
+        output = samples.beside(found, "index") if output is None else output
         jobs = worker_processes.processors()
         return indexing.index_scores(self._embedder, found, output, prune=prune, jobs=jobs).index
 
@@ -219,8 +234,11 @@ class MatchingModel:
             UserError: The score or the index cannot be read.
         """
         chosen = self._open(index, "recordings")
-        document = following.read_score(
-            samples.find(sheet, samples.SCORES), None, chosen.step_pixels, self._embedder.staves
+        document = one_score.read_score(
+            samples.find(sheet, samples.SCORES),
+            step=chosen.step_pixels,
+            staves=self._embedder.staves,
+            named_by="a path of its own",
         )
         settings = IdentificationSettings(top=top)
         return identification.identify_sheet(
@@ -248,7 +266,7 @@ class MatchingModel:
         recording, settings = _recording(audio, rate), FollowingSettings()
         if not isinstance(score, SheetDocument):
             path = samples.find(score, samples.SCORES)
-            score = following.read_score(
+            score = one_score.read_score(
                 path, document, settings.step_pixels, self._embedder.staves
             )
         return following.follow_recording(self._embedder, score, recording, settings)

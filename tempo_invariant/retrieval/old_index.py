@@ -22,7 +22,7 @@ import numpy as np
 from tempo_invariant import arrays, files, json_objects
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.retrieval import soundness
-from tempo_invariant.retrieval.catalogue import KINDS, Document
+from tempo_invariant.retrieval.catalogue import ANEW, KINDS, Document
 
 INFO_NAME = "index.json"
 VECTORS, PLACES, PROBE, SEARCH = "vectors.npy", "places.npy", "probe.npy", "neighbours.faiss"
@@ -47,7 +47,7 @@ class Info:
 
     def __post_init__(self) -> None:
         if self.format not in _FORMATS:
-            raise UserError(f"index of format {self.format}, not 1 or 2; make it anew")
+            raise UserError(f"index of format {self.format}, not 1 or 2")
         if self.kind not in KINDS:
             raise UserError(f"kind must be one of {', '.join(KINDS)}, received {self.kind!r}")
         if min(self.hop_frames, self.step_pixels) < 1:
@@ -87,6 +87,13 @@ def load(path: Path) -> OldIndex:
     Raises:
         UserError: It is damaged or cannot be read.
     """
+    try:
+        return _load(path)
+    except UserError as error:
+        raise UserError(f"{error}; {ANEW}") from error
+
+
+def _load(path: Path) -> OldIndex:
     info: Info = json_objects.load(Info, path / INFO_NAME)
     place_type = KINDS[info.kind]
     try:

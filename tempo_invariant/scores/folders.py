@@ -20,6 +20,7 @@ from tempo_invariant.scores.lilypond_files import LilyPondTree
 from tempo_invariant.scores.notation_files import is_notation
 from tempo_invariant.scores.piece_table import PIECES_FILE, read_table
 from tempo_invariant.scores.walking import Folder, natural, new_name, walk
+from tempo_invariant.wording import counted, listed
 
 PAGES, LILYPOND = "PDF file or page image", "LilyPond file"
 NOTATION = "score in MusicXML, MEI, kern or ABC"
@@ -91,11 +92,8 @@ class Listing:
     def left_out_lines(self) -> Iterator[str]:
         """Yields a printable line for every reason why something is left out."""
         for reason, paths in self.left_out.items():
-            shown = ", ".join(paths[:_SHOWN])
-            if len(paths) > _SHOWN:
-                shown += f" and {len(paths) - _SHOWN:,d} more"
-            if reason in _QUIET:
-                shown = f"{len(paths):,d} file{'s' * (len(paths) != 1)}"
+            quiet = reason in _QUIET
+            shown = counted(len(paths), "file") if quiet else listed(paths, _SHOWN)
             yield printable(f"{shown}: {reason}")
 
 

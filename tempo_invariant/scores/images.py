@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from tempo_invariant.errors import UserError, one_line
 
@@ -53,6 +53,9 @@ def open_image(
         raise UserError(f"{name}: more than {MAX_PIXELS:,} pixels") from error
     except FileNotFoundError as error:
         raise UserError(f"{name}: no such image") from error
+    except UnidentifiedImageError as error:
+        what = f"of none of the formats {', '.join(formats)}, or damaged"
+        raise UserError(f"{name}: not a readable image ({what})") from error
     except Exception as error:  # of any kind: damaged bytes lead Pillow to a dozen of them
         raise UserError(f"{name}: not a readable image ({one_line(error)})") from error
 

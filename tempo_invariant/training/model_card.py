@@ -13,7 +13,15 @@ from tempo_invariant.config import Experiment, TrainingConfig
 from tempo_invariant.data import schema
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation.metrics import COLUMNS, cell
-from tempo_invariant.geometry import FRAMES_PER_SECOND, PAGE_WIDTH, SNIPPET_HEIGHT, SNIPPET_WIDTH
+from tempo_invariant.evaluation.retrieval import timing
+from tempo_invariant.geometry import (
+    FRAMES_PER_SECOND,
+    NEAR,
+    PAGE_WIDTH,
+    SNIPPET_HEIGHT,
+    SNIPPET_WIDTH,
+    SYSTEM_HEIGHT,
+)
 from tempo_invariant.model.network import size_line
 
 
@@ -82,10 +90,14 @@ def markdown(card: dict[str, Any], experiment: Experiment) -> str:
 def _introduction(card: dict[str, Any], experiment: Experiment) -> str:
     model = experiment.model
     attention = "a soft attention over its frames" if model.attention else "no attention"
+    near = (
+        f"with a piano's staves brought to a height of {SYSTEM_HEIGHT} pixels where they exceed it"
+    )
     return (
         f"Embeds {_window(experiment)} of piano audio ({model.frames} spectrogram frames, with "
         f"{attention}) and snippets of sheet music ({SNIPPET_WIDTH} x {SNIPPET_HEIGHT} pixels of a "
-        f"page {PAGE_WIDTH} pixels wide, centred on a note head) in one space of "
+        f"page {PAGE_WIDTH} pixels wide, centred on a note head"
+        f"{', ' + near if model.staves == NEAR else ''}) in one space of "
         f"{model.embedding_size} dimensions, where what belongs together is near. "
         f"{size_line(card['parameters'], card['multiply_adds'])}, {card['bytes'] / 1e6:.1f} MB.\n\n"
         "```\n"
@@ -157,6 +169,8 @@ def _variations(experiment: Experiment) -> dict[str, Any]:
         del fields["stretch"]
     if not augmentation.varies_spectrograms:
         fields.pop("varied_share", None)
+    if not augmentation.wears_snippets:
+        fields.pop("worn_share", None)
     return fields
 
 
@@ -174,7 +188,7 @@ def _results(card: dict[str, Any]) -> str:
     for report in card["evaluations"]:
         condition = [
             report["split"],
-            report["soundfont"] or "the first",
+            (report["soundfont"] or "the first") + timing(report),
             f"{report['tempo']:g}",
             f"{report['pairs']:,d}",
             str(report["pieces"]),

@@ -9,11 +9,11 @@ import pytest
 
 from tempo_invariant.retrieval import (
     catalogue,
-    following,
     index_writer,
     indexing,
     library,
     old_index,
+    one_score,
 )
 from tests import damaged_index, fake_embedder, fuzzing
 from tests.damaged_index import HUBNESS, PLACES, VECTORS
@@ -40,7 +40,7 @@ def use(damage):
         assert (np.abs(products) <= 1.001).all() and (found < len(index.vectors)).all()
         index.check_model(fake_embedder.FakeEmbedder())
         if index.kind == "sheets":
-            following.read_score(copy, index.documents[0])
+            one_score.read_score(copy, index.documents[0])
 
 
 @pytest.fixture(scope="module")

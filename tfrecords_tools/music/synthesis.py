@@ -31,8 +31,8 @@ LEVEL_DB = -51.0
 at its default gain of 0.2 with the soundfonts of MSMD."""
 
 LEVEL_TOLERANCE_DB = 2.0
-"""A soundfont that is not further than this from `LEVEL_DB` is played as it is. General MIDI
-soundfonts are not (TimGM6mb -52.1, FluidR3_GM -50.4, MuseScore_General -50.9 dB)."""
+"""A soundfont that is not further than this from `LEVEL_DB` is played as it is. The grand pianos of
+General MIDI soundfonts are not (TimGM6mb -51.4, FluidR3_GM -49.6, MuseScore_General -50.3 dB)."""
 
 MIDIRENDERER_GAIN = 0.46
 """Brings midirenderer to the level of FluidSynth at its default gain of 0.2, 6.7 dB lower."""

@@ -11,6 +11,7 @@ from PIL import Image
 from tempo_invariant import progress
 from tempo_invariant.errors import UserError, printable
 from tempo_invariant.files import atomic_write, why_left_out, write_json
+from tempo_invariant.geometry import PRINTED
 from tempo_invariant.scores.msmd import choose_pieces, read_score
 from tempo_invariant.scores.strips import Placement, cut_snippet, strip
 
@@ -73,7 +74,9 @@ def moments(placements: Sequence[Placement]) -> list[list[Placement]]:
     return sorted(groups.values(), key=lambda group: group[(len(group) - 1) // 2].column)
 
 
-def piece_snippets(piece_dir: str | Path, every: int = 1, ink: str | None = None) -> list[Snippet]:
+def piece_snippets(
+    piece_dir: str | Path, every: int = 1, ink: str | None = None, staves: str = PRINTED
+) -> list[Snippet]:
     """Cuts the snippets of a piece, one per `every` distinct onsets, in reading order.
 
     Raises:
@@ -82,7 +85,7 @@ def piece_snippets(piece_dir: str | Path, every: int = 1, ink: str | None = None
     score = read_score(piece_dir)
     if ink is not None and ink not in score.inks:
         raise UserError(f"{piece_dir}: not there in ink {ink!r} (it has: {', '.join(score.inks)})")
-    image, placements = strip(score, ink or score.inks[0])
+    image, placements = strip(score, ink or score.inks[0], staves)
     snippets = []
     for group in moments(placements)[::every]:
         middle = group[(len(group) - 1) // 2]
@@ -99,6 +102,7 @@ def write_snippets(
     every: int = 1,
     limit: int | None = None,
     ink: str | None = None,
+    staves: str = PRINTED,
 ) -> tuple[int, list[str]]:
     """Writes snippets as PNG files with names.json.
 
@@ -109,6 +113,7 @@ def write_snippets(
         every: Step from one onset to the next that is cut, in onsets of a piece.
         limit: Largest number of snippets, evenly spaced over all of them.
         ink: Rendering of the page; by default the first one.
+        staves: Distance of a piano's staves, see `geometry.STAVES`.
 
     Returns:
         The number of snippets, and a line for each piece that could not be read.
@@ -119,7 +124,7 @@ def write_snippets(
     snippets, problems = [], []
     for piece in progress.track(sorted(choose_pieces(msmd_dir, pieces)), "pieces"):
         try:
-            snippets += piece_snippets(Path(msmd_dir) / piece, every, ink)
+            snippets += piece_snippets(Path(msmd_dir) / piece, every, ink, staves)
         except UserError as error:
             problems.append(str(error))
         except Exception as error:  # one broken piece must not end the others

@@ -50,6 +50,6 @@ def render(answer: FollowedScore, sound: str) -> str:
         ],
         page.ShownScore(answer.document.pages, boxes, visits),
         page.Playing(sound, answer.duration_seconds, answer.course),
-        page.section(f"{len(visits)} stretches of the score", page.visit_table(visits)),
+        page.stretches(visits),
         loud=answer.judgement is not None and answer.judgement.verdict == "unknown",
     )

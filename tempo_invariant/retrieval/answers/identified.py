@@ -1,20 +1,24 @@
 """Writes answer.html and answer.json: which score a recording plays, or which recording a page."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tempo_invariant.audio.recordings import Recording
+from tempo_invariant.errors import UserError
 from tempo_invariant.files import atomic_write, write_json
 from tempo_invariant.retrieval import library
 from tempo_invariant.retrieval.answers import page, text
 from tempo_invariant.retrieval.answers.sound import sound_url
 from tempo_invariant.retrieval.answers.visits import Visit, find_visits
+from tempo_invariant.retrieval.catalogue import MENDED
 from tempo_invariant.retrieval.identification import IdentifiedRecording, IdentifiedScore
 from tempo_invariant.retrieval.library import SnippetIndex
 from tempo_invariant.retrieval.ranking import Candidate
 from tempo_invariant.scores.places import Place
+from tempo_invariant.wording import counted
 
 MAX_PAGES = 40
 """Pages of the score that are shown, those with the most time on them first."""
@@ -35,11 +39,13 @@ def write_score(
         Path of the page.
 
     Raises:
-        UserError: The recording or a page of the index cannot be read.
+        UserError: The recording cannot be read.
     """
     path = Path(output) / "answer.html"
-    pages = _read_pages(answer, index)
-    content = render_score(answer, pages, recording, sound_url(recording, path))
+    known = answer.verdict != "unknown"
+    pages = _read_pages(answer, index) if known else {}
+    sound = sound_url(recording, path) if known else ""
+    content = render_score(answer, pages, recording, sound)
     write_json(path.with_suffix(".json"), answer.to_dict())
     return _write(path, content)
 
@@ -58,22 +64,28 @@ def _write(path: Path, content: str) -> Path:
 
 
 def _read_pages(answer: IdentifiedScore, index: SnippetIndex) -> dict[int, np.ndarray]:
-    """Reads the pages that a recording comes to, as far as the index has kept them."""
+    """Reads the pages that a recording comes to, as far as the index has kept them.
+
+    One that is missing or damaged is left out, and a warning names it.
+    """
     seconds: dict[int, int] = {}
     for place in answer.places:
         seconds[place.page] = seconds.get(place.page, 0) + 1
     pages = {}
     for number in sorted(sorted(seconds, key=lambda number: -seconds[number])[:MAX_PAGES]):
-        path = index.page_path(answer.candidates[0].document, number)
-        if path.is_file():
-            pages[number] = library.read_page(path)
+        document = answer.candidates[0].document
+        if index.keeps_page(document, number):
+            try:
+                pages[number] = library.read_page(index.page_path(document, number))
+            except UserError as error:
+                logging.warning("page %d is not shown: %s; %s", number, error, MENDED)
     return pages
 
 
 def render_score(
     answer: IdentifiedScore, pages: dict[int, np.ndarray], recording: Recording, sound: str
 ) -> str:
-    """Returns the page that answers a recording.
+    """Returns the page that answers a recording; without a score, where it plays none of them.
 
     Args:
         answer: Answer.
@@ -81,34 +93,37 @@ def render_score(
         recording: Recording.
         sound: URL of the recording, see `sound.sound_url`.
     """
-    count = text.counted(answer.documents, "score")
-    query = f"{Path(answer.query).name} ({text.duration(answer.duration_seconds)}) among {count}"
+    query = f"{Path(answer.query).name} ({text.duration(answer.duration_seconds)})"
+    headline, introduction = _headline(answer, "score"), _introduction(answer, query, "score")
+    if answer.verdict == "unknown":
+        details = _score_details(answer, recording, [])
+        return page.document(headline, introduction, page.NO_SCORE, details=details, loud=True)
     visits = find_visits(answer.places)
     boxes = {(place.page, place.system): place.box for place in _places(answer.matching.places)}
     return page.document(
-        _headline(answer, count),
-        _introduction(answer, query, count),
+        headline,
+        introduction,
         page.ShownScore(pages, boxes, visits),
         page.Playing(sound, answer.duration_seconds, answer.course),
         _score_details(answer, recording, visits),
-        loud=answer.verdict == "unknown",
     )
 
 
-def _headline(answer: IdentifiedScore | IdentifiedRecording, count: str) -> str:
+def _headline(answer: IdentifiedScore | IdentifiedRecording, kind: str) -> str:
     if answer.verdict == "unknown":
-        return f"Not among your {count}"
+        return text.absence(answer.documents, kind).capitalize()
     return answer.candidates[0].name + "?" * (answer.verdict == "unsure")
 
 
 def _introduction(
-    answer: IdentifiedScore | IdentifiedRecording, query: str, count: str
+    answer: IdentifiedScore | IdentifiedRecording, query: str, kind: str
 ) -> list[str]:
     best, *others = answer.candidates[:4]
-    verdict = text.verdict_text(answer.certainty, answer.confidence, count)
+    query += f" among {counted(answer.documents, kind)}"
+    verdict = text.verdict_text(answer.matching.judgement, answer.documents, kind)
     lines = [f"{query}: {verdict} ({text.score_text(best)})."]
     if answer.verdict == "unknown":
-        lines = [f"{query}. Nearest, and shown below: {best.name} ({text.score_text(best)})."]
+        lines = [f"{query}. Nearest: {best.name} ({text.score_text(best)})."]
     if best.also:
         lines.append(f"The same music: {', '.join(best.also)}.")
     if others:
@@ -132,7 +147,7 @@ def _score_details(answer: IdentifiedScore, recording: Recording, visits: Sequen
     return "".join(
         [
             page.section("Ranking", _ranking_table(answer.candidates)),
-            page.section(f"{len(visits)} stretches of the score", page.visit_table(visits)),
+            page.stretches(visits) if visits else "",
             page.section(
                 "Alignment",
                 page.figure(
@@ -155,7 +170,7 @@ def render_recording(answer: IdentifiedRecording) -> str:
     """Returns the page that answers a page of a score."""
     from tempo_invariant.retrieval.answers import pictures
 
-    best, count = answer.candidates[0], text.counted(answer.documents, "recording")
+    best = answer.candidates[0]
     boxes = {(place.page, place.system): place.box for place in _places(answer.document.places)}
     visits = [
         Visit(row.page, row.system, boxes[row.page, row.system], row.first, row.last, (0, 0))
@@ -164,10 +179,12 @@ def render_recording(answer: IdentifiedRecording) -> str:
     matrix = pictures.matrix_figure(
         answer.matching, "snippet of the page", "seconds in the recording"
     )
+    if answer.verdict == "unknown":
+        visits = []
     played = [[visit.label, f"{visit.page}", f"{visit.system}"] for visit in visits]
     details = [
         page.section("Ranking", _ranking_table(answer.candidates)),
-        page.section("Systems", page.table(["time", "page", "system"], played)),
+        page.section("Systems", page.table(["time", "page", "system"], played)) if played else "",
         page.section(
             "Alignment",
             page.figure(
@@ -177,8 +194,8 @@ def render_recording(answer: IdentifiedRecording) -> str:
         ),
     ]
     return page.document(
-        _headline(answer, count),
-        _introduction(answer, f"{answer.document.name} among {count}", count),
+        _headline(answer, "recording"),
+        _introduction(answer, answer.document.name, "recording"),
         page.ShownScore(answer.document.pages, boxes, visits),
         details="".join(details),
         loud=answer.verdict == "unknown",

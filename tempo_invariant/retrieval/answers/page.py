@@ -19,6 +19,7 @@ from tempo_invariant.retrieval.answers.ink import grow_boxes
 from tempo_invariant.retrieval.answers.sound import data_url
 from tempo_invariant.retrieval.answers.visits import Visit, bar_text
 from tempo_invariant.scores.places import Box
+from tempo_invariant.wording import counted
 
 System = tuple[int, int]
 """Numbers of a page and of a system on it."""
@@ -61,6 +62,9 @@ class ShownScore:
     pages: Mapping[int, np.ndarray]
     systems: Mapping[System, Box]
     visits: Sequence[Visit]
+
+
+NO_SCORE = ShownScore({}, {}, ())
 
 
 def document(
@@ -246,6 +250,12 @@ def visit_table(visits: Sequence[Visit]) -> str:
         for visit in visits
     ]
     return table(["time", "page", "system", "bars", "x in pixels"], rows)
+
+
+def stretches(visits: Sequence[Visit]) -> str:
+    """Returns the part of the details that says when which system is played."""
+    heading = f"{counted(len(visits), 'stretch', 'es')} of the score"
+    return section(heading, visit_table(visits))
 
 
 def figure(png: bytes, caption: str) -> str:

@@ -11,12 +11,14 @@ from tempo_invariant.retrieval.answers.visits import (
     clock_span,
     find_visits,
 )
+from tempo_invariant.retrieval.certainty import Judgement
 from tempo_invariant.retrieval.courses import TimedPlace
 from tempo_invariant.retrieval.following import FollowedScore
 from tempo_invariant.retrieval.identification import IdentifiedRecording, IdentifiedScore
 from tempo_invariant.retrieval.library import shorten_name
 from tempo_invariant.retrieval.listening import LiveAnswer
 from tempo_invariant.retrieval.ranking import Candidate
+from tempo_invariant.wording import counted
 
 NAME_WIDTH = 60
 MOST_LINES = 24
@@ -67,8 +69,10 @@ def doubt_text(answer: FollowedScore) -> str:
         return ""
     if judgement.verdict == "unknown":
         return "This does not sound like that score."
-    if judgement.confidence is None or judgement.confidence >= 0.5:  # too short to be sure of
+    if judgement.confidence is None or judgement.confidence >= 0.5:
         return ""
+    if judgement.short:
+        return "This is too short to be sure that it is that score."
     return f"Perhaps this is not that score ({100 * judgement.confidence:.0f} % that it is)."
 
 
@@ -76,9 +80,9 @@ def _ranking(
     answer: IdentifiedScore | IdentifiedRecording, title: str, kind: str, verbose: bool
 ) -> list[str]:
     """Returns the documents with their scores, and how sure the first one is."""
-    count = counted(answer.documents, kind)
-    headline = verdict_text(answer.certainty, answer.confidence, count)
+    headline = verdict_text(answer.matching.judgement, answer.documents, kind)
     if verbose:
+        count = counted(answer.documents, kind)
         return [f"{title}, among {count}: {headline}", ranking_table(answer.candidates)]
     best, *others = (f"{score_text(one):>4}  {_named(one)}" for one in answer.candidates)
     if answer.verdict == "unknown":
@@ -86,27 +90,32 @@ def _ranking(
     return [f"{best}  ({headline})", *others]
 
 
-def counted(count: int, kind: str) -> str:
-    """Returns a number of scores or recordings in words."""
-    return f"{count:,d} {kind}" + "s" * (count != 1)
+def absence(documents: int, kind: str) -> str:
+    """Returns that music is in none of so many scores or recordings."""
+    return f"not among your {counted(documents, kind)}" if documents > 1 else f"not your {kind}"
 
 
-def verdict_text(certainty: str, confidence: float | None, count: str) -> str:
+def verdict_text(judgement: Judgement, documents: int, kind: str) -> str:
     """Returns how sure an answer is, in words.
 
     Args:
-        certainty: Certainty, see `certainty.Judgement`.
-        confidence: Confidence that the first one is right; None: not known.
-        count: How many scores or recordings were asked, in words.
+        judgement: How sure it is.
+        documents: Number of scores or recordings that were asked.
+        kind: "score" or "recording".
     """
+    certainty, confidence = judgement.certainty, judgement.confidence
+    absent = absence(documents, kind)
     if certainty == "absent":
-        return f"not among your {count}"
+        return absent
     if certainty == "not told":
         return "this model cannot say whether it is right"
+    if judgement.short:
+        doubtful = confidence is None or confidence < 0.5
+        return "too short to be sure" + f"; perhaps {absent}" * doubtful
     if certainty == "sure":
         return certainty
     text = certainty if confidence is None else f"{certainty}, {100 * confidence:.0f} %"
-    return f"{text}; perhaps not among your {count}" if certainty == "unsure" else text
+    return f"{text}; perhaps {absent}" if certainty == "unsure" else text
 
 
 def ranking_table(candidates: Sequence[Candidate]) -> str:
@@ -183,8 +192,8 @@ def live(answer: LiveAnswer, verbose: bool = False) -> str:
     best, *others = answer.candidates
     judgement = answer.judgement
     if judgement.verdict == "unknown":
-        count = counted(answer.documents, "score")
-        return f"{time}  (not among your {count}; nearest: {_short(best)} {score_text(best)})"
+        absent = absence(answer.documents, "score")
+        return f"{time}  ({absent}; nearest: {_short(best)} {score_text(best)})"
     text = f"{time}  {_short(best)} {score_text(best)}" + " ?" * (judgement.verdict == "unsure")
     if answer.place is not None:
         place, delay = answer.place, answer.delay_seconds

@@ -13,7 +13,7 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import following as following_benchmark
 from tempo_invariant.evaluation.following import Truth
 from tempo_invariant.evaluation.query_sets import Strike
-from tempo_invariant.retrieval import following
+from tempo_invariant.retrieval import following, one_score
 from tempo_invariant.retrieval.score_alignment import Strip
 from tempo_invariant.scores import msmd
 from tests import fake_embedder
@@ -35,7 +35,7 @@ def msmd_dir(tmp_path):
 
 
 def _layout(msmd_dir):
-    return following.lay_out(following.read_score(msmd_dir / "piece").places)
+    return following.lay_out(one_score.read_score(msmd_dir / "piece").places)
 
 
 def _query(directory, rows, **more):

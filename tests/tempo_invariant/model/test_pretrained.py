@@ -124,6 +124,18 @@ def test_the_card_says_when_other_tempi_were_left_out(shipped, run):
     assert sentence in model_card.markdown(shipped[1], Experiment.from_fields(**fields))
 
 
+def test_the_card_says_how_excerpts_were_cut_and_which_pages_were_worn(shipped, run):
+    _, card = shipped[:2]
+    fields = json.loads((run / "experiment.json").read_text())
+    text = model_card.markdown(card, Experiment.from_fields(**fields))
+    assert "frames late" not in text and "worn_share" not in text
+    fields["training"]["augmentation"] |= {"blur": 0.5}
+    late = [report | {"late_frames": 2, "future": 0.0} for report in card["evaluations"]]
+    text = model_card.markdown(card | {"evaluations": late}, Experiment.from_fields(**fields))
+    assert "| test | the first, audio 2 frames late, 0 % of the future heard | 1 |" in text
+    assert "blur 0.5, worn_share 0.5" in text
+
+
 def test_optimizer_state_is_left_behind(run, tmp_path, monkeypatch):
     monkeypatch.setattr(pretrained, "DIRECTORY", tmp_path / "pretrained")
     import keras

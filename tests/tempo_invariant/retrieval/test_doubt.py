@@ -8,7 +8,7 @@ import pytest
 
 from tempo_invariant import arrays
 from tempo_invariant.audio.recordings import open_recording
-from tempo_invariant.retrieval import certainty, doubt, following, hubness
+from tempo_invariant.retrieval import certainty, doubt, following, hubness, one_score
 from tempo_invariant.retrieval.answers import followed, text
 from tempo_invariant.retrieval.certainty import Calibration
 from tempo_invariant.retrieval.traces import Trace
@@ -30,7 +30,7 @@ def shipped(tmp_path, monkeypatch):
 @pytest.fixture
 def score(tmp_path):
     fake_embedder.write_score(tmp_path, "rising", RISING)
-    return following.read_score(tmp_path / "msmd" / "rising")
+    return one_score.read_score(tmp_path / "msmd" / "rising")
 
 
 def follow(score, numbers, seconds=20):
@@ -57,6 +57,8 @@ def test_the_right_score_is_known_and_a_wrong_one_is_doubted(shipped, score, tmp
     assert (half.verdict, half.confidence) == ("unsure", 0.414)
     short = dataclasses.replace(wrong, judgement=certainty.Judgement("unsure", 0.99))
     assert text.doubt_text(short) == ""
+    short = dataclasses.replace(wrong, judgement=certainty.Judgement("unsure", 0.01, short=True))
+    assert text.doubt_text(short) == "This is too short to be sure that it is that score."
 
 
 def test_the_score_is_that_of_the_path_in_steps_of_half_a_second(shipped):

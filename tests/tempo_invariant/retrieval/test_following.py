@@ -9,7 +9,7 @@ import soundfile
 
 from tempo_invariant.audio.recordings import open_recording
 from tempo_invariant.errors import UserError
-from tempo_invariant.retrieval import courses, following, indexing
+from tempo_invariant.retrieval import courses, following, indexing, one_score
 from tempo_invariant.retrieval.answers import followed as followed_page
 from tempo_invariant.retrieval.answers import text
 from tests import fake_embedder
@@ -34,19 +34,19 @@ REPEATED = np.concatenate([melody(RISING[:80], 14), melody(RISING, 21)])
 
 @pytest.fixture(scope="module")
 def followed(score):
-    document = following.read_score(score)
+    document = one_score.read_score(score)
     return following.follow(FakeEmbedder(), document, np.array_split(REPEATED, 5))
 
 
 @pytest.fixture(scope="module")
 def answer(score):
     recording = open_recording(REPEATED, 22050, "take.wav")
-    return following.follow_recording(FakeEmbedder(), following.read_score(score), recording)
+    return following.follow_recording(FakeEmbedder(), one_score.read_score(score), recording)
 
 
 @pytest.mark.parametrize("seconds", [16, 24, 36])
 def test_every_moment_has_its_place(score, seconds):
-    document = following.read_score(score)
+    document = one_score.read_score(score)
     found = following.follow(FakeEmbedder(), document, [melody(RISING, seconds)])
     assert not found.leaps.any()
     assert np.allclose(np.diff(found.seconds[1:]), 0.1) and found.seconds[0] == 0
@@ -96,17 +96,17 @@ def test_between_windows_the_place_moves_on_and_between_systems_it_leaps(followe
 
 
 def test_a_score_comes_from_a_piece_an_index_or_images(score, tmp_path):
-    piece = following.read_score(score)
+    piece = one_score.read_score(score)
     indexing.index_scores(FakeEmbedder(), score.parent, tmp_path / "index")
-    indexed = following.read_score(tmp_path / "index")
+    indexed = one_score.read_score(tmp_path / "index")
     assert indexed.name == piece.name == "rising"
     assert np.array_equal(indexed.snippets, piece.snippets)
     assert np.array_equal(indexed.places, piece.places)
     assert np.array_equal(indexed.pages[1], piece.pages[1])
     assert np.diff(piece.places["x"][:60]).tolist() == [following.STEP_PIXELS] * 59
     indexing.index_scores(FakeEmbedder(), score.parent, tmp_path / "bare", keep_pages=False)
-    with pytest.raises(UserError, match="no such page image"):
-        following.read_score(tmp_path / "bare")
+    with pytest.raises(UserError, match="has no page image of 'rising': give the score itself"):
+        one_score.read_score(tmp_path / "bare")
 
 
 def test_of_several_scores_one_must_be_named(tmp_path):
@@ -114,23 +114,23 @@ def test_of_several_scores_one_must_be_named(tmp_path):
         fake_embedder.write_score(tmp_path, name, RISING)
     indexing.index_scores(FakeEmbedder(), tmp_path / "msmd", tmp_path / "index")
     for path in (tmp_path / "msmd", tmp_path / "index"):
-        with pytest.raises(UserError, match="several scores; name one of them"):
-            following.read_score(path)
-        assert following.read_score(path, "two").name == "two"
+        with pytest.raises(UserError, match="holds 2 scores: one, two; name one of them with x"):
+            one_score.read_score(path, named_by="x")
+        assert one_score.read_score(path, "two").name == "two"
         with pytest.raises(UserError, match="no score 'three'"):
-            following.read_score(path, "three")
+            one_score.read_score(path, "three")
 
 
 def test_the_silent_windows_of_a_recording_are_there(score):
     pcm = np.concatenate([melody(RISING[:60], 9), np.zeros(4 * 22050), melody(RISING[60:], 9)])
-    found = following.follow(FakeEmbedder(), following.read_score(score), [pcm])
+    found = following.follow(FakeEmbedder(), one_score.read_score(score), [pcm])
     assert len(found.seconds) == 220 and not found.leaps.any()
     assert (np.diff(found.columns) >= 0).all()
     middle = found.columns[np.searchsorted(found.seconds, [9, 13])]
     assert middle == pytest.approx([1050, 1050], abs=130)
     with pytest.raises(UserError, match="take.wav: is silent"):
         following.follow(
-            FakeEmbedder(), following.read_score(score), [np.zeros(99_000)], name="take.wav"
+            FakeEmbedder(), one_score.read_score(score), [np.zeros(99_000)], name="take.wav"
         )
 
 
@@ -153,7 +153,7 @@ def test_the_answer_is_a_page_and_numbers(score, tmp_path):
     path = tmp_path / "a<b> & <script>.wav"
     soundfile.write(path, melody(RISING, 21), 22050)
     recording = open_recording(path)
-    found = following.follow_recording(FakeEmbedder(), following.read_score(score), recording)
+    found = following.follow_recording(FakeEmbedder(), one_score.read_score(score), recording)
     lines = text.followed_score(found).splitlines()
     assert lines[0] == f"{path}, 21.0 s, through rising"
     assert lines[1] == "0:00–0:06  page 1, system 1"
@@ -177,19 +177,19 @@ def test_digital_silence_at_the_ends_is_nowhere_and_within_it_the_place_is_held(
     decay = np.linspace(0.01, 0, rate)  # below -80 dB from 23.99 s on
     pcm = np.concatenate([silence(3 * rate), sound, decay, silence(round(6.5 * rate))])
     recording = open_recording(pcm.astype(np.float32), rate, "take.wav")
-    answer = following.follow_recording(FakeEmbedder(), following.read_score(score), recording)
+    answer = following.follow_recording(FakeEmbedder(), one_score.read_score(score), recording)
     assert answer.duration_seconds == pytest.approx(30.5)
     assert [place.seconds for place in answer.places] == list(range(3, 24))
     there = answer.course["page"] > 0
     assert answer.course["seconds"][there][[0, -1]] == pytest.approx([3, 24], abs=0.15)
     assert answer.places[0].system == 1 and answer.places[0].x < LEFT + 60
     pause = np.concatenate([sound[: 9 * rate], silence(12 * rate), sound[9 * rate :]])
-    found = following.follow(FakeEmbedder(), following.read_score(score), [pause])
+    found = following.follow(FakeEmbedder(), one_score.read_score(score), [pause])
     assert not np.isnan(found.columns).any()
 
 
 def test_places_tell_the_bar(score):
-    document = following.read_score(score)
+    document = one_score.read_score(score)
     assert set(document.places["bar"]) == {-1}  # its pages hold no bar lines
     # From column 400 on, the second bar of every system.
     later = document.places["x"] >= 400

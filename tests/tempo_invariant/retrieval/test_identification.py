@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from tempo_invariant.retrieval import (
 )
 from tempo_invariant.retrieval.answers import identified, text
 from tempo_invariant.retrieval.answers.pictures import attention_by_frame
-from tempo_invariant.retrieval.certainty import Calibration
+from tempo_invariant.retrieval.certainty import Calibration, Judgement
 from tempo_invariant.retrieval.identification import IdentificationSettings
 from tempo_invariant.retrieval.ranking import Ranker
 from tempo_invariant.scores import collection
@@ -419,7 +420,7 @@ def test_the_answer_is_a_page_with_a_player_and_numbers(index, tmp_path):
     assert report["place"][10]["box"] == [400, 60, 480, 760]
 
 
-def test_an_answer_without_pages_and_one_with_a_damaged_page(tmp_path):
+def test_an_answer_without_pages_and_one_with_a_damaged_page(tmp_path, caplog):
     fake_embedder.write_score(tmp_path, "rising", RISING)
     scores, recording = tmp_path / "msmd", open_recording(melody(RISING, 14), 22050, "take")
     for name, keep in (("bare", False), ("damaged", True)):
@@ -431,10 +432,32 @@ def test_an_answer_without_pages_and_one_with_a_damaged_page(tmp_path):
             page = read_page(identified.write_score(answer, index, recording, tmp_path / "out"))
             assert len(page.of("img")) == 2 and len(page.of("audio")) == 1
             continue
-        index.page_path(0, 1).write_bytes(b"%!PS not a picture")
-        with pytest.raises(UserError, match="000000_001.png: not a readable image"):
-            identified.write_score(answer, index, recording, tmp_path / "none")
-        assert not (tmp_path / "none").exists()
+        assert not caplog.messages
+        for spoil, message in (
+            (lambda path: path.write_bytes(b"%!PS no picture"), "not a readable image (of none"),
+            (Path.unlink, "no such page image"),
+        ):
+            spoil(index.page_path(0, 1))
+            page = read_page(identified.write_score(answer, index, recording, tmp_path / "out"))
+            assert len(page.of("img")) == 2 and len(page.of("audio")) == 1
+            (said,) = caplog.messages
+            assert f"page 1 is not shown: {index.page_path(0, 1)}: {message}" in said
+            assert said.endswith("; the same index command again mends it")
+            caplog.clear()
+
+
+def test_the_answer_for_music_in_no_score_shows_none(tmp_path):
+    fake_embedder.write_score(tmp_path, "rising", RISING)
+    recording = open_recording(melody(RISING, 14), 22050, "take")
+    index = indexing.index_scores(FakeEmbedder(), tmp_path / "msmd", tmp_path / "index").index
+    answer = identification.identify_recording(index, FakeEmbedder(), recording)
+    absent = dataclasses.replace(answer.matching, judgement=Judgement("absent", 0.01))
+    answer = dataclasses.replace(answer, matching=absent)
+    page = read_page(identified.write_score(answer, index, recording, tmp_path / "out"))
+    assert page.texts["h1"] == ["Not your score"]
+    assert "Nearest: rising" in "".join(page.texts["p"])
+    assert not page.of("audio") and len(page.of("img")) == 2  # the pictures of the details
+    assert not [tag for tag in page.of("div") if tag.get("class") in ("seen", "sheet")]
 
 
 def test_the_other_way_a_page_finds_its_recording(tmp_path):

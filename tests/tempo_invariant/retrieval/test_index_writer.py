@@ -152,13 +152,72 @@ def test_nothing_is_left_of_an_index_without_documents(tmp_path):
         IndexWriter(tmp_path / "mine", "sheets", FakeEmbedder(), 10, 25)
 
 
-def test_damage_is_told_before_the_work(tmp_path):
+def flip(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def spoil_line(path, number):
+    """Changes a number in a line of a catalogue, whose checksum is then another."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    flip(path, sum(map(len, lines[:number])) + 30)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message", "lost"),
+    [
+        (lambda index: flip(index / damaged_index.PLACES, 100), "for waltz", "waltz"),
+        (lambda index: flip(index / damaged_index.HUBNESS, -1), "for gigue", "gigue"),
+        (
+            lambda index: os.truncate(index / damaged_index.VECTORS, 64 * 70),
+            "too few",
+            "fugue, gigue",
+        ),
+        (lambda index: (index / damaged_index.PLACES).unlink(), "no such file", "waltz, march"),
+        (lambda index: spoil_line(index / "catalogue.txt", 2), "line 3: damaged", "line 3"),
+        (lambda index: spoil_line(index / "catalogue.txt", 1), "line 2: damaged", "line 2"),
+    ],
+)
+def test_what_is_damaged_is_told_and_indexed_again(cohort, tmp_path, caplog, spoil, message, lost):
+    path = tmp_path / "index"
+    growing.update(path, LIBRARY)
+    spoil(path)
+    with pytest.raises(UserError, match=f"{message}.*; the same index command again mends it$"):
+        library.load(path)
+    assert growing.check(growing.update(path, LIBRARY)) == LIBRARY
+    assert len(caplog.messages) == 1 and lost in caplog.messages[0]
+    assert "indexed again" in caplog.messages[0]
+    assert growing.check(library.load(path)) == LIBRARY
+
+
+def test_an_index_whose_header_is_damaged_is_given_up(tmp_path):
     growing.update(tmp_path / "index", LIBRARY)
-    content = bytearray((tmp_path / "index" / damaged_index.PLACES).read_bytes())
-    content[100] ^= 1
-    (tmp_path / "index" / damaged_index.PLACES).write_bytes(content)
-    with pytest.raises(UserError, match="places-1.bin: damaged: .* for waltz"):
-        growing.update(tmp_path / "index", CHANGED)
+    flip(tmp_path / "index" / "catalogue.txt", 30)
+    for use in (library.load, lambda path: growing.update(path, LIBRARY)):
+        with pytest.raises(UserError, match="line 1: damaged.*; delete the index and make it"):
+            use(tmp_path / "index")
+
+
+def test_what_is_still_to_come_is_known(tmp_path, caplog):
+    path = tmp_path / "index"
+    with IndexWriter(path, "sheets", FakeEmbedder(), 10, 25) as writer:
+        writer.wait_for(4)
+        for name in ("waltz", "march"):
+            writer.add(name, *growing.document(name, 1), "1")
+    library.load(path)
+    (said,) = caplog.messages
+    assert said.startswith(f"{path}: not complete: 2 scores were still to come when it was last")
+    caplog.clear()
+    with IndexWriter(path, "sheets", FakeEmbedder(), 10, 25) as writer:
+        writer.wait_for(-1)
+        writer.add("fugue", *growing.document("fugue", 1), "1")
+    library.load(path)
+    assert "some scores were still to come" in caplog.messages[0]
+    caplog.clear()
+    growing.update(path, {"waltz": 1, "march": 1, "fugue": 1})
+    library.load(path)
+    assert not caplog.messages
 
 
 def test_another_cohort_measures_hubness_anew(tmp_path, monkeypatch):

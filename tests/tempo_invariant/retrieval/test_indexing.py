@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import soundfile
 
 from tempo_invariant.audio import parallel_reading
 from tempo_invariant.errors import UserError
-from tempo_invariant.retrieval import following, indexing, library
+from tempo_invariant.retrieval import indexing, late_embedder, library, one_score
 from tempo_invariant.scores import collection, documents
 from tests import damaged_index, fake_embedder
 from tests.fake_embedder import FakeEmbedder, melody
@@ -50,11 +51,73 @@ def test_one_bad_score_does_not_end_the_rest(scores, tmp_path, monkeypatch, capl
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError(), FULL])
-def test_what_befalls_all_scores_ends_the_work(scores, tmp_path, monkeypatch, error):
+def test_what_befalls_all_scores_ends_the_work(scores, tmp_path, monkeypatch, caplog, error):
     monkeypatch.setattr(documents.msmd, "read_score", raising(error, "b"))
+    path = tmp_path / "index"
     with pytest.raises(type(error)):
-        indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index")
-    assert library.load(tmp_path / "index").documents == ("a",)
+        indexing.index_scores(FakeEmbedder(), scores, path)
+    assert caplog.messages == [f"{path}: 2 of 3 are left; the same command goes on with them"]
+    assert library.load(path).documents == ("a",)
+    assert "2 scores were still to come" in caplog.messages[1]
+    monkeypatch.undo()
+    caplog.clear()
+    done = indexing.index_scores(FakeEmbedder(), scores, path)
+    assert (done.unchanged, done.added) == (["a"], ["b", "c"])
+    assert library.load(path).documents == ("a", "b", "c") and not caplog.messages
+
+
+def test_the_model_is_opened_when_there_is_need_of_it(scores, tmp_path):
+    opened = []
+
+    def opener():
+        opened.append(1)
+        embedder = FakeEmbedder()
+        embedder.source = {"kind": "pretrained", "name": "fake"}
+        return embedder
+
+    def later(name="fake"):
+        return late_embedder._Later({"kind": "pretrained", "name": name}, "printed", opener)
+
+    path = tmp_path / "index"
+    (tmp_path / "empty").mkdir()
+    for wrong in (tmp_path / "empty", tmp_path / "nowhere"):
+        with pytest.raises(UserError):
+            indexing.index_scores(later(), wrong, path)
+        with pytest.raises(UserError):
+            indexing.index_recordings(later(), wrong, path)
+    assert not opened and not path.exists()
+    indexing.index_scores(later(), scores, path)
+    assert opened == [1]
+    assert indexing.index_scores(later(), scores, path).unchanged == ["a", "b", "c"]
+    with pytest.raises(UserError, match="step_pixels 24, not 7"):
+        indexing.index_scores(later(), scores, path, step=7)
+    assert opened == [1]
+    assert indexing.index_scores(later("other"), scores, path).unchanged  # it may be another one
+    assert opened == [1, 1]
+
+
+def test_a_model_that_cannot_be_opened_leaves_nothing(scores, tmp_path):
+    def opener():
+        raise UserError("no such model")
+
+    with pytest.raises(UserError, match="no such model"):
+        indexing.index_scores(
+            late_embedder._Later({}, "printed", opener), scores, tmp_path / "index"
+        )
+    assert not (tmp_path / "index").exists()
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(b"no image")])
+def test_page_images_that_are_missing_or_damaged_come_back(scores, tmp_path, caplog, spoil):
+    index = indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index").index
+    before = held(index)
+    spoil(index.page_path(1, 1))
+    bare = indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index", keep_pages=False)
+    assert bare.unchanged == ["a", "b", "c"] and not caplog.messages
+    done = indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index")
+    assert (done.unchanged, done.replaced) == (["a", "c"], ["b"])
+    assert "000001_001.png: " in caplog.messages[0] and "b is read again" in caplog.messages[0]
+    assert held(done.index) == before
 
 
 def test_one_bad_recording_does_not_end_the_rest(tmp_path, monkeypatch):
@@ -114,8 +177,15 @@ def test_a_score_without_one_of_its_pages_is_followed_from_its_index(tmp_path):
             (folder / kind.format(number)).write_bytes(page)
     (folder / "img/02.png").write_bytes(b"no image")
     indexing.index_scores(FakeEmbedder(), tmp_path / "msmd", tmp_path / "index")
-    document = following.read_score(tmp_path / "index")
+    document = one_score.read_score(tmp_path / "index")
     assert list(document.pages) == [1, 3] and set(document.places["page"]) == {1, 3}
+    assert not document.notes
+    damaged = tmp_path / "index/pages/000000_003.png"
+    damaged.write_bytes(b"no image")
+    document = one_score.read_score(tmp_path / "index")
+    assert list(document.pages) == [1] and set(document.places["page"]) == {1}
+    (note,) = document.notes
+    assert note.startswith(f"page 3: left out ({damaged}: not a readable image (")
 
 
 def held(index):

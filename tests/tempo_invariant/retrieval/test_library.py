@@ -118,7 +118,7 @@ def test_damaged_indices_are_refused(scores, tmp_path):
             library.load(path)
         (path / name).write_bytes(content)
     content = (path / catalogue.NAME).read_bytes()
-    first, second, third, _ = content.splitlines(keepends=True)
+    first, _, second, third, *_ = content.splitlines(keepends=True)
     for changed, message in (
         (b"", "holds not one line"),
         (first[:-9], "holds not one line"),

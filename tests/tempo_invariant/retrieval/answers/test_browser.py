@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tempo_invariant.audio.recordings import open_recording
-from tempo_invariant.retrieval import following
+from tempo_invariant.retrieval import following, one_score
 from tempo_invariant.retrieval.answers import followed
 from tests import fake_embedder
 from tests.fake_embedder import FakeEmbedder, melody
@@ -87,7 +87,7 @@ def page(request, browser, tmp_path_factory):
     directory = tmp_path_factory.mktemp("score")
     numbers = np.arange(20, 140)
     fake_embedder.write_score(directory, "rising", numbers)
-    document = following.read_score(directory / "msmd" / "rising")
+    document = one_score.read_score(directory / "msmd" / "rising")
     recording = open_recording(melody(numbers, 21), 22050, "take")
     answer = following.follow_recording(FakeEmbedder(), document, recording)
     path = followed.write(answer, recording, directory / "out", embed_audio=request.param)

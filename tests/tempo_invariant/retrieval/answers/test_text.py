@@ -1,6 +1,7 @@
 """What a musician reads in the terminal."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -40,6 +41,11 @@ class Answer:
     documents: int = 19
     duration_seconds: float = 61.5
     confidence: float | None = None
+    short: bool = False
+
+    @property
+    def matching(self):
+        return SimpleNamespace(judgement=Judgement(self.certainty, self.confidence, self.short))
 
     @property
     def verdict(self):
@@ -66,6 +72,11 @@ def test_the_answer_comes_first_and_says_how_sure_it_is():
     ]
     unsure = text.identified_score(Answer(CANDIDATES[:1], "unsure", places)).splitlines()
     assert unsure[0].endswith("(unsure; perhaps not among your 19 scores)")
+    short = Answer(CANDIDATES[:1], "unsure", places, documents=1, confidence=0.004, short=True)
+    doubted = "(too short to be sure; perhaps not your score)"
+    assert text.identified_score(short).splitlines()[0].endswith(doubted)
+    short.confidence = 0.9
+    assert text.identified_score(short).splitlines()[0].endswith("(too short to be sure)")
     likely = Answer(CANDIDATES[:1], "likely", places, confidence=0.914)
     assert text.identified_score(likely).splitlines()[0].endswith("(likely, 91 %)")
 
