@@ -45,8 +45,11 @@ ABSENT, SURE = 0.2, 0.98
 """
 
 FALSELY_NAMED = 0.005
-"""Share of what is asked of libraries without it for which a score may be named all the same. The
-confidence from which the first one is likely right follows from it."""
+"""Share of recordings, and of odd sounds, asked of libraries without them for which a score may be
+named all the same. The confidence from which the first one is likely right follows from it."""
+
+ODD_SEEDS = (0, 100, 200)
+"""Seeds from which the sounds are made that no score has."""
 
 ODD = "odd: "
 """What the names of sounds that no score has begin with."""
@@ -126,7 +129,11 @@ def ask_both_ways(
                     (query.piece, np.array(recordings.vectors[recordings.rows(number)]))
                     for number, query in enumerate(played)
                 ]
-        heard += [(ODD + name, vectors) for name, vectors in odd_sounds.hear_all(embedder, hop)]
+        heard += [
+            (ODD + name, vectors)
+            for seed in ODD_SEEDS
+            for name, vectors in odd_sounds.hear_all(embedder, hop, seed)
+        ]
         heard = [(name, vectors) for name, vectors in heard if len(vectors) >= FEWEST_STEPS]
         yield "sheets", ask(scores, heard, recording_limits(hop, step))
         if whole is not None:
@@ -176,7 +183,7 @@ def ask(
 def _trace(index: SnippetIndex, embeddings: np.ndarray, limits: PathLimits, document: int) -> Trace:
     rows = index.rows(document)
     similarities = embeddings @ index.vectors[rows].T - index.hubness[rows]
-    return traces.trace(similarities, best_path(similarities, limits))
+    return traces.trace(similarities, best_path(similarities, limits), embeddings)
 
 
 def fit(asked: Sequence[Asked], seed: int = 0) -> tuple[Calibration, str]:
@@ -209,7 +216,7 @@ def fit(asked: Sequence[Asked], seed: int = 0) -> tuple[Calibration, str]:
     calibration = dataclasses.replace(
         usual,
         weights=tuple(round(float(weight), 5) for weight in weights),
-        likely=_likely(confidence[~trials.known]),
+        likely=_likely(confidence[~trials.known], _odd(names)[~trials.known]),
     )
     return calibration, _table(asked, trials, confidence, calibration)
 
@@ -270,13 +277,20 @@ def _fit_weights(values: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.array([found[0] - weights @ middle, *weights])
 
 
-def _likely(unknown: np.ndarray) -> float:
+def _odd(names: np.ndarray) -> np.ndarray:
+    """Returns which names are those of odd sounds, bool [names]."""
+    return np.char.startswith(names, ODD)
+
+
+def _likely(unknown: np.ndarray, odd: np.ndarray) -> float:
     """Returns the lowest confidence, in hundredths, that few enough unknown ones have.
 
     Args:
         unknown: Confidence about what libraries do not hold, by weights not fitted to it.
+        odd: Which of it is odd sounds, bool; of these and of the others few enough each.
     """
-    level = np.quantile(unknown, 1 - FALSELY_NAMED, method="higher")
+    kinds = [kind for kind in (unknown[odd], unknown[~odd]) if len(kind)]
+    level = max(np.quantile(kind, 1 - FALSELY_NAMED, method="higher") for kind in kinds)
     return float(np.clip((math.floor(100 * level) + 1) / 100, ABSENT, SURE))
 
 
@@ -285,7 +299,7 @@ def _table(
 ) -> str:
     """Returns what comes of queries by size of the library and steps, in per cent."""
     steps = np.array([asked[number].steps for number in trials.asked])
-    odd = np.array([asked[number].name.startswith(ODD) for number in trials.asked])
+    odd = _odd(np.array([asked[number].name for number in trials.asked]))
     named = confidence >= calibration.likely
     lines = [
         f"likely from {calibration.likely:g} on",

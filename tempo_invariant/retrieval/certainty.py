@@ -6,7 +6,7 @@ were followed. Two numbers say how much, both in standard deviations of the riva
 height over their mean, and its lead over the best of them. Editions of the same music are no
 rivals. Because a few rivals have hardly a mean, some more are taken to be there that score as is
 usual for wrong documents (`Calibration.rival_level`). And the path through a right document is
-steady and has the best of it, see `traces`.
+steady and has the best of it; and what stays the same throughout is hardly music, see `traces`.
 
 A logistic model turns these, the lengths of query and document, and the number of rivals into the
 confidence that the first document is right, where it is as likely as not that the index holds the
@@ -43,7 +43,7 @@ FEWEST_STEPS = 8
 USUAL_RIVALS = 5
 """Number of rivals that are taken to be there besides."""
 
-FEATURES = 9
+FEATURES = 10
 """Number of features of the logistic model, see `features`."""
 
 
@@ -139,7 +139,7 @@ def features(score: float, rivals: np.ndarray, trace: Trace, usual: Calibration)
     height = (score - mean) / deviation
     lead = (score - max(mean, np.max(rivals, initial=mean))) / deviation
     rivalry = math.log(len(rivals) + 1)
-    path = [trace.unsteadiness, trace.shortfall, math.log(trace.positions)]
+    path = [trace.unsteadiness, trace.shortfall, math.log(trace.positions), trace.sameness]
     return np.array([height, lead, length, rivalry, height * rivalry, lead * rivalry, *path])
 
 

@@ -37,5 +37,5 @@ def judge_pair(
     similarities = audible @ chosen.T - hubness.hubness(chosen, hubness.find_cohort(probe))
     limits = recording_limits(HOP_FRAMES, max(1, round(stride * distance)))
     path = best_path(similarities, limits)
-    found = traces.trace(similarities, path)
+    found = traces.trace(similarities, path, audible)
     return certainty.judge(path.score / len(audible), np.zeros(0), found, calibration)

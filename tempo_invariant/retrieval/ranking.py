@@ -202,9 +202,12 @@ class Ranker:
             Similarities float32 [steps, positions], and the best path.
         """
         rows = self._index.rows(document)
-        kept = np.array(list(self._history)[-last if last else None :])
-        similarities = kept @ self._index.vectors[rows].T
+        similarities = self._last(last) @ self._index.vectors[rows].T
         return similarities, best_path(similarities - self._index.hubness[rows], self._limits)
+
+    def _last(self, count: int | None) -> np.ndarray:
+        """Returns the last embeddings that are kept, or all, float32 [steps, size]."""
+        return np.array(list(self._history)[-count if count else None :])
 
     def judge(
         self, document: int, followed: tuple[np.ndarray, ScorePath] | None = None
@@ -223,9 +226,10 @@ class Ranker:
         scores[list(self._editions_of(document))] = -np.inf
         rivals = scores[np.isfinite(scores)]
         steps = self._paths.tracker.weight
-        similarities, path = followed or self.follow(document, math.ceil(steps))
+        last = math.ceil(steps)
+        similarities, path = followed or self.follow(document, last)
         hubs = self._index.hubness[self._index.rows(document)]
-        trace = traces.trace(similarities - hubs, path, steps)
+        trace = traces.trace(similarities - hubs, path, self._last(last), steps)
         return certainty.judge(score, rivals, trace, calibration)
 
     @functools.cached_property

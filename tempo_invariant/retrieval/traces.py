@@ -2,7 +2,8 @@
 
 Through the right document a path goes on steadily, as fast as the music is played there, and keeps
 to what is most alike at every moment. Through another one it takes what fits: it hurries and lags,
-and leaves better places aside. Neither needs other documents to compare with.
+and leaves better places aside. And music goes on, where noise and tones stay as they are. None of
+this needs other documents to compare with.
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ UNSTEADIEST = 2.0
 
 @dataclass(frozen=True)
 class Trace:
-    """What is seen of the best path through a document.
+    """What is seen of the best path of a query through a document.
 
     Attributes:
         steps: Number of steps of the query, as far as they count.
@@ -33,20 +34,25 @@ class Trace:
             of steps without a leap, a step.
         shortfall: How much more alike the query is, a step, to the position of the document that is
             most alike than to that of the path; 0 or more.
+        sameness: How much the query is like itself at other times, see `_sameness`, from -1 to 1.
     """
 
     steps: float
     positions: int
     unsteadiness: float
     shortfall: float
+    sameness: float
 
 
-def trace(similarities: np.ndarray, path: ScorePath, steps: float | None = None) -> Trace:
+def trace(
+    similarities: np.ndarray, path: ScorePath, embeddings: np.ndarray, steps: float | None = None
+) -> Trace:
     """Describes the path through a document.
 
     Args:
         similarities: Similarities less hubness, [steps, positions].
         path: The best path through them.
+        embeddings: Those of the query, float [steps, size], unit length.
         steps: Number of steps that count, if these are not all.
     """
     along = similarities[np.arange(len(similarities)), path.positions]
@@ -55,7 +61,21 @@ def trace(similarities: np.ndarray, path: ScorePath, steps: float | None = None)
         similarities.shape[1],
         _unsteadiness(path),
         float(np.mean(similarities.max(axis=1) - along)),
+        _sameness(embeddings),
     )
+
+
+def _sameness(embeddings: np.ndarray) -> float:
+    """Returns the mean similarity of steps that are at least `WINDOW` apart.
+
+    Of fewer than twice as many steps half of them are far enough; a single step has 0.
+    """
+    lag = min(WINDOW, len(embeddings) // 2)
+    if not lag:
+        return 0.0
+    earlier = np.cumsum(embeddings[:-lag], axis=0, dtype=np.float64)
+    pairs = len(earlier) * (len(earlier) + 1) / 2
+    return float(np.sum(earlier * embeddings[lag:]) / pairs)
 
 
 def _unsteadiness(path: ScorePath) -> float:

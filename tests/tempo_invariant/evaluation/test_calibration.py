@@ -30,7 +30,7 @@ def asked(seed: int, queries: int = 60, documents: int = 40, apart: float = 0.2)
 
 def tracer(unsteadiness: np.ndarray, steps: int):
     """Paths through documents of the same length."""
-    return lambda document: Trace(steps, 300, float(unsteadiness[document]), 0.05)
+    return lambda document: Trace(steps, 300, float(unsteadiness[document]), 0.05, 0.1)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_the_weights_are_those_of_a_logistic_regression():
     from sklearn.linear_model import LogisticRegression  # librosa needs it
 
     generator = np.random.default_rng(3)
-    values = generator.normal(size=(500, certainty.FEATURES)) * np.arange(1, 10) + 1
+    values = generator.normal(size=(500, certainty.FEATURES)) * np.arange(1, 11) + 1
     right = generator.random(500) < 1 / (1 + np.exp(-values[:, :6] @ [1, -0.5, 0.2, 0.1, 0, 0.05]))
     found = calibration._fit_weights(values, right)
     scale = values.std(axis=0)
@@ -82,11 +82,15 @@ def test_the_weights_are_those_of_a_logistic_regression():
 
 def test_few_unknown_ones_are_likely():
     confidence = np.random.default_rng(0).random(1000) ** 4
-    likely = calibration._likely(confidence)
+    music, odd = np.zeros(1000, bool), np.arange(1000) < 100
+    likely = calibration._likely(confidence, music)
     named = np.count_nonzero(confidence >= likely)
     assert named <= 5 < np.count_nonzero(confidence >= likely - 0.04)
-    assert calibration._likely(np.zeros(100)) == calibration.ABSENT
-    assert calibration._likely(np.ones(100)) == calibration.SURE
+    assert calibration._likely(np.zeros(1000), music) == calibration.ABSENT
+    assert calibration._likely(np.ones(1000), music) == calibration.SURE
+    # The few odd sounds are not outvoted by the music, nor it by them.
+    for one, other in ((0.1, 0.7), (0.7, 0.1)):
+        assert calibration._likely(np.where(odd, one, other), odd) == pytest.approx(0.71)
 
 
 def test_the_table_counts_by_length_and_size(fitted):

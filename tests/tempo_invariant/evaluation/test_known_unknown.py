@@ -16,7 +16,7 @@ from tests.query_files import named, query_set, strikes
 PIECES = {"down": np.arange(130, 20, -1), "high": np.arange(140, 250), "up": np.arange(20, 130)}
 SECONDS = 20.0
 # Half sure at a height of 3 deviations of 0.1 over a level of 0.2.
-CALIBRATION = Calibration((0.2, 0.0), 0.1, (-3.0, 1.0, *[0.0] * 8), 0.2, 0.6, 0.9)
+CALIBRATION = Calibration((0.2, 0.0), 0.1, (-3.0, 1.0, *[0.0] * 9), 0.2, 0.6, 0.9)
 
 
 @pytest.fixture(autouse=True)

@@ -15,9 +15,9 @@ from tempo_invariant.retrieval.certainty import Calibration, features, find_cali
 from tempo_invariant.retrieval.traces import Trace
 from tests.fake_embedder import FakeEmbedder
 
-WEIGHTS = -9.0, 2.0, 1.0, -0.5, -0.3, 0.1, 0.2, -2.0, -3.0, 0.1
+WEIGHTS = -9.0, 2.0, 1.0, -0.5, -0.3, 0.1, 0.2, -2.0, -3.0, 0.1, -1.0
 USUAL = Calibration((-0.1, -0.02), 0.05, WEIGHTS, 0.2, 0.9, 0.98)
-TRACE = Trace(20, 300, 0.4, 0.01)
+TRACE = Trace(20, 300, 0.4, 0.01, 0.15)
 
 
 def test_features_are_those_of_the_scores_and_five_usual_rivals():
@@ -31,7 +31,7 @@ def test_features_are_those_of_the_scores_and_five_usual_rivals():
     deviation = math.sqrt(np.average((every - mean) ** 2, weights=weights))
     height, lead = (0.3 - mean) / deviation, 0.3 / deviation
     expected = [height, lead, math.log(20), math.log(4), height * math.log(4), lead * math.log(4)]
-    path = [0.4, 0.01, math.log(300)]
+    path = [0.4, 0.01, math.log(300), 0.15]
     np.testing.assert_allclose(features(0.3, rivals, TRACE, USUAL), expected + path)
     alone = features(0.3, rivals[:0], TRACE, USUAL)
     height = (0.3 - level) / 0.05
@@ -79,7 +79,7 @@ def test_a_calibration_is_found_by_what_a_model_computes(tmp_path, monkeypatch):
     assert find_calibration(probe, "recordings") is None
     assert find_calibration(embedders.probe(FakeEmbedder(2)), "sheets") is None
     right = json.loads(path.read_text())
-    damage = {"sure": 0.5, "weights": [1.0] * 9, "rival_deviation": 0.0, "absent": "2", "more": 1}
+    damage = {"sure": 0.5, "weights": [1.0] * 10, "rival_deviation": 0.0, "absent": "2", "more": 1}
     for name, value in damage.items():
         path.write_text(json.dumps(right | {name: value}))
         with pytest.raises(UserError, match=f"^{path}: "):

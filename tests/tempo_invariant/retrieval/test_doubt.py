@@ -18,7 +18,7 @@ from tests.fake_embedder import FakeEmbedder, melody
 
 RISING = np.arange(20, 140)
 # Half sure at a score of 0.6, surer by a factor of e for every 0.02.
-CALIBRATION = Calibration((0.6, 0.0), 0.05, (0.0, 2.5, *[0.0] * 8), 0.2, 0.9, 0.98)
+CALIBRATION = Calibration((0.6, 0.0), 0.05, (0.0, 2.5, *[0.0] * 9), 0.2, 0.9, 0.98)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_the_score_is_that_of_the_path_in_steps_of_half_a_second(shipped):
     columns = 20.0 * np.arange(len(sheet))
     silent = np.concatenate([np.zeros((30, 16), np.float32), audio])
     found = doubt.judge_pair(FakeEmbedder(), silent, sheet, columns, 2)
-    expected = certainty.judge(1.0, np.zeros(0), Trace(30.0, 120, 0.1, 0.0), CALIBRATION)
+    expected = certainty.judge(1.0, np.zeros(0), Trace(30.0, 120, 0.1, 0.0, 0.0), CALIBRATION)
     assert found.confidence == pytest.approx(expected.confidence, abs=1e-6)
     assert doubt.judge_pair(FakeEmbedder(), silent[:30], sheet, columns, 2) is None
 

@@ -177,7 +177,7 @@ def _ranked(index, heard):
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
     """The fake model ships with a calibration: half sure at a lead of 3 deviations."""
-    weights = (-3.0, 0.0, 1.0, *[0.0] * 7)
+    weights = (-3.0, 0.0, 1.0, *[0.0] * 8)
     fake_embedder.ship(monkeypatch, tmp_path, Calibration((0.0, 0.0), 0.2, weights, 0.1, 0.6, 0.9))
 
 

@@ -12,7 +12,8 @@ def path(positions, leaps=()):
 
 
 def found(walked, width=200):
-    return traces.trace(np.zeros((len(walked.positions), width), np.float32), walked, 7.5)
+    similarities = np.zeros((len(walked.positions), width), np.float32)
+    return traces.trace(similarities, walked, np.eye(len(similarities)), 7.5)
 
 
 def test_a_steady_path_is_steady_at_any_speed():
@@ -51,5 +52,22 @@ def test_the_shortfall_is_what_other_places_have_more():
     similarities[3, 20] = 0.8  # out of the way of any path
     walked = best_path(similarities, PathLimits(2, 2, 3.0))
     assert walked.positions.tolist() == list(range(6))
-    assert traces.trace(similarities, walked).shortfall == pytest.approx(0.3 / 6, abs=1e-6)
-    assert traces.trace(similarities, walked).steps == 6
+    trace = traces.trace(similarities, walked, np.eye(6))
+    assert trace.shortfall == pytest.approx(0.3 / 6, abs=1e-6)
+    assert trace.steps == 6
+
+
+@pytest.mark.parametrize(("steps", "apart"), [(2, 1), (9, 4), (15, 7), (16, 8), (50, 8)])
+def test_sameness_is_the_mean_similarity_of_steps_far_apart(steps, apart):
+    embeddings = np.random.default_rng(steps).normal(0.3, 1, (steps, 5)).astype(np.float32)
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    far = [embeddings[i] @ embeddings[j] for i in range(steps) for j in range(i + apart, steps)]
+    walked, similarities = path(np.arange(steps)), np.zeros((steps, 60))
+    sameness = traces.trace(similarities, walked, embeddings).sameness
+    assert sameness == pytest.approx(np.mean(far), abs=1e-6)
+    still = np.repeat(embeddings[:1], steps, axis=0)
+    assert traces.trace(similarities, walked, still).sameness == pytest.approx(1, abs=1e-6)
+
+
+def test_a_single_step_is_like_no_other():
+    assert traces.trace(np.zeros((1, 9)), path([4]), np.ones((1, 1))).sameness == 0
