@@ -19,7 +19,7 @@ $(VENV)/installed: setup.cfg pyproject.toml
 install-newest: $(NEWEST)/installed
 
 $(NEWEST)/installed: $(VENV)/installed tests/rows.py
-	$(BIN)/python -m tests.rows $(NEWEST_PYTHON) jax,lilypond,test > $(VENV)/newest.txt
+	$(BIN)/python -m tests.rows $(NEWEST_PYTHON) jax,lilypond,rooms,test > $(VENV)/newest.txt
 	$(PYTHON) -m venv $(NEWEST)
 	$(NEWEST)/bin/python -m pip install --quiet --requirement $(VENV)/newest.txt
 	$(NEWEST)/bin/python -m pip install --quiet --no-deps --editable .

@@ -32,10 +32,10 @@ def raising(error, name):
     """`documents.msmd.read_score`, with an error for the piece of one name."""
     read = documents.msmd.read_score
 
-    def replacement(path):
+    def replacement(path, **options):
         if path.name == name:
             raise error
-        return read(path)
+        return read(path, **options)
 
     return replacement
 

@@ -168,13 +168,13 @@ def test_a_crash_of_lilypond_is_tried_again_once(tmp_path, monkeypatch):
     (tmp_path / "score.ly").write_text('\\version "2.24.0"\n{ c\'1 }\n')
     run, crashes = engraver._run_lilypond, 1
 
-    def crashing(source, output, timeout_seconds):
+    def crashing(source, output, settings, timeout_seconds):
         nonlocal crashes
         if crashes:
             crashes -= 1
             (output / "page.svg").write_text("half a page")
             return "", -signal.SIGSEGV
-        return run(source, output, timeout_seconds)
+        return run(source, output, settings, timeout_seconds)
 
     monkeypatch.setattr(engraver, "_run_lilypond", crashing)
     (tmp_path / "workspace").mkdir()

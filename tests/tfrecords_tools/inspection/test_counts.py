@@ -158,7 +158,7 @@ def test_command_leaves_a_published_directory_as_it_is_and_it_converts(published
         "grand-piano",
     }
     assert Image.open(tmp_path / "pictures/pairs.png").width > 300
-    conversion.convert(published, tmp_path / "records", tmp_path / "split.yaml", workers=1)
+    conversion.convert(published, tmp_path / "records", [tmp_path / "split.yaml"], workers=1)
     records = list(schema.read_records(tmp_path / "records", "train"))
     assert [(record.tempo, len(record.onset_frames)) for record in records] == [
         (1.0, 16),
