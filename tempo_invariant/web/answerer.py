@@ -7,6 +7,7 @@ import queue
 import shutil
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tempo_invariant import progress
 from tempo_invariant.errors import UserError, one_line
@@ -15,6 +16,9 @@ from tempo_invariant.web.jobs import Job, Jobs
 from tempo_invariant.web.limits import Limits
 from tempo_invariant.web.model import SharedModel, Stopped
 from tempo_invariant.web.refusals import Refusal
+
+if TYPE_CHECKING:
+    from tempo_invariant.retrieval.library import SnippetIndex
 
 PAGE = "answer.html"
 
@@ -92,8 +96,8 @@ class Answerer:
         from tempo_invariant.retrieval import identification
         from tempo_invariant.retrieval.answers import identified
 
-        state = self._state(job)
-        state.index.check_model(embedder)
+        state, index = self._library(job)
+        index.check_model(embedder)
         recording = recordings.open_recording(job.path)
         recording = dataclasses.replace(recording, name=job.name)
         self._jobs.progress([job], "listening")
@@ -102,9 +106,9 @@ class Answerer:
             self._jobs.progress([job], f"{done} {text}" if text else "listening", done, total or 0)
 
         with progress.told(tell):
-            answer = identification.identify_recording(state.index, embedder, recording)
+            answer = identification.identify_recording(index, embedder, recording)
         self._jobs.progress([job], "drawing the answer")
-        identified.write_score(answer, state.index, recording, self.directory / job.id)
+        identified.write_score(answer, index, recording, self.directory / job.id)
         self._keep(job.id)
         best = answer.candidates[0].name
         known = answer.verdict != "unknown"
@@ -119,13 +123,13 @@ class Answerer:
         }
         self._jobs.finish([job], "done", result)
 
-    def _state(self, job: Job) -> State:
+    def _library(self, job: Job) -> "tuple[State, SnippetIndex]":
         """Returns the library; the first scores, if they are just coming, are waited for."""
         while True:
             comes = self._jobs.is_coming("score") or not self._holdings.is_read
             state = self._holdings.state
             if state.index is not None:
-                return state
+                return state, state.index
             if not comes:
                 raise UserError("the library holds no score yet")
             self._jobs.progress([job], "waiting for the first score")
