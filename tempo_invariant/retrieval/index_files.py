@@ -99,7 +99,12 @@ def mend(path: Path, found: Catalogue) -> Catalogue:
     Returns:
         What is left; the files are made anew if that is less.
     """
-    damaged = dict.fromkeys(each.id for each, _ in index_rows.damaged_documents(path, found))
+    files_of = {key: path / index_rows.data_file(key, found.header.generation) for key in DATA}
+    data = {
+        key: index_rows.mapped_part(path, found, key) if file.exists() else np.zeros(0)
+        for key, file in files_of.items()
+    }
+    damaged = dict.fromkeys(each.id for each, _ in index_rows.damaged_documents(found, data))
     if not (damaged or found.damage or _lacks_search(path, found)):
         return found
     if found.damage:

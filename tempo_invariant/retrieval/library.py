@@ -233,7 +233,8 @@ def opened(path: Path, found: Catalogue) -> SnippetIndex:
         raise UserError(f"{path}: holds no document; the same index command goes on")
     probe = np.array(header.probe, np.float32)
     data = {name: index_rows.mapped(path, found, name) for name in index_rows.DATA}
-    for document, file in index_rows.damaged_documents(path, found):
+    for document, name in index_rows.damaged_documents(found, data):
+        file = path / index_rows.data_file(name, header.generation)
         raise UserError(
             f"{file}: damaged: its checksum is another than {catalogue.NAME} has, for "
             f"{document.name}; {MENDED}"
