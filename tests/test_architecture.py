@@ -16,7 +16,16 @@ PACKAGES = {
 """The star: each package with those that it may import besides itself."""
 
 ROOMS = {
-    "tempo_invariant": ["audio", "data", "scores", "model", "retrieval", "evaluation", "training"],
+    "tempo_invariant": [
+        "audio",
+        "data",
+        "scores",
+        "model",
+        "retrieval",
+        "tracking",
+        "evaluation",
+        "training",
+    ],
     "tfrecords_tools": ["music", "running", "msmd", "records", "inspection", "queries"],
     "serving": ["hosting", "querying", "load"],
 }
