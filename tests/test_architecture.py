@@ -25,6 +25,7 @@ ROOMS = {
         "tracking",
         "evaluation",
         "training",
+        "web",
     ],
     "tfrecords_tools": ["music", "running", "msmd", "records", "inspection", "queries"],
     "serving": ["hosting", "querying", "load"],
