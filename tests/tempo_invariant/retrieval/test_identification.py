@@ -453,7 +453,10 @@ def test_the_answer_for_music_in_no_score_shows_none(tmp_path):
     answer = identification.identify_recording(index, FakeEmbedder(), recording)
     absent = dataclasses.replace(answer.matching, judgement=Judgement("absent", 0.01))
     answer = dataclasses.replace(answer, matching=absent)
-    page = read_page(identified.write_score(answer, index, recording, tmp_path / "out"))
+    path = identified.write_score(answer, index, recording, tmp_path / "out")
+    report = json.loads(path.with_suffix(".json").read_text())
+    assert report["verdict"] == "unknown" and report["place"] == [] and answer.places
+    page = read_page(path)
     assert page.texts["h1"] == ["Not your score"]
     assert "Nearest: rising" in "".join(page.texts["p"])
     assert not page.of("audio") and len(page.of("img")) == 2  # the pictures of the details
