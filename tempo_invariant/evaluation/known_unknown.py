@@ -159,10 +159,8 @@ def _report(
         played = [pieces[place] for place in mine]
         shares = {}
         for kind in kinds if mine else ():
-            # A hit is a rank of 1: its share and interval are those of the recall at 1.
-            hits = np.array([1 if outcomes[place] == kind else 2 for place in mine])
-            interval = metrics.bootstrap_intervals(hits, played)["r@1"]
-            shares[kind] = [metrics.summary(hits)["r@1"], *interval]
+            hits = np.array([outcomes[place] == kind for place in mine])
+            shares[kind] = metrics.share(hits, played)
         report[name] = {"recordings": len(mine), "pieces": len(set(played)), "shares": shares}
     return report
 
