@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import http.client
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -113,3 +114,4 @@ def serving(
         server.should_exit = True
         thread.join(SECONDS)
         assert not thread.is_alive()
+        shutil.rmtree(work)

@@ -12,6 +12,7 @@ from tempo_invariant.retrieval.index_writer import IndexBusy, IndexWriter
 from tempo_invariant.samples import DIRECTORY
 from tempo_invariant.web import librarian
 from tempo_invariant.web.limits import Limits
+from tempo_invariant.worker_processes import map_ahead
 from tests import fake_embedder
 from tests.drawn_pages import draw_page
 from tests.fake_embedder import FakeEmbedder
@@ -21,10 +22,14 @@ MUSETTE = (DIRECTORY / "scores" / "bach_musette.pdf").read_bytes()
 MINUET = (DIRECTORY / "scores" / "minuet_g_major.pdf").read_bytes()
 
 
+def map_here(function, items, _jobs):
+    return map_ahead(function, items, 0)
+
+
 @pytest.fixture(autouse=True)
 def no_processes(monkeypatch):
     """Scores are read in this process, which starts no others."""
-    monkeypatch.setattr(librarian, "processors", lambda: 0)
+    monkeypatch.setattr(librarian, "map_ahead", map_here)
     monkeypatch.setattr(librarian, "_QUIET_SECONDS", 0.3)
 
 
