@@ -80,7 +80,7 @@ class Update:
         if name in self._contents:
             self.leave_out(name, UserError(f"{name}: another of this name is used"))
             return False
-        content = self._contents[name] = _content(paths, self._settings)
+        content = self._contents[name] = content_of(paths, self._settings)
         known = self.writer.documents.get(name)
         if known is None or not _is_same(known, content, paths):
             return True
@@ -150,7 +150,7 @@ class Update:
         return Indexed(index, dropped=dropped, pages=self.pages, seconds=seconds, **self.done)
 
 
-def _content(paths: Sequence[Path], settings: str) -> str:
+def content_of(paths: Sequence[Path], settings: str = "") -> str:
     """Returns the SHA-256 of the contents of files, and of what else their reading depends on."""
     digests = [_file_digest(path) for path in paths]
     return hashlib.sha256("\n".join([*digests, settings]).encode()).hexdigest()

@@ -40,6 +40,10 @@ MOST_HOLES = 0.2
 """The largest share of rows that may belong to no document; above it the files are made anew."""
 
 
+class IndexBusy(UserError):
+    """Another process is writing an index."""
+
+
 class IndexWriter:
     """Adds documents to an index, and drops them; makes the index where there is none.
 
@@ -323,7 +327,7 @@ def _locked(path: Path) -> Iterator[None]:
     """Holds the lock of an index; where the file system has none, it does without.
 
     Raises:
-        UserError: Another process holds it.
+        IndexBusy: Another process holds it.
     """
     with (path / index_files.LOCK).open("a") as stream:
         try:
@@ -331,7 +335,7 @@ def _locked(path: Path) -> Iterator[None]:
 
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise UserError(f"{path}: another process is writing to it; try again later") from error
+            raise IndexBusy(f"{path}: another process is writing to it; try again later") from error
         except (OSError, ImportError):
             pass
         yield

@@ -92,7 +92,7 @@ def index_scores(
             # A runner has shown its own progress when it comes to this.
             bar = progress.track(results, "scores", _length(needed), shown=runner is None)
             for reader, future in bar:
-                _add_score(update, embedder, reader, future)
+                add_score(update, embedder, reader, future)
                 bar.set_postfix_str(f"{update.speed():.1f} pages a second", refresh=False)
         return update.finish(prune)
 
@@ -101,7 +101,7 @@ def _length(items: Iterable[ScoreReader]) -> int | None:
     return len(items) if isinstance(items, list) else None
 
 
-def _add_score(update: Update, embedder: Embedder, reader: ScoreReader, future: Future) -> None:
+def add_score(update: Update, embedder: Embedder, reader: ScoreReader, future: Future) -> None:
     """Embeds a score, if that is not done, and adds it; or notes why it cannot be used."""
     try:
         score: ReadScore = future.result()
