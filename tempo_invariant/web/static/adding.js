@@ -96,7 +96,7 @@ export async function readJobs() {
 // What was found for a recording: the score and how sure that is.
 export function answerText(job) {
   const result = job.result || {};
-  const sure = result.text || result.certainty || "";
+  const sure = words.certainty(result);
   if (result.verdict === "unknown" || !result.name) return sure || "nothing was found";
   return [words.title(result.name), sure].filter(Boolean).join(" – ");
 }

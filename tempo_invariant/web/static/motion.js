@@ -15,6 +15,7 @@ const TURN_BACK_SECONDS = 6;
 
 const LEAST_HEIGHT_OF_TWO = 520;
 const PEEK = 16;
+const EDGE = 12;
 export const GAP = 16;
 
 const isBefore = (a, b) => a.page < b.page || (a.page === b.page && a.system < b.system);
@@ -72,12 +73,9 @@ export function turnsAhead(turnInSeconds, turned) {
 
 // Size and number of the pages in a window of so many pixels: two whole ones side by side where
 // they are large enough, else one; a page that is higher than the window moves up and down in it.
-export function fit(width, height, aspect) {
-  const whole = height / aspect;
-  if (height >= LEAST_HEIGHT_OF_TWO && 2 * whole + GAP + 2 * PEEK <= width) {
-    return {columns: 2, width: whole, height};
-  }
-  const half = (width - GAP - 2 * PEEK) / 2;
+export function fit(width, windowHeight, aspect) {
+  const height = windowHeight - EDGE, whole = height / aspect;
+  const half = Math.min(whole, (width - GAP - 2 * PEEK) / 2);
   if (half * aspect >= LEAST_HEIGHT_OF_TWO) return {columns: 2, width: half, height: half * aspect};
   const broad = width - 2 * PEEK;
   const page = whole >= 0.8 * broad ? Math.min(whole, broad) : Math.min(broad, 1100);
@@ -89,10 +87,10 @@ export function shift(fitted, index, width, height, box, pageHeight) {
   const first = fitted.columns === 2 ? index - (index % 2) : index;
   const taken = fitted.columns * fitted.width + (fitted.columns - 1) * GAP;
   const across = (width - taken) / 2 - first * (fitted.width + GAP);
-  if (fitted.height <= height) return [across, Math.min((height - fitted.height) / 2, 24)];
+  if (fitted.height <= height) return [across, Math.min((height - fitted.height) / 2, 32)];
   const scale = fitted.height / pageHeight;
   const middle = box ? (scale * (box[0] + box[2])) / 2 : 0;
-  const down = Math.min(0, Math.max(height - fitted.height, 0.36 * height - middle));
+  const down = Math.min(0, Math.max(height - fitted.height - EDGE, 0.36 * height - middle));
   return [across, down];
 }
 

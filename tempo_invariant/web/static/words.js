@@ -35,11 +35,17 @@ export function isRecording(name, kind, endings) {
   return /^(audio|video)\//.test(kind) || endings.includes(ending(name));
 }
 
-// How sure an answer is, in the words of every other answer.
-export function certainty(state) {
-  const verdict = state.verdict;
-  if (verdict && typeof verdict === "object") return verdict.text || verdict.certainty || "";
-  return state.text || verdict || "";
+// How sure an answer or a state is, in the words of every other answer.
+export function certainty({text, certainty, verdict, confidence}) {
+  if (text) return text;
+  const share = typeof confidence === "number" ? `${Math.round(100 * confidence)} %` : "";
+  switch (certainty || verdict) {
+    case "sure": return "sure";
+    case "likely": return share ? `likely, ${share}` : "likely";
+    case "unsure": return share ? `unsure, ${share}` : "unsure";
+    case "known": return share;
+    default: return "";
+  }
 }
 
 // What a state of listening means to the player: a headline, and what to do about it.
@@ -86,7 +92,7 @@ export function progress(jobs, uploading) {
   const what = current
     ? `${current.kind === "score" ? "Adding" : "Identifying"} ${current.name}`
     : `Sending ${counted(uploading, "file")}`;
-  const rest = current && more > 0 ? `${counted(more, "more file").replace(/more files?/, "more")} to come` : "";
+  const rest = current && more > 0 ? `${more.toLocaleString("en")} more to come` : "";
   return {
     what,
     text: [current ? current.text : "", rest].filter(Boolean).join(" · "),
