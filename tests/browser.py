@@ -84,9 +84,7 @@ class Browser:
 
     def press(self, *keys):
         """Presses keys one after the other."""
-        actions = [
-            {"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")
-        ]
+        actions = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]
         self.post("/actions", actions=[{"type": "key", "id": "keys", "actions": actions}])
 
     def click(self, x, y):

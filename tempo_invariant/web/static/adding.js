@@ -6,13 +6,13 @@ import {ask} from "./server.js";
 import * as words from "./words.js";
 
 const AT_ONCE = 2;
+const MOST_OPEN = 500;
 const FAULTS_SHOWN = 5;
 
 export const jobs = new Map();
 const waiting = [];
 let sending = 0;
 let faults = [];
-const dismissed = new Set(JSON.parse(sessionStorage.getItem("dismissed") || "[]"));
 
 // All files of what was dropped, those in folders, too: {file, name} with slashes in the names.
 export async function filesOf(transfer) {
@@ -45,15 +45,20 @@ export function add(files) {
   if (files.length && !taken.length) fault(null, "In this folder is nothing that can be read.");
   waiting.push(...taken);
   if (taken.length) say(`${words.counted(taken.length, "file")} to add`);
-  for (let i = sending; i < AT_ONCE; i++) sendNext();
+  sendMore();
+}
+
+// Sends what waits, as long as the server has not too much before it.
+function sendMore() {
+  const open = [...jobs.values()].filter(job => job.state === "waiting" || job.state === "running");
+  while (waiting.length && sending < AT_ONCE && open.length + sending < MOST_OPEN) {
+    send(waiting.shift());
+  }
   show();
 }
 
-async function sendNext() {
-  const next = waiting.shift();
-  if (!next) return;
+async function send({file, name}) {
   sending++;
-  const {file, name} = next;
   const recording = words.isRecording(name, file.type, library.accepts.recordings);
   const path = `/api/${recording ? "recordings" : "scores"}?name=${encodeURIComponent(name)}`;
   try {
@@ -66,15 +71,14 @@ async function sendNext() {
     fault(null, error.message.includes(name) ? error.message : `${name}: ${error.message}`);
   }
   sending--;
-  show();
-  sendNext();
+  sendMore();
 }
 
 // Takes over what the server says of a job.
 export function hear(job) {
   const before = jobs.get(job.id);
   jobs.set(job.id, job);
-  if (job.state === "failed" && !(before && before.state === "failed") && !dismissed.has(job.id)) {
+  if (job.state === "failed" && !(before && before.state === "failed")) {
     const line = job.error || "it could not be read";
     fault(job.id, line.includes(job.name) ? line : `${job.name}: ${line}`);
   }
@@ -83,12 +87,13 @@ export function hear(job) {
     if (job.kind === "score") say(`${job.name} ${result.already ? "was there already" : "is added"}`);
     else say(`${job.name}: ${answerText(job)}`);
   }
-  show();
+  if (waiting.length) sendMore(); else show();
 }
 
 export async function readJobs() {
   const read = await ask("/api/jobs");
   jobs.clear();
+  faults = faults.filter(one => !one.job);
   for (const job of read.jobs) hear(job);
   show();
 }
@@ -111,13 +116,24 @@ function fault(job, text) {
 
 function dismiss(gone) {
   faults = faults.filter(one => !gone.includes(one));
-  for (const {job} of gone) if (job) dismissed.add(job);
-  sessionStorage.setItem("dismissed", JSON.stringify([...dismissed].slice(-1000)));
+  for (const {job} of gone) {
+    if (!job) continue;
+    jobs.delete(job);
+    ask(`/api/jobs/${encodeURIComponent(job)}`, {method: "DELETE"}).catch(() => {});
+  }
+  get("choose-files").focus();
   show();
-  if (!faults.length) get("choose-files").focus();
 }
 
+let toShow = null;
+
+// Shows all of it, soon: many jobs may change at once.
 function show() {
+  toShow ??= setTimeout(showNow, 50);
+}
+
+function showNow() {
+  toShow = null;
   const state = words.progress([...jobs.values()], waiting.length + sending);
   get("progress").hidden = !state;
   if (state) {
@@ -160,7 +176,7 @@ function showAnswers() {
     const done = job.state === "done";
     const text = done ? answerText(job) : job.text || "waiting";
     const what = [
-      make("span", {className: "name", textContent: words.title(job.name)}),
+      make("span", {className: "name", textContent: job.name}),
       make("span", {className: done ? "found" : "quiet", textContent: text}),
     ];
     return make("li", {}, done
@@ -176,7 +192,7 @@ export function showAnswer(id) {
   const job = jobs.get(id);
   const result = (job && job.result) || {};
   const page = `/answers/${encodeURIComponent(id)}/`;
-  write(get("answer-name"), job ? words.title(job.name) : "Answer");
+  write(get("answer-name"), job ? job.name : "Answer");
   write(get("answer-verdict"), job ? answerText(job) : "");
   get("answer-score").hidden = !library.scores.has(result.id) || result.verdict === "unknown";
   get("answer-score").onclick = () => { location.hash = `score=${encodeURIComponent(result.id)}`; };

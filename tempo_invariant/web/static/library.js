@@ -11,6 +11,7 @@ export const library = {
 };
 const cards = new Map();
 const details = new Map();
+let again = null;
 const order = new Intl.Collator("en", {numeric: true, sensitivity: "base"});
 
 // Reads the library again and changes what has changed in the grid.
@@ -41,6 +42,8 @@ export async function readLibrary() {
   get("listen").disabled = !scores.length;
   get("welcome").hidden = scores.length > 0 || Boolean(read.loading);
   search();
+  clearTimeout(again);
+  if (read.loading) again = setTimeout(() => readLibrary().catch(() => {}), 1000);
 }
 
 function makeCard(score) {

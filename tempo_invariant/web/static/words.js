@@ -3,7 +3,8 @@
 // The name of a score as a reader would write it: its file's, without folders and underscores.
 export function title(name) {
   const own = name.replace(/\/+$/, "").split("/").pop();
-  return own.replace(/[_\s]+/g, " ").trim() || name;
+  const words = own.replace(/[_\s]+/g, " ").trim() || name;
+  return words[0].toLocaleUpperCase("en") + words.slice(1);
 }
 
 // The folders before the name of a score, or nothing.

@@ -43,7 +43,7 @@ def test_names_are_read_as_titles_and_found_by_their_words(run):
                   typed => names.map(name => words.matches(name, typed)).indexOf(true))];
     """
     titles, folders, found = run(code)
-    assert titles == ["invention 1", "Für Elise", "b", "_"]
+    assert titles == ["Invention 1", "Für Elise", "B", "_"]
     assert folders == ["bach / inventions", "", "a", ""]
     assert found == [1, 1, 0, 1, 0, 0, -1]
 
@@ -164,7 +164,10 @@ def test_the_cursor_jumps_at_once_forward_and_back_only_for_good(run):
     code = f"""{CURSOR}
         const where = now => {{ const p = cursor.at(now); return [p.page, p.system, p.x]; }};
         const seen = [];
-        const tell = (now, ...place) => {{ cursor.tell(at(...place), 0, now); seen.push(where(now)); }};
+        const tell = (now, ...place) => {{
+          cursor.tell(at(...place), 0, now);
+          seen.push(where(now));
+        }};
         tell(0, 880); tell(0.1, 120, 2); tell(0.2, 890, 1); tell(0.3, 120, 2);   // shaking
         tell(1, 500, 1); tell(1.2, 500, 1); tell(1.5, 500, 1);                   // a repeat
         tell(2, 150, 1); tell(2.5, 150, 1);                                      // in a system
@@ -189,7 +192,7 @@ def test_the_cursor_jumps_at_once_forward_and_back_only_for_good(run):
 def test_a_page_is_turned_in_time_and_not_back_for_a_hesitation(run):
     code = """
         return [[null, false], [null, true], [5, false], [1.6, false], [1.5, false], [0, false],
-                [3, true], [7, true]].map(([seconds, turned]) => motion.turnsAhead(seconds, turned));
+                [3, true], [7, true]].map(each => motion.turnsAhead(...each));
     """
     assert run(code) == [False, False, False, False, True, True, True, False]
 
