@@ -33,6 +33,9 @@ flags.DEFINE_integer(
     "port", None, "Port to listen on, 0 for a free one; default: 8421, or the next.", 0, 65535
 )
 flags.DEFINE_boolean("browser", True, "Open the page in the browser.")
+commands.define_output(
+    "record", None, "Directory that keeps what was heard; default: nothing is.", directory=True
+)
 commands.define_input("certificate", None, "Certificate for HTTPS, a PEM file.")
 commands.define_input("key", None, "Key of --certificate, a PEM file.")
 flag_sets.define_model_flags()
@@ -50,11 +53,12 @@ def main() -> None:
     index = Path(values.index or default_index())
     choice = flag_sets.model_choice(check_index(index))
     place = running.Place(values.host, values.port, values.certificate, values.key)
-    running.serve(
-        place,
-        lambda work: Desk(index, lambda: open_model(choice), choice["name"], work),
-        values.browser,
-    )
+    record = Path(values.record) if values.record else None
+
+    def make_desk(work: Path) -> Desk:
+        return Desk(index, lambda: open_model(choice), choice["name"], work, record=record)
+
+    running.serve(place, make_desk, values.browser)
     running.leave()
 
 

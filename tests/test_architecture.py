@@ -22,6 +22,7 @@ ROOMS = {
         "scores",
         "model",
         "retrieval",
+        "tracking",
         "evaluation",
         "training",
         "web",

@@ -91,13 +91,13 @@ def serving(
     limits: Limits | None = None,
     token: str | None = None,
     embedder: Callable = FakeEmbedder,
-    desk: Callable[..., Desk] = Desk,
+    **more,
 ) -> Iterator[Client]:
-    """Serves the library `music-index` below a directory for as long as the block lasts."""
+    """Serves the library `music-index` below a directory; `more` is for the `Desk`."""
     limits = limits or Limits()
     work = tmp_path / "work"
     work.mkdir(exist_ok=True)
-    made = desk(tmp_path / "music-index", embedder, "fake", work, limits)
+    made = Desk(tmp_path / "music-index", embedder, "fake", work, limits, **more)
     place = running.Place(port=0)
     listener = running.bind(place)
     door = Door("127.0.0.1", listener.getsockname()[1], token)

@@ -10,6 +10,7 @@ import numpy as np
 
 from tempo_invariant import progress
 from tempo_invariant.audio import windows
+from tempo_invariant.audio.recordings import AUDIO_SUFFIXES
 from tempo_invariant.beam_runner import Runner
 from tempo_invariant.errors import UserError, printable
 from tempo_invariant.retrieval import library, neighbours
@@ -23,11 +24,6 @@ from tempo_invariant.scores.collection import ScoreReader, open_collection
 from tempo_invariant.scores.documents import STEP_PIXELS
 from tempo_invariant.scores.reading import ReadScore, read_ahead
 from tempo_invariant.scores.walking import natural, new_name
-
-AUDIO_SUFFIXES = (
-    *(".wav", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"),
-    *(".au", ".caf", ".wma", ".mka", ".mkv", ".webm", ".mp4", ".mov"),
-)
 
 
 def index_scores(

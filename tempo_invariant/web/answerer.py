@@ -83,27 +83,27 @@ class Answerer:
                 return
             except Exception as error:
                 told = isinstance(error, UserError)
-                text = str(error) if told else f"{type(error).__name__}: {one_line(error)}"
-                logging.warning("%s: %s", job.name, text)
-                self._jobs.fail([job], text.replace(str(job.path), job.name))
+                line = str(error) if told else f"{type(error).__name__}: {one_line(error)}"
+                logging.warning("%s: %s", job.name, line)
+                self._jobs.fail([job], line.replace(str(job.path), job.name))
             finally:
                 shutil.rmtree(job.path.parent, ignore_errors=True)
 
     def _answer(self, job: Job) -> None:
         self._jobs.begin([job], "waiting for the model")
-        embedder = self._model.wait()
+        self._model.wait()
         from tempo_invariant.audio import recordings
         from tempo_invariant.retrieval import identification
-        from tempo_invariant.retrieval.answers import identified
+        from tempo_invariant.retrieval.answers import identified, text
 
         state, index = self._library(job)
-        index.check_model(embedder)
+        embedder = self._model.wait(index)
         recording = recordings.open_recording(job.path)
         recording = dataclasses.replace(recording, name=job.name)
         self._jobs.progress([job], "listening")
 
-        def tell(text: str, done: int, total: int | None) -> None:
-            self._jobs.progress([job], f"{done} {text}" if text else "listening", done, total or 0)
+        def tell(what: str, done: int, total: int | None) -> None:
+            self._jobs.progress([job], f"{done} {what}" if what else "listening", done, total or 0)
 
         with progress.told(tell):
             answer = identification.identify_recording(index, embedder, recording)
@@ -114,6 +114,7 @@ class Answerer:
         known = answer.verdict != "unknown"
         result = {
             "verdict": answer.verdict,
+            "text": text.verdict_text(answer.matching.judgement, answer.documents, "score"),
             "certainty": answer.certainty,
             "confidence": answer.confidence,
             "id": state.ids.get(best) if known else None,

@@ -13,10 +13,12 @@ from tempo_invariant.web.events import Events
 from tempo_invariant.web.holdings import Holdings
 from tempo_invariant.web.incoming import Incoming
 from tempo_invariant.web.jobs import Job, Jobs
-from tempo_invariant.web.librarian import Librarian, can_be_added
+from tempo_invariant.web.librarian import SUFFIXES, Librarian
 from tempo_invariant.web.limits import Limits
 from tempo_invariant.web.model import SharedModel
+from tempo_invariant.web.recorder import Recorder
 from tempo_invariant.web.refusals import Refusal
+from tempo_invariant.web.sessions import MakeListener, Sessions, make_listener
 
 if TYPE_CHECKING:
     from tempo_invariant.retrieval.embedders import Embedder
@@ -63,6 +65,8 @@ class Desk:
         model_name: Name of the model.
         work: Directory for what is kept as long as the server runs.
         limits: Bounds of it all.
+        record: Directory that keeps what is heard; None: nothing is.
+        make_listener: Function that returns what listens, see `sessions.make_listener`.
     """
 
     def __init__(
@@ -72,6 +76,8 @@ class Desk:
         model_name: str,
         work: Path,
         limits: Limits | None = None,
+        record: Path | None = None,
+        make_listener: MakeListener = make_listener,
     ):
         self.model_name = model_name
         self.limits = limits or Limits()
@@ -84,6 +90,9 @@ class Desk:
         folder = scores_folder(index)
         self.librarian = Librarian(folder, self.holdings, self.model, self.jobs)
         self.answerer = Answerer(work, self.holdings, self.model, self.jobs, self.limits)
+        self.sessions = Sessions(
+            self.holdings, self.model, self.limits, make_listener, Recorder(record)
+        )
         self._shown = threading.Event()
         self._stopped = threading.Event()
 
@@ -100,6 +109,7 @@ class Desk:
         self._stopped.set()
         self._shown.set()
         self.model.stop()
+        self.sessions.stop()
         self.answerer.stop()
         self.librarian.stop(seconds)
 
@@ -114,6 +124,7 @@ class Desk:
             self.model.load()
         while not self._stopped.wait(_WATCH_SECONDS):
             self.holdings.refresh(patient=True)
+            self.sessions.sweep()
 
     def status(self) -> dict[str, Any]:
         """Returns what a page is to know of the library as a whole."""
@@ -146,7 +157,7 @@ class Desk:
 
     def check_score(self, path: PurePosixPath, name: str) -> None:
         """Raises `Refusal` (415) if a file's name promises no score that can be dropped."""
-        if not can_be_added(path):
+        if path.suffix.lower() not in SUFFIXES:
             why = "LilyPond files are programs; tempo-invariant index adds them"
             if path.suffix.lower() not in (".ly", ".ily", ".lyi"):
                 why = "no PDF file, image, or score in MusicXML, MEI, kern or ABC"

@@ -23,7 +23,7 @@ from tempo_invariant.web.refusals import Refusal
 if TYPE_CHECKING:  # it takes seconds to import, and the page is to be there before
     from tempo_invariant.retrieval.library import SnippetIndex
 
-COVER_WIDTH = 240
+COVER_WIDTH = 300
 _COVERS_KEPT = 512
 _PATIENCE = 10.0
 """An index is read again after so many times the time that the last reading took, at the least."""

@@ -91,6 +91,20 @@ class Jobs:
             most = self._limits.waiting
             raise Refusal(429, f"{most:,} files are waiting already; drop the rest later")
 
+    def dismiss(self, identity: str) -> None:
+        """Forgets a job that is over.
+
+        Raises:
+            Refusal: 404, there is none; 409, it is not over.
+        """
+        with self._lock:
+            job = self._jobs.get(identity)
+            if job is None:
+                raise Refusal(404, "no such job")
+            if not job.is_over:
+                raise Refusal(409, f"{job.name}: is not done yet")
+            del self._jobs[identity]
+
     def to_list(self) -> list[dict[str, Any]]:
         """Returns what pages may know of all of them, the oldest first."""
         with self._lock:

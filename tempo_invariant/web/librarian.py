@@ -12,7 +12,7 @@ from pathlib import Path
 from tempo_invariant.audio import windows
 from tempo_invariant.errors import UserError, printable
 from tempo_invariant.files import telling_failures, why_left_out
-from tempo_invariant.scores.folders import FoundScore, kind_of, list_folder
+from tempo_invariant.scores.folders import KINDS, LILYPOND, FoundScore, list_folder
 from tempo_invariant.web.holdings import Holdings, score_id
 from tempo_invariant.web.jobs import Job, Jobs
 from tempo_invariant.web.model import SharedModel, Stopped
@@ -23,6 +23,9 @@ JOURNAL = ".waiting"
 
 REMOVED = ".removed"
 """Where the files of scores go that are dropped from the library."""
+
+SUFFIXES = [suffix for suffix, kind in KINDS.items() if kind != LILYPOND]
+"""Of files that can be dropped; those of LilyPond are programs."""
 
 _QUIET_SECONDS = 0.7
 _LONGEST_QUIET_SECONDS = 5.0
@@ -224,7 +227,9 @@ class Librarian:
     def _finish(self, writer, name: str, jobs: Sequence[Job], already: bool) -> None:
         document = writer.documents[name]
         text = "is in the library already" if already else "done"
-        result = {"id": score_id(document), "name": document.name, "already": already}
+        identity, notes = score_id(document), list(document.notes)
+        result = {"id": identity, "ids": [identity], "name": name, "already": already}
+        result["notes"] = notes
         self._jobs.finish(jobs, text, result)
 
     def _await(self, future: Future) -> None:
@@ -267,10 +272,3 @@ class Librarian:
         if self.folder.is_dir():
             with contextlib.suppress(UserError):
                 yield from list_folder(self.folder).scores
-
-
-def can_be_added(path: os.PathLike) -> bool:
-    """Whether a file's name promises a score that can be dropped; LilyPond files are programs."""
-    from tempo_invariant.scores.folders import LILYPOND
-
-    return kind_of(path) not in (None, LILYPOND)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tempo_invariant.retrieval.embedders import Embedder
+    from tempo_invariant.retrieval.library import SnippetIndex
 
 _STEP_SECONDS = 0.2
 
@@ -30,6 +31,7 @@ class SharedModel:
         self._later: Future[Embedder] = Future()
         self._loaded: Future[Embedder] = Future()
         self._stopped = threading.Event()
+        self._checked = b""
 
     def load(self) -> None:
         """Loads the model."""
@@ -55,14 +57,21 @@ class SharedModel:
         error = self._loaded.exception() if self._loaded.done() else None
         return None if error is None else str(error)
 
-    def wait(self) -> Any:
+    def wait(self, index: "SnippetIndex | None" = None) -> Any:
         """Returns the model, once it is loaded.
 
+        Args:
+            index: Index that must have been made with it.
+
         Raises:
-            UserError: It cannot be loaded.
+            UserError: It cannot be loaded, or the index is that of another one.
             Stopped: The server ends.
         """
-        return self._result(self._loaded)
+        found = self._result(self._loaded)
+        if index is not None and (probe := index.probe.tobytes()) != self._checked:
+            index.check_model(found)
+            self._checked = probe
+        return found
 
     def wait_for_unloaded(self) -> Any:
         """Returns the model as soon as it is known, loaded or not; see `wait`."""

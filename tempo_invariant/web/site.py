@@ -17,16 +17,24 @@ from starlette.responses import (
     Response,
     StreamingResponse,
 )
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket
 
+from tempo_invariant.audio.recordings import AUDIO_SUFFIXES
 from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.retrieval import answers
 from tempo_invariant.retrieval.answers.sound import MEDIA_TYPES
+from tempo_invariant.web.conversation import converse
 from tempo_invariant.web.desk import Desk
+from tempo_invariant.web.librarian import SUFFIXES
 from tempo_invariant.web.names import safe_path
 from tempo_invariant.web.refusals import Refusal
 
 STATIC = Path(__file__).parent / "static"
+STYLE = Path(answers.__file__).with_name("player.css")
+
+_ACCEPTS = {"scores": SUFFIXES, "recordings": list(AUDIO_SUFFIXES)}
 
 _PULSE_SECONDS = 15.0
 _DROP_SECONDS = 30.0
@@ -63,9 +71,12 @@ class Site:
             Route("/api/scores/{id}/pages/{page:int}", self.score_page),
             Route("/api/recordings", self.add_recording, methods=["POST"]),
             Route("/api/jobs", self.jobs),
+            Route("/api/jobs/{id}", self.dismiss_job, methods=["DELETE"]),
             Route("/api/events", self.events),
+            WebSocketRoute("/api/listen", self.listen),
             Route("/answers/{job}", self.to_answer),
             Route("/answers/{job}/{name:path}", self.answer),
+            Route("/static/player.css", self.style),
             Mount("/static", _Static(directory=STATIC)),
         ]
         handlers: dict[Any, Any] = {
@@ -79,11 +90,16 @@ class Site:
         """The page itself."""
         return FileResponse(STATIC / "index.html", headers=_AGAIN)
 
+    async def style(self, _: Request) -> Response:
+        """What the page and those of answers look like."""
+        return FileResponse(STYLE, headers=_AGAIN)
+
     async def library(self, _: Request) -> Response:
         """The scores."""
         self._desk.is_shown()
         state = self._desk.holdings.state
         content = {"scores": state.scores, **self._desk.status(), "model": self._desk.model_name}
+        content |= {"accepts": _ACCEPTS, "listening": self._desk.sessions.count}
         return await asyncio.to_thread(JSONResponse, content)
 
     async def score(self, request: Request) -> Response:
@@ -141,6 +157,11 @@ class Site:
         """All jobs."""
         return JSONResponse({"jobs": self._desk.jobs.to_list()})
 
+    async def dismiss_job(self, request: Request) -> Response:
+        """Forgets a job that is over."""
+        self._desk.jobs.dismiss(request.path_params["id"])
+        return JSONResponse({})
+
     async def events(self, _: Request) -> Response:
         """What changes, as it does."""
 
@@ -152,6 +173,10 @@ class Site:
                 yield ":\n\n" if change is None else _event(change)
 
         return StreamingResponse(lines(), media_type="text/event-stream")
+
+    async def listen(self, socket: WebSocket) -> None:
+        """Listens to a microphone."""
+        await converse(socket, self._desk.sessions)
 
     async def to_answer(self, request: Request) -> Response:
         """The page of an answer lies in a folder, beside its sound."""

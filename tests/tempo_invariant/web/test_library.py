@@ -48,7 +48,7 @@ def test_a_score_is_dropped_shown_and_dropped_again(tmp_path):
             top, left, bottom, right = system["box"]
             assert 0 <= top < bottom <= page["height"] and 0 <= left < right <= page["width"]
         cover = Image.open(io.BytesIO(client.get(f"/api/scores/{score['id']}/cover")))
-        assert cover.width == 240 and abs(cover.height - 240 * image.height / image.width) < 2
+        assert cover.width == 300 and abs(cover.height - 300 * image.height / image.width) < 2
         assert client.ask("GET", f"/api/scores/{score['id']}/pages/2")[0] == 404
         # What was read is what the command would read.
         index = indexing.index_scores(FakeEmbedder(), tmp_path / "music", tmp_path / "again").index
