@@ -12,10 +12,28 @@ export const library = {
 const cards = new Map();
 const details = new Map();
 let again = null;
+let reading = null;
+let stale = false;
 const order = new Intl.Collator("en", {numeric: true, sensitivity: "base"});
 
-// Reads the library again and changes what has changed in the grid.
-export async function readLibrary() {
+// Reads the library again; once more after that if this is asked for meanwhile.
+export function readLibrary() {
+  stale = true;
+  reading ??= (async () => {
+    try {
+      while (stale) {
+        stale = false;
+        await readOnce();
+      }
+    } finally {
+      reading = null;
+    }
+  })();
+  return reading;
+}
+
+// Changes what has changed in the grid.
+async function readOnce() {
   const read = await ask("/api/library");
   const scores = read.scores.slice().sort((a, b) => order.compare(title(a.name), title(b.name)));
   library.scores = new Map(scores.map(score => [score.id, score]));

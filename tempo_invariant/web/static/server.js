@@ -17,12 +17,18 @@ export const scorePath = id => `/api/scores/${encodeURIComponent(id)}`;
 
 // Calls `tell` with every event, and `connected` with whether the server is there.
 export function watch(tell, connected) {
-  const source = new EventSource("/api/events");
-  source.onopen = () => connected(true);
-  source.onmessage = event => tell(JSON.parse(event.data));
-  source.onerror = () => {
-    connected(false);
-    if (source.readyState !== EventSource.CLOSED) return;
-    setTimeout(() => watch(tell, connected), 3000);
+  let source = null;
+  const open = () => {
+    source = new EventSource("/api/events");
+    source.onopen = () => connected(true);
+    source.onmessage = event => tell(JSON.parse(event.data));
+    source.onerror = () => {
+      connected(false);
+      if (source.readyState === EventSource.CLOSED) setTimeout(open, 3000);
+    };
   };
+  // A page that is kept for the Back button would keep its connection, of which there are few.
+  addEventListener("pagehide", () => source.close());
+  addEventListener("pageshow", event => { if (event.persisted) open(); });
+  open();
 }

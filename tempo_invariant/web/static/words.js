@@ -43,7 +43,7 @@ export function certainty({text, certainty, verdict, confidence}) {
   switch (certainty || verdict) {
     case "sure": return "sure";
     case "likely": return share ? `likely, ${share}` : "likely";
-    case "unsure": return share ? `unsure, ${share}` : "unsure";
+    case "unsure": return share && confidence < 0.5 ? `unsure, ${share}` : "unsure";
     case "known": return share;
     default: return "";
   }
