@@ -24,6 +24,7 @@ TASKS = {
         "robustness",
         "identification_benchmark",
         "follow_benchmark",
+        "live_benchmark",
         "attention_figure",
         "systems_benchmark",
         "library_size_benchmark",

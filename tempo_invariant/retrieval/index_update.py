@@ -84,8 +84,9 @@ class Update:
         known = self.writer.documents.get(name)
         if known is None or not _is_same(known, content, paths):
             return True
-        if self._keep_pages and (problem := index_files.page_problem(self.writer.path, known)):
-            logging.warning("%s; %s is read again", problem, name)
+        if self._keep_pages and (problem := self.writer.page_problem(name)):
+            if known.images is not None:
+                logging.warning("%s; %s is read again", problem, name)
             return True
         self.done["unchanged"].append(name)
         return False
@@ -128,8 +129,9 @@ class Update:
                     self.writer.wait_for(left)
                 if left:
                     logging.warning(
-                        "%s: %d of %d are left; the same command goes on with them",
+                        "%s: %d of %d %s left; the same command goes on with %s",
                         *(self.writer.path, left, count),
+                        *(("is", "it") if left == 1 else ("are", "them")),
                     )
             raise
 

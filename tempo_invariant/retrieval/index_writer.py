@@ -117,6 +117,10 @@ class IndexWriter:
         """The documents of the index by name."""
         return self._catalogue.by_name
 
+    def page_problem(self, name: str) -> str | None:
+        """Returns which page image of a document is missing or damaged; None if none is."""
+        return index_files.page_problem(self.path, self._catalogue, self.documents[name])
+
     def add(
         self,
         name: str,
@@ -133,7 +137,7 @@ class IndexWriter:
             vectors: Its embeddings, float32 [count, size], unit length, in reading order.
             rows: Places of the vectors; the document's number is filled in.
             content: SHA-256 of the files that it was made of.
-            pages: Images of its pages by number, as PNG files.
+            pages: Images of its pages by number, as PNG files; None: they are not wanted.
             notes: Printable lines about it.
 
         Raises:
@@ -159,7 +163,7 @@ class IndexWriter:
             len(np.unique(places["page"])) if header.kind == "sheets" else 0,
             tuple(notes),
             index_files.utc(time.time()),
-            tuple(pages or ()),
+            None if pages is None else tuple(pages),
         )
         before = self.documents.get(name)
         with files.telling_failures(self.path):

@@ -104,9 +104,9 @@ class SnippetIndex:
         return self.path / PAGES / page_file(self.entries[document].id, page)
 
     def keeps_page(self, document: int, page: int) -> bool:
-        """Whether the image of a page was kept, so that its file should be there."""
+        """Whether the image of a page was kept, as far as is known, so that it should be there."""
         images = self.entries[document].images
-        return (self.path / PAGES).is_dir() if images is None else page in images
+        return self.page_path(document, page).is_file() if images is None else page in images
 
     def check_model(self, embedder: Embedder) -> None:
         """Raises `UserError` unless the index was made with this model."""
@@ -233,7 +233,8 @@ def opened(path: Path, found: Catalogue) -> SnippetIndex:
         raise UserError(f"{path}: holds no document; the same index command goes on")
     probe = np.array(header.probe, np.float32)
     data = {name: index_rows.mapped(path, found, name) for name in index_rows.DATA}
-    for document, file in index_rows.damaged_documents(path, found):
+    for document, name in index_rows.damaged_documents(found, data):
+        file = path / index_rows.data_file(name, header.generation)
         raise UserError(
             f"{file}: damaged: its checksum is another than {catalogue.NAME} has, for "
             f"{document.name}; {MENDED}"

@@ -137,6 +137,8 @@ def _found(
             finally:  # at the end, below whatever is said about single scores
                 for line in listing.left_out_lines() if warn else ():
                     logging.warning("left out: %s", line)
+                for line in listing.notes() if warn else ():
+                    logging.warning("%s", line)
         else:
             yield [_file(path, cutting)]
 
