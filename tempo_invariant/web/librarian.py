@@ -225,7 +225,9 @@ class Librarian:
                 left_out = len(update.done["left_out"])
                 add_score(update, embedder, reader, future)
                 if len(update.done["left_out"]) > left_out:
-                    self._jobs.fail(jobs, update.done["left_out"][-1])
+                    for job in jobs:
+                        text = update.done["left_out"][-1].replace(str(job.path), job.name)
+                        self._jobs.fail([job], text)
                 else:
                     self._finish(writer, reader.name, jobs, already=False)
                     self._holdings.refresh(patient=True)

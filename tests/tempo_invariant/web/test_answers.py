@@ -59,7 +59,7 @@ def test_an_answer_is_the_page_that_the_command_writes(directory, tmp_path):
         assert status == 307 and headers["location"] == result["page"]
         for name in ("answer.json", "other.html", "%2e%2e/x", "recordings"):
             assert client.ask("GET", result["page"] + name)[0] == 404
-        kept = [path.name for path in (directory / "work").rglob("*") if path.is_file()]
+        kept = [path.name for path in client.desk.work.rglob("*") if path.is_file()]
         assert sorted(kept) == ["answer.html", "answer.json"]  # the recording is gone
 
 
@@ -95,7 +95,7 @@ def test_what_cannot_be_answered_is_told_in_a_line(directory, tmp_path):
             assert "\n" not in job["error"] and str(directory) not in job["error"]
             assert client.change("DELETE", f"/api/jobs/{job['id']}") == (200, {})
         assert client.jobs() == [] and client.change("DELETE", "/api/jobs/x")[0] == 404
-        assert not [path for path in (directory / "work").rglob("*") if path.is_file()]
+        assert not [path for path in client.desk.work.rglob("*") if path.is_file()]
     with serving(tmp_path) as client:
         job = client.job(client.drop("recordings", "a.flac", take(WALTZ)))
         assert job["error"] == "the library holds no score yet"
