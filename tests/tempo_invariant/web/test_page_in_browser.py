@@ -1,0 +1,304 @@
+"""The page in a real browser: what is dropped, keys, phones, other pages, and listening."""
+
+import base64
+import contextlib
+import functools
+import http.server
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+import soundfile
+
+from tempo_invariant.samples import DIRECTORY
+from tempo_invariant.web import librarian
+from tests.browser import ENTER, ESCAPE, TAB, needs_browser, running
+from tests.web_server import serving, wait_for
+
+pytestmark = [pytest.mark.slow, needs_browser]
+
+SCORES = DIRECTORY / "scores"
+NAME = "petzold_minuet_g_major"
+TITLE = "Petzold minuet g major"
+
+DROP = """
+    const transfer = new DataTransfer();
+    for (const [name, content, type] of arguments[0]) {
+      const bytes = Uint8Array.from(atob(content), letter => letter.charCodeAt(0));
+      transfer.items.add(new File([bytes], name, {type}));
+    }
+    for (const type of ["dragenter", "dragover", "drop"]) {
+      document.body.dispatchEvent(
+        new DragEvent(type, {dataTransfer: transfer, bubbles: true, cancelable: true}));
+    }
+"""
+SHOWN = "[...document.querySelectorAll('#grid li')].filter(card => !card.hidden)"
+NAMES = f"{SHOWN}.map(card => card.querySelector('.name').textContent)"
+FAULTS = "[...document.querySelectorAll('#faults span')].map(line => line.textContent)"
+STAGE = "document.querySelector('#stage')"
+HEADLINE = "document.querySelector('#stage-name').textContent"
+NOTICE = "document.querySelector('#stage-notice').textContent"
+CURSOR = "document.querySelector('.cursor:not([hidden])')"
+FOCUS = "document.activeElement"
+OPEN_SOCKETS = """
+    window.sockets = [];
+    window.WebSocket = class extends WebSocket {
+      constructor(...all) { super(...all); window.sockets.push(this); }
+    };
+"""
+
+
+def drop(browser, files):
+    """Drops files on the page."""
+    coded = [[name, base64.b64encode(content).decode(), ""] for name, content in files.items()]
+    browser.run(DROP, coded)
+
+
+def score(name):
+    return (SCORES / f"{name}.pdf").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A browser whose microphone plays the sample's recording, again with every listener."""
+    directory = tmp_path_factory.mktemp("profile")
+    samples, rate = soundfile.read(DIRECTORY / "recording.ogg")
+    soundfile.write(directory / "played.wav", samples, rate, subtype="PCM_16")
+    flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    flags.append(f"--use-file-for-fake-audio-capture={directory}/played.wav%noloop")
+    with running(directory / "profile", *flags) as opened:
+        opened.devtools("Page.enable")
+        opened.devtools("Page.addScriptToEvaluateOnNewDocument", source=OPEN_SOCKETS)
+        yield opened
+
+
+# With a model that needs no loading.
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A server in this process, with two scores in its library."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(librarian, "processors", lambda: 0)
+        patch.setattr(librarian, "_QUIET_SECONDS", 0.3)
+        with serving(tmp_path_factory.mktemp("served")) as client:
+            for name in ("bach_musette", "minuet_g_major"):
+                client.job(client.drop("scores", f"{name}.pdf", score(name)))
+            wait_for(lambda: len(client.names()) == 2)
+            yield client
+
+
+@pytest.fixture
+def page(served, browser):
+    """The page, on a desk."""
+    browser.resize(1200, 800)
+    browser.media(prefers_color_scheme="light")
+    browser.open("about:blank")
+    browser.open(f"{served.origin}/")
+    browser.until(f"{SHOWN}.length >= 2")
+    return browser
+
+
+def test_scores_are_dropped_and_what_fails_is_said_in_a_line(page, served):
+    files = {"another.pdf": score("minuet_f_major"), "broken.pdf": b"%PDF-1.4 nothing"}
+    drop(page, {**files, "note.txt": b"no score"})
+    page.until(f"{SHOWN}.length === 3 && {FAULTS}.length === 2")
+    assert page.run(f"return {NAMES}") == ["Another", "Bach musette", "Minuet g major"]
+    faults = page.run(f"return {FAULTS}")
+    assert sorted(fault.partition(":")[0].rpartition("/")[2] for fault in faults) == [
+        "broken.pdf",
+        "note.txt",
+    ]
+    assert page.run("return document.querySelector('#standing').textContent") == "3 scores"
+    page.until("[...document.querySelectorAll('.cover img')].every(cover => cover.naturalWidth)")
+    page.click_on("#faults button")
+    page.until(f"{FAULTS}.length === 1")
+    page.click_on("#faults button")
+    page.until("document.querySelector('#adding').hidden")
+    page.open(f"{served.origin}/#again")
+    page.until(f"{SHOWN}.length === 3")
+    assert page.run(f"return {FAULTS}") == []  # dismissed for good
+    [another] = [each for each in served.get("/api/library")["scores"] if each["pages"] == 1][:1]
+    assert another["name"] == "another"
+
+
+def test_the_keyboard_alone_is_enough(page, served):
+    focused = "return [document.activeElement.id, document.activeElement.textContent.trim()]"
+    page.press(TAB, TAB)
+    assert page.run(focused) == ["listen", "Listen"]
+    assert page.run(f"return getComputedStyle({FOCUS}).outlineStyle") == "solid"
+    page.press("/", *"MUSE")
+    page.until(f"{NAMES}.join() === 'Bach musette'")
+    page.press(*" liszt")
+    page.until("!document.querySelector('#nothing').hidden")
+    page.press(ESCAPE)
+    page.until(f"{SHOWN}.length >= 2")
+    page.press(*"musette", TAB, TAB, TAB, ENTER)
+    page.until("!document.querySelector('#score').hidden")
+    page.until("document.querySelectorAll('#score-pages img').length === 1")
+    assert page.run(focused) == ["score-name", "Bach musette"]
+    page.press(TAB, ENTER)  # Remove…
+    page.until("document.querySelector('#confirm').open")
+    assert page.run(focused)[1] == "Keep it"
+    page.press(ESCAPE)
+    page.until("!document.querySelector('#confirm').open")
+    assert page.run(focused)[0] == "score-remove"
+    page.press(ESCAPE)
+    page.until("!document.querySelector('#home').hidden")
+    assert page.run(focused)[1] == "Bach musette"  # back where one was
+    page.press(ENTER)
+    page.until(f"{FOCUS}.id === 'score-name' && document.querySelector('#score-pages img')")
+    page.press(TAB, ENTER)
+    page.until("document.querySelector('#confirm').open")
+    page.press(TAB, ENTER)  # Remove it
+    page.until("!document.querySelector('#home').hidden")
+    page.until(f"{SHOWN}.length === 0")  # of what was searched for
+    assert "bach_musette" not in served.names()
+    served.job(served.drop("scores", "bach_musette.pdf", score("bach_musette")))
+    page.until(f"{NAMES}.join() === 'Bach musette'")
+
+
+@pytest.mark.parametrize("width", [320, 400])
+def test_a_phone_has_room_for_all_of_it(page, width):
+    page.resize(width, 700, mobile=True)
+    small = """return [...document.querySelectorAll('a, button, input, summary')].filter(e => {
+      const box = e.getBoundingClientRect();
+      return box.width > 0 && (box.width < 24 || box.height < 24 || box.right > innerWidth);
+    }).map(e => e.outerHTML)"""
+    for view in ("", "score"):
+        if view:
+            page.click_on("#grid a")
+            page.until("document.querySelector('#score-pages img')?.naturalWidth")
+        assert page.run("return document.documentElement.scrollWidth") == width
+        assert page.run(small) == []
+
+
+def test_in_the_dark_the_ground_is_dark_and_the_paper_is_not(page):
+    page.media(prefers_color_scheme="dark")
+    colour = "return getComputedStyle(document.querySelector(arguments[0])).backgroundColor"
+    red, green, blue = (int(each) for each in page.run(colour, "body")[4:-1].split(","))
+    assert max(red, green, blue) < 80
+    assert page.run(colour, ".cover") == "rgb(255, 255, 255)"
+
+
+def test_without_a_microphone_a_line_says_what_to_do(page):
+    page.run(
+        "navigator.mediaDevices.getUserMedia = () =>"
+        " Promise.reject(new DOMException('no', 'NotAllowedError'))"
+    )
+    page.click_on("#listen")
+    [fault] = page.until(f"{FAULTS}.length === 1 && {FAULTS}")
+    assert fault.startswith("The microphone is not allowed")
+    assert page.run("return document.querySelector('#stage').hidden")
+    page.click_on("#faults button")
+
+
+def test_a_page_from_elsewhere_can_do_nothing(served, browser, tmp_path):
+    (tmp_path / "index.html").write_text("<!DOCTYPE html><title>Elsewhere</title>")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    before = served.names()
+    [first, *_] = served.get("/api/library")["scores"]
+    script = """
+        const [origin, id] = arguments, done = arguments[arguments.length - 1];
+        const tried = async (path, options) => {
+          try {
+            const answer = await fetch(origin + path, options);
+            return String(answer.status);
+          } catch (error) { return "refused"; }
+        };
+        const socket = new Promise(said => {
+          const opened = new WebSocket(origin.replace("http", "ws") + "/api/listen");
+          opened.onopen = () => said("opened");
+          opened.onerror = () => said("refused");
+        });
+        const picture = new Promise(said => {
+          const image = new Image();
+          image.onload = () => said("seen");
+          image.onerror = () => said("refused");
+          image.src = `${origin}/api/scores/${id}/cover`;
+        });
+        Promise.all([
+          tried("/api/library"), tried(`/api/scores/${id}`, {method: "DELETE"}),
+          tried("/api/scores?name=evil.pdf", {method: "POST", body: "%PDF-1.4"}),
+          tried("/api/scores?name=evil.pdf", {method: "POST", body: "%PDF-1.4", mode: "no-cors"}),
+          socket, picture,
+        ]).then(done);
+    """
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as elsewhere:
+        threading.Thread(target=elsewhere.serve_forever, daemon=True).start()
+        browser.open(f"http://localhost:{elsewhere.server_port}/")
+        found = browser.post("/execute/async", script=script, args=[served.origin, first["id"]])
+        elsewhere.shutdown()
+    assert found == ["refused"] * 6
+    assert served.names() == before
+    assert not any(job["name"] == "evil.pdf" for job in served.jobs())
+
+
+# With the model that ships, in a process of its own.
+
+
+@contextlib.contextmanager
+def app(index, port):
+    """Runs the command; its process."""
+    command = [sys.executable, "-m", "tempo_invariant.app", f"--index={index}", f"--port={port}"]
+    process = subprocess.Popen([*command, "--nobrowser"], stdout=subprocess.PIPE, text=True)
+    try:
+        process.stdout.readline()  # its address: it is there
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(20)
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    """Directory and port of an app that the tests below share, and their order builds up."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return tmp_path_factory.mktemp("library") / "music-index", port
+
+
+@pytest.fixture
+def real(library, browser):
+    """The page of the real app; its library has three scores, which were dropped on it."""
+    index, port = library
+    browser.resize(1200, 800)
+    with app(index, port) as process:
+        browser.open("about:blank")
+        browser.open(f"http://127.0.0.1:{port}/")
+        if not index.exists():
+            browser.until("!document.querySelector('#welcome').hidden", 120)
+            names = [NAME, "petzold_minuet_g_minor", "bach_musette"]
+            drop(browser, {f"{name}.pdf": score(name) for name in names})
+        browser.until(f"{SHOWN}.length === 3", 120)
+        browser.process_of_app = process
+        yield browser
+
+
+def listen(browser):
+    browser.click_on("#listen")
+    browser.until(f"!{STAGE}.hidden")
+
+
+def test_a_recording_is_dropped_and_named(real):
+    drop(real, {"take.ogg": (DIRECTORY / "recording.ogg").read_bytes()})
+    real.until("document.querySelector('#answers a .found')", 120)
+    said = real.run("return document.querySelector('#answers .found').textContent")
+    assert said.startswith(TITLE)
+    real.click_on("#answers a")
+    real.until("!document.querySelector('#answer').hidden")
+    frame = real.post("/element", using="css selector", value="#answer-page")
+    real.post("/frame", id=frame)
+    try:
+        real.until("document.querySelector('h1')?.textContent")
+        assert real.run("return document.querySelector('h1').textContent") == NAME
+        real.until("document.querySelector('#sound')?.readyState > 0")
+    finally:
+        real.post("/frame", id=None)
