@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import math
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,6 +101,7 @@ def ask_both_ways(
     embedder: Embedder,
     scores: SnippetIndex,
     queries: Sequence[Query],
+    pages: Collection[str],
     keep: str | Path | None = None,
 ) -> Iterator[tuple[str, list[Asked]]]:
     """Asks scores with recordings, and whole recordings with pages.
@@ -110,6 +111,7 @@ def ask_both_ways(
         scores: Index of scores.
         queries: Recordings of pieces of the index, some of them whole. Those too short to be ever
             known are left out.
+        pages: Names of the scores whose pages are asked with.
         keep: Directory for the indices of the recordings, which are used again if they are there.
 
     Yields:
@@ -137,7 +139,10 @@ def ask_both_ways(
         heard = [(name, vectors) for name, vectors in heard if len(vectors) >= FEWEST_STEPS]
         yield "sheets", ask(scores, heard, recording_limits(hop, step))
         if whole is not None:
-            yield "recordings", ask(whole, page_queries.ask_with(scores), page_limits(hop, step))
+            yield (
+                "recordings",
+                ask(whole, page_queries.ask_with(scores, pages), page_limits(hop, step)),
+            )
 
 
 def ask(
