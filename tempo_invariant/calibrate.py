@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from tempo_invariant import commands, flag_sets
+from tempo_invariant import commands
 from tempo_invariant.errors import UserError
 
 USAGE = """Fits the confidence of answers, for a model that ships, and writes it beside its weights.
@@ -12,14 +12,12 @@ USAGE = """Fits the confidence of answers, for a model that ships, and writes it
     tempo-invariant calibrate --pretrained=best --index=indices/all --queries=queries
 
 The pieces of the queries are among those of the index, which was made with the model. With whole
-recordings (a length of 0) it is fitted for the other direction as well: pages of the index, but for
-those of --left_out, asked of recordings.
+recordings (a length of 0) it is fitted for the other direction as well: their pages, asked of them.
 """
 
 flags.DEFINE_string("pretrained", "best", "Name of the model.")
 commands.define_input("index", None, "Index of many scores.", required=True)
 flags.DEFINE_list("queries", None, "Query sets.", required=True)
-flags.DEFINE_list("left_out", [], "Names of scores whose pages are not used, or @FILE.")
 commands.define_output(
     "keep",
     None,
@@ -43,8 +41,7 @@ def main() -> None:
         raise UserError(f"{values.index}: holds no score {min(missing)!r}")
     embedder = embedders.open_embedder("pretrained", values.pretrained)
     index.check_model(embedder)
-    pages = set(index.documents) - set(flag_sets.read_names(values.left_out))
-    for kind, asked in calibration.ask_both_ways(embedder, index, queries, pages, values.keep):
+    for kind, asked in calibration.ask_both_ways(embedder, index, queries, values.keep):
         fitted, table = calibration.fit(asked)
         json_objects.save(directory / certainty.FILES[kind], fitted)
         print(f"{directory / certainty.FILES[kind]}\n{table}")

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import math
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,17 +101,15 @@ def ask_both_ways(
     embedder: Embedder,
     scores: SnippetIndex,
     queries: Sequence[Query],
-    pages: Collection[str],
     keep: str | Path | None = None,
 ) -> Iterator[tuple[str, list[Asked]]]:
-    """Asks scores with recordings, and whole recordings with pages.
+    """Asks scores with recordings, and whole recordings with pages of their scores.
 
     Args:
         embedder: The model.
         scores: Index of scores.
         queries: Recordings of pieces of the index, some of them whole. Those too short to be ever
             known are left out.
-        pages: Names of the scores whose pages are asked with.
         keep: Directory for the indices of the recordings, which are used again if they are there.
 
     Yields:
@@ -141,7 +139,7 @@ def ask_both_ways(
         if whole is not None:
             yield (
                 "recordings",
-                ask(whole, page_queries.ask_with(scores, pages), page_limits(hop, step)),
+                ask(whole, page_queries.ask_with(scores, whole.documents), page_limits(hop, step)),
             )
 
 

@@ -123,9 +123,7 @@ def test_scores_are_asked_with_recordings_and_recordings_with_pages(tmp_path, mo
         for seconds, more in ((0.0, {}), (10.0, {"seconds": 10.0}))
     ]
     queries = query_set(tmp_path / "queries", recordings)
-    kinds = dict(
-        calibration.ask_both_ways(FakeEmbedder(), index, queries, ["up"], tmp_path / "keep")
-    )
+    kinds = dict(calibration.ask_both_ways(FakeEmbedder(), index, queries, tmp_path / "keep"))
     heard = {one.name: one for one in kinds["sheets"]}
     odd = [name for name in heard if name.startswith(calibration.ODD)]
     assert {*heard} - {*odd} == {"down", "up"} and len(odd) >= 12
@@ -133,9 +131,11 @@ def test_scores_are_asked_with_recordings_and_recordings_with_pages(tmp_path, mo
     for number, name in enumerate(index.documents):
         assert heard[name].own == (number,) and np.argmax(heard[name].scores) == number
         assert heard[name].steps == 20 and heard[name].trace(number).positions == 87
-    # Of "up" the page and its first system of three, of 29 snippets each.
-    assert [(one.name, one.steps) for one in kinds["recordings"]] == [("up", 87), ("up", 29)]
-    assert all(np.argmax(one.scores) == one.own[0] == 1 for one in kinds["recordings"])
+    # The page and its first system of three, of 29 snippets each.
+    asked = [(one.name, one.steps, one.own) for one in kinds["recordings"]]
+    assert asked[:2] == [("down", 87, (0,)), ("down", 29, (0,))]
+    assert asked[2:] == [("up", 87, (1,)), ("up", 29, (1,))]
+    assert all(np.argmax(one.scores) == one.own[0] for one in kinds["recordings"])
 
 
 def test_odd_sounds_are_loud_all_different_and_the_same_again():
