@@ -15,7 +15,7 @@ REPEATED_BARS = (2, 16)
 BEFORE_SECONDS = 20.0
 """So much is heard before the alteration, or less at the start of the recording."""
 
-LEAST_BEFORE_SECONDS = 12.0
+LEAST_BEFORE_SECONDS = 10.0
 AFTER_SECONDS = 12.0
 """So much is heard after it."""
 
