@@ -113,7 +113,7 @@ def alter(
         if seconds < LEAST_BEFORE_SECONDS or target is None:
             continue
         if target + AFTER_SECONDS <= duration:
-            possible.append((seconds - _AHEAD_SECONDS, target - _AHEAD_SECONDS))
+            possible.append((seconds - _AHEAD_SECONDS, max(0.0, target - _AHEAD_SECONDS)))
     if not possible:
         return None
     cut, target = possible[generator.integers(len(possible))]
