@@ -88,7 +88,7 @@ class Desk:
         self.model = SharedModel(opener, self._tell)
         self.work = work
         folder = scores_folder(index)
-        self.librarian = Librarian(folder, self.holdings, self.model, self.jobs)
+        self.librarian = Librarian(folder, work, self.holdings, self.model, self.jobs)
         self.answerer = Answerer(work, self.holdings, self.model, self.jobs, self.limits)
         self.sessions = Sessions(
             self.holdings, self.model, self.limits, make_listener, Recorder(record)

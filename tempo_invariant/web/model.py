@@ -1,5 +1,6 @@
 """The one model that all share: it is loaded while the page is there already."""
 
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -41,6 +42,7 @@ class SharedModel:
             _ = later.frames  # whatever is asked of it loads it
             self._loaded.set_result(later)
         except Exception as error:
+            logging.warning("%s", error)
             for future in (self._later, self._loaded):
                 if not future.done():
                     future.set_exception(error)
