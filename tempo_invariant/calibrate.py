@@ -36,11 +36,11 @@ def main() -> None:
 
     directory = pretrained.find(values.pretrained)
     index = library.load(values.index, "sheets")
-    embedder = embedders.open_embedder("pretrained", values.pretrained)
-    index.check_model(embedder)
     queries = [query for path in values.queries for query in query_sets.read(path)]
     if missing := {query.piece for query in queries} - set(index.documents):
         raise UserError(f"{values.index}: holds no score {min(missing)!r}")
+    embedder = embedders.open_embedder("pretrained", values.pretrained)
+    index.check_model(embedder)
     for kind, asked in calibration.ask_both_ways(embedder, index, queries, values.keep):
         fitted, table = calibration.fit(asked)
         json_objects.save(directory / certainty.FILES[kind], fitted)

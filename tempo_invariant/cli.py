@@ -16,7 +16,7 @@ from absl import flags
 from tempo_invariant import commands
 
 TASKS = {
-    "Find the score, and the place in it": ["index", "identify", "follow"],
+    "Find the score, and the place in it": ["app", "index", "identify", "follow"],
     "Prepare data": ["build_msmd", "query_set", "perform", "inspect", "convert", "snippets"],
     "Train": ["train", "refine", "average", "package_model", "calibrate", "training_curves"],
     "Measure": [
@@ -24,6 +24,7 @@ TASKS = {
         "robustness",
         "identification_benchmark",
         "follow_benchmark",
+        "live_benchmark",
         "attention_figure",
         "systems_benchmark",
         "library_size_benchmark",

@@ -33,7 +33,8 @@ def run(main: Callable[[], None], usage: str) -> None:
     that are missing, outputs that cannot be written.
 
     Exit codes: 0 success, 1 a `UserError`, a file that cannot be read or written, or too little
-    memory, 2 a wrong or missing flag or a stray argument, 130 an interruption from the keyboard.
+    memory, 2 a wrong or missing flag or a stray argument, 130 an interruption from the keyboard,
+    141 (as of any program that a closed pipe ends) that nobody reads the output any more.
 
     Args:
         main: Function without arguments, which reads flags through `flags.FLAGS`.
@@ -64,7 +65,7 @@ def guard(work: Callable[[], None]) -> None:
         _end(1, str(error))
     except BrokenPipeError:  # the reader of the output has left, `... | head` for one
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        sys.exit(141)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)

@@ -1,5 +1,7 @@
 """The one exception that stands for something the user can mend, and the text of other errors."""
 
+import unicodedata
+
 
 class UserError(Exception):
     """Input, a file or a setting is wrong; the message is one line that says which and why.
@@ -26,9 +28,14 @@ def printable(text: str) -> str:
 
 
 def _escaped(character: str) -> str:
-    """Returns an escape sequence; surrogates that stand for a byte give that byte's."""
+    """Returns an escape sequence, or a space for one that does not break or has another width.
+
+    Surrogates that stand for a byte give that byte's.
+    """
     if "\udc80" <= character <= "\udcff":
         return f"\\x{ord(character) - 0xDC00:02x}"
+    if unicodedata.category(character) == "Zs":
+        return " "
     return character.encode("unicode_escape").decode("ascii")
 
 

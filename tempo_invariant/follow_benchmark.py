@@ -4,7 +4,6 @@ from absl import flags
 
 from tempo_invariant import commands, flag_sets
 from tempo_invariant.files import write_json
-from tempo_invariant.retrieval import embedders
 
 USAGE = """Plays pieces of an MSMD directory, follows them through their scores, measures errors.
 
@@ -32,13 +31,14 @@ def main() -> None:
     """Measures and prints a table."""
     values = flags.FLAGS
     from tempo_invariant.evaluation import following, query_sets
+    from tempo_invariant.retrieval import late_embedder
     from tempo_invariant.retrieval.score_alignment import Costs
 
     choice = flag_sets.query_choice()
     model = flag_sets.model_choice()
     with query_sets.opened(**choice) as queries:
         reports = following.run(
-            embedders.open_embedder(**model),
+            late_embedder.open_later(**model),
             values.scores or values.msmd,
             queries,
             values.hop,

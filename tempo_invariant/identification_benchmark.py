@@ -6,7 +6,6 @@ from absl import flags
 
 from tempo_invariant import commands, flag_sets
 from tempo_invariant.files import write_json
-from tempo_invariant.retrieval import embedders
 
 USAGE = """Plays pieces of an MSMD directory and counts how often the right score is found.
 
@@ -22,12 +21,16 @@ USAGE = """Plays pieces of an MSMD directory and counts how often the right scor
 Both directions: the score of a recording among all scores, and the recording of a score among the
 recordings of all pieces; ranked by votes and by sequence. A query set (--queries) holds what
 tfrecords_tools.query_set played, or real recordings. With --index the verdicts about them are
-counted: about known ones, and unknown ones, whose piece is not in the index or is left out.
+counted: about known ones, and unknown ones, whose piece is not in the index or is left out. Whole
+recordings (a length of 0) are asked with pages of the index as well.
 """
 
 flag_sets.define_query_flags()
 commands.define_input("index", None, "Index of scores, to measure its verdicts.")
 flags.DEFINE_list("left_out", [], "With --index: names of scores that are passed over, or @FILE.")
+commands.define_input(
+    "same", None, "With --index: file of names of pieces, in each line those of one music."
+)
 flags.DEFINE_boolean("odd_sounds", False, "With --index: asks noise, tones and clicks as well.")
 flags.DEFINE_boolean("all_scores", False, "All scores are in the index, not only the pieces'.")
 flags.DEFINE_list("seconds", ["0", "10"], "Lengths of what is played; 0: all.")
@@ -49,7 +52,7 @@ def main() -> None:
     """Measures and prints a table."""
     values = flags.FLAGS
     from tempo_invariant.evaluation import identification, known_unknown, query_sets
-    from tempo_invariant.retrieval import library
+    from tempo_invariant.retrieval import late_embedder, library
 
     choice = flag_sets.query_choice(
         "seconds", "excerpts", "degraded", "seed", scores_needed=not values.index
@@ -58,13 +61,15 @@ def main() -> None:
     with query_sets.opened(**choice, keep=keep and keep / "queries") as queries:
         if values.index:
             index = library.load(values.index, "sheets")
-            embedder = embedders.open_embedder(**flag_sets.model_choice(index.source))
+            embedder = late_embedder.open_later(**flag_sets.model_choice(index.source))
             left_out = flag_sets.read_names(values.left_out)
-            asked = queries, left_out, values.hop, keep, values.odd_sounds
+            lines = flag_sets.read_names([f"@{values.same}"]) if values.same else []
+            same = [line.split() for line in lines]
+            asked = queries, left_out, values.hop, keep, values.odd_sounds, same
             reports = known_unknown.run(embedder, index, *asked)
             print(known_unknown.table(reports))
         else:
-            embedder = embedders.open_embedder(**flag_sets.model_choice())
+            embedder = late_embedder.open_later(**flag_sets.model_choice())
             scores = values.scores or values.msmd
             reports = identification.run(
                 embedder, scores, queries, values.all_scores, values.hop, keep

@@ -18,7 +18,7 @@ USAGE = """Finds the score that is played, and the place in it; or the recording
 
 The answer is printed, and shown by NAME-answer/answer.html beside the recording or page NAME.
 --live reads raw samples from standard input: signed 16 bits, little endian, mono, 22,050 Hz. It
-answers every second about the music half a window ago.
+answers every second about the music a quarter of a window ago.
 """
 
 commands.define_input("index", None, "Index to ask.", required=True)

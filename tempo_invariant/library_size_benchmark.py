@@ -40,9 +40,9 @@ def main() -> None:
     from tempo_invariant.retrieval import embedders, library
 
     index = library.load(values.index, "sheets")
-    embedder = embedders.open_embedder(**flag_sets.model_choice())
-    index.check_model(embedder)
     queries = query_sets.read(values.queries)
+    embedder = embedders.open_embedder(**flag_sets.model_choice(index.source))
+    index.check_model(embedder)
     reports = library_size.run(embedder, index, queries, values.keep, values.size)
     print(library_size.table(reports))
     if values.output:

@@ -3,9 +3,11 @@
 Nothing is shown until a command calls `show`, so that the Python API makes no noise.
 """
 
+import contextlib
 import logging
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from tqdm import tqdm
@@ -18,6 +20,10 @@ LINE_SECONDS = 10.0
 
 _shown = False
 
+_Listener = Callable[[str, int, int | None], None]
+
+_local = threading.local()
+
 
 def show() -> None:
     """Has progress shown on standard error from now on."""
@@ -29,6 +35,22 @@ def note(text: str) -> None:
     """Says what begins now, where progress is shown."""
     if _shown:
         print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def told(listener: _Listener) -> Iterator[None]:
+    """Has a function told, in place of a bar, how far one has got in this thread.
+
+    Args:
+        listener: Called with the name of what is done, how much is done, and how much there is to
+            do, if that is known.
+    """
+    before = getattr(_local, "listener", None)
+    _local.listener = listener
+    try:
+        yield
+    finally:
+        _local.listener = before
 
 
 def track(
@@ -47,6 +69,8 @@ def track(
         keep: Whether a bar stays on the terminal when all is done.
         shown: Whether it is shown at all, where a command has progress shown.
     """
+    if listener := getattr(_local, "listener", None):
+        return _Told(items, text, total, listener)
     on_terminal = sys.stderr is not None and sys.stderr.isatty()
     # What a generator yields cannot be counted before.
     known = total is not None or hasattr(items, "__len__")
@@ -66,6 +90,24 @@ def track(
         dynamic_ncols=on_terminal,
         bar_format=None if on_terminal else lines,
     )
+
+
+class _Told(tqdm):
+    """Tells a function instead of showing a bar."""
+
+    def __init__(self, items: Any, text: str, total: int | None, listener: _Listener):
+        super().__init__(items, text, total, disable=True)
+        self._known = len(items) if total is None and hasattr(items, "__len__") else total
+        self._text, self._listener = text, listener
+
+    def __iter__(self) -> Iterator[Any]:
+        for item in self.iterable:
+            yield item
+            self.update()
+
+    def update(self, n: float | None = 1) -> None:
+        self.n += n or 0
+        self._listener(self._text, int(self.n), self._known)
 
 
 class LogHandler(logging.Handler):

@@ -45,6 +45,14 @@ def rewrite_header(index: Path, **change) -> None:
     (index / catalogue.NAME).write_bytes(b"".join([line, *rest]))
 
 
+def forget_images(index: Path) -> None:
+    """Writes the catalogue as it was when it did not say which page images are kept."""
+    found = catalogue.load(index / catalogue.NAME)
+    documents = found.documents.values()
+    changes = [Change(dataclasses.replace(document, images=None)) for document in documents]
+    catalogue.save(index / catalogue.NAME, found.header, changes)
+
+
 def make_old(index: Path, version: int = 1) -> None:
     """Turns an index into one of format 1, which had a search index in any case, or of format 2."""
     import faiss

@@ -16,7 +16,17 @@ PACKAGES = {
 """The star: each package with those that it may import besides itself."""
 
 ROOMS = {
-    "tempo_invariant": ["audio", "data", "scores", "model", "retrieval", "evaluation", "training"],
+    "tempo_invariant": [
+        "audio",
+        "data",
+        "scores",
+        "model",
+        "retrieval",
+        "tracking",
+        "evaluation",
+        "training",
+        "web",
+    ],
     "tfrecords_tools": ["music", "running", "msmd", "records", "inspection", "queries"],
     "serving": ["hosting", "querying", "load"],
 }

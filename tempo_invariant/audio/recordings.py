@@ -13,6 +13,12 @@ from tempo_invariant.audio.decoding import BLOCK_SECONDS
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import SAMPLE_RATE
 
+AUDIO_SUFFIXES = (
+    *(".wav", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"),
+    *(".au", ".caf", ".wma", ".mka", ".mkv", ".webm", ".mp4", ".mov"),
+)
+"""By what audio files are known among others."""
+
 
 @dataclass(frozen=True)
 class Recording:

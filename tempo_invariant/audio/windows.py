@@ -46,15 +46,25 @@ class WindowCutter:
         on_onsets: Whether each goes to that of the `hop_frames` around it (but at most a quarter of
             a window away) that is the onset frame (`geometry.onset_frame`) of the strongest onset,
             which the spectral flux tells.
+        ahead_frames: Number of frames after the middle that are waited for; the rest of the window
+            is silence then. None: all.
     """
 
-    def __init__(self, frames: int, hop_frames: int = HOP_FRAMES, on_onsets: bool = True):
+    def __init__(
+        self,
+        frames: int,
+        hop_frames: int = HOP_FRAMES,
+        on_onsets: bool = True,
+        ahead_frames: int | None = None,
+    ):
         if hop_frames < 1:
             raise UserError(f"hop_frames must be at least 1, received {hop_frames}")
         self.hop_frames = hop_frames
         self.samples_seen = 0
         self._frames = frames
-        self._length = window_samples(frames)
+        self._length = self._heard = window_samples(frames)
+        if ahead_frames is not None:
+            self._heard = min(self._length, window_samples(frames // 2 + ahead_frames))
         hop = min(hop_frames, frames // 2) if on_onsets else 1
         self._before, self._after = hop // 2, (hop - 1) // 2  # where an onset may be
         self._next = 0
@@ -74,7 +84,7 @@ class WindowCutter:
         if last < 0:
             return self._cut(self._offset)
         last -= last % self.hop_frames
-        end = self._start(last + self._after) + self._length
+        end = self._start(last + self._after) + self._heard
         missing = max(0, end - self._offset - len(self._kept))
         self._kept = np.concatenate([self._kept, np.zeros(missing, np.float32)])
         return self._cut(end)
@@ -87,10 +97,11 @@ class WindowCutter:
 
     def _cut(self, end: int) -> Windows:
         frames, windows = [], []
-        while self._start(self._next + self._after) + self._length <= end:
+        while self._start(self._next + self._after) + self._heard <= end:
             frame = self._onset(self._next)
             start = self._start(frame)
-            windows.append(self._samples(start, start + self._length))
+            window = self._samples(start, start + self._heard)
+            windows.append(np.pad(window, (0, self._length - self._heard)))
             frames.append(frame)
             self._next += self.hop_frames
         pcm = np.stack(windows) if windows else np.zeros((0, self._length), np.float32)

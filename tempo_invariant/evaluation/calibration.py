@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 from tempo_invariant import progress
 from tempo_invariant.audio import windows
 from tempo_invariant.errors import UserError
-from tempo_invariant.evaluation import identification, odd_sounds
+from tempo_invariant.evaluation import identification, odd_sounds, page_queries
 from tempo_invariant.evaluation.query_sets import Query
 from tempo_invariant.retrieval import traces
 from tempo_invariant.retrieval.certainty import (
@@ -137,18 +137,7 @@ def ask_both_ways(
         heard = [(name, vectors) for name, vectors in heard if len(vectors) >= FEWEST_STEPS]
         yield "sheets", ask(scores, heard, recording_limits(hop, step))
         if whole is not None:
-            yield "recordings", ask(whole, _pages(scores), page_limits(hop, step))
-
-
-def _pages(scores: SnippetIndex) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields the middle page of every score, and its first system."""
-    for number, name in enumerate(scores.documents):
-        rows = scores.rows(number)
-        places, vectors = scores.places[rows], np.array(scores.vectors[rows])
-        page = places["page"] == np.median(np.unique(places["page"]).astype(int)).astype(int)
-        if page.any():
-            yield name, vectors[page]
-            yield name, vectors[page & (places["system"] == places["system"][page].min())]
+            yield "recordings", ask(whole, page_queries.ask_with(scores), page_limits(hop, step))
 
 
 def ask(

@@ -170,6 +170,24 @@ def bootstrap_intervals(
     return {key: interval(estimate) for key, estimate in estimates.items()}
 
 
+def share(hits: np.ndarray, pieces: Sequence[str] | np.ndarray, seed: int = 0) -> list[float]:
+    """Returns the share of hits and its 95 % interval from resampling whole pieces.
+
+    Args:
+        hits: Whether each row is a hit, bool `[count]`; at least one.
+        pieces: The piece of every row, `[count]`.
+        seed: Seed for the bootstrap resampling.
+
+    Returns:
+        Value, and both ends of its interval, from 0 to 1.
+    """
+    names, numbers = np.unique(np.asarray(pieces), return_inverse=True)
+    hit_counts = np.bincount(numbers, np.asarray(hits, float), len(names))
+    draws = piece_draws(len(names), seed)
+    estimates = draws @ hit_counts / (draws @ np.bincount(numbers, minlength=len(names)))
+    return [float(np.mean(hits)), *interval(estimates)]
+
+
 def _weighted_medians(values: np.ndarray, counts: np.ndarray, totals: np.ndarray) -> np.ndarray:
     """Returns the median of each row of a table of how often each sorted value occurs, `[rows]`."""
     cumulative = np.cumsum(counts, axis=1)

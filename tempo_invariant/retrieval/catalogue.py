@@ -94,7 +94,8 @@ class Document:
         pages: Number of its pages.
         notes: Printable lines about it.
         added: When it was added, UTC.
-        images: Numbers of the pages whose images are kept; None: not known.
+        images: Numbers of the pages whose images are kept; None: it was not asked for them, or
+            that is not known.
     """
 
     id: int

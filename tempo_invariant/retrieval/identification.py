@@ -121,11 +121,15 @@ class IdentifiedScore(Judged):
     matching: Matching = dataclasses.field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns what answer.json holds: the ranking, and the places at full seconds."""
+        """Returns what answer.json holds: the ranking, and the places at full seconds.
+
+        There are no places where the music is held to be in no score.
+        """
+        places = () if self.verdict == "unknown" else self.places
         return _ranking_fields(self) | {
             "leaps": int(self.course["leap"].sum()),
             "seconds": round(self.duration_seconds, 3),
-            "place": [place.to_dict() for place in self.places],
+            "place": [place.to_dict() for place in places],
         }
 
 
@@ -162,10 +166,14 @@ class IdentifiedRecording(Judged):
     matching: Matching = dataclasses.field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns what answer.json holds: the ranking, and when each system is played."""
+        """Returns what answer.json holds: the ranking, and when each system is played.
+
+        None is where the pages are held to be played in no recording.
+        """
+        played = () if self.verdict == "unknown" else self.played
         return _ranking_fields(self) | {
             "leaps": int(self.matching.path.leaps.sum()),
-            "played": [dataclasses.asdict(system) for system in self.played],
+            "played": [dataclasses.asdict(system) for system in played],
         }
 
 

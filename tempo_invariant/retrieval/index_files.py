@@ -99,7 +99,12 @@ def mend(path: Path, found: Catalogue) -> Catalogue:
     Returns:
         What is left; the files are made anew if that is less.
     """
-    damaged = dict.fromkeys(each.id for each, _ in index_rows.damaged_documents(path, found))
+    files_of = {key: path / index_rows.data_file(key, found.header.generation) for key in DATA}
+    data = {
+        key: index_rows.mapped_part(path, found, key) if file.exists() else np.zeros(0)
+        for key, file in files_of.items()
+    }
+    damaged = dict.fromkeys(each.id for each, _ in index_rows.damaged_documents(found, data))
     if not (damaged or found.damage or _lacks_search(path, found)):
         return found
     if found.damage:
@@ -146,8 +151,8 @@ def take_over(path: Path, old: OldIndex, cohort: np.ndarray | None, cohort_sum: 
             rows = slice(document.first, document.first + document.count)
             data = {VECTORS: old.vectors[rows], PLACES: old.places[rows]}
             data[HUBNESS] = hubness.hubness(data[VECTORS], cohort)
-            images = np.unique(data[PLACES]["page"]).tolist() if kept else []
-            yield dataclasses.replace(document, name=name, added=added, images=tuple(images)), data
+            images = tuple(np.unique(data[PLACES]["page"]).tolist()) if kept else None
+            yield dataclasses.replace(document, name=name, added=added, images=images), data
 
     rewrite(path, old_header(old, cohort_sum), documents())
 
@@ -173,10 +178,17 @@ def tidy_pages(path: Path, found: Catalogue) -> None:
             (folder / name).unlink(missing_ok=True)
 
 
-def page_problem(path: Path, document: Document) -> str | None:
-    """Returns which of the page images of a document is missing or damaged; None if none is."""
+def page_problem(path: Path, found: Catalogue, document: Document) -> str | None:
+    """Returns which page image of a document is missing or damaged; None if none is.
+
+    Where it is not known which images are kept, there should be one of every page with snippets.
+    """
+    images: Sequence[int] | None = document.images
+    if images is None:
+        rows = slice(document.first, document.first + document.count)
+        images = np.unique(index_rows.mapped_part(path, found, PLACES)["page"][rows]).tolist()
     try:
-        for page in document.images or ():
+        for page in images:
             check_page(path / PAGES / page_file(document.id, page))
     except UserError as error:
         return str(error)

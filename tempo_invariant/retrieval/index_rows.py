@@ -48,19 +48,21 @@ def mapped_part(path: Path, found: Catalogue, name: str) -> np.ndarray:
     return np.memmap(file, dtype.base, "r", 0, (count, *dtype.shape)).view(np.ndarray)
 
 
-def damaged_documents(path: Path, found: Catalogue) -> Iterator[tuple[Document, Path]]:
-    """Yields the documents whose rows are not as they were written, with a file that is damaged."""
-    files_of = {name: path / data_file(name, found.header.generation) for name in DATA}
-    data = {
-        name: mapped_part(path, found, name) if file.exists() else np.zeros(0)
-        for name, file in files_of.items()
-    }
+def damaged_documents(
+    found: Catalogue, data: dict[str, np.ndarray]
+) -> Iterator[tuple[Document, str]]:
+    """Yields the documents whose rows are not as they were written, with the kind of a file.
+
+    Args:
+        found: The catalogue.
+        data: Rows of the files by their kind, fewer where a file is too short.
+    """
     for document in found.documents.values():
         rows = slice(document.first, document.first + document.count)
         sums = checksums({name: array[rows] for name, array in data.items()})
         for name, one, other in zip(DATA, sums, document.checksums, strict=True):
             if one != other:
-                yield document, files_of[name]
+                yield document, name
                 break
 
 

@@ -80,12 +80,13 @@ class Update:
         if name in self._contents:
             self.leave_out(name, UserError(f"{name}: another of this name is used"))
             return False
-        content = self._contents[name] = _content(paths, self._settings)
+        content = self._contents[name] = content_of(paths, self._settings)
         known = self.writer.documents.get(name)
         if known is None or not _is_same(known, content, paths):
             return True
-        if self._keep_pages and (problem := index_files.page_problem(self.writer.path, known)):
-            logging.warning("%s; %s is read again", problem, name)
+        if self._keep_pages and (problem := self.writer.page_problem(name)):
+            if known.images is not None:
+                logging.warning("%s; %s is read again", problem, name)
             return True
         self.done["unchanged"].append(name)
         return False
@@ -128,8 +129,9 @@ class Update:
                     self.writer.wait_for(left)
                 if left:
                     logging.warning(
-                        "%s: %d of %d are left; the same command goes on with them",
+                        "%s: %d of %d %s left; the same command goes on with %s",
                         *(self.writer.path, left, count),
+                        *(("is", "it") if left == 1 else ("are", "them")),
                     )
             raise
 
@@ -150,7 +152,7 @@ class Update:
         return Indexed(index, dropped=dropped, pages=self.pages, seconds=seconds, **self.done)
 
 
-def _content(paths: Sequence[Path], settings: str) -> str:
+def content_of(paths: Sequence[Path], settings: str = "") -> str:
     """Returns the SHA-256 of the contents of files, and of what else their reading depends on."""
     digests = [_file_digest(path) for path in paths]
     return hashlib.sha256("\n".join([*digests, settings]).encode()).hexdigest()

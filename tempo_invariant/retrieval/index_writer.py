@@ -40,6 +40,10 @@ MOST_HOLES = 0.2
 """The largest share of rows that may belong to no document; above it the files are made anew."""
 
 
+class IndexBusy(UserError):
+    """Another process is writing an index."""
+
+
 class IndexWriter:
     """Adds documents to an index, and drops them; makes the index where there is none.
 
@@ -113,6 +117,10 @@ class IndexWriter:
         """The documents of the index by name."""
         return self._catalogue.by_name
 
+    def page_problem(self, name: str) -> str | None:
+        """Returns which page image of a document is missing or damaged; None if none is."""
+        return index_files.page_problem(self.path, self._catalogue, self.documents[name])
+
     def add(
         self,
         name: str,
@@ -129,7 +137,7 @@ class IndexWriter:
             vectors: Its embeddings, float32 [count, size], unit length, in reading order.
             rows: Places of the vectors; the document's number is filled in.
             content: SHA-256 of the files that it was made of.
-            pages: Images of its pages by number, as PNG files.
+            pages: Images of its pages by number, as PNG files; None: they are not wanted.
             notes: Printable lines about it.
 
         Raises:
@@ -155,7 +163,7 @@ class IndexWriter:
             len(np.unique(places["page"])) if header.kind == "sheets" else 0,
             tuple(notes),
             index_files.utc(time.time()),
-            tuple(pages or ()),
+            None if pages is None else tuple(pages),
         )
         before = self.documents.get(name)
         with files.telling_failures(self.path):
@@ -323,7 +331,7 @@ def _locked(path: Path) -> Iterator[None]:
     """Holds the lock of an index; where the file system has none, it does without.
 
     Raises:
-        UserError: Another process holds it.
+        IndexBusy: Another process holds it.
     """
     with (path / index_files.LOCK).open("a") as stream:
         try:
@@ -331,7 +339,7 @@ def _locked(path: Path) -> Iterator[None]:
 
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise UserError(f"{path}: another process is writing to it; try again later") from error
+            raise IndexBusy(f"{path}: another process is writing to it; try again later") from error
         except (OSError, ImportError):
             pass
         yield

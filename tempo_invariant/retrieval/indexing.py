@@ -10,6 +10,7 @@ import numpy as np
 
 from tempo_invariant import progress
 from tempo_invariant.audio import windows
+from tempo_invariant.audio.recordings import AUDIO_SUFFIXES
 from tempo_invariant.beam_runner import Runner
 from tempo_invariant.errors import UserError, printable
 from tempo_invariant.retrieval import library, neighbours
@@ -23,11 +24,6 @@ from tempo_invariant.scores.collection import ScoreReader, open_collection
 from tempo_invariant.scores.documents import STEP_PIXELS
 from tempo_invariant.scores.reading import ReadScore, read_ahead
 from tempo_invariant.scores.walking import natural, new_name
-
-AUDIO_SUFFIXES = (
-    *(".wav", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"),
-    *(".au", ".caf", ".wma", ".mka", ".mkv", ".webm", ".mp4", ".mov"),
-)
 
 
 def index_scores(
@@ -92,7 +88,7 @@ def index_scores(
             # A runner has shown its own progress when it comes to this.
             bar = progress.track(results, "scores", _length(needed), shown=runner is None)
             for reader, future in bar:
-                _add_score(update, embedder, reader, future)
+                add_score(update, embedder, reader, future)
                 bar.set_postfix_str(f"{update.speed():.1f} pages a second", refresh=False)
         return update.finish(prune)
 
@@ -101,7 +97,7 @@ def _length(items: Iterable[ScoreReader]) -> int | None:
     return len(items) if isinstance(items, list) else None
 
 
-def _add_score(update: Update, embedder: Embedder, reader: ScoreReader, future: Future) -> None:
+def add_score(update: Update, embedder: Embedder, reader: ScoreReader, future: Future) -> None:
     """Embeds a score, if that is not done, and adds it; or notes why it cannot be used."""
     try:
         score: ReadScore = future.result()

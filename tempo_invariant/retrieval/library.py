@@ -104,9 +104,9 @@ class SnippetIndex:
         return self.path / PAGES / page_file(self.entries[document].id, page)
 
     def keeps_page(self, document: int, page: int) -> bool:
-        """Whether the image of a page was kept, so that its file should be there."""
+        """Whether the image of a page was kept, as far as is known, so that it should be there."""
         images = self.entries[document].images
-        return (self.path / PAGES).is_dir() if images is None else page in images
+        return self.page_path(document, page).is_file() if images is None else page in images
 
     def check_model(self, embedder: Embedder) -> None:
         """Raises `UserError` unless the index was made with this model."""
@@ -150,7 +150,17 @@ def step_pixels(path: str | os.PathLike) -> int | None:
     return old_index.load(path).info.step_pixels if is_index(path) else None
 
 
-def load(path: str | os.PathLike, kind: str | None = None) -> SnippetIndex:
+def source(path: str | os.PathLike) -> dict[str, str]:
+    """Returns the arguments that opened an index's model; empty where none are known."""
+    path = Path(path)
+    if (path / catalogue.NAME).exists():
+        return catalogue.load(path / catalogue.NAME).header.source
+    return old_index.load(path).info.source if is_index(path) else {}
+
+
+def load(
+    path: str | os.PathLike, kind: str | None = None, tell_waiting: bool = True
+) -> SnippetIndex:
     """Reads an index, and makes sure that its files are as they were written.
 
     All vectors are read for that once, some gigabytes a second; then they stay in their file. That
@@ -159,6 +169,7 @@ def load(path: str | os.PathLike, kind: str | None = None) -> SnippetIndex:
     Args:
         path: The directory.
         kind: Kind that it must have, "sheets" or "recordings"; None: either.
+        tell_waiting: Whether that warning is given.
 
     Raises:
         UserError: It is missing, damaged or of the other kind, or holds no document.
@@ -169,13 +180,14 @@ def load(path: str | os.PathLike, kind: str | None = None) -> SnippetIndex:
             f"{path} is not an index: it holds no {catalogue.NAME} "
             "(tempo-invariant index makes one)"
         )
-    index = _load(path) if (path / catalogue.NAME).exists() else _load_old(path)
+    made = (path / catalogue.NAME).exists()
+    index = _load(path, tell_waiting) if made else _load_old(path)
     if kind and index.kind != kind:
         raise UserError(f"{path}: an index of {index.kind}, where one of {kind} is needed")
     return index
 
 
-def _load(path: Path) -> SnippetIndex:
+def _load(path: Path, tell_waiting: bool) -> SnippetIndex:
     """Reads an index; one that is replaced meanwhile is looked at again."""
     generation = None
     for _ in range(_TRIES):
@@ -191,7 +203,8 @@ def _load(path: Path) -> SnippetIndex:
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({one_line(error)})") from error
         else:
-            _tell_waiting(index, found.waiting)
+            if tell_waiting:
+                _tell_waiting(index, found.waiting)
             return index
     raise UserError(f"{path}: is being replaced all the time; try again")
 
@@ -220,7 +233,8 @@ def opened(path: Path, found: Catalogue) -> SnippetIndex:
         raise UserError(f"{path}: holds no document; the same index command goes on")
     probe = np.array(header.probe, np.float32)
     data = {name: index_rows.mapped(path, found, name) for name in index_rows.DATA}
-    for document, file in index_rows.damaged_documents(path, found):
+    for document, name in index_rows.damaged_documents(found, data):
+        file = path / index_rows.data_file(name, header.generation)
         raise UserError(
             f"{file}: damaged: its checksum is another than {catalogue.NAME} has, for "
             f"{document.name}; {MENDED}"

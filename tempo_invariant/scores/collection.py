@@ -29,7 +29,7 @@ from tempo_invariant.scores.folders import (
 )
 from tempo_invariant.scores.sources import SAMPLE, SAMPLE_SCORES, PieceSource
 
-_Cutting = tuple[int, str]
+Cutting = tuple[int, str]
 """Distance of neighbouring snippets, and that of a piano's staves in them."""
 
 
@@ -111,11 +111,11 @@ def _choose(found: Iterable[ScoreReader], wanted: set[str], scores: str) -> Iter
 
 @contextlib.contextmanager
 def _found(
-    scores: str, cutting: _Cutting, split: str | None, warn: bool
+    scores: str, cutting: Cutting, split: str | None, warn: bool
 ) -> Iterator[Iterable[ScoreReader]]:
     """Yields the readers of all scores, by the kind of collection."""
     if scores == SAMPLE:
-        yield [_reader(found, cutting) for found in list_folder(SAMPLE_SCORES).scores]
+        yield [reader_of(found, cutting) for found in list_folder(SAMPLE_SCORES).scores]
         return
     path = Path(scores)
     try:
@@ -133,29 +133,31 @@ def _found(
         elif path.is_dir():
             listing = list_folder(path)
             try:
-                yield [_reader(found, cutting) for found in listing.scores]
+                yield [reader_of(found, cutting) for found in listing.scores]
             finally:  # at the end, below whatever is said about single scores
                 for line in listing.left_out_lines() if warn else ():
                     logging.warning("left out: %s", line)
+                for line in listing.notes() if warn else ():
+                    logging.warning("%s", line)
         else:
             yield [_file(path, cutting)]
 
 
-def _msmd(directory: Path, cutting: _Cutting) -> Iterator[ScoreReader]:
+def _msmd(directory: Path, cutting: Cutting) -> Iterator[ScoreReader]:
     for piece in msmd.list_pieces(directory):
         path = directory / piece
         read = partial(read_piece, printable(piece), path, *cutting)
         yield ScoreReader(printable(piece), read, msmd.score_files(path))
 
 
-def _file(path: Path, cutting: _Cutting) -> ScoreReader:
+def _file(path: Path, cutting: Cutting) -> ScoreReader:
     kind = kind_of(path)
     if kind is None:
         raise UserError(f"{path}: is {NO_KIND}, nor an archive of them")
-    return _reader(FoundScore(printable(path.stem), kind, (path,), path.parent), cutting)
+    return reader_of(FoundScore(printable(path.stem), kind, (path,), path.parent), cutting)
 
 
-def _reader(found: FoundScore, cutting: _Cutting) -> ScoreReader:
+def reader_of(found: FoundScore, cutting: Cutting) -> ScoreReader:
     """Returns the reader of a score that a folder holds: here kinds of files get theirs."""
     path = found.files[0]
     if found.kind in NOTATED:

@@ -80,10 +80,18 @@ class FoundScore:
 
 @dataclass(frozen=True)
 class Listing:
-    """The scores of a folder, and what else is in it: paths from the top by the reason."""
+    """The scores of a folder, and what else is in it.
+
+    Attributes:
+        scores: The scores.
+        left_out: Paths from the top of what is no score, by the reason.
+        loose_images: Paths from the top of images that are a score each, though several lie in one
+            folder.
+    """
 
     scores: list[FoundScore] = field(default_factory=list)
     left_out: dict[str, list[str]] = field(default_factory=dict)
+    loose_images: list[str] = field(default_factory=list)
 
     def leave_out(self, reason: str, path: str) -> None:
         """Notes what is no score."""
@@ -95,6 +103,14 @@ class Listing:
             quiet = reason in _QUIET
             shown = counted(len(paths), "file") if quiet else listed(paths, _SHOWN)
             yield printable(f"{shown}: {reason}")
+
+    def notes(self) -> Iterator[str]:
+        """Yields printable lines about scores that may be meant otherwise."""
+        if self.loose_images:
+            yield (
+                f"{listed(self.loose_images, _SHOWN)}: each image is a score of its own; the pages "
+                "of one score have a folder to themselves"
+            )
 
 
 def kind_of(path: str | os.PathLike) -> str | None:
@@ -187,7 +203,10 @@ class _Lister:
         if folder.inside and paths and all(_suffix(path) in IMAGES for path in paths):
             yield _Found(folder.inside, folder.inside, PAGES, paths)
             return
-        for path in self._choose(paths):
+        chosen = list(self._choose(paths))
+        images = [path for path in chosen if _suffix(path) in IMAGES]
+        self._listing.loose_images.extend(images if len(images) > 1 else [])
+        for path in chosen:
             if path not in self._listed:
                 files = [path, *self._parts.get(path, ())]
                 yield _Found(posixpath.splitext(path)[0], path, str(kind_of(path)), files)

@@ -19,13 +19,13 @@ class ReadScore:
 
     Attributes:
         document: The score, without its pages.
-        page_files: Images of its pages by number, as PNG files; none if they are not wanted.
+        page_files: Images of its pages by number, as PNG files; None if they are not wanted.
         page_count: Number of its pages.
         vectors: Embeddings of its snippets, float32 [count, size], where they are known.
     """
 
     document: SheetDocument
-    page_files: dict[int, bytes]
+    page_files: dict[int, bytes] | None
     page_count: int
     vectors: np.ndarray | None = None
 
@@ -49,6 +49,7 @@ def read_ahead(
 def read(keep_pages: bool, reader: ScoreReader) -> ReadScore:
     """Reads a score, and its pages as they are stored."""
     document = reader.read()
-    pages = document.pages if keep_pages else {}
-    images = {number: png_bytes(image) for number, image in pages.items()}
+    images = None
+    if keep_pages:
+        images = {number: png_bytes(image) for number, image in document.pages.items()}
     return ReadScore(dataclasses.replace(document, pages={}), images, len(document.pages))

@@ -11,6 +11,7 @@ def test_what_is_not_printable_is_written_as_python_writes_it():
     assert printable("a\x1b[2J\r\n\tb\x00\x7f") == r"a\x1b[2J\r\n\tb\x00\x7f"
     # Right-to-left marks reorder what is shown; a byte that is not UTF-8 comes as a surrogate.
     assert printable("a\u202egpj.exe") == r"a\u202egpj.exe"
+    assert printable("Un rêve,\xa0à 2\u2009voix") == "Un rêve, à 2 voix"
     assert printable(os.fsdecode(b"caf\xe9.pdf")) == r"caf\xe9.pdf"
     assert printable("\ud800 \U000e0001") == r"\ud800 \U000e0001"
 

@@ -85,6 +85,14 @@ def test_the_answer_to_another_recording_is_not_replaced(tmp_path, content, mess
     assert report.read_text() == content
 
 
+def test_nobody_reads_the_output_any_more():
+    command = [sys.executable, "-m", "tempo_invariant.identify", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as run:
+        run.stdout.close()
+        assert not run.stderr.read()
+    assert run.returncode == 141
+
+
 def test_the_search_is_measured():
     done = run("search_benchmark", "--vectors=3000", "--queries=20", "--exact_limit=2000")
     assert done.returncode == 0

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from tempo_invariant import json_objects
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import known_unknown
 from tempo_invariant.retrieval import certainty, indexing
@@ -59,7 +60,7 @@ def test_known_and_unknown_are_counted_apart(asked, tmp_path):
     }
     assert shares(report, "unknown") == {"named": 1.0, "unsure": 0.0, "said to be unknown": 0.0}
     text = known_unknown.table([report])
-    assert "tempo 1, +0 dB: 3 scores" in text and "1 of 1 pieces" in text
+    assert "tempo 1, +0 dB: 3 documents" in text and "1 of 1 pieces" in text
     assert "right, named 66.7 [" in text
 
 
@@ -69,7 +70,7 @@ def test_scores_that_are_left_out_make_their_recordings_unknown(asked, tmp_path)
     assert report["documents"] == 2
     assert (report["known"]["recordings"], report["unknown"]["recordings"]) == (2, 2)
     with pytest.raises(UserError, match="no score 'sideways'"):
-        known_unknown.run(FakeEmbedder(), index, queries, ["sideways"])
+        known_unknown.run(None, index, queries, ["sideways"])  # no model is needed for that
 
 
 def test_editions_are_right_as_well(asked, tmp_path):
@@ -77,6 +78,39 @@ def test_editions_are_right_as_well(asked, tmp_path):
     both = dataclasses.replace(index, editions=((0, 1),))
     (report,) = known_unknown.run(FakeEmbedder(), both, queries, keep=tmp_path)
     assert shares(report, "known")["right, named"] == 1.0  # "down" and "high" are the same
+
+
+def test_another_form_of_the_same_music_is_counted_apart(asked, tmp_path):
+    index, queries = asked
+    one_music = [{"foreign", "up"}, {"down", "high"}]
+    (report,) = known_unknown.run(FakeEmbedder(), index, queries, keep=tmp_path, same=one_music)
+    assert shares(report, "known") == {
+        "right, named": pytest.approx(2 / 3),
+        "right, turned away": 0.0,
+        "wrong, named": 0.0,
+        "wrong, turned away": 0.0,
+        "wrong, another form named": pytest.approx(1 / 3),
+    }
+    assert shares(report, "unknown")["named"] == 0.0
+    assert shares(report, "unknown")["another form named"] == 1.0
+    (apart,) = known_unknown.run(
+        FakeEmbedder(), index, queries, keep=tmp_path, same=[{"foreign", "high"}]
+    )
+    assert shares(apart, "unknown")["named"] == 1.0
+
+
+def test_pages_are_asked_of_whole_recordings(asked, tmp_path, shipped):
+    index, queries = asked
+    queries = [query for query in queries if query.entry.audio != "3.wav"]  # "high" plays "down"
+    json_objects.save(shipped / certainty.FILES["recordings"], CALIBRATION)
+    reports = known_unknown.run(FakeEmbedder(), index, queries, ["up"], keep=tmp_path)
+    text = reports[1]["text"]
+    assert len(reports) == 2 and text.startswith("pages, of recordings: ")
+    # Of the recordings "up", "high" and "foreign" the first is passed over; "foreign" plays it.
+    assert reports[1]["documents"] == 2
+    assert shares(reports[1], "known")["right, named"] == 1.0
+    assert reports[1]["known"] | {"shares": {}} == {"recordings": 2, "pieces": 1, "shares": {}}
+    assert shares(reports[1], "unknown")["named"] == 1.0  # by "foreign"
 
 
 def test_odd_sounds_are_unknown_ones(asked):

@@ -120,6 +120,21 @@ def test_page_images_that_are_missing_or_damaged_come_back(scores, tmp_path, cap
     assert held(done.index) == before
 
 
+@pytest.mark.parametrize("earlier", [False, True])
+def test_pages_come_to_an_index_that_was_made_without(scores, tmp_path, caplog, earlier):
+    path, embedder = tmp_path / "index", FakeEmbedder()
+    expected = held(indexing.index_scores(embedder, scores, tmp_path / "expected").index)
+    indexing.index_scores(embedder, scores, path, keep_pages=earlier)
+    if earlier:  # before it was written down which pages are kept
+        damaged_index.forget_images(path)
+        assert indexing.index_scores(embedder, scores, path).unchanged == ["a", "b", "c"]
+        library.load(path).page_path(1, 1).unlink()
+    done = indexing.index_scores(embedder, scores, path)
+    assert done.replaced == (["b"] if earlier else ["a", "b", "c"])
+    assert held(done.index) == expected and not caplog.messages
+    assert indexing.index_scores(embedder, scores, path).unchanged == ["a", "b", "c"]
+
+
 def test_one_bad_recording_does_not_end_the_rest(tmp_path, monkeypatch):
     music = tmp_path / "music"
     music.mkdir()

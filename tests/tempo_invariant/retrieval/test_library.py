@@ -13,6 +13,7 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.retrieval import (
     catalogue,
     hearing,
+    index_rows,
     indexing,
     library,
     old_index,
@@ -286,3 +287,19 @@ def test_scores_that_are_not_there_are_named(scores, tmp_path):
         with pytest.raises(UserError, match=message):
             indexing.index_scores(FakeEmbedder(), source, tmp_path / "x", documents=wanted)
     assert not (tmp_path / "x").exists()
+
+
+def test_files_that_a_writer_replaces_meanwhile_are_read_to_their_end(
+    scores, tmp_path, monkeypatch
+):
+    index = indexing.index_scores(FakeEmbedder(), scores, tmp_path / "index").index
+    read = index_rows.mapped
+
+    def mapped(path, found, name):
+        rows = read(path, found, name)
+        (path / index_rows.data_file(name, found.header.generation)).unlink()
+        return rows
+
+    monkeypatch.setattr(index_rows, "mapped", mapped)
+    found = library.opened(index.path, catalogue.load(index.path / catalogue.NAME))
+    np.testing.assert_array_equal(found.vectors, index.vectors)

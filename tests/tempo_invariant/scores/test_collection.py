@@ -67,6 +67,8 @@ def test_a_folder_of_all_kinds_says_what_it_leaves_out(tmp_path, caplog):
     assert caplog.messages == [
         f"left out: march.xyz, suite/notes.txt: {NO_KIND}",
         "left out: waltz.pdf: the LilyPond file of the same name is used",
+        r"b.png, caf\xe9\x1b.jpg: each image is a score of its own; the pages of one score have a "
+        "folder to themselves",
     ]
     # The score of one name, however it is written, and no word about the others.
     caplog.clear()

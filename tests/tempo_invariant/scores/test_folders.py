@@ -53,6 +53,16 @@ def test_scores_lie_in_folders_of_folders_and_have_names_by_path(tmp_path):
     assert not left_out(tmp_path)
 
 
+def test_images_that_lie_loose_are_remarked_on(tmp_path):
+    make(tmp_path, "1.png", "2.png", "cover.jpg", "song/1.png", "song/2.png", "mixed/a.pdf")
+    make(tmp_path, "mixed/b.png")  # is alone, so it can be no page of another
+    (note,) = list_folder(tmp_path).notes()
+    assert note.startswith("1.png, 2.png, cover.jpg: each image is a score of its own; ")
+    (tmp_path / "1.png").unlink()
+    (tmp_path / "2.png").unlink()
+    assert not list(list_folder(tmp_path).notes())
+
+
 def test_people_count_in_natural_order():
     names = ["page 10", "page 2", "page 01", "page 1", "Page 3", "page", "2", "10", "²", "page 1b"]
     assert sorted(names, key=natural) == [

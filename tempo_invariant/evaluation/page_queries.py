@@ -1,0 +1,31 @@
+"""Pages of scores as queries: what recordings are asked with."""
+
+from collections.abc import Collection, Iterator
+
+import numpy as np
+
+from tempo_invariant.retrieval.library import SnippetIndex
+
+
+def ask_with(
+    scores: SnippetIndex, names: Collection[str] | None = None
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yields the middle page of every score, and its first system.
+
+    Args:
+        scores: Index of the scores.
+        names: Names of the only scores that are used; None: all.
+
+    Yields:
+        Name of the score, and embeddings in reading order, float32 [snippets, size].
+    """
+    for number, name in enumerate(scores.documents):
+        if names is not None and name not in names:
+            continue
+        rows = scores.rows(number)
+        places, vectors = scores.places[rows], np.array(scores.vectors[rows])
+        pages = np.unique(places["page"])
+        middle = places["page"] == pages[(len(pages) - 1) // 2]
+        first = places["system"] == places["system"][middle].min()
+        yield name, vectors[middle]
+        yield name, vectors[middle & first]

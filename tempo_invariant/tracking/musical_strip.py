@@ -1,0 +1,88 @@
+"""The strip of a score without what takes no time: clefs, key signatures, ends of systems."""
+
+import dataclasses
+
+import numpy as np
+
+from tempo_invariant.errors import UserError
+from tempo_invariant.retrieval.following import lay_out
+from tempo_invariant.scores.places import NO_BAR, Place
+
+SYSTEM_START_PIXELS = 40.0
+"""Clef and key signature take at least so much."""
+
+SYSTEM_END_PIXELS = 10.0
+"""After the last note of a system, at least so much is left."""
+
+SHORTEST_PIXELS = 40.0
+"""A system has at least so much music."""
+
+
+class MusicalStrip:
+    """Columns of the music: those of a strip of systems, but for the ends of the systems.
+
+    Args:
+        places: Places of snippets in reading order, `places.SHEET` [snippets].
+
+    Attributes:
+        columns: Columns of the snippets in the music, ascending, float64 [snippets].
+    """
+
+    def __init__(self, places: np.ndarray):
+        self._systems, self._strip = lay_out(places)
+        self._bars = places["bar"]
+        starts = self._strip.starts
+        ends = SYSTEM_START_PIXELS + SYSTEM_END_PIXELS
+        cut = np.clip((np.diff(starts) - SHORTEST_PIXELS) / ends, 0, 1)
+        self._lefts = starts[:-1] + SYSTEM_START_PIXELS * cut
+        rights = starts[1:] - SYSTEM_END_PIXELS * cut
+        self._begins = np.concatenate([[0.0], np.cumsum(rights - self._lefts)])
+        self.columns = self._to_music(self._strip.columns)
+
+    @property
+    def length(self) -> float:
+        """Where the music ends."""
+        return float(self._begins[-1])
+
+    def at(self, values: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Returns values of the snippets at other columns of the music, linearly in between."""
+        return np.interp(self._to_strip(columns), self._strip.columns, values)
+
+    def place(self, column: float) -> Place:
+        """Returns the place in the score of a column of the music."""
+        number = int(self._system(column))
+        on_strip = float(self._to_strip(column))
+        own = np.flatnonzero(self._strip.system(self._strip.columns) == number)
+        bar = int(self._bars[own[np.abs(self._strip.columns[own] - on_strip).argmin()]])
+        x = float(self._systems[number].x + on_strip - self._strip.starts[number])
+        return dataclasses.replace(self._systems[number], x=x, bar=None if bar == NO_BAR else bar)
+
+    def find(self, place: Place) -> float:
+        """Returns the column of the music of a place in the score.
+
+        Raises:
+            UserError: The score has no such system.
+        """
+        names = [(system.page, system.system) for system in self._systems]
+        if (place.page, place.system) not in names:
+            raise UserError(f"the score has no system {place.system} on page {place.page}")
+        number = names.index((place.page, place.system))
+        start, end = self._strip.starts[number : number + 2]
+        column = np.clip(start + place.x - self._systems[number].x, start, np.nextafter(end, start))
+        return float(self._to_music(np.array([column]))[0])
+
+    def _to_music(self, columns: np.ndarray) -> np.ndarray:
+        """Returns columns of the music for columns of the strip."""
+        system = self._strip.system(columns)
+        offset = np.clip(columns - self._lefts[system], 0, np.diff(self._begins)[system])
+        return self._begins[system] + offset
+
+    def _to_strip(self, columns: np.ndarray | float) -> np.ndarray:
+        """Returns columns of the strip for columns of the music."""
+        system = self._system(columns)
+        return self._lefts[system] + columns - self._begins[system]
+
+    def _system(self, columns: np.ndarray | float) -> np.ndarray:
+        """Returns the index of the system of columns of the music."""
+        found = np.searchsorted(self._begins, columns, side="right") - 1
+        return np.clip(found, 0, len(self._begins) - 2)

@@ -1,0 +1,199 @@
+"""Where in a score the music is now."""
+
+import dataclasses
+from collections import deque
+
+import numpy as np
+
+from tempo_invariant.geometry import FRAMES_PER_SECOND
+from tempo_invariant.retrieval.embedders import Embedder
+from tempo_invariant.retrieval.following import ONSET_DELAY_FRAMES
+from tempo_invariant.scores.places import Place
+from tempo_invariant.tracking.ear import STEP_SECONDS, Ear, Observations
+from tempo_invariant.tracking.musical_strip import MusicalStrip
+from tempo_invariant.tracking.particles import Cloud, Motion
+from tempo_invariant.tracking.whereabouts import Whereabouts
+
+NEAR_PIXELS = 40.0
+"""Particles that are so near to their median are at one place."""
+
+SURE_SHARE = 0.5
+"""With fewer particles there, it is not known where the music is."""
+
+FIT_MEMORY = 0.05
+"""Weight of the newest step in the mean similarity of what is heard and what is printed there."""
+
+LOST_FIT = 0.2
+"""Below this mean similarity the music is elsewhere, or something else."""
+
+SILENT_SECONDS = 1.0
+"""After so much silence nobody plays."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """Where the music is.
+
+    Attributes:
+        seconds: How much was heard: the time, since the start, that this is about.
+        place: Place in the score.
+        pixels_per_second: Speed with which it moves on.
+        confidence: From 0 to 1: how well what was heard fits what is printed there.
+        state: "following", "listening" (where it is is not known yet), "lost", or "silent".
+    """
+
+    seconds: float
+    place: Place
+    pixels_per_second: float
+    confidence: float
+    state: str
+
+
+@dataclasses.dataclass(frozen=True)
+class TrackerSettings:
+    """Settings of a tracker.
+
+    Attributes:
+        sharpness: By how much the logarithm of the likelihood grows with the similarity, for each
+            of the lags of what is observed.
+        particles: Number of particles.
+        motion: How they move.
+        coarse_sharpness: As `sharpness`, of the search in the whole score.
+        leap: Probability of a leap in a step.
+        found_anew: Share of the particles that are put where that search finds the music.
+    """
+
+    sharpness: tuple[float, ...] = (3.0, 8.0)
+    particles: int = 500
+    motion: Motion = Motion()
+    coarse_sharpness: float = 4.0
+    leap: float = 1e-4
+    found_anew: float = 0.02
+
+
+class ScoreTracker:
+    """Follows music through a score while it is being played.
+
+    The windows whose future is there tell best where the music was, a while ago. From there on,
+    particles move to the present, past what the windows tell whose future is partly missing.
+
+    Args:
+        embedder: Model that embeds the windows.
+        sheet: Embeddings of the snippets of a score, float32 [snippets, size].
+        places: Their places in reading order, `places.SHEET` [snippets].
+        settings: Settings.
+        seed: Seed of what is random.
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        sheet: np.ndarray,
+        places: np.ndarray,
+        settings: TrackerSettings | None = None,
+        seed: int = 0,
+    ):
+        if not len(sheet) or len(sheet) != len(places):
+            raise ValueError(f"cannot track {len(sheet)} snippets at {len(places)} places")
+        self._settings = settings or TrackerSettings()
+        self._ear = Ear(embedder)
+        self._sheet = np.asarray(sheet, np.float32)
+        self._strip = MusicalStrip(places)
+        self._draw = np.random.default_rng(seed)
+        self._whereabouts = Whereabouts(len(sheet), leap=self._settings.leap)
+        self._cloud: Cloud | None = None
+        self._recent: deque[np.ndarray] = deque()
+        self._fit = 0.0
+        self._silent_steps = 0
+
+    def push(self, block: np.ndarray) -> list[Estimate]:
+        """Hears samples, float32 [count] at 22,050 Hz; returns where the music is, step by step."""
+        return self.step(self._ear.push(block))
+
+    def step(self, observations: Observations) -> list[Estimate]:
+        """Takes what an `Ear` has heard; returns where the music is at each of its moments."""
+        similarities = observations.embeddings @ self._sheet.T
+        estimates = []
+        for number, rows in enumerate(similarities):
+            self._recent.append(rows)
+            if len(self._recent) > observations.lags[-1]:
+                self._advance(rows[-1])
+            if len(self._recent) > observations.lags[-1] + 1:
+                self._recent.popleft()
+            self._silent_steps = self._silent_steps + 1 if observations.silent[number] else 0
+            now = self._present(observations.lags)
+            estimates.append(self._estimate(float(observations.seconds[number]), now))
+        return estimates
+
+    def correct(self, place: Place) -> None:
+        """Takes it that the music is at a place now."""
+        column = self._strip.find(place)
+        count = self._settings.particles
+        near = column + NEAR_PIXELS / 4 * self._draw.standard_normal(count)
+        cloud = Cloud.start(near, self._settings.motion, self._draw)
+        if self._cloud is not None:
+            cloud.tempi, cloud.spacings = self._cloud.tempi, self._cloud.spacings
+        self._cloud = cloud
+        self._recent.clear()
+        self._whereabouts.set(np.abs(self._strip.columns - column) < NEAR_PIXELS)
+
+    def _advance(self, similarities: np.ndarray) -> None:
+        """Moves the particles of the past on by a step, and weighs them by the sharpest windows."""
+        settings, draw = self._settings, self._draw
+        self._whereabouts.step(settings.coarse_sharpness * similarities)
+        cloud = self._cloud
+        if cloud is None:
+            cloud = Cloud.start(self._found(settings.particles), settings.motion, draw)
+        cloud.move(STEP_SECONDS, settings.motion, draw)
+        anew = np.flatnonzero(draw.random(len(cloud)) < settings.found_anew)
+        cloud.places[anew] = self._found(len(anew))
+        self._weigh(cloud, similarities, -1)
+        self._cloud = cloud.resampled(draw)
+        fit = self._strip.at(similarities, np.array([cloud.median()]))[0]
+        self._fit += FIT_MEMORY * (float(fit) - self._fit)
+
+    def _found(self, count: int) -> np.ndarray:
+        """Returns columns where the search in the whole score finds the music, [count]."""
+        spacing = self._strip.length / len(self._strip.columns)
+        found = self._strip.columns[self._whereabouts.draw(count, self._draw)]
+        return found + spacing * (self._draw.random(count) - 0.5)
+
+    def _weigh(self, cloud: Cloud, similarities: np.ndarray, lag: int) -> None:
+        np.clip(cloud.places, 0, self._strip.length, out=cloud.places)
+        cloud.weigh(self._settings.sharpness[lag] * self._strip.at(similarities, cloud.places))
+
+    def _present(self, lags: tuple[int, ...]) -> Cloud:
+        """Returns particles that have moved from the past to the present."""
+        motion, draw = self._settings.motion, self._draw
+        if self._cloud is None:
+            return Cloud.start(np.zeros(1), motion, draw)
+        cloud = self._cloud.copy()
+        for age in range(min(lags[-1], len(self._recent)) - 1, -1, -1):
+            cloud.move(STEP_SECONDS, motion, draw)
+            # The sharpest window around that moment whose end has been heard.
+            number = int(np.searchsorted(lags, age, side="right")) - 1
+            moment = len(self._recent) - 1 - age + lags[number]
+            if number >= 0:
+                self._weigh(cloud, self._recent[moment][number], number)
+                cloud = cloud.resampled(draw, 0.1)
+        np.clip(cloud.places, 0, self._strip.length, out=cloud.places)
+        return cloud
+
+    def _estimate(self, seconds: float, cloud: Cloud) -> Estimate:
+        """Returns where the particles are."""
+        median = cloud.median()
+        shares = cloud.shares * (np.abs(cloud.places - median) < NEAR_PIXELS)
+        mass = float(shares.sum())
+        speed = float(shares @ cloud.speeds) / mass
+        state = "following"
+        if self._silent_steps * STEP_SECONDS >= SILENT_SECONDS:
+            state, speed = "silent", 0.0
+        elif self._cloud is None or mass < SURE_SHARE:
+            state = "listening"
+        elif self._fit < LOST_FIT:
+            state = "lost"
+        # A window around a frame is about the music a little earlier.
+        column = median + speed * ONSET_DELAY_FRAMES / FRAMES_PER_SECOND
+        confidence = min(max(self._fit, 0.0), 1.0) * mass if self._cloud is not None else 0.0
+        place = self._strip.place(min(column, self._strip.length))
+        return Estimate(seconds, place, speed, confidence, state)

@@ -1,0 +1,197 @@
+"""Scores that are dropped on the page, shown, and dropped from the library again."""
+
+import contextlib
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tempo_invariant.retrieval import indexing, library
+from tempo_invariant.retrieval.index_writer import IndexBusy, IndexWriter
+from tempo_invariant.samples import DIRECTORY
+from tempo_invariant.web import librarian
+from tempo_invariant.web.limits import Limits
+from tests import fake_embedder
+from tests.drawn_pages import draw_page
+from tests.fake_embedder import FakeEmbedder
+from tests.web_server import serving, wait_for
+
+MUSETTE = (DIRECTORY / "scores" / "bach_musette.pdf").read_bytes()
+MINUET = (DIRECTORY / "scores" / "minuet_g_major.pdf").read_bytes()
+
+
+@pytest.fixture(autouse=True)
+def no_processes(monkeypatch):
+    """Scores are read in this process, which starts no others."""
+    monkeypatch.setattr(librarian, "processors", lambda: 0)
+    monkeypatch.setattr(librarian, "_QUIET_SECONDS", 0.3)
+
+
+def test_a_score_is_dropped_shown_and_dropped_again(tmp_path):
+    with serving(tmp_path) as client:
+        assert client.names() == []
+        before = client.get("/api/library")["version"]
+        job = client.job(client.drop("scores", "Bach/musette.pdf", MUSETTE))
+        assert job["state"] == "done" and job["error"] is None
+        assert (tmp_path / "music" / "Bach" / "musette.pdf").read_bytes() == MUSETTE
+        wait_for(client.names)
+        [score] = client.get("/api/library")["scores"]
+        assert (score["name"], score["pages"], score["notes"]) == ("Bach/musette", 1, [])
+        assert score["id"] == job["result"]["id"] and client.get("/api/library")["version"] > before
+        found = client.get(f"/api/scores/{score['id']}")
+        [page] = found["pages"]
+        image = Image.open(io.BytesIO(client.get(f"/api/scores/{score['id']}/pages/1")))
+        assert image.size == (page["width"], page["height"])
+        assert {system["system"] for system in found["systems"]} == {1, 2, 3, 4}
+        for system in found["systems"]:
+            top, left, bottom, right = system["box"]
+            assert 0 <= top < bottom <= page["height"] and 0 <= left < right <= page["width"]
+        cover = Image.open(io.BytesIO(client.get(f"/api/scores/{score['id']}/cover")))
+        assert cover.width == 300 and abs(cover.height - 300 * image.height / image.width) < 2
+        assert client.ask("GET", f"/api/scores/{score['id']}/pages/2")[0] == 404
+        # What was read is what the command would read.
+        index = indexing.index_scores(FakeEmbedder(), tmp_path / "music", tmp_path / "again").index
+        assert np.array_equal(index.vectors, library.load(tmp_path / "music-index").vectors)
+        assert client.change("DELETE", f"/api/scores/{score['id']}") == (200, {})
+        wait_for(lambda: not client.names())
+        assert not library.is_index(tmp_path / "music-index")
+        assert not (tmp_path / "music" / "Bach" / "musette.pdf").exists()
+        [kept] = (tmp_path / "music" / librarian.REMOVED).rglob("*.pdf")
+        assert kept.read_bytes() == MUSETTE
+        assert client.change("DELETE", f"/api/scores/{score['id']}")[0] == 404
+
+
+def test_files_that_come_together_go_together(tmp_path):
+    """A name is given twice, a file as well, and two are no scores."""
+    with serving(tmp_path) as client:
+        jobs = {
+            name: client.drop("scores", name, content)
+            for name, content in [
+                ("musette.pdf", MUSETTE),
+                ("minuet.pdf", MINUET),
+                ("broken.pdf", b"%PDF-1.4 nothing"),
+                ("note.xml", b"<a/>"),
+            ]
+        }
+        other = client.drop("scores", "musette.pdf", MINUET)
+        same = client.drop("scores", "musette.pdf", MUSETTE)
+        found = {name: client.job(job) for name, job in jobs.items()}
+        assert [job["state"] for job in found.values()] == ["done", "done", "failed", "failed"]
+        assert "broken.pdf" in found["broken.pdf"]["error"]
+        assert "neither MusicXML nor MEI" in found["note.xml"]["error"]
+        assert client.job(other)["result"]["name"] == "musette (2)"
+        assert client.job(same)["result"]["id"] == found["musette.pdf"]["result"]["id"]
+        wait_for(lambda: client.names() == ["minuet", "musette", "musette (2)"])
+        again = client.job(client.drop("scores", "musette.pdf", MUSETTE))
+        assert again["result"]["already"] and len(client.names()) == 3
+
+
+def test_pages_in_a_folder_are_one_score(tmp_path):
+    with serving(tmp_path) as client:
+        jobs = []
+        for number in (2, 10, 1):
+            stream = io.BytesIO()
+            Image.fromarray(draw_page([[200, 290], [500, 590]], seed=number)[0]).save(stream, "PNG")
+            jobs.append(client.drop("scores", f"album/{number}.png", stream.getvalue()))
+        assert {client.job(job)["result"]["name"] for job in jobs} == {"album"}
+        [score] = wait_for(lambda: client.get("/api/library")["scores"])
+        assert score["pages"] == 3
+
+
+class OtherWriter(IndexWriter):
+    """Stands for another process that writes to an index."""
+
+    def close(self):
+        self.__exit__()
+
+
+def other_writer(path):
+    """One that has the lock; None if it is held."""
+    with contextlib.suppress(IndexBusy):
+        return OtherWriter(path, "sheets", FakeEmbedder(), 10, 25).__enter__()
+
+
+def test_an_index_that_was_made_elsewhere_is_shown_and_added_to(tmp_path):
+    """Its scores keep their names, a dropped one of the same name gets another."""
+    fake_embedder.write_score(tmp_path, "waltz", np.arange(0, 250.0, 10))
+    fake_embedder.write_score(tmp_path, "march", np.arange(250, 0, -10.0))
+    indexing.index_scores(FakeEmbedder(), tmp_path / "msmd", tmp_path / "music-index", 25)
+    with serving(tmp_path) as client:
+        wait_for(lambda: client.names() == ["march", "waltz"])
+        job = client.job(client.drop("scores", "waltz.pdf", MUSETTE))
+        assert job["result"]["name"] == "waltz (2)"
+        wait_for(lambda: client.names() == ["march", "waltz", "waltz (2)"])
+        first = client.get("/api/library")["scores"][0]["id"]
+        assert client.change("DELETE", f"/api/scores/{first}") == (200, {})
+        assert (tmp_path / "msmd" / "march").is_dir()  # it is not ours
+        wait_for(lambda: client.names() == ["waltz", "waltz (2)"])
+        # Another process changes it, and is seen to; while it writes, scores wait.
+        with contextlib.closing(wait_for(lambda: other_writer(tmp_path / "music-index"))) as writer:
+            waiting = client.drop("scores", "minuet.pdf", MINUET)
+            text = "another process is writing to the library"
+            wait_for(lambda: [job for job in client.jobs() if job["text"] == text])
+            writer.drop(["waltz"])
+            wait_for(lambda: client.names() == ["waltz (2)"])
+        assert client.job(waiting)["state"] == "done"
+
+
+def test_what_came_before_a_server_was_killed_is_added_by_the_next(tmp_path):
+    (tmp_path / "music" / "Bach").mkdir(parents=True)
+    (tmp_path / "music" / "Bach" / "musette.pdf").write_bytes(MUSETTE)
+    (tmp_path / "music" / "unasked.pdf").write_bytes(MINUET)
+    (tmp_path / "secret.pdf").write_bytes(MINUET)
+    journal = tmp_path / "music" / librarian.JOURNAL
+    journal.write_text("Bach/musette.pdf\ngone.pdf\n../secret.pdf\nBach/musette.pdf\n")
+    with serving(tmp_path) as client:
+        [job] = client.jobs()
+        assert client.job(job["id"])["result"]["name"] == "Bach/musette"
+        wait_for(lambda: client.names() == ["Bach/musette"])
+        wait_for(lambda: not journal.exists())
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "message"),
+    [
+        ("waltz.ly", 415, "LilyPond files are programs"),
+        ("waltz.exe", 415, "waltz.exe: no PDF file"),
+        ("waltz", 415, "no PDF file"),
+        ("../waltz.pdf", 400, "leads out"),
+        ("", 400, "needs a name"),
+    ],
+)
+def test_what_is_no_score_is_refused_at_once(tmp_path, name, status, message):
+    with serving(tmp_path) as client:
+        found, answer = client.change("POST", f"/api/scores?name={name}", MUSETTE)
+        assert found == status and message in answer["error"]
+        assert client.jobs() == []
+
+
+def test_what_is_too_much_is_refused(tmp_path):
+    limits = Limits(file_bytes=len(MUSETTE), waiting=1)
+    with serving(tmp_path, limits) as client:
+        status, answer = client.change("POST", "/api/scores?name=a.pdf", MUSETTE + b"x")
+        assert status == 413 and "MiB" in answer["error"]
+        chunks = iter([MUSETTE, b"x"])  # its size is not announced
+        assert client.change("POST", "/api/scores?name=a.pdf", chunks)[0] == 413
+        assert client.change("POST", "/api/scores?name=a.pdf", b"")[0] == 400
+        job = client.drop("scores", "a.pdf", MUSETTE)
+        assert client.change("POST", "/api/scores?name=b.pdf", MUSETTE)[0] == 429
+        assert client.job(job)["state"] == "done"
+        names = [path.name for path in (tmp_path / "music").iterdir()]
+        assert sorted(names) in (["a.pdf"], [librarian.JOURNAL, "a.pdf"])
+    with serving(tmp_path, Limits(free_bytes=2**60)) as client:
+        assert client.change("POST", "/api/scores?name=c.pdf", MUSETTE)[0] == 507
+
+
+def test_a_damaged_index_is_told_and_mended_by_adding(tmp_path):
+    fake_embedder.write_score(tmp_path, "waltz", np.arange(0, 250.0, 10))
+    indexing.index_scores(FakeEmbedder(), tmp_path / "msmd", tmp_path / "music-index", 25)
+    [vectors] = (tmp_path / "music-index").glob("vectors-*.bin")
+    vectors.write_bytes(bytes(vectors.stat().st_size))
+    with serving(tmp_path) as client:
+        error = wait_for(lambda: client.get("/api/library")["error"])
+        assert "damaged" in error and client.names() == []
+        assert client.job(client.drop("scores", "minuet.pdf", MINUET))["state"] == "done"
+        wait_for(lambda: client.names() == ["minuet"])
+        assert client.get("/api/library")["error"] is None
