@@ -31,8 +31,9 @@ MINIMUM_SHARE = 0.9
 DEFAULT_QUARTERS_PER_MINUTE = 60
 """LilyPond's tempo for a score that has no mark."""
 
-_LILYPOND_UNMARKED = (90, 127)
-"""LilyPond's velocities of notes without a mark, and of all notes from sf to the next mark."""
+_LILYPOND_UNMARKED = (90, 94, 96, 110, 127)
+"""LilyPond's velocities of notes without a mark: plain ones, staccato, staccatissimo, accented,
+and marcato; the last also of all notes from sf to the next mark."""
 
 _LILYPOND_LEVELS = ((53, 62, 69, 77, 86, 95, 101, 107), tuple(LEVELS.values()))
 """LilyPond's velocities of ppp to fff, with those of `dynamics`."""

@@ -134,13 +134,13 @@ def test_unisons_of_two_staves_share_one_note(tmp_path):
 
 def test_the_velocities_of_lilypond_become_those_of_the_marks(tmp_path):
     heads = [head(Fraction(k, 4), pitch) for k in range(5) for pitch in (48, 72)]
-    right = [(384 * k, 72, 384, loud) for k, loud in enumerate((90, 69, 82, 127, 107))]
+    right = [(384 * k, 72, 384, loud) for k, loud in enumerate((94, 69, 82, 127, 107))]
     left = [(384 * k, 48, 384) for k in range(5)]  # has no marks
     music = align([heads], [midi_file(tmp_path, "a.midi", left + right)]).music
     levels = {note.tick // 384: set() for note in music.notes}
     for note in music.notes:
         levels[note.tick // 384].add(note.velocity)
-    # Unmarked, p, between mp (77 of LilyPond's) and mf (86), sf, fff.
+    # Staccato, p, between mp (77 of LilyPond's) and mf (86), sf, fff.
     between = round(64 + 16 * 5 / 9)
     assert levels == {0: {64}, 1: {49}, 2: {between}, 3: {between}, 4: {127}}
     plain = align([heads], [midi_file(tmp_path, "b.midi", [n[:3] for n in left + right])]).music
