@@ -7,6 +7,7 @@ which call was its last, and another takes its place.
 
 import collections
 import contextlib
+import itertools
 import logging
 import os
 import pickle
@@ -16,7 +17,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import IO, Any
 
@@ -43,8 +44,8 @@ def map_ahead(
 ) -> Generator[tuple[Any, Future], None, None]:
     """Calls a function with items in processes, and yields the results in the order of the items.
 
-    It is to be closed (`contextlib.closing`), which ends the processes. What they log is logged
-    here.
+    The first calls are made at once. It is to be closed (`contextlib.closing`), which ends the
+    processes. What they log is logged here.
 
     Args:
         function: The function; it, the items and the results can be pickled.
@@ -56,21 +57,30 @@ def map_ahead(
         process died.
     """
     if jobs < 1:
-        for item in items:
-            yield item, _called(function, item)
-        return
+        return ((item, _called(function, item)) for item in items)
+    results = _map_in_processes(function, iter(items), jobs)
+    next(results)
+    return results
+
+
+def _map_in_processes(
+    function: Callable[[Any], Any], items: Iterator[Any], jobs: int
+) -> Generator[Any, None, None]:
+    """Yields once when the first calls are made, and then an item and its result each."""
     waiting: collections.deque[tuple[Any, Future]] = collections.deque()
     with contextlib.ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(jobs, "reader"))
         workers = _Workers()
         stack.callback(lambda: pool.shutdown(wait=False, cancel_futures=True))
         stack.callback(workers.close)
-        for item in items:
-            waiting.append((item, pool.submit(workers.call, pickle.dumps((function, item)))))
-            if len(waiting) >= jobs + AHEAD:
-                yield waiting.popleft()
+        calls = (
+            (item, pool.submit(workers.call, pickle.dumps((function, item)))) for item in items
+        )
+        waiting.extend(itertools.islice(calls, jobs + AHEAD))
+        yield None
         while waiting:
             yield waiting.popleft()
+            waiting.extend(itertools.islice(calls, 1))
 
 
 def _called(function: Callable[[Any], Any], item: Any) -> Future:

@@ -5,6 +5,8 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
+from tempo_invariant.geometry import NEAR, PRINTED, SYSTEM_HEIGHT, SYSTEM_HEIGHT_OUTPUT
+
 FRAMES = 4
 BANDS = 92
 
@@ -12,9 +14,10 @@ BANDS = 92
 class TinyModel(tf.Module):
     """Embeds audio as [mean, shift] and an image as [mean / 255, shift]."""
 
-    def __init__(self, shift: float):
+    def __init__(self, shift: float, staves: str):
         super().__init__()
         self.shift = tf.Variable(shift)
+        self.staves = staves
 
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, name="pcm")])
     def embed_audio(self, pcm):
@@ -40,12 +43,16 @@ class TinyModel(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None, 160, 200], tf.uint8, name="image")])
     def embed_sheet(self, image):
         mean = tf.reduce_mean(tf.cast(image, tf.float32), axis=[1, 2]) / 255.0
-        return {"embedding": tf.stack([mean, tf.fill([tf.shape(image)[0]], self.shift)], axis=1)}
+        rows = tf.shape(image)[0]
+        outputs = {"embedding": tf.stack([mean, tf.fill([rows], self.shift)], axis=1)}
+        if self.staves == NEAR:
+            outputs[SYSTEM_HEIGHT_OUTPUT] = tf.fill([rows], SYSTEM_HEIGHT)
+        return outputs
 
 
-def save(base_path: Path, version: int, shift: float = 1.0) -> Path:
+def save(base_path: Path, version: int, shift: float = 1.0, staves: str = PRINTED) -> Path:
     """Writes a version that appears all at once; returns its directory."""
-    model = TinyModel(shift)
+    model = TinyModel(shift, staves)
     temporary = Path(base_path) / f".partial-{version}"
     names = ("embed_audio", "embed_audio_file", "embed_sheet")
     signatures = {name: getattr(model, name) for name in names}

@@ -4,6 +4,9 @@ import asyncio
 import contextlib
 import http.client
 import json
+import shutil
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -95,8 +98,7 @@ def serving(
 ) -> Iterator[Client]:
     """Serves the library `music-index` below a directory; `more` is for the `Desk`."""
     limits = limits or Limits()
-    work = tmp_path / "work"
-    work.mkdir(exist_ok=True)
+    work = Path(tempfile.mkdtemp(dir=tmp_path))
     made = Desk(tmp_path / "music-index", embedder, "fake", work, limits, **more)
     place = running.Place(port=0)
     listener = running.bind(place)
@@ -113,3 +115,15 @@ def serving(
         server.should_exit = True
         thread.join(SECONDS)
         assert not thread.is_alive()
+        shutil.rmtree(work)
+
+
+def main(directory: Path) -> None:
+    """Serves a library until standard input ends, and says at which port."""
+    with serving(directory) as client:
+        print(client.port, flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -13,7 +13,7 @@ from keras import ops
 
 from tempo_invariant import geometry
 from tempo_invariant.config import ModelConfig
-from tempo_invariant.model import cca, layers, normalization
+from tempo_invariant.model import cca, layers, levels, normalization
 
 MOMENTUM = 0.9
 """Momentum of batch normalisation as in the authors' framework: averages over ten batches."""
@@ -135,11 +135,11 @@ def _level(spectrogram: keras.KerasTensor, config: ModelConfig) -> keras.KerasTe
     dtype = keras.config.floatx()  # not that of a mixed-precision policy
     if config.audio_normalization == "none":
         return spectrogram
-    level = layers.LevelNormalization(config.audio_level, name="audio_level", dtype=dtype)
+    level = levels.LevelNormalization(config.audio_level, name="audio_level", dtype=dtype)
     if config.audio_normalization == "excerpt":
         return level(spectrogram)
     floor = config.audio_level / 100
-    energy = layers.ChannelEnergyNormalization(floor, name="audio_pcen", dtype=dtype)
+    energy = levels.ChannelEnergyNormalization(floor, name="audio_pcen", dtype=dtype)
     return energy(level(spectrogram))
 
 

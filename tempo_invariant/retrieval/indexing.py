@@ -78,13 +78,14 @@ def index_scores(
         )
         if isinstance(readers, list):
             needed = list(needed)
-        if _length(needed) != 0:
-            writer.check_model()
         if runner is None:
             results = read_ahead(needed, keep_pages, jobs)
         else:
             results = read_and_embed(list(needed), embedder, keep_pages, writer.path, runner)
-        with update.working(_length(needed)), contextlib.closing(results):
+        with contextlib.closing(results), contextlib.ExitStack() as stack:
+            if _length(needed) != 0:
+                writer.check_model()  # while the first scores are read
+            stack.enter_context(update.working(_length(needed)))
             # A runner has shown its own progress when it comes to this.
             bar = progress.track(results, "scores", _length(needed), shown=runner is None)
             for reader, future in bar:

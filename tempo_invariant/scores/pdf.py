@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tempo_invariant import progress
 from tempo_invariant.errors import UserError, one_line
 
 SECONDS = 15
@@ -38,13 +39,16 @@ def draw_pages(
         UserError: The file is broken or encrypted, or has no page or too many.
     """
     done, count, deaths = 0, 1, 0
+    bar = None
     while done < count:
         with _process(path, done, width, max_pixels, SECONDS) as process:
             count = _count(path, process, max_pages)
+            bar = bar or progress.track(text="pages", total=count, shown=False)
             while done < count and process.returncode is None:
                 done += 1
                 page = _page(process, max_pixels)
                 yield UserError(f"{path}: page {done}: {page}") if isinstance(page, str) else page
+                bar.update()
         deaths += done < count
         if deaths >= _MOST_DEATHS and done < count:
             raise UserError(f"{path}: page {done + 1} and what follows: given up after the others")

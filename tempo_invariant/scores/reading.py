@@ -1,13 +1,15 @@
 """Scores read in processes that work for this one, with their pages as they are stored."""
 
 import dataclasses
+import zlib
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
-from tempo_invariant import worker_processes
+from tempo_invariant import progress, worker_processes
 from tempo_invariant.scores.collection import ScoreReader
 from tempo_invariant.scores.documents import SheetDocument
 from tempo_invariant.scores.images import png_bytes
@@ -44,6 +46,36 @@ def read_ahead(
         A reader, and what it reads: a `ReadScore`, or an error.
     """
     return worker_processes.map_ahead(partial(read, keep_pages), readers, jobs)
+
+
+def read_telling(directory: Path, keep_pages: bool, reader: ScoreReader) -> ReadScore:
+    """Reads a score as `read` does, and tells in a file how far it has got, see `told_pages`."""
+    path = _telling_file(directory, reader.name)
+
+    def tell(what: str, done: int, total: int | None) -> None:
+        if what == "pages":
+            path.write_text(f"{done} {total or 0}")
+
+    with progress.told(tell):
+        return read(keep_pages, reader)
+
+
+def told_pages(directory: Path, name: str) -> tuple[int, int]:
+    """Returns how many pages of a score are read, and how many it has; zeros if that is not known.
+
+    Args:
+        directory: Directory that `read_telling` was given.
+        name: Name of the score.
+    """
+    try:
+        done, total = _telling_file(directory, name).read_text().split()
+    except (OSError, ValueError):  # nothing yet, or only half of it
+        return 0, 0
+    return int(done), int(total)
+
+
+def _telling_file(directory: Path, name: str) -> Path:
+    return directory / f"{zlib.crc32(name.encode()):08x}.pages"
 
 
 def read(keep_pages: bool, reader: ScoreReader) -> ReadScore:

@@ -88,7 +88,7 @@ class Desk:
         self.model = SharedModel(opener, self._tell)
         self.work = work
         folder = scores_folder(index)
-        self.librarian = Librarian(folder, self.holdings, self.model, self.jobs)
+        self.librarian = Librarian(folder, work, self.holdings, self.model, self.jobs)
         self.answerer = Answerer(work, self.holdings, self.model, self.jobs, self.limits)
         self.sessions = Sessions(
             self.holdings, self.model, self.limits, make_listener, Recorder(record)
@@ -122,6 +122,8 @@ class Desk:
         if not self._stopped.is_set():
             self.holdings.refresh()
             self.model.load()
+            if self.model.error is None:
+                self.sessions.prepare()
         while not self._stopped.wait(_WATCH_SECONDS):
             self.holdings.refresh(patient=True)
             self.sessions.sweep()

@@ -3,10 +3,12 @@
 import contextlib
 import logging
 import os
+import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
+from functools import partial
 from pathlib import Path
 
 from tempo_invariant.audio import windows
@@ -16,7 +18,8 @@ from tempo_invariant.scores.folders import KINDS, LILYPOND, FoundScore, list_fol
 from tempo_invariant.web.holdings import Holdings, score_id
 from tempo_invariant.web.jobs import Job, Jobs
 from tempo_invariant.web.model import SharedModel, Stopped
-from tempo_invariant.worker_processes import processors
+from tempo_invariant.wording import counted
+from tempo_invariant.worker_processes import map_ahead, processors
 
 JOURNAL = ".waiting"
 """Names of files, one a line, that have come and may not be in the index yet."""
@@ -40,13 +43,17 @@ class Librarian:
 
     Args:
         folder: The folder of the scores, made when the first one comes.
+        work: Directory for what is kept for a moment.
         holdings: The library, as it is read.
         model: The model.
         jobs: Where is said how far one has got.
     """
 
-    def __init__(self, folder: Path, holdings: Holdings, model: SharedModel, jobs: Jobs):
+    def __init__(
+        self, folder: Path, work: Path, holdings: Holdings, model: SharedModel, jobs: Jobs
+    ):
         self.folder = folder
+        self._space = work
         self._holdings = holdings
         self._model = model
         self._jobs = jobs
@@ -190,7 +197,7 @@ class Librarian:
         from tempo_invariant.retrieval.index_update import Update
         from tempo_invariant.retrieval.indexing import add_score
         from tempo_invariant.scores.collection import reader_of
-        from tempo_invariant.scores.reading import read_ahead
+        from tempo_invariant.scores.reading import read_telling, told_pages
 
         update = Update(writer, keep_pages=True)
         needed = []
@@ -202,20 +209,25 @@ class Librarian:
                 self._finish(writer, name, jobs, already=True)
         if needed:
             writer.check_model()
-        count = min(len(needed), processors())
+        processes = min(len(needed), max(1, processors() - 1))  # others play meanwhile
         with (
+            tempfile.TemporaryDirectory(dir=self._space) as told,
             update.working(len(needed)),
-            contextlib.closing(read_ahead(needed, True, count)) as results,
+            contextlib.closing(
+                map_ahead(partial(read_telling, Path(told), True), needed, processes)
+            ) as results,
         ):
             for reader, future in results:
                 jobs = scores[reader.name][1]
                 self._jobs.begin(jobs, "reading")
-                self._await(future)
+                self._await(future, partial(told_pages, Path(told), reader.name), jobs)
                 self._jobs.progress(jobs, "embedding")
                 left_out = len(update.done["left_out"])
                 add_score(update, embedder, reader, future)
                 if len(update.done["left_out"]) > left_out:
-                    self._jobs.fail(jobs, update.done["left_out"][-1])
+                    for job in jobs:
+                        text = update.done["left_out"][-1].replace(str(job.path), job.name)
+                        self._jobs.fail([job], text)
                 else:
                     self._finish(writer, reader.name, jobs, already=False)
                     self._holdings.refresh(patient=True)
@@ -232,9 +244,15 @@ class Librarian:
         result["notes"] = notes
         self._jobs.finish(jobs, text, result)
 
-    def _await(self, future: Future) -> None:
+    def _await(
+        self, future: Future, pages: Callable[[], tuple[int, int]], jobs: Sequence[Job]
+    ) -> None:
+        """Waits until a score is read, and says how far that has got."""
         while not wait([future], 0.2).done:
             self._check_going()
+            done, total = pages()
+            if total:
+                self._jobs.progress(jobs, f"{done} of {counted(total, 'page')}", done, total)
 
     def _serve_drops(self, writer) -> None:
         """Drops the scores that are to be dropped."""
@@ -262,10 +280,10 @@ class Librarian:
 
         for found in self._listed():
             if found.name == name and content_of(found.files) == content:
+                removed = self.folder / REMOVED / f"{time.time_ns()}"
                 for path in found.files:
-                    inside = path.relative_to(self.folder)
-                    target = self.folder / REMOVED / f"{time.time_ns()}" / inside
-                    target.parent.mkdir(parents=True)
+                    target = removed / path.relative_to(self.folder)
+                    target.parent.mkdir(parents=True, exist_ok=True)
                     os.replace(path, target)
 
     def _listed(self) -> Iterator[FoundScore]:

@@ -18,7 +18,7 @@ from pathlib import Path
 import uvicorn
 
 from tempo_invariant import files
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.web.connections import Connections
 from tempo_invariant.web.desk import Desk
 from tempo_invariant.web.gate import Door, Gate
@@ -147,7 +147,7 @@ def configuration(app, door: Door, limits: Limits, place: Place) -> uvicorn.Conf
     """Returns how uvicorn serves an application behind the gate."""
     connections = Connections(limits)
     try:
-        return uvicorn.Config(
+        config = uvicorn.Config(
             Gate(app, door, connections, limits),
             http=connections.protocol(),
             ws="websockets-sansio",
@@ -164,8 +164,12 @@ def configuration(app, door: Door, limits: Limits, place: Place) -> uvicorn.Conf
             ssl_certfile=place.certificate,
             ssl_keyfile=place.key,
         )
+        config.load()
     except OSError as error:
-        raise UserError(f"{place.certificate}: not a usable certificate ({error})") from error
+        raise UserError(
+            f"{place.certificate}: not a usable certificate ({one_line(error)})"
+        ) from error
+    return config
 
 
 class Server(uvicorn.Server):
@@ -186,6 +190,9 @@ class Server(uvicorn.Server):
 
 def _open(address: str) -> None:
     """Opens an address in the browser; that there is none is no fault."""
+
+    if sys.platform == "linux" and not (os.environ.keys() & {"DISPLAY", "WAYLAND_DISPLAY"}):
+        return  # a browser in the terminal is not meant
 
     def work() -> None:
         with contextlib.suppress(Exception):

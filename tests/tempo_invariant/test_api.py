@@ -123,6 +123,14 @@ def test_what_cannot_be_is_told_in_one_line(model, ask, message):
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_an_index_lies_beside_the_scores_if_nothing_else_is_said(model, tmp_path):
+    scores = tmp_path / "my scores"
+    scores.mkdir()
+    shutil.copy(SCORES / f"{PIECE}.pdf", scores)
+    assert model.index(scores).path == tmp_path / "my scores-index"
+    assert [path.name for path in scores.iterdir()] == [f"{PIECE}.pdf"]
+
+
 def test_nothing_is_printed(tmp_path):
     script = """
 import tempo_invariant

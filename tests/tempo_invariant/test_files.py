@@ -111,6 +111,13 @@ def test_outputs_that_can_be_are_left_for_the_work(tmp_path):
         check_output_file("/dev/null")
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="there is no such file system")
+@pytest.mark.parametrize("check", [check_output_directory, check_output_file])
+def test_where_nothing_can_be_made_is_told_before_the_work(check):
+    with pytest.raises(UserError, match="^/proc/answer: cannot be "):
+        check("/proc/answer")
+
+
 def test_without_permission_nothing_is_begun(tmp_path):
     """In a process of a user who is not root, whom no permission stops."""
     script = f"""

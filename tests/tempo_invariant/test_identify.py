@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from tempo_invariant.retrieval import indexing
 from tests import fake_embedder
-from tests.fake_embedder import FakeEmbedder
+from tests.fake_embedder import FakeEmbedder, melody
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("index", "identify", "identification_benchmark", "search_benchmark")
@@ -43,6 +44,7 @@ def test_help_needs_no_tensorflow():
         ("identify", ["--index=.", f"--audio={__file__}", "--live"], 1, "one of --audio, --sheet"),
         ("identify", ["--index=tests", "--live"], 1, "tests is not an index"),
         ("identify", ["--index=.", "--live", "--output=x"], 1, "--output needs"),
+        ("identify", ["--index=.", "--audio=/proc/uptime"], 1, "; choose another place with --out"),
         (
             "identification_benchmark",
             ["--msmd=nowhere", "--run=."],
@@ -85,12 +87,37 @@ def test_the_answer_to_another_recording_is_not_replaced(tmp_path, content, mess
     assert report.read_text() == content
 
 
-def test_nobody_reads_the_output_any_more():
-    command = [sys.executable, "-m", "tempo_invariant.identify", "--help"]
+WITH_THE_FAKE_MODEL = """
+from tempo_invariant import commands, identify
+from tempo_invariant.retrieval import late_embedder
+from tests.fake_embedder import FakeEmbedder
+
+late_embedder.open_later = lambda **choice: FakeEmbedder()
+commands.run(identify.main, identify.USAGE)
+"""
+
+
+def test_an_answer_is_written_though_nobody_reads_what_is_printed(tmp_path):
+    fake_embedder.write_score(tmp_path, "piece", np.arange(100))
+    indexing.index_scores(FakeEmbedder(), tmp_path / "msmd", tmp_path / "index")
+    soundfile.write(tmp_path / "take.wav", melody(np.arange(100), 12), 22050)
+    asked = [f"--index={tmp_path / 'index'}", f"--audio={tmp_path / 'take.wav'}"]
+    command = [sys.executable, "-c", WITH_THE_FAKE_MODEL, *asked]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as run:
         run.stdout.close()
         assert not run.stderr.read()
     assert run.returncode == 141
+    names = sorted(path.name for path in (tmp_path / "take-answer").iterdir())
+    assert names == ["answer.html", "answer.json"]
+
+
+def test_documents_are_listed_as_people_count(tmp_path):
+    for name in ("10", "2", "1"):
+        fake_embedder.write_score(tmp_path, name, np.arange(30), systems=1)
+    indexing.index_scores(FakeEmbedder(), tmp_path / "msmd", tmp_path / "index")
+    done = run("index", "--list", f"--output={tmp_path / 'index'}")
+    assert [line.split()[-1] for line in done.stdout.splitlines()] == ["1", "2", "10"]
+    assert done.stdout.splitlines()[0].split()[:2] == ["1", "page"]
 
 
 def test_the_search_is_measured():

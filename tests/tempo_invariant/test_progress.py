@@ -1,5 +1,6 @@
 """Progress: nothing in a library, a line now and then where there is no terminal."""
 
+import threading
 import time
 
 from tempo_invariant import progress
@@ -31,3 +32,19 @@ def test_what_is_done_at_once_shows_nothing(capfd, monkeypatch):
     monkeypatch.setattr(progress, "_shown", True)
     count(3, 0.0)
     assert capfd.readouterr().err == ""
+
+
+def test_a_function_is_told_in_its_thread_and_as_long_as_it_wants():
+    heard: list[tuple] = []
+    with progress.told(lambda *what: heard.append(what)):
+        for _ in progress.track("ab", "scores"):
+            pass
+        bar = progress.track(text="pages", total=9, shown=False)
+        bar.update(4)
+        thread = threading.Thread(target=count, args=(3, 0.0))
+        thread.start()
+        thread.join()
+        with progress.track((n for n in range(1)), "parts") as parts:
+            assert list(parts) == [0]
+    count(3, 0.0)
+    assert heard == [("scores", 1, 2), ("scores", 2, 2), ("pages", 4, 9), ("parts", 1, None)]

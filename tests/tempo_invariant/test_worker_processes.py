@@ -69,6 +69,7 @@ def test_items_are_taken_as_there_is_room():
             yield number
 
     with contextlib.closing(worker_processes.map_ahead(square, items(), 2)) as found:
+        assert len(taken) == 2 + worker_processes.AHEAD  # at once, before a result is asked for
         for done, _ in enumerate(found, 1):
             assert len(taken) <= done + 1 + worker_processes.AHEAD
             time.sleep(0.02)

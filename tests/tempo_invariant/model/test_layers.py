@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from tempo_invariant import geometry
-from tempo_invariant.model import layers, normalization
+from tempo_invariant.model import layers, levels, normalization
 from tests.layer_checks import check_layer
 
 
@@ -143,7 +143,7 @@ def quiet_music(rng):
 
 def test_level_normalization_undoes_any_gain(rng, tmp_path):
     spectrogram, magnitudes = quiet_music(rng)
-    layer = layers.LevelNormalization(level=4.0)
+    layer = levels.LevelNormalization(level=4.0)
     outputs = check_layer(layer, spectrogram, spectrogram.shape, 0, 0, tmp_path)
     for gain_db in (-20, -6, 13, 20):
         louder = np.log10(1 + magnitudes * 10 ** (gain_db / 20)).astype("float32")
@@ -159,14 +159,14 @@ def test_level_normalization_undoes_any_gain(rng, tmp_path):
 def test_level_normalization_does_not_look_at_silence(rng):
     spectrogram, _ = quiet_music(rng)
     padded = np.pad(spectrogram, [(0, 0), (0, 0), (30, 10)])
-    layer = layers.LevelNormalization()
+    layer = levels.LevelNormalization()
     np.testing.assert_allclose(layer(padded)[:, :, 30:70], layer(spectrogram), rtol=1e-5)
 
 
 def test_normalizations_of_silence_are_silent_and_finite():
     silence = np.zeros((2, 92, 20), "float32")
     silence[1] = 1e-7  # a rounding error, 80 dB below what is raised in full
-    for layer in (layers.LevelNormalization(), layers.ChannelEnergyNormalization()):
+    for layer in (levels.LevelNormalization(), levels.ChannelEnergyNormalization()):
         outputs = np.array(layer(silence))
         assert np.isfinite(outputs).all() and np.abs(outputs).max() < 2e-3, layer.name
 
@@ -175,7 +175,7 @@ def test_channel_energy_normalization_is_that_of_librosa(rng, tmp_path):
     import librosa
 
     spectrogram, magnitudes = quiet_music(rng)
-    layer = layers.ChannelEnergyNormalization(floor=0.1)
+    layer = levels.ChannelEnergyNormalization(floor=0.1)
     outputs = check_layer(layer, spectrogram, spectrogram.shape, 0, 0, tmp_path)
     constants = {"gain": 0.98, "bias": 2, "power": 0.5, "time_constant": 0.4, "eps": 0.1}
     weight = (np.sqrt(1 + 4 * 8**2) - 1) / (2 * 8**2)

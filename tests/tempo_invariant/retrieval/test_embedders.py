@@ -7,6 +7,7 @@ from serving.hosting.server import ModelServer, ServerConfig
 from tempo_invariant.audio.windows import window_samples
 from tempo_invariant.config import Experiment, ModelConfig, TrainingConfig
 from tempo_invariant.errors import UserError
+from tempo_invariant.geometry import STAVES
 from tempo_invariant.model import runs, saved_model
 from tempo_invariant.model.network import build_model
 from tempo_invariant.retrieval.embedders import (
@@ -53,6 +54,19 @@ def test_an_export_and_its_server_are_the_same_model(exports):
         check_same_model(probe(newest), served, "an index")
         with pytest.raises(UserError, match=r"^an index was made.* 'tiny' at .* is another model"):
             check_same_model(probe(export), served, "an index was made with something else")
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("staves", STAVES)
+def test_an_export_and_its_server_say_which_snippets_they_take(tmp_path, staves):
+    tiny_saved_model.save(tmp_path, 1, staves=staves)
+    server = ModelServer(ServerConfig(str(tmp_path), "tiny", port=0))
+    server.start()
+    try:
+        served = open_embedder("server", f"localhost:{server.port}", model_name="tiny")
+        assert served.staves == open_embedder("export", str(tmp_path)).staves == staves
+        assert served.embed_sheet(np.zeros((3, 160, 200), np.uint8)).shape == (3, 2)
     finally:
         server.stop()
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -186,6 +187,21 @@ def test_one_flipped_bit_is_noticed(large, tmp_path, name):
     (path / name).write_bytes(content)
     with pytest.raises(UserError, match=f"^{path / name}: .*damaged: its checksum is another"):
         library.load(path)
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(b"no search")])
+def test_the_file_for_searching_is_made_again(large, tmp_path, spoil):
+    path = shutil.copytree(large, tmp_path / "index")
+    spoil(next(path.glob("neighbours-*")))
+    with pytest.raises(UserError, match="the same index command again mends it"):
+        library.load(path)
+    with IndexWriter(path, "recordings", FakeEmbedder(), 10, 25, exact_limit=0) as writer:
+        assert list(writer.documents) == ["noise"]
+        writer.finish()
+    before, mended = library.load(large), library.load(path)
+    assert not mended.neighbours.exact and mended.documents == ("noise",)
+    found = [each.neighbours.search(before.vectors[:9], 1)[1].tolist() for each in (before, mended)]
+    assert found[0] == found[1] == [[number] for number in range(9)]
 
 
 @pytest.mark.parametrize(

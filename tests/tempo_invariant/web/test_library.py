@@ -12,6 +12,7 @@ from tempo_invariant.retrieval.index_writer import IndexBusy, IndexWriter
 from tempo_invariant.samples import DIRECTORY
 from tempo_invariant.web import librarian
 from tempo_invariant.web.limits import Limits
+from tempo_invariant.worker_processes import map_ahead
 from tests import fake_embedder
 from tests.drawn_pages import draw_page
 from tests.fake_embedder import FakeEmbedder
@@ -21,10 +22,14 @@ MUSETTE = (DIRECTORY / "scores" / "bach_musette.pdf").read_bytes()
 MINUET = (DIRECTORY / "scores" / "minuet_g_major.pdf").read_bytes()
 
 
+def map_here(function, items, _jobs):
+    return map_ahead(function, items, 0)
+
+
 @pytest.fixture(autouse=True)
 def no_processes(monkeypatch):
     """Scores are read in this process, which starts no others."""
-    monkeypatch.setattr(librarian, "processors", lambda: 0)
+    monkeypatch.setattr(librarian, "map_ahead", map_here)
     monkeypatch.setattr(librarian, "_QUIET_SECONDS", 0.3)
 
 
@@ -78,7 +83,7 @@ def test_files_that_come_together_go_together(tmp_path):
         same = client.drop("scores", "musette.pdf", MUSETTE)
         found = {name: client.job(job) for name, job in jobs.items()}
         assert [job["state"] for job in found.values()] == ["done", "done", "failed", "failed"]
-        assert "broken.pdf" in found["broken.pdf"]["error"]
+        assert found["broken.pdf"]["error"].startswith("broken.pdf: is not a readable PDF")
         assert "neither MusicXML nor MEI" in found["note.xml"]["error"]
         assert client.job(other)["result"]["name"] == "musette (2)"
         assert client.job(same)["result"]["id"] == found["musette.pdf"]["result"]["id"]

@@ -1,0 +1,130 @@
+"""The pages that answer a recording, or a page, from end to end."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tempo_invariant.audio.recordings import open_recording
+from tempo_invariant.retrieval import identification, indexing
+from tempo_invariant.retrieval.answers import identified, text
+from tempo_invariant.retrieval.answers.pictures import attention_by_frame
+from tempo_invariant.retrieval.certainty import Judgement
+from tempo_invariant.retrieval.identification import IdentificationSettings
+from tempo_invariant.scores import collection
+from tests import fake_embedder, four_scores
+from tests.answer_pages import read_page
+from tests.fake_embedder import FakeEmbedder, melody
+from tests.four_scores import RISING, SCORES
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    return four_scores.make_index(tmp_path_factory.mktemp("index"))
+
+
+def test_attention_is_compared_with_what_is_usual():
+    profile = np.array([0.1, 0.2, 0.4, 0.3])
+    seconds = np.arange(8) / 10  # every two frames
+    usual = attention_by_frame(seconds, np.tile(profile, (8, 1)), 20)
+    assert np.allclose(usual[:16], 1) and np.allclose(usual[16:], 0)
+    attention = np.tile(profile, (8, 1))
+    attention[3], attention[4] = (0, 0, 0, 1), (0, 1, 0, 0)  # both look at frame 7
+    found = attention_by_frame(seconds, attention, 20)
+    assert int(np.argmax(found)) == 7
+    mean = attention.mean(axis=0)
+    assert found[7] == pytest.approx(2 / (mean[1] + mean[3]))
+
+
+def test_the_answer_is_a_page_with_a_player_and_numbers(index, tmp_path):
+    path = tmp_path / "a<b>\x1b[31m.wav"
+    soundfile.write(path, melody(RISING, 20), 22050)
+    recording, settings = open_recording(path), IdentificationSettings(top=2)
+    answer = identification.identify_recording(index, FakeEmbedder(), recording, settings)
+    written = identified.write_score(answer, index, recording, tmp_path / "answer")
+    assert written == tmp_path / "answer" / "answer.html"
+    assert sorted(file.name for file in written.parent.iterdir()) == ["answer.html", "answer.json"]
+    page = read_page(written)
+    assert "rising" in page.texts["h1"] and r"a<b>\x1b[31m.wav" in page.texts["p"][0]
+    assert page.of("audio")[0]["src"].startswith("data:audio/wav;base64,")
+    assert [picture.size for picture in page.pictures()][0] == (835, 900)
+    assert len(page.of("img")) == 3 and page.texts["summary"] == ["Details"]
+    shown = json.loads("".join(page.texts["data"]))
+    assert shown["course"]["seconds"] == pytest.approx(answer.heard.seconds, abs=1e-3)
+    report = json.loads((tmp_path / "answer" / "answer.json").read_text())
+    assert report == answer.to_dict()
+    assert report["query"] == str(path) and report["documents"] == 4
+    assert [row["name"] for row in report["ranking"]][0] == "rising"
+    assert [row["seconds"] for row in report["place"]][:20] == list(range(20))
+    assert report["place"][10]["system"] == 2 and report["place"][10]["bar"] is None
+    assert report["place"][10]["box"] == [400, 60, 480, 760]
+
+
+def test_an_answer_without_pages_and_one_with_a_damaged_page(tmp_path, caplog):
+    fake_embedder.write_score(tmp_path, "rising", RISING)
+    scores, recording = tmp_path / "msmd", open_recording(melody(RISING, 14), 22050, "take")
+    for name, keep in (("bare", False), ("damaged", True)):
+        index = indexing.index_scores(
+            FakeEmbedder(), scores, tmp_path / name, keep_pages=keep
+        ).index
+        answer = identification.identify_recording(index, FakeEmbedder(), recording)
+        if not keep:
+            page = read_page(identified.write_score(answer, index, recording, tmp_path / "out"))
+            assert len(page.of("img")) == 2 and len(page.of("audio")) == 1
+            continue
+        assert not caplog.messages
+        for spoil, message in (
+            (lambda path: path.write_bytes(b"%!PS no picture"), "not a readable image (of none"),
+            (Path.unlink, "no such page image"),
+        ):
+            spoil(index.page_path(0, 1))
+            page = read_page(identified.write_score(answer, index, recording, tmp_path / "out"))
+            assert len(page.of("img")) == 2 and len(page.of("audio")) == 1
+            (said,) = caplog.messages
+            assert f"page 1 is not shown: {index.page_path(0, 1)}: {message}" in said
+            assert said.endswith("; the same index command again mends it")
+            caplog.clear()
+
+
+def test_the_answer_for_music_in_no_score_shows_none(tmp_path):
+    fake_embedder.write_score(tmp_path, "rising", RISING)
+    recording = open_recording(melody(RISING, 14), 22050, "take")
+    index = indexing.index_scores(FakeEmbedder(), tmp_path / "msmd", tmp_path / "index").index
+    answer = identification.identify_recording(index, FakeEmbedder(), recording)
+    absent = dataclasses.replace(answer.matching, judgement=Judgement("absent", 0.01))
+    answer = dataclasses.replace(answer, matching=absent)
+    path = identified.write_score(answer, index, recording, tmp_path / "out")
+    report = json.loads(path.with_suffix(".json").read_text())
+    assert report["verdict"] == "unknown" and report["place"] == [] and answer.places
+    page = read_page(path)
+    assert page.texts["h1"] == ["Not your score"]
+    assert "Nearest: rising" in "".join(page.texts["p"])
+    assert not page.of("audio") and len(page.of("img")) == 2  # the pictures of the details
+    assert not [tag for tag in page.of("div") if tag.get("class") in ("seen", "sheet")]
+
+
+def test_the_other_way_a_page_finds_its_recording(tmp_path):
+    music = tmp_path / "music"
+    music.mkdir()
+    for name in ("rising", "falling", "other"):
+        soundfile.write(music / f"{name}.flac", melody(SCORES[name], 25), 22050)
+    index = indexing.index_recordings(FakeEmbedder(), music, tmp_path / "index").index
+    fake_embedder.write_score(tmp_path, "falling", SCORES["falling"])
+    document = next(collection.find_scores(tmp_path / "msmd")).read()
+    answer = identification.identify_sheet(index, FakeEmbedder(), document, query="page.png")
+    path = identified.write_recording(answer, tmp_path / "answer")
+    report = json.loads(path.with_suffix(".json").read_text())
+    assert report == answer.to_dict() and report["query"] == "page.png"
+    assert report["ranking"][0]["name"] == "falling"
+    for number, row in enumerate(report["played"]):
+        assert row["system"] == number + 1
+        assert row["first"] == pytest.approx(25 * number / 3, abs=1.5)
+        assert row["last"] == pytest.approx(25 * (number + 1) / 3, abs=1.5)
+    page = read_page(path)
+    assert len(page.of("img")) == 2 and not page.of("audio") and not page.of("button")
+    lines = text.identified_recording(answer).splitlines()
+    assert lines[0].split()[1] == "falling"
+    assert lines[-1].startswith("0:1") and lines[-1].endswith("page 1, system 3")
