@@ -45,7 +45,16 @@ class Browser:
         self._url += f"/{created['sessionId']}"
 
     def post(self, path, **content):
-        request = urllib.request.Request(self._url + path, json.dumps(content).encode())
+        return self._ask("POST", path, json.dumps(content).encode())
+
+    def get(self, path):
+        return self._ask("GET", path)
+
+    def delete(self, path):
+        return self._ask("DELETE", path)
+
+    def _ask(self, method, path, content=None):
+        request = urllib.request.Request(self._url + path, content, method=method)
         with urllib.request.urlopen(request, timeout=60) as reply:
             return json.load(reply)["value"]
 

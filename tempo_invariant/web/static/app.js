@@ -71,7 +71,7 @@ async function listen(only) {
   }
   if (listening !== started) { started.microphone.close(); return; }
   started.session = new Listening(only, started.microphone.rate, {
-    state: state => stage.hear(state), change, fault: endListening,
+    state: heard, change, fault: endListening,
   });
   keepAwake();
 }
@@ -82,11 +82,24 @@ function hear(block) {
   stage.level(level(block));
 }
 
+let opening = false;
+function heard(state) {
+  if (opening) notice("");
+  opening = false;
+  stage.hear(state);
+}
+
 function change(what, detail) {
-  if (what === "lost") notice(detail || "The connection is lost; trying again…");
-  else if (what === "anew") notice("The server was started anew; listening from here.", 6);
-  else if (what === "resumed") notice("Connected again.", 4);
-  else notice("");
+  opening = what === "loading";
+  switch (what) {
+    case "lost": return notice(detail || "The connection is lost; trying again…");
+    case "anew": return notice("Connected again; listening anew from here.", 6);
+    case "resumed": return notice("Connected again.", 4);
+    case "loading": return notice(`Opening ${detail}…`);
+    case "behind": return notice(`This machine cannot keep up: ${detail} s were not heard.`, 4);
+    case "refused": return notice(detail, 6);
+    default: return notice("");
+  }
 }
 
 let noticeTimer = null;
@@ -180,7 +193,7 @@ function told(event) {
   if (event.job) adding.hear(event.job);
   if (event.library !== undefined && !reading) {
     // At most once a second, however many scores are being added.
-    reading = setTimeout(() => { reading = null; readLibrary().catch(() => {}); }, library.scores.size ? 1000 : 0);
+    reading = setTimeout(() => { reading = null; readLibrary(); }, library.scores.size ? 1000 : 0);
   }
 }
 
@@ -192,7 +205,7 @@ function connected(there) {
     return;
   }
   get("connection").hidden = true;
-  readLibrary().catch(() => {});
+  readLibrary();
   adding.readJobs().catch(() => {});
 }
 

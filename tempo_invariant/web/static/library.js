@@ -16,25 +16,30 @@ let reading = null;
 let stale = false;
 const order = new Intl.Collator("en", {numeric: true, sensitivity: "base"});
 
-// Reads the library again; once more after that if this is asked for meanwhile.
+// Reads the library again; once more after that if this is asked for meanwhile. What fails is
+// tried again: a server that starts does not answer at once.
 export function readLibrary() {
   stale = true;
   reading ??= (async () => {
-    try {
-      while (stale) {
-        stale = false;
-        await readOnce();
-      }
-    } finally {
-      reading = null;
+    let wait = 0;
+    while (stale) {
+      stale = false;
+      wait = await readOnce().catch(() => 2000);
     }
+    reading = null;
+    clearTimeout(again);
+    if (wait) again = setTimeout(readLibrary, wait);
   })();
   return reading;
 }
 
-// Changes what has changed in the grid.
+// Changes what has changed in the grid; returns after how long to ask again, in milliseconds.
 async function readOnce() {
-  const read = await ask("/api/library");
+  const read = await ask("/api/library", {signal: AbortSignal.timeout(20000)});
+  if (read.loading === "the library") {
+    write(get("standing"), "Opening the library…");
+    return 1000;
+  }
   const scores = read.scores.slice().sort((a, b) => order.compare(title(a.name), title(b.name)));
   library.scores = new Map(scores.map(score => [score.id, score]));
   library.byName = new Map(scores.map(score => [score.name, score]));
@@ -54,14 +59,11 @@ async function readOnce() {
     before = card;
   }
   const loading = read.loading ? ` · opening ${read.loading}…` : "";
-  const standing = read.error || (scores.length || !read.loading
-    ? counted(scores.length, "score") + loading : `Opening ${read.loading}…`);
-  write(get("standing"), standing);
+  write(get("standing"), read.error || counted(scores.length, "score") + loading);
   get("listen").disabled = !scores.length;
-  get("welcome").hidden = scores.length > 0 || Boolean(read.loading);
+  get("welcome").hidden = scores.length > 0;
   search();
-  clearTimeout(again);
-  if (read.loading) again = setTimeout(() => readLibrary().catch(() => {}), 1000);
+  return read.loading ? 1000 : 0;
 }
 
 function makeCard(score) {

@@ -7,8 +7,9 @@ const MOST_UNSENT_SECONDS = 2;
 const clock = () => performance.now() / 1000;
 
 export class Listening {
-  // `document`: ID of the only score to follow, or null. `on`: what is called with each state,
-  // with "connected", "resumed", "anew" or "lost", and with a fault that ends it.
+  // `document`: ID of the only score to follow, or null. `on`: what is called with each state;
+  // with a change, "connected", "resumed", "anew", "lost", "loading", "behind" or "refused", and
+  // what there is to say about it; and with a fault that ends it.
   constructor(document, rate, on) {
     Object.assign(this, {document, rate, on});
     this.session = null;
@@ -44,6 +45,9 @@ export class Listening {
       this.on.change(!before ? "connected" : before === message.session ? "resumed" : "anew");
     } else if (message.error) {
       this.fault = message.error;
+    } else if (message.loading || message.behind || message.refused) {
+      const [what] = ["loading", "behind", "refused"].filter(name => message[name]);
+      this.on.change(what, message[what]);
     } else if (message.state) {
       this.heardAt = clock();
       // When the music was there, by this page's clock: some moments ago.

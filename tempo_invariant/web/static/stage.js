@@ -36,6 +36,9 @@ export class Stage {
     write(get("stage-state"), "");
     write(get("stage-place"), "");
     write(get("waiting-text"), "Listening…");
+    write(get("waiting-hint"), words.hint({}));
+    delete get("stage").dataset.state;
+    get("stage").dataset.shows = "nothing";
     this.level(0);
   }
 
@@ -66,7 +69,7 @@ export class Stage {
     const shows = this.score !== null && state.state !== "unknown";
     get("window").hidden = !shows;
     get("waiting").hidden = shows;
-    get("stage").dataset.state = state.state;
+    Object.assign(get("stage").dataset, {state: state.state, shows: shows ? "score" : "nothing"});
     const name = shows ? words.title(this.score.name) : headline;
     write(get("stage-name"), name);
     const sure = words.certainty(state);
@@ -74,6 +77,7 @@ export class Stage {
     write(get("stage-state"), shows ? (following ? sure || headline : headline) : "");
     write(get("stage-place"), shows && following ? words.placeText(state.place) : "");
     write(get("waiting-text"), headline);
+    write(get("waiting-hint"), words.hint(state));
     this.offer(state, shows);
     if (!before || before.state !== state.state) {
       say(following ? `${name}, ${sure}` : headline);
@@ -130,8 +134,7 @@ export class Stage {
       return paper;
     });
     get("strip").replaceChildren(...this.papers);
-    if (this.state) this.describe(this.state, this.state);
-    else get("window").hidden = !(get("waiting").hidden = true);
+    this.describe(this.state || {state: "listening"}, this.state);
     this.arrange();
   }
 

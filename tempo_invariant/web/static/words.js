@@ -60,6 +60,13 @@ export function headline(state, scores) {
   }
 }
 
+// What to do while no page is shown.
+export function hint({state, candidates}) {
+  if (state === "silent") return "Is it the right microphone, and near enough?";
+  if (state !== "unknown") return "Play, and the piece is named within seconds.";
+  return candidates && candidates.length ? "The nearest are:" : "";
+}
+
 export function placeText(place) {
   if (!place) return "";
   const bar = place.bar === null || place.bar === undefined ? "" : `, bar ${place.bar}`;

@@ -9,13 +9,17 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+from typing import ClassVar
 
+import numpy as np
 import pytest
 import soundfile
 
+from tempo_invariant.geometry import SAMPLE_RATE
 from tempo_invariant.samples import DIRECTORY
 from tempo_invariant.web import librarian
-from tests.browser import ENTER, ESCAPE, TAB, needs_browser, running
+from tests.browser import DOWN, ENTER, ESCAPE, TAB, needs_browser, running
 from tests.web_server import serving, wait_for
 
 pytestmark = [pytest.mark.slow, needs_browser]
@@ -57,7 +61,14 @@ def drop(browser, files):
     browser.run(DROP, coded)
 
 
+def listen(browser):
+    """Presses the big button."""
+    browser.click_on("#listen")
+    browser.until(f"!{STAGE}.hidden")
+
+
 def score(name):
+    """The file of a sample score."""
     return (SCORES / f"{name}.pdf").read_bytes()
 
 
@@ -237,6 +248,204 @@ def test_a_page_from_elsewhere_can_do_nothing(served, browser, tmp_path):
     assert not any(job["name"] == "evil.pdf" for job in served.jobs())
 
 
+# Listening, to a listener that says what it is made to say.
+
+
+class ScriptedListener:
+    """Goes through the last system of the first page, over to the next page, and gets lost."""
+
+    made: ClassVar[list] = []
+
+    def __init__(self, index, ears, document):
+        self.steps, self.rest, self.places = 0, 0, []
+        document = document or "bach_invention_1"
+        row = index.documents.index(document)
+        boxes = {
+            (int(place["page"]), int(place["system"])): [int(side) for side in place["box"]]
+            for place in index.places[index.rows(row)]
+        }
+        last = max(system for system in boxes if system[0] == 1)
+        self.name, self.systems = document, [(last, boxes[last]), ((2, 1), boxes[2, 1])]
+        self.made.append(self)
+
+    def push(self, block):
+        self.rest += len(block)
+        steps, self.rest = divmod(self.rest, SAMPLE_RATE // 10)
+        states = []
+        for _ in range(steps):
+            self.steps += 1
+            states.append(Heard(seconds=self.steps / 10, **self.heard(self.steps / 10)))
+        return states
+
+    def heard(self, seconds):
+        candidates = [{"name": self.name, "score": 1.0, "also": []}]
+        if seconds < 1:
+            return {"state": "silent"}
+        if seconds < 2:
+            return {"state": "listening", "candidates": candidates}
+        if 10 <= seconds < 12:
+            return {"state": "lost", "document": self.name}
+        if 12 <= seconds < 14:
+            return {"state": "unknown", "document": None, "candidates": candidates}
+        (page, system), box = self.systems[seconds >= 6]
+        left, right = box[1], box[3]
+        speed = (right - left) / 4
+        x = min(right, left + speed * (seconds - (2 if seconds < 6 else 6)))
+        place = {"page": page, "system": system, "x": x, "bar": None, "box": box}
+        turn = max(0, 6 - seconds) if page == 1 else None
+        verdict = {"verdict": "known", "certainty": "likely", "confidence": 0.834}
+        return {
+            **{"state": "following", "document": self.name, "place": place, **verdict},
+            **{"turn_in_seconds": turn, "pixels_per_second": speed, "candidates": candidates},
+        }
+
+    def choose(self, document):
+        self.chosen = document
+
+    def correct(self, document, page, system, x):
+        self.places.append((document, page, system, x))
+
+
+class Heard:
+    """What a listener says."""
+
+    def __init__(self, **fields):
+        self.fields = fields
+
+    def to_dict(self):
+        return self.fields
+
+
+@pytest.fixture(scope="module")
+def scripted(tmp_path_factory):
+    """A server whose listeners are scripted."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(librarian, "processors", lambda: 0)
+        directory = tmp_path_factory.mktemp("scripted")
+        with serving(directory, make_listener=ScriptedListener) as client:
+            for name in ("bach_invention_1", "bach_musette"):
+                client.job(client.drop("scores", f"{name}.pdf", score(name)))
+            wait_for(lambda: len(client.names()) == 2)
+            yield client
+
+
+SAMPLED = """
+    window.seen = [];
+    const look = () => {
+      const strip = document.querySelector("#strip"), papers = [...strip.children];
+      const middle = innerWidth / 2;
+      const shown = papers.findIndex(paper => {
+        const box = paper.getBoundingClientRect();
+        return box.left <= middle && middle <= box.right;
+      });
+      const cursor = strip.querySelector(".cursor:not([hidden])");
+      if (cursor) {
+        const x = Number(cursor.style.transform.match(/[\\d.]+/)[0]);
+        const page = papers.indexOf(cursor.parentElement);
+        window.seen.push([performance.now() / 1000, page, x, shown]);
+      }
+      requestAnimationFrame(look);
+    };
+    look();
+"""
+
+
+def test_the_cursor_glides_and_the_page_is_turned_before_its_end(scripted, browser):
+    ScriptedListener.made.clear()
+    browser.resize(400, 700, mobile=True)
+    browser.open(f"{scripted.origin}/")
+    browser.until(f"{SHOWN}.length === 2")
+    listen(browser)
+    browser.run(SAMPLED)
+    browser.until(f"{HEADLINE} === 'Bach invention 1'")
+    assert (
+        browser.run("return document.querySelector('#stage-state').textContent") == "likely, 83 %"
+    )
+    assert browser.run("return document.documentElement.scrollWidth") == 400
+    browser.until(f"{STAGE}.dataset.state === 'lost'")
+    assert "tap where you are" in browser.run(f"return {STAGE}.innerText")
+    seen = browser.run("return window.seen")
+    first = [(time, x, shown) for time, page, x, shown in seen if page == 0]
+    second = [(time, x) for time, page, x, _ in seen if page == 1]
+    for run in (first, second):
+        steps = np.diff([x for _, x, *_ in run])
+        assert len(run) > 20 and np.all(steps >= 0)  # never back
+        assert run[-1][1] - run[0][1] > 150
+    turned = min(time for time, _, shown in first if shown == 1)
+    assert 0.5 < second[0][0] - turned < 2.5
+    browser.until(f"{HEADLINE} === 'Not among your 2 scores'")
+    assert browser.run("return document.querySelector('#window').hidden")
+    # A button for the nearest one chooses it.
+    browser.click_on("#perhaps button")
+    browser.until(f"{HEADLINE} === 'Bach invention 1'")
+    wait_for(lambda: ScriptedListener.made[0].chosen == "bach_invention_1")
+    browser.press(ESCAPE)
+    browser.until("!document.querySelector('#home').hidden")
+    browser.until("window.sockets.at(-1).readyState === WebSocket.CLOSED")
+
+
+def test_two_listeners_and_taps_and_keys_correct_their_own(scripted, browser):
+    ScriptedListener.made.clear()
+    windows = [browser.post("/window/new", type="window")["handle"] for _ in range(2)]
+    main = browser.get("/window")
+    try:
+        for window in windows:
+            browser.post("/window", handle=window)
+            browser.resize(1200, 800)
+            browser.open(f"{scripted.origin}/#")
+            browser.until(f"{SHOWN}.length === 2")
+            listen(browser)
+        browser.until(f"{CURSOR} && !document.querySelector('#strip').getAnimations().length")
+        box = browser.run(
+            "const b = document.querySelector('#strip .paper').getBoundingClientRect();"
+            "return [b.left, b.top, b.width, b.height]"
+        )
+        [found] = [one for one in scripted.get("/api/library")["scores"] if one["pages"] == 2]
+        details = scripted.get(f"/api/scores/{found['id']}")
+        [third] = [each for each in details["systems"] if (each["page"], each["system"]) == (1, 3)]
+        top, left, bottom, right = third["box"]
+        page = details["pages"][0]
+        x, y = left + 0.7 * (right - left), (top + bottom) / 2
+        browser.click(box[0] + box[2] * x / page["width"], box[1] + box[3] * y / page["height"])
+        second = ScriptedListener.made[1]
+        wait_for(lambda: second.places)
+        document, number, system, column = second.places.pop()
+        assert (document, number, system) == ("bach_invention_1", 1, 3)
+        assert abs(column - x) < 5
+        browser.press(DOWN)
+        wait_for(lambda: second.places)
+        assert second.places.pop()[1] in (1, 2)
+        assert ScriptedListener.made[0].places == []
+        for window in windows:
+            browser.post("/window", handle=window)
+            assert browser.run(f"return {HEADLINE}") == "Bach invention 1"
+        assert scripted.get("/api/library")["listening"] == 2
+    finally:
+        for window in windows:
+            browser.post("/window", handle=window)
+            browser.delete("/window")
+        browser.post("/window", handle=main)
+
+
+def test_a_broken_connection_goes_on_where_it_was(scripted, browser):
+    ScriptedListener.made.clear()
+    browser.resize(1200, 800)
+    browser.open(f"{scripted.origin}/#")
+    browser.until(f"{SHOWN}.length === 2")
+    browser.click_on("#grid a")
+    browser.until("document.querySelector('#score-pages img')")
+    browser.click_on("#score-listen")
+    browser.until(CURSOR)
+    browser.run("window.sockets.at(-1).close()")
+    browser.until(f"{NOTICE}.startsWith('The connection is lost')")
+    browser.until(f"{NOTICE} === 'Connected again.'")
+    assert "session=" in browser.run("return window.sockets.at(-1).url")
+    browser.until(f"{STAGE}.dataset.state === 'lost'")
+    assert len(ScriptedListener.made) == 1
+    browser.click_on("#stop")
+    browser.until("document.querySelector('#stage').hidden")
+
+
 # With the model that ships, in a process of its own.
 
 
@@ -282,11 +491,6 @@ def real(library, browser):
         yield browser
 
 
-def listen(browser):
-    browser.click_on("#listen")
-    browser.until(f"!{STAGE}.hidden")
-
-
 def test_a_recording_is_dropped_and_named(real):
     drop(real, {"take.ogg": (DIRECTORY / "recording.ogg").read_bytes()})
     real.until("document.querySelector('#answers a .found')", 120)
@@ -302,3 +506,26 @@ def test_a_recording_is_dropped_and_named(real):
         real.until("document.querySelector('#sound')?.readyState > 0")
     finally:
         real.post("/frame", id=None)
+
+
+def test_a_microphone_is_followed_and_anew_when_the_server_was_killed(real, library):
+    listen(real)
+    real.until(f"{HEADLINE} === '{TITLE}' && {CURSOR}", 120)
+    place = "document.querySelector('#stage-place').textContent"
+    real.until(f"{place}.startsWith('page 1')")
+    seen = []
+    for _ in range(20):
+        system, x = real.run(f"const c = {CURSOR}; return [c.style.top, c.style.transform]")
+        seen.append((float(system.rstrip("%")), float(x[11:-3])))
+        time.sleep(0.25)
+    assert len(set(seen)) > 10 and sorted(seen) == seen  # it goes on, from system to system
+    real.process_of_app.kill()
+    real.until(f"{NOTICE}.startsWith('The connection is lost')", 60)
+    real.until("!document.querySelector('#connection').hidden")
+    with app(*library):
+        real.until(f"{NOTICE}.startsWith('Connected again')", 120)
+        real.until("document.querySelector('#connection').hidden")
+        real.until(f"{STAGE}.dataset.state === 'following' && {HEADLINE} === '{TITLE}'", 120)
+        real.press(ESCAPE)
+        real.until("!document.querySelector('#home').hidden")
+        assert real.run(f"return {SHOWN}.length") == 3
