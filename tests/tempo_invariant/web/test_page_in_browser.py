@@ -19,7 +19,7 @@ import soundfile
 from tempo_invariant.geometry import SAMPLE_RATE
 from tempo_invariant.samples import DIRECTORY
 from tempo_invariant.web import librarian
-from tests.browser import DOWN, ENTER, ESCAPE, TAB, needs_browser, running
+from tests.browser import DOWN, ENTER, ESCAPE, LEFT, RIGHT, TAB, needs_browser, running
 from tests.web_server import serving, wait_for
 
 pytestmark = [pytest.mark.slow, needs_browser]
@@ -382,6 +382,26 @@ def test_the_cursor_glides_and_the_page_is_turned_before_its_end(scripted, brows
     browser.press(ESCAPE)
     browser.until("!document.querySelector('#home').hidden")
     browser.until("window.sockets.at(-1).readyState === WebSocket.CLOSED")
+
+
+def test_pages_are_leafed_by_keys_and_motion_is_spared(scripted, browser):
+    browser.resize(400, 700, mobile=True)
+    browser.media(prefers_reduced_motion="reduce")
+    browser.open(f"{scripted.origin}/#")
+    browser.until(f"{SHOWN}.length === 2")
+    listen(browser)
+    browser.until(CURSOR)
+    browser.run(SAMPLED)
+    time.sleep(1.5)
+    browser.media(prefers_reduced_motion="no-preference")
+    seen = browser.run("return window.seen")
+    assert 2 <= len({x for _, page, x, _ in seen if page == 0}) <= 5 < len(seen)  # in steps
+    browser.until(f"{STAGE}.dataset.state === 'lost'")  # on the second page
+    for key, page in ((LEFT, 0), (LEFT, 0), (RIGHT, 1), (RIGHT, 1)):
+        browser.press(key)
+        browser.until(f"window.seen.at(-1)[3] === {page}")
+    browser.press(ESCAPE)
+    browser.until("document.querySelector('#stage').hidden")
 
 
 def test_two_listeners_and_taps_and_keys_correct_their_own(scripted, browser):
