@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -115,3 +116,14 @@ def serving(
         thread.join(SECONDS)
         assert not thread.is_alive()
         shutil.rmtree(work)
+
+
+def main(directory: Path) -> None:
+    """Serves a library until standard input ends, and says at which port."""
+    with serving(directory) as client:
+        print(client.port, flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -15,7 +15,7 @@ REPEATED_BARS = (2, 16)
 BEFORE_SECONDS = 20.0
 """So much is heard before the alteration, or less at the start of the recording."""
 
-LEAST_BEFORE_SECONDS = 12.0
+LEAST_BEFORE_SECONDS = 10.0
 AFTER_SECONDS = 12.0
 """So much is heard after it."""
 
@@ -113,7 +113,7 @@ def alter(
         if seconds < LEAST_BEFORE_SECONDS or target is None:
             continue
         if target + AFTER_SECONDS <= duration:
-            possible.append((seconds - _AHEAD_SECONDS, target - _AHEAD_SECONDS))
+            possible.append((seconds - _AHEAD_SECONDS, max(0.0, target - _AHEAD_SECONDS)))
     if not possible:
         return None
     cut, target = possible[generator.integers(len(possible))]

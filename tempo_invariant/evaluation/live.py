@@ -29,6 +29,9 @@ LIMITS_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 NAMED_WITHIN_SECONDS = 8.0
 RECOVERED_WITHIN_SECONDS = 10.0
 
+FEWEST_BARS = 16
+"""So many bars must be counted at least, or others are taken."""
+
 
 @dataclass(frozen=True)
 class LiveSettings:
@@ -142,7 +145,7 @@ def _follow(
     performance = Performance.whole(pcm[:most])
     session, cursor = play(performance)
     onsets = cursor.onsets()
-    bars = _bar_onsets(truth, score).tolist()
+    bars = _bar_onsets(query, truth, score)
     recoveries = {}
     for kind in settings.altered:
         seed = settings.seed, zlib.crc32(query.piece.encode()), zlib.crc32(kind.encode())
@@ -173,13 +176,21 @@ def _naming(session: Session, right: frozenset[str]) -> tuple[float, bool]:
     return first, not all(is_right for _, is_right in named)
 
 
-def _bar_onsets(truth: Truth, score: _Score) -> np.ndarray:
-    """Returns when the bars begin whose numbers are known, as long as these go on one by one."""
+def _bar_onsets(query: Query, truth: Truth, score: _Score) -> list[float]:
+    """Returns when the bars of a recording begin.
+
+    These are the bars whose numbers are known and go on one by one; where there are few of them,
+    four quarter notes stand for a bar.
+    """
     columns = score.strip.columns
-    middles = (columns[1:] + columns[:-1]) / 2
-    bars = score.bars[np.searchsorted(middles, truth.columns)]
-    firsts = np.flatnonzero((bars != NO_BAR) & (np.diff(bars, prepend=bars[0]) == 1))
-    return truth.seconds[firsts]
+    bars = score.bars[np.searchsorted((columns[1:] + columns[:-1]) / 2, truth.columns)]
+    firsts = (bars != NO_BAR) & (np.diff(bars, prepend=bars[0]) == 1)
+    rows = query.truth()
+    if np.count_nonzero(firsts) > FEWEST_BARS or np.isnan(rows["moment"]).any():
+        return truth.seconds[firsts].tolist()
+    rows = np.sort(rows, order=["moment", "seconds"])
+    _, firsts = np.unique(rows["moment"] // 4, return_index=True)
+    return (rows["seconds"][firsts] - query.entry.start_seconds).tolist()
 
 
 def _results(followed: Sequence[_Followed], settings: LiveSettings) -> dict[str, Any]:
@@ -298,7 +309,8 @@ def table(reports: Sequence[dict[str, Any]]) -> str:
                 for limit, share in report[name]["within"].items()
                 if share
             ]
-            lines.append(f"  {report[name]['count']} onsets {when}: within " + "  ".join(cells))
+            if cells:
+                lines.append(f"  {report[name]['count']} onsets {when}: within {'  '.join(cells)}")
         lines += [f"  {line}" for line in _lines(report)]
     return "\n".join(lines)
 

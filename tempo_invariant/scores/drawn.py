@@ -9,6 +9,7 @@ import numpy as np
 
 from tempo_invariant.scores.bars import Bars, BarStart
 from tempo_invariant.scores.drawing import Fonts, rasterise
+from tempo_invariant.scores.dynamics import UNMARKED
 from tempo_invariant.scores.places import Box
 
 TIMEOUT_SECONDS = 180
@@ -29,6 +30,7 @@ class DrawnHead:
         tied: Whether a tie ends on the head.
         box: Box in page pixels; None for a head that is not visible.
         bar: Number of the bar; 0 is what comes before the first whole one.
+        velocity: MIDI velocity that the score's dynamics ask for.
     """
 
     score: int
@@ -40,6 +42,7 @@ class DrawnHead:
     tied: bool
     box: Box | None
     bar: int = 0
+    velocity: int = UNMARKED
 
 
 @dataclass(frozen=True)

@@ -57,8 +57,8 @@ def engrave_notation(
 
 def _engraving(result: dict[str, Any]) -> Engraving:
     times = {
-        key: NoteTime(pitch, tied, *map(Fraction, rest))
-        for key, (pitch, tied, *rest) in result["heads"].items()
+        key: NoteTime(pitch, tied, velocity, *map(Fraction, times))
+        for key, (pitch, tied, velocity, *times) in result["heads"].items()
     }
     reader = Reader(times)
     svgs = tuple(map(without_style, result["pages"]))

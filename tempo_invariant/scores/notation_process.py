@@ -5,9 +5,10 @@
 Verovio, written in C++, may take any time and memory over a damaged score, and may not survive it;
 here nothing else suffers. Standard input holds the score as UTF-8, in one of Verovio's formats.
 Standard output gets a JSON object: "pages", the SVG texts; "notes", what of the music is engraved
-(see `notation_parts`); and, if TIMES is 1, "heads", for every note by its id [pitch, tied, moment,
-grace, length], and "tempi", [moment, whole notes a minute]; times are fractions of whole notes as
-text. In place of it comes an object with "error". LOOK is a JSON object, see `looks.Look`.
+(see `notation_parts`); and, if TIMES is 1, "heads", for every note by its id [pitch, tied,
+velocity, moment, grace, length], and "tempi", [moment, whole notes a minute]; times are fractions
+of whole notes as text. In place of it comes an object with "error". LOOK is a JSON object, see
+`looks.Look`.
 
 Repeats are not played out: every note sounds once, in the order in which it is printed.
 """
@@ -25,7 +26,8 @@ from typing import Any
 
 import verovio
 
-from tempo_invariant.scores import notation_parts
+from tempo_invariant.scores import notation_dynamics, notation_parts
+from tempo_invariant.scores.dynamics import UNMARKED
 from tempo_invariant.scores.looks import PLAIN, Look
 from tempo_invariant.scores.notation_parts import ID, MEI, tag
 
@@ -112,8 +114,9 @@ def engrave(text: str, kind: str, times: bool, look: Look = PLAIN) -> dict[str, 
         if room < 0:
             raise ValueError(f"its drawings are larger than {MAX_TEXT >> 20} MiB")
     if times:
-        result["tempi"] = list(_tempi(toolkit))
-        result["heads"] = dict(_heads(toolkit, root))
+        timemap = toolkit.renderToTimemap({"includeMeasures": True})
+        result["tempi"] = list(_tempi(timemap))
+        result["heads"] = _with_velocities(root, timemap, dict(_heads(toolkit, root)))
     return result
 
 
@@ -162,10 +165,27 @@ def _without_doubles(element: re.Match) -> str:
     return _ATTRIBUTE.sub(once, element[0])
 
 
-def _tempi(toolkit: verovio.toolkit) -> Iterator[tuple[str, float]]:
-    for event in toolkit.renderToTimemap({}):
+def _tempi(timemap: list[dict[str, Any]]) -> Iterator[tuple[str, float]]:
+    for event in timemap:
         if event.get("tempo", 0) > 0:
-            yield str(Fraction(event["qstamp"]).limit_denominator(100_000) / 4), event["tempo"] / 4
+            yield str(_whole_notes(event)), event["tempo"] / 4
+
+
+def _whole_notes(event: dict[str, Any]) -> Fraction:
+    return Fraction(event["qstamp"]).limit_denominator(100_000) / 4
+
+
+def _with_velocities(
+    root: ElementTree.Element, timemap: list[dict[str, Any]], heads: dict[str, list]
+) -> dict[str, list]:
+    """Returns the notes with the velocities that the score's dynamics ask for."""
+    bars = {event["measureOn"]: _whole_notes(event) for event in timemap if "measureOn" in event}
+    moments = {key: Fraction(head[2]) for key, head in heads.items()}
+    known = notation_dynamics.velocities(root, bars, moments)
+    return {
+        key: [pitch, tied, known.get(key, UNMARKED), *times]
+        for key, (pitch, tied, *times) in heads.items()
+    }
 
 
 def _heads(toolkit: verovio.toolkit, root: ElementTree.Element) -> Iterator[tuple[str, list]]:

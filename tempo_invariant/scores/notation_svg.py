@@ -35,10 +35,11 @@ _LINE = re.compile(r"M(-?\d+) (-?\d+) L(-?\d+) (-?\d+)")
 
 @dataclass(frozen=True)
 class NoteTime:
-    """Pitch and time of a note; times are in whole notes, see `drawn.DrawnHead`."""
+    """Pitch, velocity and time of a note; times are in whole notes, see `drawn.DrawnHead`."""
 
     pitch: int
     tied: bool
+    velocity: int
     moment: Fraction
     grace: Fraction
     length: Fraction
@@ -128,6 +129,7 @@ class Reader:
             tied=time.tied,
             box=around(boxes) if boxes else None,
             bar=self._bar or 0,
+            velocity=time.velocity,
         )
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tempo_invariant import progress
-from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.errors import UserError
 from tempo_invariant.web.holdings import Holdings, State
 from tempo_invariant.web.jobs import Job, Jobs
 from tempo_invariant.web.limits import Limits
 from tempo_invariant.web.model import SharedModel, Stopped
-from tempo_invariant.web.refusals import Refusal
+from tempo_invariant.web.refusals import Refusal, told
 
 if TYPE_CHECKING:
     from tempo_invariant.retrieval.library import SnippetIndex
@@ -82,8 +82,7 @@ class Answerer:
             except Stopped:
                 return
             except Exception as error:
-                told = isinstance(error, UserError)
-                line = str(error) if told else f"{type(error).__name__}: {one_line(error)}"
+                line = told(error)
                 logging.warning("%s: %s", job.name, line)
                 self._jobs.fail([job], line.replace(str(job.path), job.name))
             finally:

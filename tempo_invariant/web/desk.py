@@ -122,6 +122,8 @@ class Desk:
         if not self._stopped.is_set():
             self.holdings.refresh()
             self.model.load()
+            if self.model.error is None:
+                self.sessions.prepare()
         while not self._stopped.wait(_WATCH_SECONDS):
             self.holdings.refresh(patient=True)
             self.sessions.sweep()

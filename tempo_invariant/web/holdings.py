@@ -18,7 +18,7 @@ from tempo_invariant.retrieval import catalogue
 from tempo_invariant.retrieval.catalogue import Document
 from tempo_invariant.scores.images import open_image
 from tempo_invariant.scores.walking import natural
-from tempo_invariant.web.refusals import Refusal
+from tempo_invariant.web.refusals import Refusal, told
 
 if TYPE_CHECKING:  # it takes seconds to import, and the page is to be there before
     from tempo_invariant.retrieval.library import SnippetIndex
@@ -158,6 +158,7 @@ class Holdings:
         self._changed = changed
         self._lock = threading.Lock()
         self._next = 0.0
+        self._covers_lock = threading.Lock()
         self._covers: collections.OrderedDict[str, bytes] = collections.OrderedDict()
 
     def refresh(self, patient: bool = False) -> None:
@@ -178,8 +179,8 @@ class Holdings:
             try:
                 index = self._read()
                 self.error = None
-            except UserError as error:
-                index, self.error = self.state.index, str(error)
+            except Exception as error:  # it must not end the watching
+                index, self.error = self.state.index, told(error)
             self.state = State(index, self.state.version + 1, stamp)
             self.is_read = True
             self._next = time.monotonic() + _PATIENCE * (time.monotonic() - begun)
@@ -203,7 +204,7 @@ class Holdings:
             UserError: The image is damaged.
         """
         path = self.state.first_page(identity)
-        with self._lock:
+        with self._covers_lock:
             if identity in self._covers:
                 self._covers.move_to_end(identity)
                 return self._covers[identity]
@@ -212,7 +213,7 @@ class Holdings:
         small.thumbnail((COVER_WIDTH, 2 * COVER_WIDTH))
         stream = io.BytesIO()
         small.save(stream, "PNG")
-        with self._lock:
+        with self._covers_lock:
             self._covers[identity] = stream.getvalue()
             while len(self._covers) > _COVERS_KEPT:
                 self._covers.popitem(last=False)

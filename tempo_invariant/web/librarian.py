@@ -280,10 +280,10 @@ class Librarian:
 
         for found in self._listed():
             if found.name == name and content_of(found.files) == content:
+                removed = self.folder / REMOVED / f"{time.time_ns()}"
                 for path in found.files:
-                    inside = path.relative_to(self.folder)
-                    target = self.folder / REMOVED / f"{time.time_ns()}" / inside
-                    target.parent.mkdir(parents=True)
+                    target = removed / path.relative_to(self.folder)
+                    target.parent.mkdir(parents=True, exist_ok=True)
                     os.replace(path, target)
 
     def _listed(self) -> Iterator[FoundScore]:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from tempo_invariant.web.refusals import told
+
 if TYPE_CHECKING:
     from tempo_invariant.retrieval.embedders import Embedder
     from tempo_invariant.retrieval.library import SnippetIndex
@@ -42,7 +44,7 @@ class SharedModel:
             _ = later.frames  # whatever is asked of it loads it
             self._loaded.set_result(later)
         except Exception as error:
-            logging.warning("%s", error)
+            logging.warning("%s", told(error))
             for future in (self._later, self._loaded):
                 if not future.done():
                     future.set_exception(error)
@@ -57,7 +59,7 @@ class SharedModel:
     def error(self) -> str | None:
         """Why it cannot be loaded, one line."""
         error = self._loaded.exception() if self._loaded.done() else None
-        return None if error is None else str(error)
+        return None if error is None else told(error)
 
     def wait(self, index: "SnippetIndex | None" = None) -> Any:
         """Returns the model, once it is loaded.

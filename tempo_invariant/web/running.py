@@ -191,6 +191,9 @@ class Server(uvicorn.Server):
 def _open(address: str) -> None:
     """Opens an address in the browser; that there is none is no fault."""
 
+    if sys.platform == "linux" and not (os.environ.keys() & {"DISPLAY", "WAYLAND_DISPLAY"}):
+        return  # a browser in the terminal is not meant
+
     def work() -> None:
         with contextlib.suppress(Exception):
             webbrowser.open(address)

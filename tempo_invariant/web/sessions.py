@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import SAMPLE_RATE
 from tempo_invariant.web.holdings import Holdings, State
 from tempo_invariant.web.limits import Limits
 from tempo_invariant.web.model import SharedModel, Stopped
 from tempo_invariant.web.recorder import Recorder
-from tempo_invariant.web.refusals import Refusal
+from tempo_invariant.web.refusals import Refusal, told
 
 if TYPE_CHECKING:
     from tempo_invariant.retrieval.library import SnippetIndex
@@ -154,11 +154,9 @@ class Session:
         except Stopped:
             pass
         except Exception as error:
-            told = isinstance(error, UserError)
-            text = str(error) if told else f"{type(error).__name__}: {one_line(error)}"
-            if not told:
-                logging.warning("while listening: %s", text, exc_info=error)
-            self._tell({"error": text})
+            if not isinstance(error, UserError):
+                logging.warning("while listening: %s", told(error), exc_info=error)
+            self._tell({"error": told(error)})
             self._ended = True
 
     def _begin(self, document: str | None) -> None:
@@ -268,6 +266,17 @@ class Sessions:
             if self._ears is None:
                 self._ears = SharedEars(embedder)
             return self._ears
+
+    def prepare(self) -> None:
+        """Does what the first who plays would have to wait for; what is wrong is logged."""
+        try:
+            import tempo_invariant.tracking.listener  # noqa: F401
+
+            index = self.holdings.state.index
+            if index is not None:
+                self.ears(index)
+        except Exception as error:
+            logging.warning("%s", told(error))
 
     def open(self, identity: str | None, document: str | None) -> tuple[Session, bool]:
         """Returns a session for a connection: one that it resumes, or a new one.

@@ -22,14 +22,14 @@ from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
 from tempo_invariant.audio.recordings import AUDIO_SUFFIXES
-from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.errors import UserError
 from tempo_invariant.retrieval import answers
 from tempo_invariant.retrieval.answers.sound import MEDIA_TYPES
 from tempo_invariant.web.conversation import converse
 from tempo_invariant.web.desk import Desk
 from tempo_invariant.web.librarian import SUFFIXES
 from tempo_invariant.web.names import safe_path
-from tempo_invariant.web.refusals import Refusal
+from tempo_invariant.web.refusals import Refusal, told
 
 STATIC = Path(__file__).parent / "static"
 STYLE = Path(answers.__file__).with_name("player.css")
@@ -214,5 +214,4 @@ async def _user_error(_: Request, error: UserError) -> Response:
 
 
 async def _fault(_: Request, error: Exception) -> Response:
-    text = f"{type(error).__name__}: {one_line(error)}"
-    return JSONResponse({"error": text}, 500)
+    return JSONResponse({"error": told(error)}, 500)

@@ -20,11 +20,12 @@ from tfrecords_tools.msmd import layout
 from tfrecords_tools.msmd.pieces import RECORD, BuildOptions, Sound, build_piece, read_record
 from tfrecords_tools.music.synthesis import default_soundfont
 
-# Twelve quarters at 120 over whole notes, on two staves; one head is hidden.
+# Twelve quarters at 120 over whole notes, on two staves; one head is hidden, and four are loud.
 SCORE = r"""\version "2.24.0"
 \score {
   \new PianoStaff <<
-    \new Staff { \tempo 4 = 120 c'4 d' e' f' g' a' b' \hideNotes c'' \unHideNotes c' d' e' f' }
+    \new Staff { \tempo 4 = 120 c'4\p d' e' f' g' a' b' \hideNotes c'' \unHideNotes
+      c'\ff d' e' f' }
     \new Staff { \clef bass c1~ | c1 | c1 }
   >>
   \layout { }
@@ -172,6 +173,9 @@ def test_expression_is_added_and_the_alignment_follows(built, tmp_path):
         notes, onsets = performances[name].notes, performances[name].onsets
         folder = tmp_path / "later" / "tune" / "performances" / name
         [instrument] = pretty_midi.PrettyMIDI(str(folder / f"{name}.midi")).instruments
+        struck = sorted(instrument.notes, key=lambda note: note.start)
+        soft, loud = ([note.velocity for note in part] for part in (struck[:8], struck[-4:]))
+        assert np.mean(soft) < 64 < 90 < np.mean(loud)
         played = sorted((round(note.start, 4), note.pitch) for note in instrument.notes)
         assert played == sorted((round(row[0], 4), row[1]) for row in notes)
         for head in heads:

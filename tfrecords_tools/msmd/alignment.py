@@ -6,15 +6,19 @@ whose MIDI differs from its page (repeats played out, hands missing, no MIDI at 
 its heads, each once.
 """
 
+import bisect
 import itertools
 import math
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+
 from tempo_invariant.errors import UserError
 from tempo_invariant.scores.drawn import DrawnHead
+from tempo_invariant.scores.dynamics import LEVELS, UNMARKED
 from tfrecords_tools.music.notes import Music, Note, TempoMark, merge, read_midi
 
 TICKS_PER_WHOLE = 1536
@@ -26,6 +30,13 @@ MINIMUM_SHARE = 0.9
 
 DEFAULT_QUARTERS_PER_MINUTE = 60
 """LilyPond's tempo for a score that has no mark."""
+
+_LILYPOND_UNMARKED = (90, 94, 96, 110, 127)
+"""LilyPond's velocities of notes without a mark: plain ones, staccato, staccatissimo, accented,
+and marcato; the last also of all notes from sf to the next mark."""
+
+_LILYPOND_LEVELS = ((53, 62, 69, 77, 86, 95, 101, 107), tuple(LEVELS.values()))
+"""LilyPond's velocities of ppp to fff, with those of `dynamics`."""
 
 _GAP_TICKS = 384
 """Silence between two scores of one file."""
@@ -154,9 +165,26 @@ def _ticks(heads: Sequence[DrawnHead], score: int) -> dict[int, int]:
 
 def _read_midi(path: Path) -> Music:
     try:
-        return read_midi(path)
+        return _with_levels(read_midi(path))
     except UserError:
         return Music((), ())
+
+
+def _with_levels(music: Music) -> Music:
+    """Returns LilyPond's music with the velocities of `dynamics` in place of LilyPond's.
+
+    Voices without marks, such as most left hands, follow the others.
+    """
+    marked = [note for note in music.notes if note.velocity not in _LILYPOND_UNMARKED]
+    ticks = [note.tick for note in marked]
+    levels = np.round(np.interp([note.velocity for note in marked], *_LILYPOND_LEVELS)).astype(int)
+    level_of = dict(zip(marked, levels.tolist(), strict=True))
+    heard = [UNMARKED, *level_of.values()]
+    notes = (
+        note._replace(velocity=level_of.get(note, heard[bisect.bisect_right(ticks, note.tick)]))
+        for note in music.notes
+    )
+    return replace(music, notes=tuple(notes))
 
 
 def _choose_midi(
@@ -221,6 +249,7 @@ def _play_heads(
 ) -> Music:
     """Plays visible heads once each; a head on which a tie ends prolongs the note before it."""
     lengths: dict[tuple[int, int], int] = {}
+    velocities: dict[tuple[int, int], int] = {}
     ending: dict[tuple[int, int], tuple[int, int]] = {}
     for i in sorted(ticks, key=lambda i: (ticks[i], heads[i].tied)):
         head = heads[i]
@@ -231,6 +260,7 @@ def _play_heads(
         start = ending.get((ticks[i], head.pitch)) if head.tied else None
         key = start or (ticks[i], head.pitch)
         lengths[key] = max(lengths.get(key, 1), end - key[0])
+        velocities[key] = max(velocities.get(key, 0), 0 if start else head.velocity)
         ending[(end, head.pitch)] = key
-    notes = merge(Note(tick, pitch, length) for (tick, pitch), length in lengths.items())
+    notes = merge(Note(*key, length, velocities[key]) for key, length in lengths.items())
     return Music(notes, tempo)

@@ -1,7 +1,7 @@
 """Plays music as a person would: local tempo, phrase endings, chord spread, dynamics and pedal.
 
-No score says how it is played, so an interpretation is drawn at random from a seed, within the
-limits measured on pianists:
+Beyond its dynamics no score says how it is played, so an interpretation is drawn at random from a
+seed, within the limits measured on pianists:
 
 - Tempo rises towards the middle of a phrase and falls at its end (N. Todd, "The dynamics of
   dynamics", JASA 91, 1992); the last one slows down like a stopping runner, at constant power
@@ -21,7 +21,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfrecords_tools.music.notes import TICKS_PER_QUARTER, VELOCITY, Music, Note, Pedal, TempoMark
+from tempo_invariant.scores.dynamics import LOUDEST, SOFTEST
+from tfrecords_tools.music.notes import TICKS_PER_QUARTER, Music, Note, Pedal, TempoMark
 from tfrecords_tools.music.phrasing import (
     GRID_TICKS,
     Phrase,
@@ -111,7 +112,7 @@ def express(music: Music, seed: str) -> Music:
         seed: Any text; the same text and music give the same result.
 
     Returns:
-        The played notes in the order of the notated ones, with velocities of mean 64, and the
+        The played notes in the order of the notated ones, with velocities about theirs, and the
         pedal. A tick is a millisecond.
     """
     if not music.notes:
@@ -120,7 +121,9 @@ def express(music: Music, seed: str) -> Music:
     ticks, pitches, lengths = table.T
     plan = interpret(music, seed)
     clock = _clock(music, plan.ticks, plan.tempo)
-    velocities = _velocities(table, plan, random_state(seed, "velocity"))
+    written = np.array([note.velocity for note in music.notes])
+    velocities = written + _accents(table, plan, random_state(seed, "velocity"))
+    velocities = np.clip(velocities, SOFTEST, LOUDEST)
     lags = _lags(table, velocities, clock, random_state(seed, "lag"))
     starts = _milliseconds(clock(ticks) + lags)
     ends = _milliseconds(clock(ticks + lengths) + lags)
@@ -200,10 +203,8 @@ def _clock(
     return lambda wanted: np.interp(wanted, nodes, seconds)
 
 
-def _velocities(
-    table: np.ndarray, plan: Interpretation, random: np.random.RandomState
-) -> np.ndarray:
-    """Returns the velocity of every note, not rounded, of mean 64."""
+def _accents(table: np.ndarray, plan: Interpretation, random: np.random.RandomState) -> np.ndarray:
+    """Returns what is added to the velocity of every note, not rounded, of mean 0."""
     ticks = table[:, 0]
     highest, lowest = outer_voices(table)
     wander = WANDER_VELOCITY * _wander(ticks, plan.bar_ticks, random)
@@ -214,7 +215,7 @@ def _velocities(
         place = (ticks[inside] - phrase.start) / (phrase.end - phrase.start)
         change[inside] += PHRASE_VELOCITY * _arch(place)
         change[inside] += BAR_VELOCITY * ((ticks[inside] - phrase.downbeat) % plan.bar_ticks == 0)
-    return np.clip(VELOCITY + (change - change.mean()), 16, 112)
+    return np.clip(change - change.mean(), -48, 48)
 
 
 def _lags(

@@ -8,7 +8,7 @@ import bisect
 import io
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,11 +16,9 @@ import mido
 import numpy as np
 
 from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.scores.dynamics import UNMARKED
 
 TICKS_PER_QUARTER = 384
-VELOCITY = 64
-"""MIDI velocity of notated music, as in MSMD."""
-
 PIANO_KEYS = range(21, 109)
 """MIDI pitches of the keys of a piano."""
 
@@ -32,12 +30,15 @@ DEFAULT_MICROSECONDS = 500_000
 
 
 class Note(NamedTuple):
-    """A note: start and length (of the key being down) in ticks, MIDI pitch, MIDI velocity."""
+    """A note: start and length (of the key being down) in ticks, MIDI pitch, MIDI velocity.
+
+    The velocity of a notated note is what the score's dynamics ask for.
+    """
 
     tick: int
     pitch: int
     length: int
-    velocity: int = VELOCITY
+    velocity: int = UNMARKED
 
 
 class Pedal(NamedTuple):
@@ -72,6 +73,11 @@ class Music:
         marks = (TempoMark(mark.tick, round(mark.microseconds / factor)) for mark in tempo)
         return Music(self.notes, tuple(marks), self.pedal)
 
+    def without_dynamics(self) -> "Music":
+        """Returns the music with the velocity of music without marks, as MSMD is played."""
+        notes = tuple(note._replace(velocity=UNMARKED) for note in self.notes)
+        return replace(self, notes=notes)
+
     def sounding_lengths(self) -> np.ndarray:
         """Returns the ticks that notes sound, held by the pedal till struck again: int [notes]."""
         presses = [pedal.press for pedal in self.pedal]
@@ -101,7 +107,7 @@ class Music:
 
 
 def notes_of_midi(data: bytes) -> Music:
-    """Reads notes of all tracks but percussion, without their velocities and the pedal.
+    """Reads notes of all tracks but percussion, without the pedal.
 
     Notes of several voices that start together on one pitch become one, as long as the longest;
     a note that is struck again while it sounds ends there.
@@ -120,7 +126,7 @@ def notes_of_midi(data: bytes) -> Music:
     tempo: dict[int, int] = {}
     for track in midi.tracks:
         tick = 0
-        sounding: dict[tuple[int, int], list[int]] = {}
+        sounding: dict[tuple[int, int], list[tuple[int, int]]] = {}
         for message in track:
             tick += message.time
             if message.type == "set_tempo":
@@ -128,11 +134,12 @@ def notes_of_midi(data: bytes) -> Music:
             elif message.type not in ("note_on", "note_off") or message.channel == 9:
                 continue
             elif message.type == "note_on" and message.velocity:
-                sounding.setdefault((message.channel, message.note), []).append(tick)
+                struck = (tick, message.velocity)
+                sounding.setdefault((message.channel, message.note), []).append(struck)
             elif sounding.get((message.channel, message.note)):
-                start = sounding[message.channel, message.note].pop(0)
+                start, velocity = sounding[message.channel, message.note].pop(0)
                 length = max(1, round((tick - start) * scale))
-                found.append(Note(round(start * scale), message.note, length))
+                found.append(Note(round(start * scale), message.note, length, velocity))
     marks = tuple(TempoMark(tick, microseconds) for tick, microseconds in sorted(tempo.items()))
     music = Music(merge(found), marks)
     seconds = music.seconds([note.tick + note.length for note in music.notes])

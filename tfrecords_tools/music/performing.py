@@ -111,7 +111,7 @@ def _render(played: Music, sound: Sound, seed: str) -> tuple[bytes, np.ndarray]:
 
 
 def played_music(music: Music, tempo: float, seed: str = "") -> Music:
-    """Returns music at another tempo and, if there is a seed, with expression.
+    """Returns music at another tempo and, if there is a seed, with expression and dynamics.
 
     Raises:
         UserError: It would last for longer than `LONGEST_SECONDS`.
@@ -121,7 +121,7 @@ def played_music(music: Music, tempo: float, seed: str = "") -> Music:
     if seconds.max(initial=0) > LONGEST_SECONDS:
         hours = f"{seconds.max() / 3600:.1f} hours, longer than {LONGEST_SECONDS / 3600:g}"
         raise UserError(f"the music would last for {hours}")
-    return express(at_tempo, seed) if seed else at_tempo
+    return express(at_tempo, seed) if seed else at_tempo.without_dynamics()
 
 
 def perform(music: Music, sound: Sound, tempo: float, seed: str = "") -> Features:

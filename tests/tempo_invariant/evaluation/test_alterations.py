@@ -60,5 +60,7 @@ def test_a_seam_does_not_click_and_too_short_a_recording_is_left_out():
     assert steps.max() < 1.2 * np.abs(np.diff(tone)).max()
     assert altered("jump", bars=BARS[:8]) is None
     assert alter("stop", RAMP[: 20 * SAMPLE_RATE], BARS, np.random.default_rng(0)) is None
+    early = alter("repeat", RAMP, [0.0, 5.0, 11.0], np.random.default_rng(0))
+    assert early.performance.origins.tolist() == [0.0, 0.0]  # nothing is before the beginning
     whole = Performance.whole(tone)
     assert whole.origin(np.array([0.0, 3.5])).tolist() == [0.0, 3.5]

@@ -192,14 +192,20 @@ def test_what_is_measured_is_what_the_listener_does(measured, monkeypatch):
     assert below.lines[0].get_ydata()[12] == 100
 
 
-def test_bars_that_go_on_one_by_one_are_found(measured):
-    index, _ = measured
+def test_bars_are_those_counted_or_four_quarters(measured, monkeypatch):
+    index, (query,) = measured
     score = live._find_score(index, "piece")
     bars = np.repeat([1, 2, 3, -1, 5, 6], [10, 20, 20, 7, 20, 10])
     score = dataclasses.replace(score, bars=bars)
     truth = Truth(np.arange(len(bars)) / 10, score.strip.columns)
-    onsets = live._bar_onsets(truth, score)
-    assert onsets == pytest.approx([1.0, 3.0, 7.7])
+    assert live._bar_onsets(query, truth, score) == pytest.approx([1.0, 3.0, 7.7])
+    # Two notes a quarter, every fifth of a second, from the second quarter on.
+    strikes = query.strikes[:30].copy()
+    strikes["moment"], strikes["seconds"] = 1 + np.arange(30) / 2, np.arange(30) / 5
+    query = dataclasses.replace(query, strikes=strikes[::-1])
+    assert live._bar_onsets(query, truth, score) == pytest.approx([0.0, 1.2, 2.8, 4.4])
+    monkeypatch.setattr(live, "FEWEST_BARS", 2)
+    assert live._bar_onsets(query, truth, score) == pytest.approx([1.0, 3.0, 7.7])
     with pytest.raises(UserError, match="index: holds no score 'nothing'"):
         live._find_score(index, "nothing")
 

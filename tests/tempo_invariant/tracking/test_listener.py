@@ -18,7 +18,7 @@ from tempo_invariant.tracking.listener import Listener
 from tempo_invariant.tracking.naming import Naming
 from tempo_invariant.tracking.score_tracker import Estimate
 from tests import fake_embedder
-from tests.fake_embedder import FakeEmbedder
+from tests.fake_embedder import FakeEmbedder, melody
 
 RISING = np.arange(20, 140)
 SCORES = {"falling": RISING[::-1], "other": np.arange(240, 120, -1), "rising": RISING}
@@ -209,3 +209,27 @@ def test_a_state_is_json(session):
         "turn_in_seconds": pytest.approx(13.8, abs=0.2),
         "pixels_per_second": 100.0,
     }
+
+
+def test_a_piece_is_named_and_followed_and_another_one_after_it(index):
+    """The whole of it, with a model that reads greys and pitches and has no calibration."""
+    listener = Listener(index, FakeEmbedder())
+    pause = np.zeros(round((listening.PAUSE_SECONDS + 1) * SAMPLE_RATE), np.float32)
+    sound = np.concatenate([melody(RISING, 30), pause, melody(SCORES["other"], 30)])
+    states = [
+        state
+        for first in range(0, len(sound), 2000)
+        for state in listener.push(sound[first : first + 2000])
+    ]
+    assert [state.seconds for state in states] == pytest.approx(0.1 * np.arange(1, len(states) + 1))
+    names = [state.document for state in states]
+    named = names.index("rising")
+    assert set(names[:named]) == {None} and named < 80
+    assert set(names[named:300]) == {"rising"} and set(names[-200:]) == {"other"}
+    silence = round((listening.PAUSE_SECONDS - 3) * 10)
+    assert {state.state for state in states[330 : 330 + silence - 10]} == {"silent"}
+    for state in states[150:295]:  # a third of the melody is a system; the third is on page 2
+        place = state.place
+        found = 2 * (place.page - 1) + place.system - 1 + (place.x - 60) / 700
+        assert found == pytest.approx(state.seconds / 10, abs=0.25)
+        assert state.pixels_per_second == pytest.approx(70, abs=40)

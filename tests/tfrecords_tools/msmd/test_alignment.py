@@ -26,10 +26,11 @@ def events(alignment):
 
 
 def midi_file(tmp_path, name, notes, tempo=500_000):
-    """Writes notes (tick, pitch, length) with mido alone."""
+    """Writes notes (tick, pitch, length) with mido alone; 90 is LilyPond's usual velocity."""
     messages = [(0, mido.MetaMessage("set_tempo", tempo=tempo))]
-    for tick, pitch, length in notes:
-        messages.append((tick, mido.Message("note_on", note=pitch, velocity=90)))
+    for tick, pitch, length, *velocity in notes:
+        loud = velocity[0] if velocity else 90
+        messages.append((tick, mido.Message("note_on", note=pitch, velocity=loud)))
         messages.append((tick + length, mido.Message("note_on", note=pitch, velocity=0)))
     messages.sort(key=lambda m: (m[0], getattr(m[1], "velocity", 0) > 0))
     track, now = mido.MidiTrack(), 0
@@ -129,3 +130,27 @@ def test_unisons_of_two_staves_share_one_note(tmp_path):
     midi = midi_file(tmp_path, "a.midi", [(0, 60, 384), (768, 62, 384)])
     result = align([heads], [midi])
     assert events(result) == [0, 0, 1]
+
+
+def test_the_velocities_of_lilypond_become_those_of_the_marks(tmp_path):
+    heads = [head(Fraction(k, 4), pitch) for k in range(5) for pitch in (48, 72)]
+    right = [(384 * k, 72, 384, loud) for k, loud in enumerate((94, 69, 82, 127, 107))]
+    left = [(384 * k, 48, 384) for k in range(5)]  # has no marks
+    music = align([heads], [midi_file(tmp_path, "a.midi", left + right)]).music
+    levels = {note.tick // 384: set() for note in music.notes}
+    for note in music.notes:
+        levels[note.tick // 384].add(note.velocity)
+    # Staccato, p, between mp (77 of LilyPond's) and mf (86), sf, fff.
+    between = round(64 + 16 * 5 / 9)
+    assert levels == {0: {64}, 1: {49}, 2: {between}, 3: {between}, 4: {127}}
+    plain = align([heads], [midi_file(tmp_path, "b.midi", [n[:3] for n in left + right])]).music
+    assert {note.velocity for note in plain.notes} == {64}
+
+
+def test_heads_that_are_played_keep_their_dynamics():
+    first = DrawnHead(0, 0, Fraction(0), Fraction(0), Fraction(1, 4), 60, False, BOX, velocity=33)
+    tied = DrawnHead(0, 0, Fraction(1, 4), Fraction(0), Fraction(1, 4), 60, True, BOX, velocity=96)
+    assert align([[first, tied, head("1/2", 62)]], []).music.notes == (
+        Note(0, 60, 768, 33),
+        Note(768, 62, 384, 64),
+    )

@@ -187,7 +187,7 @@ def test_what_is_played_can_be_read_from_its_midi_file():
     played = express(chorale(), "a")
     midi = midi_bytes(played)
     back = notes_of_midi(midi)
-    assert back.notes == tuple(sorted(Note(*note[:3]) for note in played.notes))
+    assert back.notes == tuple(sorted(played.notes))
     [instrument] = pretty_midi.PrettyMIDI(io.BytesIO(midi)).instruments
     read = sorted((round(1000 * n.start), n.pitch, n.velocity) for n in instrument.notes)
     assert read == sorted((note.tick, note.pitch, note.velocity) for note in played.notes)

@@ -57,6 +57,16 @@ def test_music_survives_a_midi_file():
         notes_of_midi(b"no music")
 
 
+def test_dynamics_survive_a_midi_file_and_are_heard_with_expression_alone():
+    notes = tuple(note._replace(velocity=20 + note.pitch) for note in MUSIC.notes)
+    marked = replace(MUSIC, notes=notes)
+    assert notes_of_midi(midi_bytes(marked)) == marked
+    assert played_music(marked, 1.0) == MUSIC
+    heard = [note.velocity for note in played_music(marked, 1.0, "a").notes]
+    plain = [note.velocity for note in played_music(MUSIC, 1.0, "a").notes]
+    assert [a - b for a, b in zip(heard, plain, strict=True)] == [16 + k for k in range(7)]
+
+
 def test_merge_keeps_the_longest_and_ends_it_where_it_is_struck_again():
     notes = [Note(0, 60, 100), Note(0, 60, 500), Note(400, 60, 50), Note(0, 64, 500)]
     assert merge(notes) == (Note(0, 60, 400), Note(0, 64, 500), Note(400, 60, 50))
