@@ -100,6 +100,7 @@ function heard(state) {
 
 function change(what, detail) {
   opening = what === "loading";
+  if (what === "lost") stage.away();
   switch (what) {
     case "lost": return notice(detail || "The connection is lost; trying again…");
     case "anew": return notice("Connected again; listening anew from here.", 6);

@@ -64,6 +64,14 @@ export class Stage {
     this.describe(state, before);
   }
 
+  // Nothing is heard from the server: the page stays as it is, but says nothing more.
+  away() {
+    this.state = null;
+    get("stage").dataset.state = "away";
+    write(get("stage-state"), "");
+    write(get("stage-place"), "");
+  }
+
   describe(state, before) {
     const headline = words.headline(state, library.scores.size);
     const shows = this.score !== null && state.state !== "unknown";
