@@ -90,9 +90,14 @@ class GraphEmbedder:
         name: Description of the model in words.
         embed_strip: Embeds the snippets of a strip at once, see `tempo_invariant.model.strips`;
             None: every snippet is embedded alone.
+
+    Attributes:
+        knows_present: Whether it was trained with excerpts whose future is missing, so that it
+            knows the music of the last moment; unknown, hence false, of exports and servers.
     """
 
     source: dict[str, str] | None = None
+    knows_present = False
 
     def __init__(self, signatures: Any, name: str, embed_strip: Any = None):
         self.name = name
@@ -246,8 +251,9 @@ def _open_run(run: str, weights: str | None = None) -> Embedder:
 
     chosen = runs.weights_path(run, weights)
     model = runs.load_model(run, weights)
+    experiment = runs.load_experiment(run)
     signatures_of_model: dict[str, Any] = dict(
-        saved_model.make_signatures(model, runs.load_experiment(run).model.staves)
+        saved_model.make_signatures(model, experiment.model.staves)
     )
     signatures = {
         name: function.get_concrete_function()
@@ -256,7 +262,9 @@ def _open_run(run: str, weights: str | None = None) -> Embedder:
     }
     label = pretrained.label(run)
     name = label if label != run else f"the run {run} ({chosen.name})"
-    return GraphEmbedder(signatures, name, StripEncoder(model) if can_share(model) else None)
+    embedder = GraphEmbedder(signatures, name, StripEncoder(model) if can_share(model) else None)
+    embedder.knows_present = experiment.training.augmentation.missing_future > 0
+    return embedder
 
 
 def _open_export(path: Path) -> Embedder:

@@ -1,6 +1,7 @@
 """What the model hears of the last moments: embeddings of windows whose future is not there yet."""
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,8 +14,31 @@ STEP_FRAMES = 2
 
 STEP_SECONDS = STEP_FRAMES / FRAMES_PER_SECOND
 
-LAGS = (1, 10)
-"""By how many steps the middles of the windows are earlier than the moment."""
+
+class Lags(NamedTuple):
+    """Which windows are heard at a moment, and what they tell.
+
+    Attributes:
+        steps: By how many steps their middles are earlier than the moment, ascending.
+        sharpness: By how much the logarithm of the likelihood grows with the similarity, for each.
+        lead_seconds: By how much they seem to be earlier than they are.
+    """
+
+    steps: tuple[int, ...]
+    sharpness: tuple[float, ...]
+    lead_seconds: float
+
+
+KNOWING = Lags((1, 4), (8.0, 14.0), 0.01)
+"""Of models that were trained with excerpts whose future is missing."""
+
+WAITING = Lags((4, 10), (6.0, 12.0), 0.045)
+"""Of other models, which need more of the future."""
+
+
+def lags_of(embedder: Embedder) -> Lags:
+    """Returns the windows that suit a model."""
+    return KNOWING if getattr(embedder, "knows_present", False) else WAITING
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,11 +85,10 @@ class Ear:
 
     Args:
         embedder: Model that embeds the windows.
-        lags: By how many steps the middles of the windows are earlier, ascending.
     """
 
-    def __init__(self, embedder: Embedder, lags: tuple[int, ...] = LAGS):
-        self.lags = lags
+    def __init__(self, embedder: Embedder):
+        self.lags = lags = lags_of(embedder).steps
         self._embedder = embedder
         self._length = window_samples(embedder.frames)
         self._step = 0

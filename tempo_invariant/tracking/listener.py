@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tempo_invariant.audio.windows import SILENCE
 from tempo_invariant.errors import UserError
 from tempo_invariant.retrieval.certainty import Judgement
 from tempo_invariant.retrieval.embedders import Embedder
@@ -27,6 +28,12 @@ MEMORY_STEPS = 100
 
 SILENT_SECONDS = 1.5
 """After so much silence nothing is heard."""
+
+SILENT_SHARE = 10 ** (-45 / 20)
+"""What is so much quieter than the loudest is silence: a microphone is never silent."""
+
+FADING = 0.999
+"""Factor of the loudest for every step: it is half after 70 s."""
 
 UNKNOWN_SECONDS = 12.0
 """After so much sound it may be said that no score of the index is played."""
@@ -175,7 +182,7 @@ class Listener:
         self._followed: _Followed | None = None
         self._doubts = self._firsts = 0
         self._first = -1
-        self._quiet_seconds = self._sound_seconds = 0.0
+        self._quiet_seconds = self._sound_seconds = self._loudest = 0.0
         self.choose(document)
 
     def push(self, block: np.ndarray) -> list[ListenerState]:
@@ -189,8 +196,8 @@ class Listener:
             self._naming = naming
             if self._decide():
                 estimates = self._catch_up(len(observations))
-        both = zip(observations.seconds, observations.silent, estimates, strict=True)
-        return [self._state(*each) for each in both]
+        heard = zip(observations.seconds, observations.levels, estimates, strict=True)
+        return [self._state(*each) for each in heard]
 
     def choose(self, document: str | None) -> None:
         """Follows a score that the user names, and no other; None: whatever is played.
@@ -226,7 +233,8 @@ class Listener:
         self._followed.tracker.correct(self._followed.place(page, system, x))
 
     def _remember(self, observations: Observations) -> None:
-        self._heard.append(observations)
+        if len(observations):
+            self._heard.append(observations)
         while len(self._heard) > 1 and sum(map(len, self._heard)) > MEMORY_STEPS:
             self._heard.popleft()
 
@@ -267,9 +275,9 @@ class Listener:
         self._follow(None if same else named)
         return True
 
-    def _state(self, seconds: float, silent: bool, estimate: Estimate | None) -> ListenerState:
+    def _state(self, seconds: float, level: float, estimate: Estimate | None) -> ListenerState:
         """Returns what is known at a moment."""
-        self._count(silent)
+        self._count(level)
         judgement = self._naming.judgement if self._namer else CHOSEN
         state = ListenerState(seconds, "listening", None, judgement, self._naming.candidates)
         if self._followed and estimate:
@@ -287,8 +295,10 @@ class Listener:
             return dataclasses.replace(state, state="unknown")
         return state
 
-    def _count(self, silent: bool) -> None:
+    def _count(self, level: float) -> None:
         """Counts a step of sound or silence; after a long one the piece is asked for anew."""
+        self._loudest = max(level, self._loudest * FADING)
+        silent = level < max(SILENCE, self._loudest * SILENT_SHARE)
         self._quiet_seconds = self._quiet_seconds + STEP_SECONDS if silent else 0.0
         self._sound_seconds += 0.0 if silent else STEP_SECONDS
         if self._namer and self._quiet_seconds >= PAUSE_SECONDS and self._sound_seconds:

@@ -6,6 +6,7 @@ import numpy as np
 
 from tempo_invariant.errors import UserError
 from tempo_invariant.retrieval.following import lay_out
+from tempo_invariant.retrieval.score_alignment import Strip
 from tempo_invariant.scores.places import NO_BAR, Place
 
 SYSTEM_START_PIXELS = 40.0
@@ -31,27 +32,24 @@ class MusicalStrip:
     def __init__(self, places: np.ndarray):
         self._systems, self._strip = lay_out(places)
         self._bars = places["bar"]
-        starts = self._strip.starts
-        ends = SYSTEM_START_PIXELS + SYSTEM_END_PIXELS
-        cut = np.clip((np.diff(starts) - SHORTEST_PIXELS) / ends, 0, 1)
-        self._lefts = starts[:-1] + SYSTEM_START_PIXELS * cut
-        rights = starts[1:] - SYSTEM_END_PIXELS * cut
-        self._begins = np.concatenate([[0.0], np.cumsum(rights - self._lefts)])
-        self.columns = self._to_music(self._strip.columns)
+        self._printed, self._played = _knots(self._strip)
+        self.columns = np.interp(self._strip.columns, self._printed, self._played)
 
     @property
     def length(self) -> float:
         """Where the music ends."""
-        return float(self._begins[-1])
+        return float(self._played[-1])
 
     def at(self, values: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Returns values of the snippets at other columns of the music, linearly in between."""
-        return np.interp(self._to_strip(columns), self._strip.columns, values)
+        return np.interp(
+            np.interp(columns, self._played, self._printed), self._strip.columns, values
+        )
 
     def place(self, column: float) -> Place:
         """Returns the place in the score of a column of the music."""
-        number = int(self._system(column))
-        on_strip = float(self._to_strip(column))
+        on_strip = float(np.interp(column, self._played, self._printed))
+        number = int(self._strip.system(on_strip))
         own = np.flatnonzero(self._strip.system(self._strip.columns) == number)
         bar = int(self._bars[own[np.abs(self._strip.columns[own] - on_strip).argmin()]])
         x = float(self._systems[number].x + on_strip - self._strip.starts[number])
@@ -69,20 +67,21 @@ class MusicalStrip:
         number = names.index((place.page, place.system))
         start, end = self._strip.starts[number : number + 2]
         column = np.clip(start + place.x - self._systems[number].x, start, np.nextafter(end, start))
-        return float(self._to_music(np.array([column]))[0])
+        return float(np.interp(column, self._printed, self._played))
 
-    def _to_music(self, columns: np.ndarray) -> np.ndarray:
-        """Returns columns of the music for columns of the strip."""
-        system = self._strip.system(columns)
-        offset = np.clip(columns - self._lefts[system], 0, np.diff(self._begins)[system])
-        return self._begins[system] + offset
 
-    def _to_strip(self, columns: np.ndarray | float) -> np.ndarray:
-        """Returns columns of the strip for columns of the music."""
-        system = self._system(columns)
-        return self._lefts[system] + columns - self._begins[system]
+def _knots(strip: Strip) -> tuple[np.ndarray, np.ndarray]:
+    """Returns where music begins and ends in every system.
 
-    def _system(self, columns: np.ndarray | float) -> np.ndarray:
-        """Returns the index of the system of columns of the music."""
-        found = np.searchsorted(self._begins, columns, side="right") - 1
-        return np.clip(found, 0, len(self._begins) - 2)
+    Returns:
+        Columns of the strip, ascending, and of the music, where systems meet: float64 [2 systems].
+    """
+    widths = np.diff(strip.starts)
+    ends = SYSTEM_START_PIXELS + SYSTEM_END_PIXELS
+    cut = np.clip((widths - SHORTEST_PIXELS) / ends, 0, 1)
+    lefts = strip.starts[:-1] + SYSTEM_START_PIXELS * cut
+    rights = strip.starts[1:] - SYSTEM_END_PIXELS * cut
+    stops = np.cumsum(rights - lefts)
+    return np.stack([lefts, rights], 1).ravel(), np.stack(
+        [stops - rights + lefts, stops], 1
+    ).ravel()

@@ -25,10 +25,10 @@ class Motion:
 
     usual_speed: float = 75.0
     speed_spread: float = 0.6
-    tempo_change: float = 0.1
-    spacing_spread: float = 0.35
-    spacing_seconds: float = 0.7
-    jitter: float = 3.0
+    tempo_change: float = 0.2
+    spacing_spread: float = 0.2
+    spacing_seconds: float = 0.5
+    jitter: float = 2.0
 
 
 @dataclasses.dataclass

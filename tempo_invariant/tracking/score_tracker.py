@@ -2,14 +2,16 @@
 
 import dataclasses
 from collections import deque
+from typing import NamedTuple
 
 import numpy as np
 
+from tempo_invariant.audio.windows import SILENCE
 from tempo_invariant.geometry import FRAMES_PER_SECOND
 from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.following import ONSET_DELAY_FRAMES
 from tempo_invariant.scores.places import Place
-from tempo_invariant.tracking.ear import STEP_SECONDS, Ear, Observations
+from tempo_invariant.tracking.ear import STEP_SECONDS, Ear, Observations, lags_of
 from tempo_invariant.tracking.musical_strip import MusicalStrip
 from tempo_invariant.tracking.particles import Cloud, Motion
 from tempo_invariant.tracking.whereabouts import Whereabouts
@@ -17,17 +19,25 @@ from tempo_invariant.tracking.whereabouts import Whereabouts
 NEAR_PIXELS = 40.0
 """Particles that are so near to their median are at one place."""
 
+ELSEWHERE_PIXELS = 150.0
+"""Farther away from the median of the particles is elsewhere."""
+
 SURE_SHARE = 0.5
 """With fewer particles there, it is not known where the music is."""
 
 FIT_MEMORY = 0.05
 """Weight of the newest step in the mean similarity of what is heard and what is printed there."""
 
-LOST_FIT = 0.2
+LOST_FIT = 0.3
 """Below this mean similarity the music is elsewhere, or something else."""
 
+LEVEL_SECONDS = 30.0
+QUIET = 10 ** (-45 / 20)
+"""Of the loudest within `LEVEL_SECONDS`, less is silence."""
+
+STANDING_SECONDS = 0.5
 SILENT_SECONDS = 1.0
-"""After so much silence nobody plays."""
+"""After so much silence the music stands, and nobody plays."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,21 +64,28 @@ class TrackerSettings:
     """Settings of a tracker.
 
     Attributes:
-        sharpness: By how much the logarithm of the likelihood grows with the similarity, for each
-            of the lags of what is observed.
         particles: Number of particles.
         motion: How they move.
-        coarse_sharpness: As `sharpness`, of the search in the whole score.
+        coarse_sharpness: As `Lags.sharpness`, of the search in the whole score.
         leap: Probability of a leap in a step.
-        found_anew: Share of the particles that are put where that search finds the music.
+        elsewhere: With a smaller probability of where the particles are, the search in the whole
+            score has found the music elsewhere.
+        found_anew: Share of the particles that go there then, in every step.
     """
 
-    sharpness: tuple[float, ...] = (3.0, 8.0)
     particles: int = 500
     motion: Motion = Motion()
     coarse_sharpness: float = 4.0
     leap: float = 1e-4
-    found_anew: float = 0.02
+    elsewhere: float = 0.2
+    found_anew: float = 0.1
+
+
+class _Moment(NamedTuple):
+    """Similarities float32 [lags, snippets], and whether the music stands."""
+
+    similarities: np.ndarray
+    stands: bool
 
 
 class ScoreTracker:
@@ -97,14 +114,16 @@ class ScoreTracker:
             raise ValueError(f"cannot track {len(sheet)} snippets at {len(places)} places")
         self._settings = settings or TrackerSettings()
         self._ear = Ear(embedder)
+        self._lags = lags_of(embedder)
         self._sheet = np.asarray(sheet, np.float32)
         self._strip = MusicalStrip(places)
         self._draw = np.random.default_rng(seed)
-        self._whereabouts = Whereabouts(len(sheet), leap=self._settings.leap)
+        self._whereabouts = Whereabouts(self._strip.columns, self._settings.leap)
         self._cloud: Cloud | None = None
-        self._recent: deque[np.ndarray] = deque()
+        self._recent: deque[_Moment] = deque(maxlen=self._lags.steps[-1] + 1)
+        self._levels: deque[float] = deque(maxlen=round(LEVEL_SECONDS / STEP_SECONDS))
         self._fit = 0.0
-        self._silent_steps = 0
+        self._quiet_steps = 0
 
     def push(self, block: np.ndarray) -> list[Estimate]:
         """Hears samples, float32 [count] at 22,050 Hz; returns where the music is, step by step."""
@@ -114,16 +133,21 @@ class ScoreTracker:
         """Takes what an `Ear` has heard; returns where the music is at each of its moments."""
         similarities = observations.embeddings @ self._sheet.T
         estimates = []
-        for number, rows in enumerate(similarities):
-            self._recent.append(rows)
-            if len(self._recent) > observations.lags[-1]:
+        for seconds, rows, level in zip(
+            observations.seconds, similarities, observations.levels, strict=True
+        ):
+            self._recent.append(_Moment(rows, self._is_quiet(float(level)) > STANDING_SECONDS))
+            if len(self._recent) == self._recent.maxlen and not self._recent[0].stands:
                 self._advance(rows[-1])
-            if len(self._recent) > observations.lags[-1] + 1:
-                self._recent.popleft()
-            self._silent_steps = self._silent_steps + 1 if observations.silent[number] else 0
-            now = self._present(observations.lags)
-            estimates.append(self._estimate(float(observations.seconds[number]), now))
+            estimates.append(self._estimate(float(seconds), self._present()))
         return estimates
+
+    def _is_quiet(self, level: float) -> float:
+        """Takes the level of a step; returns for how many seconds nothing was to be heard."""
+        self._levels.append(level)
+        quiet = level < max(SILENCE, QUIET * max(self._levels))
+        self._quiet_steps = self._quiet_steps + 1 if quiet else 0
+        return self._quiet_steps * STEP_SECONDS
 
     def correct(self, place: Place) -> None:
         """Takes it that the music is at a place now."""
@@ -145,8 +169,10 @@ class ScoreTracker:
         if cloud is None:
             cloud = Cloud.start(self._found(settings.particles), settings.motion, draw)
         cloud.move(STEP_SECONDS, settings.motion, draw)
-        anew = np.flatnonzero(draw.random(len(cloud)) < settings.found_anew)
-        cloud.places[anew] = self._found(len(anew))
+        near = np.abs(self._strip.columns - cloud.median()) < ELSEWHERE_PIXELS
+        if self._whereabouts.probabilities[near].sum() < settings.elsewhere:
+            anew = np.flatnonzero(draw.random(len(cloud)) < settings.found_anew)
+            cloud.places[anew] = self._found(len(anew))
         self._weigh(cloud, similarities, -1)
         self._cloud = cloud.resampled(draw)
         fit = self._strip.at(similarities, np.array([cloud.median()]))[0]
@@ -160,21 +186,23 @@ class ScoreTracker:
 
     def _weigh(self, cloud: Cloud, similarities: np.ndarray, lag: int) -> None:
         np.clip(cloud.places, 0, self._strip.length, out=cloud.places)
-        cloud.weigh(self._settings.sharpness[lag] * self._strip.at(similarities, cloud.places))
+        cloud.weigh(self._lags.sharpness[lag] * self._strip.at(similarities, cloud.places))
 
-    def _present(self, lags: tuple[int, ...]) -> Cloud:
+    def _present(self) -> Cloud:
         """Returns particles that have moved from the past to the present."""
-        motion, draw = self._settings.motion, self._draw
+        motion, draw, lags = self._settings.motion, self._draw, self._lags.steps
         if self._cloud is None:
             return Cloud.start(np.zeros(1), motion, draw)
         cloud = self._cloud.copy()
         for age in range(min(lags[-1], len(self._recent)) - 1, -1, -1):
+            if self._recent[-1 - age].stands:
+                continue
             cloud.move(STEP_SECONDS, motion, draw)
             # The sharpest window around that moment whose end has been heard.
             number = int(np.searchsorted(lags, age, side="right")) - 1
-            moment = len(self._recent) - 1 - age + lags[number]
             if number >= 0:
-                self._weigh(cloud, self._recent[moment][number], number)
+                heard = self._recent[lags[number] - age - 1]
+                self._weigh(cloud, heard.similarities[number], number)
                 cloud = cloud.resampled(draw, 0.1)
         np.clip(cloud.places, 0, self._strip.length, out=cloud.places)
         return cloud
@@ -186,14 +214,17 @@ class ScoreTracker:
         mass = float(shares.sum())
         speed = float(shares @ cloud.speeds) / mass
         state = "following"
-        if self._silent_steps * STEP_SECONDS >= SILENT_SECONDS:
+        if self._quiet_steps * STEP_SECONDS >= SILENT_SECONDS:
             state, speed = "silent", 0.0
-        elif self._cloud is None or mass < SURE_SHARE:
+        elif self._cloud is None:
+            state, speed = "listening", 0.0
+        elif mass < SURE_SHARE:
             state = "listening"
         elif self._fit < LOST_FIT:
             state = "lost"
         # A window around a frame is about the music a little earlier.
-        column = median + speed * ONSET_DELAY_FRAMES / FRAMES_PER_SECOND
+        lead_seconds = ONSET_DELAY_FRAMES / FRAMES_PER_SECOND + self._lags.lead_seconds
+        column = median + speed * lead_seconds
         confidence = min(max(self._fit, 0.0), 1.0) * mass if self._cloud is not None else 0.0
         place = self._strip.place(min(column, self._strip.length))
         return Estimate(seconds, place, speed, confidence, state)

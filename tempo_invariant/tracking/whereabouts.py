@@ -2,6 +2,14 @@
 
 import numpy as np
 
+from tempo_invariant.retrieval.coarse_alignment import START_PIXELS
+
+MOVES = (0.775, 0.15, 0.075)
+"""Probabilities that a step of 0.1 s goes on by so many snippets, which are 24 pixels apart."""
+
+START_COST = 3.0
+"""By how much the logarithm of the probability of a start falls, over `START_PIXELS`."""
+
 
 class Whereabouts:
     """Probabilities of the snippets, from all that was heard so far.
@@ -9,24 +17,21 @@ class Whereabouts:
     A hidden Markov model that stays at a snippet, goes on to one of the next two, or leaps.
 
     Args:
-        count: Number of snippets.
-        advance: Expected number of snippets that a step goes on by.
+        columns: Columns of the snippets in the music, ascending, [snippets].
         leap: Probability of a leap in a step.
     """
 
-    def __init__(self, count: int, advance: float = 0.3, leap: float = 1e-4):
-        self.probabilities = np.full(count, 1 / count)
-        two = advance / 4
-        one = advance - 2 * two
-        self._moves = (1 - one - two, one, two)
+    def __init__(self, columns: np.ndarray, leap: float):
         self._leap = leap
+        likely = np.exp(-START_COST * np.minimum(columns / START_PIXELS, 1))
+        self.probabilities = likely / likely.sum()
 
     def step(self, evidence: np.ndarray) -> None:
         """Lets a step go by, and adds logarithms of likelihoods [snippets]."""
         before = self.probabilities
-        after = self._moves[0] * before
-        after[1:] += self._moves[1] * before[:-1]
-        after[2:] += self._moves[2] * before[:-2]
+        after = MOVES[0] * before
+        after[1:] += MOVES[1] * before[:-1]
+        after[2:] += MOVES[2] * before[:-2]
         after = (1 - self._leap) * after + self._leap / len(after)
         after *= np.exp(evidence - evidence.max())
         self.probabilities = after / after.sum()

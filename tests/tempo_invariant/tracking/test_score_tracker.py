@@ -7,7 +7,7 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import SAMPLE_RATE
 from tempo_invariant.retrieval import following
 from tempo_invariant.scores.places import SHEET, Box, Place
-from tempo_invariant.tracking.ear import LAGS, Ear
+from tempo_invariant.tracking.ear import KNOWING, WAITING, Ear, lags_of
 from tempo_invariant.tracking.score_tracker import ScoreTracker
 from tests.fake_embedder import FakeEmbedder, melody
 
@@ -60,9 +60,18 @@ def test_a_shared_ear_and_old_observations_do_as_well(score):
     sound = melody(NUMBERS[1000:1700], 10.0)
     ear, whole = Ear(FakeEmbedder()), ScoreTracker(FakeEmbedder(), *score)
     observations = ear.push(sound)
-    assert (len(observations), observations.lags) == (100, LAGS)
+    assert (len(observations), observations.lags) == (100, WAITING.steps)
     parts = [*whole.step(observations[:30]), *whole.step(observations[30:])]
     assert parts == _track(score, sound, 1.7)
+
+
+def test_who_knows_the_present_is_asked_about_it(score):
+    sound = melody(NUMBERS[1000:1700], 10.0)
+    embedder = FakeEmbedder()
+    embedder.knows_present = True
+    assert lags_of(embedder) == KNOWING and Ear(embedder).push(sound).lags == KNOWING.steps
+    last = ScoreTracker(embedder, *score).push(sound)[-1]
+    assert _column(last.place) == pytest.approx(1700, abs=30)
 
 
 def test_it_follows_a_leap(score):
@@ -77,6 +86,8 @@ def test_silence_is_told_and_the_music_goes_on_after_it(score):
     estimates = _track(score, sound)
     assert {e.state for e in estimates[115:150]} == {"silent"}
     assert {e.pixels_per_second for e in estimates[115:150]} == {0.0}
+    stood = [_column(e.place) for e in estimates[115:150]]
+    assert max(stood) - min(stood) < 20
     assert abs(_column(estimates[-1].place) - 1050) < 40
 
 
