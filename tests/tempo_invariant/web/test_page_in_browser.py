@@ -1,6 +1,7 @@
 """The page in a real browser: what is dropped, keys, phones, other pages, and listening."""
 
 import base64
+import collections
 import functools
 import http.server
 import json
@@ -546,22 +547,24 @@ def test_what_is_played_is_followed(app, browser):
     tops = [100 * each["box"][0] / page["height"] for each in json.loads(data)["systems"]]
     listen(browser)
     browser.until(f"{HEADLINE} === '{TITLE}' && {CURSOR}", 120)
-    seen, near = [], 0
-    time.sleep(5)
-    for _ in range(20):
+    seen = collections.deque(maxlen=16)
+    # On a machine that does much else, sound is left out, and the music found again.
+    end = time.monotonic() + 40
+    while sum(near for near, *_ in seen) < 14:
+        assert time.monotonic() < end, seen
         seconds, top, x, width = browser.run(
             f"const c = {CURSOR}; return [(performance.now() - window.sockets.at(-1).begun) / 1000,"
             "c.style.top, c.style.transform, c.parentElement.clientWidth]"
         )
         column = float(x[11:-3]) * page["width"] / width
         system = 1 + int(np.argmin(np.abs(np.array(tops) - float(top.rstrip("%")))))
-        near += any(
+        near = any(
             seconds - 2 < when < seconds + 1.5 and there == system and abs(column - at) < 60
             for when, there, at in places
         )
-        seen.append((system, column))
+        seen.append((near, system, column))
         time.sleep(0.25)
-    assert len(set(seen)) > 10 and near >= 16, (near, seen)
+    assert len(set(seen)) > 10  # it moves
 
 
 def test_a_server_that_was_killed_is_waited_for(app, browser):
