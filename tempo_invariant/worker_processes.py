@@ -28,7 +28,7 @@ AHEAD = 2
 
 _LENGTH = struct.Struct("<Q")
 _START = "import sys; sys.path[:] = {path!r}; from tempo_invariant import worker_processes; "
-_START += "worker_processes.serve()"
+_START += "worker_processes.serve({nice})"
 _GRACE_SECONDS = 3.0
 
 
@@ -40,7 +40,7 @@ def processors() -> int:
 
 
 def map_ahead(
-    function: Callable[[Any], Any], items: Iterable[Any], jobs: int
+    function: Callable[[Any], Any], items: Iterable[Any], jobs: int, nice: int = 0
 ) -> Generator[tuple[Any, Future], None, None]:
     """Calls a function with items in processes, and yields the results in the order of the items.
 
@@ -51,6 +51,7 @@ def map_ahead(
         function: The function; it, the items and the results can be pickled.
         items: The items, which are taken as there is room for them.
         jobs: Number of processes; 0: the calls are made here, when their results are due.
+        nice: How far they stand back behind others, where the system has that (19: most).
 
     Yields:
         An item and its result, whose `result()` raises what the call raised, or `UserError` if the
@@ -58,19 +59,19 @@ def map_ahead(
     """
     if jobs < 1:
         return ((item, _called(function, item)) for item in items)
-    results = _map_in_processes(function, iter(items), jobs)
+    results = _map_in_processes(function, iter(items), jobs, nice)
     next(results)
     return results
 
 
 def _map_in_processes(
-    function: Callable[[Any], Any], items: Iterator[Any], jobs: int
+    function: Callable[[Any], Any], items: Iterator[Any], jobs: int, nice: int
 ) -> Generator[Any, None, None]:
     """Yields once when the first calls are made, and then an item and its result each."""
     waiting: collections.deque[tuple[Any, Future]] = collections.deque()
     with contextlib.ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(jobs, "reader"))
-        workers = _Workers()
+        workers = _Workers(nice)
         stack.callback(lambda: pool.shutdown(wait=False, cancel_futures=True))
         stack.callback(workers.close)
         calls = (
@@ -95,7 +96,8 @@ def _called(function: Callable[[Any], Any], item: Any) -> Future:
 class _Workers:
     """The processes, one for each thread that calls."""
 
-    def __init__(self) -> None:
+    def __init__(self, nice: int) -> None:
+        self._nice = nice
         self._lock = threading.Lock()
         self._processes: dict[int, subprocess.Popen] = {}
         self._closed = False
@@ -128,7 +130,7 @@ class _Workers:
                 raise UserError("no process is started any more")
             threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
             self._processes[number] = subprocess.Popen(
-                [sys.executable, "-c", _START.format(path=sys.path)],
+                [sys.executable, "-c", _START.format(path=sys.path, nice=self._nice)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=os.environ | threads,
@@ -160,12 +162,14 @@ class _Workers:
             process.wait()
 
 
-def serve() -> None:
+def serve(nice: int) -> None:
     """Makes calls that come on standard input, and sends what comes of them.
 
     When that ends, its caller is no more, and this process ends at once, with those it has started.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    with contextlib.suppress(AttributeError, OSError):  # Windows has none
+        os.nice(nice)
     calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(calls,), daemon=True).start()
     answers = os.fdopen(os.dup(1), "wb")

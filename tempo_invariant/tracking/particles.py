@@ -9,6 +9,10 @@ import dataclasses
 
 import numpy as np
 
+STRAY_PIXELS = 80.0
+STRAY_TEMPO = 0.3
+"""Standard deviations of what is added to places, and to logarithms of tempi."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Motion:
@@ -25,9 +29,9 @@ class Motion:
 
     usual_speed: float = 75.0
     speed_spread: float = 0.6
-    tempo_change: float = 0.2
-    spacing_spread: float = 0.2
-    spacing_seconds: float = 0.5
+    tempo_change: float = 0.15
+    spacing_spread: float = 0.3
+    spacing_seconds: float = 0.3
     jitter: float = 2.0
 
 
@@ -89,6 +93,12 @@ class Cloud:
         kept = np.exp(-seconds / motion.spacing_seconds)
         self.spacings *= kept
         self.spacings += motion.spacing_spread * np.sqrt(1 - kept**2) * noise[2]
+
+    def stray(self, share: float, draw: np.random.Generator) -> None:
+        """Lets a share of the particles try other places and tempi nearby."""
+        chosen = np.flatnonzero(draw.random(len(self)) < share)
+        self.places[chosen] += STRAY_PIXELS * draw.standard_normal(len(chosen))
+        self.tempi[chosen] += STRAY_TEMPO * draw.standard_normal(len(chosen))
 
     def weigh(self, evidence: np.ndarray) -> None:
         """Adds logarithms of likelihoods, float [particles]."""

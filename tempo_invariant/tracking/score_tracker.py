@@ -71,14 +71,16 @@ class TrackerSettings:
         elsewhere: With a smaller probability of where the particles are, the search in the whole
             score has found the music elsewhere.
         found_anew: Share of the particles that go there then, in every step.
+        stray: Share of the particles that try other places and tempi nearby, in every step.
     """
 
     particles: int = 500
     motion: Motion = Motion()
-    coarse_sharpness: float = 4.0
+    coarse_sharpness: float = 2.5
     leap: float = 1e-4
     elsewhere: float = 0.2
     found_anew: float = 0.1
+    stray: float = 0.02
 
 
 class _Moment(NamedTuple):
@@ -173,6 +175,7 @@ class ScoreTracker:
         if self._whereabouts.probabilities[near].sum() < settings.elsewhere:
             anew = np.flatnonzero(draw.random(len(cloud)) < settings.found_anew)
             cloud.places[anew] = self._found(len(anew))
+        cloud.stray(settings.stray, draw)
         self._weigh(cloud, similarities, -1)
         self._cloud = cloud.resampled(draw)
         fit = self._strip.at(similarities, np.array([cloud.median()]))[0]

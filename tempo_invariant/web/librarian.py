@@ -34,6 +34,9 @@ _QUIET_SECONDS = 0.7
 _LONGEST_QUIET_SECONDS = 5.0
 """Files that come within so short a time go together, which pages of one score must."""
 
+_NICE = 10
+"""Reading stands back so far behind those who play."""
+
 _BUSY_SECONDS = 2.0
 _MOST_JOURNAL_BYTES = 2**22
 
@@ -209,18 +212,17 @@ class Librarian:
                 self._finish(writer, name, jobs, already=True)
         if needed:
             writer.check_model()
-        processes = min(len(needed), max(1, processors() - 1))  # others play meanwhile
-        with (
-            tempfile.TemporaryDirectory(dir=self._space) as told,
-            update.working(len(needed)),
-            contextlib.closing(
-                map_ahead(partial(read_telling, Path(told), True), needed, processes)
-            ) as results,
-        ):
+        processes = min(len(needed), max(1, processors() - 1))
+        with contextlib.ExitStack() as stack:
+            told = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=self._space)))
+            stack.enter_context(update.working(len(needed)))
+            read = partial(read_telling, told, True)
+            results = map_ahead(read, needed, processes, nice=_NICE)
+            stack.enter_context(contextlib.closing(results))
             for reader, future in results:
                 jobs = scores[reader.name][1]
                 self._jobs.begin(jobs, "reading")
-                self._await(future, partial(told_pages, Path(told), reader.name), jobs)
+                self._await(future, partial(told_pages, told, reader.name), jobs)
                 self._jobs.progress(jobs, "embedding")
                 left_out = len(update.done["left_out"])
                 add_score(update, embedder, reader, future)

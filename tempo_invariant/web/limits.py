@@ -40,4 +40,4 @@ class Limits:
     message_bytes: int = 256 * 2**10
     listeners: int = 8
     resume_seconds: float = 60.0
-    behind_seconds: float = 4.0
+    behind_seconds: float = 2.5

@@ -124,3 +124,14 @@ def _is_alive(number):
         return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def priority(_):
+    """How far the process stands back."""
+    return os.nice(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "nice"), reason="there is no such thing")
+def test_processes_stand_back_behind_others():
+    with contextlib.closing(worker_processes.map_ahead(priority, [0], 1, nice=3)) as found:
+        assert [future.result() for _, future in found] == [min(19, os.nice(0) + 3)]

@@ -22,7 +22,7 @@ MUSETTE = (DIRECTORY / "scores" / "bach_musette.pdf").read_bytes()
 MINUET = (DIRECTORY / "scores" / "minuet_g_major.pdf").read_bytes()
 
 
-def map_here(function, items, _jobs):
+def map_here(function, items, _jobs, nice):
     return map_ahead(function, items, 0)
 
 
