@@ -155,7 +155,7 @@ function showFaults() {
   const shown = faults.slice(-FAULTS_SHOWN).map(one => make("li", {role: "alert"},
     make("span", {textContent: one.text}),
     make("button", {
-      type: "button", textContent: "Dismiss", "aria-label": `Dismiss: ${one.text}`,
+      type: "button", className: "close", textContent: "×", "aria-label": `Dismiss: ${one.text}`,
       onclick: () => dismiss([one]),
     })));
   const more = faults.length - shown.length;

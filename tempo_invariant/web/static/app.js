@@ -1,14 +1,14 @@
 // The page as a whole: which view is shown, keys, files dropped anywhere, and listening.
 
 import * as adding from "./adding.js";
-import {get, say, write} from "./dom.js";
+import {get, write} from "./dom.js";
 import {library, readLibrary, removeScore, search, showScore} from "./library.js";
 import {Listening} from "./listening.js";
 import {openMicrophone} from "./microphone.js";
 import {level} from "./motion.js";
 import {watch} from "./server.js";
 import {Stage} from "./stage.js";
-import {microphoneFault, title} from "./words.js";
+import {microphoneFault} from "./words.js";
 
 const VIEWS = ["home", "score", "answer", "stage"];
 let listening = null;  // {session, microphone, screen} while the page listens
@@ -26,8 +26,17 @@ function fault(error) {
 
 // Views: the address says which.
 
+// The name of a view and what is shown in it.
+function address() {
+  try {
+    return decodeURIComponent(location.hash.slice(1)).split("=");
+  } catch {
+    return [];
+  }
+}
+
 async function route() {
-  const [view, id] = decodeURIComponent(location.hash.slice(1)).split("=");
+  const [view, id] = address();
   if (view !== "listen") stopListening();
   if (view === "listen" && !listening) { location.replace("#"); return; }
   const shown = {score: "score", answer: "answer", listen: "stage"}[view] || "home";
@@ -52,7 +61,7 @@ async function route() {
   }
 }
 
-const shownScore = () => decodeURIComponent(location.hash.slice("#score=".length));
+const shownScore = () => address()[1];
 
 // Listening.
 
@@ -91,6 +100,7 @@ function heard(state) {
 
 function change(what, detail) {
   opening = what === "loading";
+  if (what === "lost") stage.away();
   switch (what) {
     case "lost": return notice(detail || "The connection is lost; trying again…");
     case "anew": return notice("Connected again; listening anew from here.", 6);

@@ -44,6 +44,7 @@ async function readOnce() {
   library.scores = new Map(scores.map(score => [score.id, score]));
   library.byName = new Map(scores.map(score => [score.name, score]));
   library.accepts = read.accepts || library.accepts;
+  get("files").accept = [...library.accepts.scores, ...library.accepts.recordings].join();
   for (const [id, card] of cards) {
     if (library.scores.has(id)) continue;
     card.remove();

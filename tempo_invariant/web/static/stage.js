@@ -23,7 +23,7 @@ export class Stage {
   clear() {
     Object.assign(this, {
       score: null, asked: null, state: null, papers: [], turned: false, own: null, marked: null,
-      index: 0, running: false,
+      index: 0, running: false, room: null,
     });
     this.cursor.forget();
     get("strip").replaceChildren();
@@ -62,6 +62,14 @@ export class Stage {
       this.run();
     }
     this.describe(state, before);
+  }
+
+  // Nothing is heard from the server: the page stays as it is, but says nothing more.
+  away() {
+    this.state = null;
+    get("stage").dataset.state = "away";
+    write(get("stage-state"), "");
+    write(get("stage-place"), "");
   }
 
   describe(state, before) {
@@ -169,9 +177,8 @@ export class Stage {
 
   // Shows a page for a while without a word to the server, or until the music is on it.
   leaf(steps) {
-    if (!this.score) return;
-    const {columns} = this.fitted(), first = columns === 2 ? this.index - (this.index % 2) : this.index;
-    const index = first + steps * columns;
+    if (!this.room) return;
+    const index = this.first() + steps * this.room.columns;
     if (index < 0 || index >= this.papers.length) return;
     this.own = {page: this.score.pages[index].page, until: clock() + OWN_PAGE_SECONDS};
     this.show();
@@ -179,23 +186,25 @@ export class Stage {
     if (!this.cursor.goal) this.own.until = Infinity;
   }
 
-  fitted() {
-    const {clientWidth, clientHeight} = get("window");
-    const page = this.score.pages[this.index];
-    const fitted = motion.fit(clientWidth, clientHeight, page.height / page.width);
-    if (this.papers.length === 1 && fitted.columns === 2) fitted.columns = 1;
-    return fitted;
-  }
-
-  // Sizes the pages to the window.
+  // Sizes the pages to the window; frames only look at what was measured here.
   arrange() {
     if (!this.score || get("window").hidden) return;
-    const {width} = this.fitted();
-    get("strip").style.setProperty("--page", `${width}px`);
+    const {clientWidth, clientHeight} = get("window"), {pages} = this.score;
+    const aspect = Math.max(...pages.map(page => page.height / page.width));
+    const fitted = motion.fit(clientWidth, clientHeight, aspect);
+    if (pages.length === 1) fitted.columns = 1;
+    this.room = {...fitted, window: [clientWidth, clientHeight]};
+    get("strip").style.setProperty("--page", `${fitted.width}px`);
     get("strip").style.setProperty("--gap", `${motion.GAP}px`);
     this.marked = null;
+    get("strip").classList.add("placed");  // there at once
     this.show();
+    get("strip").getBoundingClientRect();
+    get("strip").classList.remove("placed");
   }
+
+  // The first of the pages that are seen together with the one that is shown.
+  first() { return this.room.columns === 2 ? this.index - (this.index % 2) : this.index; }
 
   run() {
     if (this.running) return;
@@ -209,7 +218,7 @@ export class Stage {
   }
 
   show() {
-    if (!this.score || get("window").hidden) return;
+    if (!this.score || !this.room || get("window").hidden) return;
     const now = clock();
     if (this.own && this.own.until < now) this.own = null;
     const still = calm() && this.drawn && now - this.drawn < 0.5 ? this.cursor.shown : null;
@@ -222,10 +231,9 @@ export class Stage {
   }
 
   slide(place) {
-    const {clientWidth, clientHeight} = get("window");
-    const height = this.score.pages[this.index].height;
+    const {height} = this.score.pages[this.index];
     const [across, down] = motion.shift(
-      this.fitted(), this.index, clientWidth, clientHeight, place && place.box, height);
+      this.room, this.index, ...this.room.window, place && place.box, height);
     const moved = `translate(${across.toFixed(1)}px, ${down.toFixed(1)}px)`;
     if (get("strip").style.transform === moved) return;
     get("strip").style.transform = moved;
@@ -234,9 +242,8 @@ export class Stage {
       if (Math.abs(i - this.index) > LOADED_AROUND || image.src) return;
       image.src = pagePath(this.score.id, this.score.pages[i].page);
     });
-    const {columns} = this.fitted(), first = columns === 2 ? this.index - (this.index % 2) : this.index;
-    get("previous").disabled = first === 0;
-    get("next").disabled = first + columns >= this.papers.length;
+    get("previous").disabled = this.first() === 0;
+    get("next").disabled = this.first() + this.room.columns >= this.papers.length;
   }
 
   draw(place) {
@@ -258,7 +265,7 @@ export class Stage {
       now.style.left = `${(100 * left) / page.width}%`;
       now.style.width = `${(100 * (right - left)) / page.width}%`;
     }
-    const across = (place.x / page.width) * this.papers[index].clientWidth;
+    const across = (place.x / page.width) * this.room.width;
     cursor.style.transform = `translateX(${across.toFixed(2)}px)`;
   }
 }
