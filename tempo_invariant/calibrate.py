@@ -12,7 +12,7 @@ USAGE = """Fits the confidence of answers, for a model that ships, and writes it
     tempo-invariant calibrate --pretrained=best --index=indices/all --queries=queries
 
 The pieces of the queries are among those of the index, which was made with the model. With whole
-recordings (a length of 0) it is fitted for the other direction as well: pages, asked of recordings.
+recordings (a length of 0) it is fitted for the other direction as well: their pages, asked of them.
 """
 
 flags.DEFINE_string("pretrained", "best", "Name of the model.")

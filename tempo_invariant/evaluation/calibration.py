@@ -103,7 +103,7 @@ def ask_both_ways(
     queries: Sequence[Query],
     keep: str | Path | None = None,
 ) -> Iterator[tuple[str, list[Asked]]]:
-    """Asks scores with recordings, and whole recordings with pages.
+    """Asks scores with recordings, and whole recordings with pages of their scores.
 
     Args:
         embedder: The model.
@@ -137,7 +137,10 @@ def ask_both_ways(
         heard = [(name, vectors) for name, vectors in heard if len(vectors) >= FEWEST_STEPS]
         yield "sheets", ask(scores, heard, recording_limits(hop, step))
         if whole is not None:
-            yield "recordings", ask(whole, page_queries.ask_with(scores), page_limits(hop, step))
+            yield (
+                "recordings",
+                ask(whole, page_queries.ask_with(scores, whole.documents), page_limits(hop, step)),
+            )
 
 
 def ask(

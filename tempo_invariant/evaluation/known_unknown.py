@@ -60,7 +60,7 @@ def run(
     Returns:
         For every condition the numbers of recordings and the shares of `KNOWN` and `UNKNOWN` among
         them, each with its 95 % interval over pieces; after whole recordings the same for the
-        middle page of each score and for its first system, asked of them, if the model gives
+        pages of their scores and the first system of each, asked of them, if the model gives
         verdicts about that; last the odd sounds, each of them a piece.
 
     Raises:

@@ -7,25 +7,21 @@ import numpy as np
 from tempo_invariant.retrieval.library import SnippetIndex
 
 
-def ask_with(
-    scores: SnippetIndex, names: Collection[str] | None = None
-) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields the middle page of every score, and its first system.
+def ask_with(scores: SnippetIndex, names: Collection[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yields every page of some scores, and the first system of each page.
 
     Args:
         scores: Index of the scores.
-        names: Names of the only scores that are used; None: all.
+        names: Names of the scores that are used; the index may lack some.
 
     Yields:
         Name of the score, and embeddings in reading order, float32 [snippets, size].
     """
     for number, name in enumerate(scores.documents):
-        if names is not None and name not in names:
-            continue
-        rows = scores.rows(number)
-        places, vectors = scores.places[rows], np.array(scores.vectors[rows])
-        pages = np.unique(places["page"])
-        middle = places["page"] == pages[(len(pages) - 1) // 2]
-        first = places["system"] == places["system"][middle].min()
-        yield name, vectors[middle]
-        yield name, vectors[middle & first]
+        if name in names:
+            rows = scores.rows(number)
+            places, vectors = scores.places[rows], np.array(scores.vectors[rows])
+            for page in np.unique(places["page"]):
+                mine = places["page"] == page
+                yield name, vectors[mine]
+                yield name, vectors[mine & (places["system"] == places["system"][mine].min())]

@@ -229,17 +229,16 @@ def open_embedder(
         embedder = _open_server(name, model_name, wait_seconds)
     else:
         raise ValueError(f"kind must be run, pretrained, export or server, received {kind!r}")
-    embedder.source = source_of(kind, name, weights, model_name)
+    embedder.source = source_of(kind, name, weights=weights, model_name=model_name)
     return embedder
 
 
-def source_of(kind: str, name: str, weights: str | None, model_name: str) -> dict[str, str]:
-    """Returns the arguments that open a model again, from wherever."""
+def source_of(kind: str, name: str, **more: Any) -> dict[str, str]:
+    """Returns the arguments of `open_embedder` that open a model again, from wherever."""
     source = {"kind": kind, "name": os.path.abspath(name) if kind in ("run", "export") else name}
-    if kind == "run" and weights:
-        source["weights"] = weights
-    if kind == "server":
-        source["model_name"] = model_name
+    needed = {"run": "weights", "server": "model_name"}.get(kind)
+    if needed and more.get(needed):
+        source[needed] = more[needed]
     return source
 
 

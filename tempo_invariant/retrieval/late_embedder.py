@@ -8,21 +8,17 @@ from tempo_invariant.model import pretrained, runs
 from tempo_invariant.retrieval.embedders import Embedder, open_embedder, source_of
 
 
-def open_later(
-    kind: str,
-    name: str,
-    weights: str | None = None,
-    model_name: str = "tempo_invariant",
-    wait_seconds: float = 0.0,
-) -> Embedder:
-    """Returns a model that is opened as `open_embedder` does when it is first asked something."""
-    source = source_of(kind, name, weights, model_name)
-    opener = partial(open_embedder, kind, name, weights, model_name, wait_seconds)
-    staves = None
+def open_later(**choice: Any) -> Embedder:
+    """Returns a model that is opened when it is first asked something.
+
+    Args:
+        **choice: Arguments of `open_embedder`, which opens it.
+    """
+    staves, kind, name = None, choice["kind"], choice["name"]
     if kind in ("run", "pretrained"):
         run = pretrained.find(name) if kind == "pretrained" else name
         staves = runs.load_experiment(run).model.staves
-    return cast(Embedder, _Later(source, staves, opener))
+    return cast(Embedder, _Later(source_of(**choice), staves, partial(open_embedder, **choice)))
 
 
 def is_open(embedder: Embedder) -> bool:

@@ -1,13 +1,18 @@
 """Fitting the confidence of answers, to scores of which all is known."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import calibration, odd_sounds
 from tempo_invariant.evaluation.calibration import Asked
-from tempo_invariant.retrieval import certainty
+from tempo_invariant.retrieval import certainty, indexing
 from tempo_invariant.retrieval.traces import Trace
+from tests import fake_embedder
+from tests.fake_embedder import FakeEmbedder, melody
+from tests.query_files import named, query_set, strikes
 
 
 def asked(seed: int, queries: int = 60, documents: int = 40, apart: float = 0.2) -> list[Asked]:
@@ -102,6 +107,35 @@ def test_the_table_counts_by_length_and_size(fitted):
 def test_too_few_pieces_are_refused():
     with pytest.raises(UserError, match="at least 10 documents"):
         calibration.fit(asked(0, queries=9))
+
+
+def test_scores_are_asked_with_recordings_and_recordings_with_pages(tmp_path, monkeypatch):
+    monkeypatch.setattr(odd_sounds, "LENGTHS_SECONDS", (5.0,))
+    pieces = {"down": np.arange(130, 20, -1), "up": np.arange(20, 130)}
+    for name, numbers in pieces.items():
+        fake_embedder.write_score(tmp_path, name, numbers, seconds=20.0)
+    msmd = tmp_path / "msmd"
+    index = indexing.index_scores(FakeEmbedder(), msmd, tmp_path / "index").index
+    index = dataclasses.replace(index, editions=())
+    recordings = [
+        (name, named(seconds=seconds), melody(numbers, 20.0), strikes(msmd / name), more)
+        for name, numbers in pieces.items()
+        for seconds, more in ((0.0, {}), (10.0, {"seconds": 10.0}))
+    ]
+    queries = query_set(tmp_path / "queries", recordings)
+    kinds = dict(calibration.ask_both_ways(FakeEmbedder(), index, queries, tmp_path / "keep"))
+    heard = {one.name: one for one in kinds["sheets"]}
+    odd = [name for name in heard if name.startswith(calibration.ODD)]
+    assert {*heard} - {*odd} == {"down", "up"} and len(odd) >= 12
+    assert all(heard[name].own == () for name in odd)
+    for number, name in enumerate(index.documents):
+        assert heard[name].own == (number,) and np.argmax(heard[name].scores) == number
+        assert heard[name].steps == 20 and heard[name].trace(number).positions == 87
+    # The page and its first system of three, of 29 snippets each.
+    asked = [(one.name, one.steps, one.own) for one in kinds["recordings"]]
+    assert asked[:2] == [("down", 87, (0,)), ("down", 29, (0,))]
+    assert asked[2:] == [("up", 87, (1,)), ("up", 29, (1,))]
+    assert all(np.argmax(one.scores) == one.own[0] for one in kinds["recordings"])
 
 
 def test_odd_sounds_are_loud_all_different_and_the_same_again():
