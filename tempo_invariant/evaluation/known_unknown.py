@@ -60,8 +60,8 @@ def run(
     Returns:
         For every condition the numbers of recordings and the shares of `KNOWN` and `UNKNOWN` among
         them, each with its 95 % interval over pieces; after whole recordings the same for the
-        pages of their scores and the first system of each, asked of them, if the model gives
-        verdicts about that; last the odd sounds, each of them a piece.
+        middle page of each score and its first system, asked of them, if the model gives verdicts
+        about that; last the odd sounds, each of them a piece.
 
     Raises:
         UserError: The model gives no verdicts, a score that is left out is not in the index, or a

@@ -200,8 +200,8 @@ def _results(followed: Sequence[_Followed], settings: LiveSettings) -> dict[str,
         "onsets" and "onsets_later": shares of the onsets within each of `LIMITS_SECONDS`, from the
         start and after `skipped_seconds`; "named": share of the queries that are named rightly
         within `NAMED_WITHIN_SECONDS` and at all, that are ever named wrongly, and the median time;
-        "turns": share of page turns after `skipped_seconds` that are right; "recovery": by kind;
-        "speed"; "curve": errors by the second, see `_curve`.
+        "turns": number of page turns after `skipped_seconds` and the share that is right;
+        "recovery": by kind; "speed"; "curve": errors by the second, see `_curve`.
     """
     pieces = [each.piece for each in followed]
     report: dict[str, Any] = {"pieces": len(set(pieces)), "queries": len(pieces)}
@@ -220,7 +220,8 @@ def _results(followed: Sequence[_Followed], settings: LiveSettings) -> dict[str,
         }
         report["named"]["median_seconds"] = _finite(np.median(times))
     turned = [each.turned[each.turns >= settings.skipped_seconds] for each in followed]
-    report["turns"] = _share(pieces, turned, settings.seed)
+    count = sum(map(len, turned))
+    report["turns"] = {"count": count, "right": _share(pieces, turned, settings.seed)}
     report["recovery"] = {kind: _recovery(followed, kind) for kind in settings.altered}
     report["speed"] = _speed(followed)
     report["curve"] = _curve(followed)
@@ -325,8 +326,9 @@ def _lines(report: dict[str, Any]) -> list[str]:
             f"named within {NAMED_WITHIN_SECONDS:g} s {shares['in_time']}, ever {shares['ever']}, "
             f"ever wrongly {shares['ever_wrongly']}; median {_seconds(named['median_seconds'])}"
         )
-    if report["turns"]:
-        lines.append(f"pages turned in time {metrics.percent(report['turns'])}")
+    if report["turns"]["count"]:
+        right = metrics.percent(report["turns"]["right"])
+        lines.append(f"{report['turns']['count']} pages turned: in time {right}")
     for kind, found in report["recovery"].items():
         if found["count"]:
             lines.append(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from tempo_invariant.evaluation.live_sessions import NEAR_SECONDS
 from tempo_invariant.files import atomic_write
@@ -26,8 +26,9 @@ def figure(reports: Sequence[dict[str, Any]]) -> Figure:
     for report in reports:
         _draw_curve(above, below, report["curve"][:LONGEST_SECONDS], report["text"])
     above.set_yscale("log")
+    above.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     above.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    above.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
+    above.yaxis.set_minor_formatter(NullFormatter())
     above.set_ylabel("error, s (median; dotted: 90 %)")
     below.set_ylabel(f"within {NEAR_SECONDS:g} s, %")
     below.set_xlabel("seconds after the start")

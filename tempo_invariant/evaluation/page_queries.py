@@ -8,7 +8,7 @@ from tempo_invariant.retrieval.library import SnippetIndex
 
 
 def ask_with(scores: SnippetIndex, names: Collection[str]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields every page of some scores, and the first system of each page.
+    """Yields the middle page of each of some scores, and its first system.
 
     Args:
         scores: Index of the scores.
@@ -21,7 +21,8 @@ def ask_with(scores: SnippetIndex, names: Collection[str]) -> Iterator[tuple[str
         if name in names:
             rows = scores.rows(number)
             places, vectors = scores.places[rows], np.array(scores.vectors[rows])
-            for page in np.unique(places["page"]):
-                mine = places["page"] == page
-                yield name, vectors[mine]
-                yield name, vectors[mine & (places["system"] == places["system"][mine].min())]
+            pages = np.unique(places["page"])
+            middle = places["page"] == pages[(len(pages) - 1) // 2]
+            first = places["system"] == places["system"][middle].min()
+            yield name, vectors[middle]
+            yield name, vectors[middle & first]

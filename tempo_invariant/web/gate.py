@@ -141,6 +141,8 @@ class Gate:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._door.is_ours(hosts[0]):
             raise Refusal(403, "this server goes by another name")
+        if not scope["path"].isprintable():
+            raise Refusal(404, "no such page")
         origins = headers.getlist("origin")
         own = f"{self._door.scheme}://{hosts[0]}".lower()
         changes = scope["type"] == "websocket" or scope["method"] not in _SAFE

@@ -168,7 +168,10 @@ def test_what_is_measured_is_what_the_listener_does(measured, monkeypatch):
     assert report["onsets_later"]["within"]["0.1"][0] > 0.93
     found = report["named"]
     assert found["in_time"][0] == found["ever"][0] == found["ever_wrongly"][0] == 1
-    assert found["median_seconds"] == pytest.approx(3.0) and report["turns"] is None
+    assert found["median_seconds"] == pytest.approx(3.0) and report["turns"] == {
+        "count": 0,
+        "right": None,
+    }
     rows = {row["seconds"]: row for row in report["curve"]}
     assert rows[1.5]["median"] is None and rows[1.5]["near"] == 0
     assert rows[12.5]["median"] < 0.05 and rows[12.5]["near"] == 1
