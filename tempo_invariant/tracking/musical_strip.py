@@ -50,8 +50,9 @@ class MusicalStrip:
         """Returns the place in the score of a column of the music."""
         on_strip = float(np.interp(column, self._played, self._printed))
         number = int(self._strip.system(on_strip))
-        own = np.flatnonzero(self._strip.system(self._strip.columns) == number)
-        bar = int(self._bars[own[np.abs(self._strip.columns[own] - on_strip).argmin()]])
+        elsewhere = self._strip.system(self._strip.columns) != number
+        distances = np.abs(self._strip.columns - on_strip) + elsewhere * self._strip.starts[-1]
+        bar = int(self._bars[distances.argmin()])
         x = float(self._systems[number].x + on_strip - self._strip.starts[number])
         return dataclasses.replace(self._systems[number], x=x, bar=None if bar == NO_BAR else bar)
 

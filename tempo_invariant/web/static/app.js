@@ -2,7 +2,7 @@
 
 import * as adding from "./adding.js";
 import {get, write} from "./dom.js";
-import {library, readLibrary, removeScore, search, showScore} from "./library.js";
+import {growing, library, readLibrary, removeScore, search, showScore} from "./library.js";
 import {Listening} from "./listening.js";
 import {openMicrophone} from "./microphone.js";
 import {level} from "./motion.js";
@@ -16,8 +16,8 @@ let opener = null;
 let reading = null;
 
 const stage = new Stage({
-  correct: (score, place) => listening && listening.session.correct(score, place),
-  choose: id => listening && listening.session.choose(id),
+  correct: (score, place) => listening?.session?.correct(score, place),
+  choose: id => listening?.session?.choose(id),
 });
 
 function fault(error) {
@@ -153,7 +153,7 @@ function key(event) {
     else leave();
   } else if (event.key === "Escape" && event.target === get("search")) {
     get("search").value = "";
-    search();
+    search(true);
   } else if (event.key === "/" && view === "home" && !typing) {
     get("search").focus();
   } else if (view === "stage" && !typing && stageKey(event.key, event.target)) {
@@ -233,7 +233,8 @@ function start() {
   });
   get("listen").addEventListener("click", () => listen(null));
   get("stop").addEventListener("click", leave);
-  get("search").addEventListener("input", search);
+  get("search").addEventListener("input", () => search(true));
+  growing.observe(get("more"));
   get("score-listen").addEventListener("click", () => listen(shownScore()));
   get("score-remove").addEventListener("click", () =>
     removeScore(shownScore()).then(gone => { if (gone) location.hash = ""; }, fault));

@@ -11,6 +11,8 @@ export const library = {
 };
 const cards = new Map();
 const details = new Map();
+const CARDS = 240;
+let most = CARDS;
 let again = null;
 let reading = null;
 let stale = false;
@@ -80,20 +82,29 @@ function makeCard(score) {
   return make("li", {}, link);
 }
 
-// Shows the scores whose names have what was typed.
-export function search() {
+// Shows the scores whose names have what was typed; of very many the first, and more of them as
+// one comes to their end.
+export function search(anew = false) {
+  if (anew) most = CARDS;
   const typed = get("search").value.trim();
   let found = 0;
   for (const [id, score] of library.scores) {
-    const card = cards.get(id);
-    card.hidden = !matches(score.name, typed);
-    found += !card.hidden;
+    const fits = matches(score.name, typed);
+    found += fits;
+    cards.get(id).hidden = !fits || found > most;
   }
+  get("more").hidden = found <= most;
   const none = typed && !found && library.scores.size > 0;
   get("nothing").hidden = !none;
   write(get("nothing"), none ? `No score is called “${typed}”.` : "");
   if (typed && document.activeElement === get("search")) say(counted(found, "score"));
 }
+
+export const growing = new IntersectionObserver(entries => {
+  if (!entries.at(-1).isIntersecting) return;
+  most += CARDS;
+  search();
+}, {rootMargin: "1200px"});
 
 // Pages and systems of a score, asked for once.
 export function readScore(id) {

@@ -15,6 +15,7 @@ export class Stage {
   constructor(on) {
     this.on = on;
     this.cursor = new motion.Cursor();
+    this.running = false;
     this.resized = new ResizeObserver(() => this.arrange());
     this.resized.observe(get("window"));
     this.clear();
@@ -23,7 +24,7 @@ export class Stage {
   clear() {
     Object.assign(this, {
       score: null, asked: null, state: null, papers: [], turned: false, own: null, marked: null,
-      index: 0, running: false, room: null,
+      index: 0, room: null,
     });
     this.cursor.forget();
     get("strip").replaceChildren();

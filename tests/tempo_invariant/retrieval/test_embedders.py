@@ -17,6 +17,7 @@ from tempo_invariant.retrieval.embedders import (
     probe,
 )
 from tempo_invariant.training import loop
+from tempo_invariant.variations import Augmentation
 from tests import tiny_saved_model
 
 CONFIG = ModelConfig(frames=42, attention=True, filters=(4, 4, 8, 8), embedding_size=8)
@@ -87,7 +88,8 @@ def test_what_is_no_model_is_named(tmp_path):
 @pytest.mark.slow
 def test_a_run_is_the_same_model_as_its_export(tmp_path):
     model = build_model(CONFIG)
-    run = loop.open_run(tmp_path / "run", Experiment(CONFIG, TrainingConfig()))
+    training = TrainingConfig(augmentation=Augmentation(missing_future=0.5))
+    run = loop.open_run(tmp_path / "run", Experiment(CONFIG, training))
     runs.save_weights(model, run.best)
     exported, _ = saved_model.export(model, "{}", tmp_path / "exports")
     embedder = open_embedder("run", str(tmp_path / "run"))
@@ -99,7 +101,10 @@ def test_a_run_is_the_same_model_as_its_export(tmp_path):
     assert np.allclose(heard.attention, expected["embed_audio"]["attention"], atol=1e-5)
     seen = embedder.embed_sheet(inputs["embed_sheet"]["image"])
     assert np.allclose(seen, expected["embed_sheet"]["embedding"], atol=1e-5)
-    check_same_model(probe(embedder), open_embedder("export", str(exported)), "an index")
+    export = open_embedder("export", str(exported))
+    check_same_model(probe(embedder), export, "an index")
+    # How it was trained is known of the run alone.
+    assert embedder.knows_present and not export.knows_present
 
 
 def test_snippets_that_overlap_are_embedded_together_and_come_out_much_as_alone():

@@ -399,10 +399,17 @@ def test_pages_are_leafed_by_keys_and_motion_is_spared(scripted, browser):
     browser.until(CURSOR)
     browser.run(SAMPLED)
     time.sleep(1.5)
-    browser.media(prefers_reduced_motion="no-preference")
     seen = browser.run("return window.seen")
-    assert 2 <= len({x for _, page, x, _ in seen if page == 0}) <= 5 < len(seen)  # in steps
-    browser.until(f"{STAGE}.dataset.state === 'lost'")  # on the second page
+    browser.media(prefers_reduced_motion="no-preference")
+    changes = [
+        after[0]
+        for before, after in zip(seen, seen[1:], strict=False)
+        if before[1] == after[1] and before[2] != after[2]
+    ]
+    assert changes and np.all(np.diff(changes) > 0.4)  # it goes in steps
+    for state in ("lost", "unknown", "following"):
+        browser.until(f"{STAGE}.dataset.state === '{state}'")
+    browser.until(f"{CURSOR} && window.seen.at(-1)[3] === 1")  # on the second page
     for key, page in ((LEFT, 0), (LEFT, 0), (RIGHT, 1), (RIGHT, 1)):
         browser.press(key)
         browser.until(f"window.seen.at(-1)[3] === {page}")
