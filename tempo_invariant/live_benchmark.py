@@ -43,7 +43,7 @@ def main() -> None:
     values = flags.FLAGS
     from tempo_invariant.errors import UserError
     from tempo_invariant.evaluation import alterations, live, query_sets
-    from tempo_invariant.retrieval import embedders, library
+    from tempo_invariant.retrieval import late_embedder, library
 
     if unknown := sorted(set(values.altered) - set(alterations.KINDS)):
         known = ", ".join(alterations.KINDS)
@@ -53,7 +53,7 @@ def main() -> None:
         values.given, values.block, values.skip, values.most, tuple(values.altered), values.seed
     )
     index = library.load(values.index, "sheets")
-    embedder = embedders.open_embedder(**flag_sets.model_choice(index.source))
+    embedder = late_embedder.open_later(**flag_sets.model_choice(index.source))
     with query_sets.opened(**choice, keep=Path(values.keep) if values.keep else None) as queries:
         reports = live.run(embedder, index, queries, settings)
     print(live.table(reports))
