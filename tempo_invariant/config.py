@@ -233,6 +233,11 @@ class Experiment:
             )
 
     @property
+    def knows_present(self) -> bool:
+        """Whether the model knows the music of the last moment: it met excerpts without future."""
+        return self.training.augmentation.missing_future > 0
+
+    @property
     def next_command(self) -> str:
         """The command that makes the most of what was trained."""
         if self.model.projection == "cca":

@@ -43,6 +43,7 @@ def main() -> None:
         values["output"],
         values["version"],
         experiment.model.staves,
+        experiment.knows_present,
     )
     print(f"{path} (largest difference after reloading: {difference:.1e})")
 

@@ -45,6 +45,9 @@ are near: 32 pixels of a snippet are left above it and below, room for four ledg
 SYSTEM_HEIGHT_OUTPUT = "system_height"
 """What exported models that take snippets with near staves say of them, beside the embedding."""
 
+KNOWS_PRESENT_OUTPUT = "knows_present"
+"""What exported models that were trained with missing future say, beside the audio's embedding."""
+
 REDUCTION = 2
 """Both sides of a snippet are halved (2 x 2 mean) before the sheet encoder."""
 

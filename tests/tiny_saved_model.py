@@ -5,7 +5,13 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from tempo_invariant.geometry import NEAR, PRINTED, SYSTEM_HEIGHT, SYSTEM_HEIGHT_OUTPUT
+from tempo_invariant.geometry import (
+    KNOWS_PRESENT_OUTPUT,
+    NEAR,
+    PRINTED,
+    SYSTEM_HEIGHT,
+    SYSTEM_HEIGHT_OUTPUT,
+)
 
 FRAMES = 4
 BANDS = 92
@@ -14,10 +20,11 @@ BANDS = 92
 class TinyModel(tf.Module):
     """Embeds audio as [mean, shift] and an image as [mean / 255, shift]."""
 
-    def __init__(self, shift: float, staves: str):
+    def __init__(self, shift: float, staves: str, knows_present: bool):
         super().__init__()
         self.shift = tf.Variable(shift)
         self.staves = staves
+        self.knows_present = knows_present
 
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, name="pcm")])
     def embed_audio(self, pcm):
@@ -26,11 +33,14 @@ class TinyModel(tf.Module):
             mean = tf.reduce_mean(pcm, axis=1)
         rows = tf.shape(pcm)[0]
         level = tf.reduce_mean(tf.abs(pcm), axis=1)[:, None, None]
-        return {
+        outputs = {
             "embedding": tf.stack([mean, tf.fill([rows], self.shift)], axis=1),
             "attention": tf.ones([rows, FRAMES]) / FRAMES,
             "spectrogram": tf.ones([rows, BANDS, FRAMES]) * level,
         }
+        if self.knows_present:
+            outputs[KNOWS_PRESENT_OUTPUT] = tf.fill([rows], True)
+        return outputs
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="wav")])
     def embed_audio_file(self, wav):
@@ -50,9 +60,15 @@ class TinyModel(tf.Module):
         return outputs
 
 
-def save(base_path: Path, version: int, shift: float = 1.0, staves: str = PRINTED) -> Path:
+def save(
+    base_path: Path,
+    version: int,
+    shift: float = 1.0,
+    staves: str = PRINTED,
+    knows_present: bool = False,
+) -> Path:
     """Writes a version that appears all at once; returns its directory."""
-    model = TinyModel(shift, staves)
+    model = TinyModel(shift, staves, knows_present)
     temporary = Path(base_path) / f".partial-{version}"
     names = ("embed_audio", "embed_audio_file", "embed_sheet")
     signatures = {name: getattr(model, name) for name in names}

@@ -17,7 +17,6 @@ from tempo_invariant.web import running
 from tempo_invariant.web.desk import Desk
 from tempo_invariant.web.gate import Door
 from tempo_invariant.web.limits import Limits
-from tempo_invariant.web.site import Site
 from tests.fake_embedder import FakeEmbedder
 
 SECONDS = 120.0
@@ -103,7 +102,7 @@ def serving(
     place = running.Place(port=0)
     listener = running.bind(place)
     door = Door("127.0.0.1", listener.getsockname()[1], token)
-    server = running.Server(running.configuration(Site(made).app(), door, limits, place))
+    server = running.Server(made, door, limits, place)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
     thread.start()
     wait_for(lambda: server.started or not thread.is_alive())

@@ -4,12 +4,13 @@ Signatures; every output is a dictionary and every batch size is free:
 
 | signature | input | outputs |
 | --- | --- | --- |
-| `embed_audio` | `pcm` float32 [batch, samples]: mono, 22,050 Hz, full scale +-1 | `embedding` float32 [batch, size], `attention` float32 [batch, frames], `spectrogram` float32 [batch, 92, frames] |
+| `embed_audio` | `pcm` float32 [batch, samples]: mono, 22,050 Hz, full scale +-1 | `embedding` float32 [batch, size], `attention` float32 [batch, frames], `spectrogram` float32 [batch, 92, frames]; of models that know the present also `knows_present` bool [batch] |
 | `embed_audio_file` | `wav` string [batch]: WAV files of 16-bit samples at 22,050 Hz, mono or stereo | the same |
 | `embed_sheet` | `image` uint8 [batch, 160, 200]: grey snippets at page resolution, 255 is paper | `embedding` float32 [batch, size]; of models for near staves also `system_height` int32 [batch] |
 
 `system_height` is the largest height of a piano's system in the snippets, in pixels; higher ones are
-brought to it, see `tempo_invariant.scores.staff_distance`.
+brought to it, see `tempo_invariant.scores.staff_distance`. `knows_present` is true: the model was
+trained with excerpts whose future is missing, so that it knows the music of the last moment.
 
 Embeddings have unit length: the inner product is the similarity. Of audio longer than the model's
 window the middle counts: the window of T frames around frame n // 2 of n. Shorter audio is padded
@@ -107,17 +108,20 @@ def _not_empty(batch: tf.Tensor) -> tf.Tensor:
         return tf.identity(batch)
 
 
-def make_signatures(model: keras.Model, staves: str = geometry.PRINTED) -> dict[str, Signature]:
+def make_signatures(
+    model: keras.Model, staves: str = geometry.PRINTED, knows_present: bool = False
+) -> dict[str, Signature]:
     """Makes the functions that are exported, in core TensorFlow ops.
 
     Args:
         model: Model as `tempo_invariant.model.network.build_model` makes it.
         staves: Distance of a piano's staves in the snippets that it takes, see `geometry.STAVES`.
+        knows_present: Whether it was trained with excerpts whose future is missing.
 
     Returns:
         Functions of tensors by the name of their signature, as the module's docstring says.
     """
-    embed_audio, embed_audio_file = _audio_signatures(audio_encoder(model))
+    embed_audio, embed_audio_file = _audio_signatures(audio_encoder(model), knows_present)
     sheet_tower = sheet_encoder(model)
     image_shape = [None, geometry.SNIPPET_HEIGHT, geometry.SNIPPET_WIDTH]
 
@@ -136,17 +140,20 @@ def make_signatures(model: keras.Model, staves: str = geometry.PRINTED) -> dict[
     }
 
 
-def _audio_signatures(audio_tower: keras.Model) -> tuple[Signature, Signature]:
+def _audio_signatures(audio_tower: keras.Model, knows_present: bool) -> tuple[Signature, Signature]:
     """Makes the functions that embed samples and files."""
     frames = audio_tower.input.shape[-1]
 
     def embed_spectrogram(spectrogram: tf.Tensor) -> dict[str, tf.Tensor]:
         outputs = audio_tower(_not_empty(spectrogram), training=False)
-        return {
+        found = {
             "embedding": outputs["embedding"],
             "attention": tf.ensure_shape(outputs["attention"], [None, frames]),
             "spectrogram": spectrogram,
         }
+        if knows_present:
+            found[geometry.KNOWS_PRESENT_OUTPUT] = tf.fill(tf.shape(spectrogram)[:1], True)
+        return found
 
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, name="pcm")])
     def embed_audio(pcm: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -173,6 +180,7 @@ def export(
     output: str | Path,
     version: int | None = None,
     staves: str = geometry.PRINTED,
+    knows_present: bool = False,
 ) -> tuple[Path, float]:
     """Writes a version of a model, checks it in another process, and only then gives it its name.
 
@@ -182,6 +190,7 @@ def export(
         output: Directory of the versions; its name is that under which they will be served.
         version: Number of the version, from 1; None is the next one.
         staves: Distance of a piano's staves in the snippets that it takes, see `geometry.STAVES`.
+        knows_present: Whether it was trained with excerpts whose future is missing.
 
     Returns:
         The directory of the version, and the largest difference of its outputs from the model's.
@@ -194,7 +203,7 @@ def export(
     if target.exists():
         raise UserError(f"version {target.name} exists already: {target}")
     with atomic_directory(target) as temporary:
-        _save(model, temporary, staves)
+        _save(model, temporary, make_signatures(model, staves, knows_present))
         _write_extras(temporary, experiment_json, output.resolve().name, _frames(model))
         write_checksums(temporary, CHECKSUMS)
         difference = check(temporary, model)
@@ -205,11 +214,10 @@ def _frames(model: keras.Model) -> int:
     return model.input["audio"].shape[-1]
 
 
-def _save(model: keras.Model, directory: Path, staves: str) -> None:
+def _save(model: keras.Model, directory: Path, signatures: dict[str, Signature]) -> None:
     # Only the variables are tracked: the graph must load where there is no Keras.
     module = tf.Module(name="tempo_invariant")
     module.weights = [variable.value for variable in model.variables]
-    signatures = make_signatures(model, staves)
     tf.saved_model.save(module, str(directory), signatures=signatures)
 
 

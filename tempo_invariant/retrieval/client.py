@@ -18,6 +18,7 @@ from tensorflow_serving.apis import (
 
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.geometry import (
+    KNOWS_PRESENT_OUTPUT,
     NEAR,
     PRINTED,
     SNIPPET_HEIGHT,
@@ -57,12 +58,14 @@ class ModelDescription:
         frames: Length of the audio window in spectrogram frames.
         embedding_size: Number of dimensions of the shared space.
         staves: Distance of a piano's staves in the snippets that it takes, see `geometry.STAVES`.
+        knows_present: Whether it was trained with excerpts whose future is missing.
     """
 
     version: int
     frames: int
     embedding_size: int
     staves: str
+    knows_present: bool
 
 
 class EmbeddingClient:
@@ -202,13 +205,12 @@ class EmbeddingClient:
         signatures = get_model_metadata_pb2.SignatureDefMap()
         try:
             response.metadata["signature_def"].Unpack(signatures)
-            frames, size, staves = _check_signatures(signatures.signature_def)
+            return _description(response.model_spec.version.value, signatures.signature_def)
         except (DecodeError, ValueError) as error:
             raise UserError(
                 f"the model {self._model_name!r} at {self._address} is not an export of this "
                 f"project: {one_line(error)}"
             ) from error
-        return ModelDescription(response.model_spec.version.value, frames, size, staves)
 
     def _user_error(self, error: grpc.RpcError) -> UserError:
         code, details = error.code(), one_line(error.details() or "no details")
@@ -219,10 +221,10 @@ class EmbeddingClient:
         return UserError(f"the server at {self._address} refuses: {code.name}: {details}")
 
 
-def _check_signatures(
-    signatures: Mapping[str, meta_graph_pb2.SignatureDef],
-) -> tuple[int, int, str]:
-    """Returns window frames, embedding size and distance of staves; raises if it is no export."""
+def _description(
+    version: int, signatures: Mapping[str, meta_graph_pb2.SignatureDef]
+) -> ModelDescription:
+    """Returns what the signatures of a model say; raises `ValueError` if it is no export."""
     for name in ("embed_audio", "embed_sheet"):
         if name not in signatures:
             raise ValueError(f"it has no signature {name}")
@@ -235,7 +237,9 @@ def _check_signatures(
     if frames < 1 or size < 1 or _shape(signatures["embed_audio"].inputs, "pcm") != [-1, -1]:
         raise ValueError("embed_audio has other shapes")
     near = SYSTEM_HEIGHT_OUTPUT in signatures["embed_sheet"].outputs
-    return frames, size, NEAR if near else PRINTED
+    return ModelDescription(
+        version, frames, size, NEAR if near else PRINTED, KNOWS_PRESENT_OUTPUT in outputs
+    )
 
 
 def _shape(tensors: Mapping[str, meta_graph_pb2.TensorInfo], name: str) -> list[int]:

@@ -18,6 +18,7 @@ from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.files import CHECKSUMS, check_checksums
 from tempo_invariant.geometry import (
     FRAMES_PER_SECOND,
+    KNOWS_PRESENT_OUTPUT,
     NEAR,
     PAPER,
     PRINTED,
@@ -93,11 +94,10 @@ class GraphEmbedder:
 
     Attributes:
         knows_present: Whether it was trained with excerpts whose future is missing, so that it
-            knows the music of the last moment; unknown, hence false, of exports and servers.
+            knows the music of the last moment; exports of earlier versions do not say so.
     """
 
     source: dict[str, str] | None = None
-    knows_present = False
 
     def __init__(self, signatures: Any, name: str, embed_strip: Any = None):
         self.name = name
@@ -106,6 +106,7 @@ class GraphEmbedder:
         outputs = self._audio.structured_outputs
         self.frames = int(outputs["attention"].shape[-1])
         self.size = int(outputs["embedding"].shape[-1])
+        self.knows_present = KNOWS_PRESENT_OUTPUT in outputs
         self.staves = NEAR if SYSTEM_HEIGHT_OUTPUT in self._sheet.structured_outputs else PRINTED
 
     def embed_audio(self, windows: np.ndarray) -> AudioEmbeddings:
@@ -165,6 +166,7 @@ class ServerEmbedder:
         self.frames = client.model.frames
         self.size = client.model.embedding_size
         self.staves = client.model.staves
+        self.knows_present = client.model.knows_present
 
     def embed_audio(self, windows: np.ndarray) -> AudioEmbeddings:
         """See `Embedder`."""
@@ -252,7 +254,7 @@ def _open_run(run: str, weights: str | None = None) -> Embedder:
     model = runs.load_model(run, weights)
     experiment = runs.load_experiment(run)
     signatures_of_model: dict[str, Any] = dict(
-        saved_model.make_signatures(model, experiment.model.staves)
+        saved_model.make_signatures(model, experiment.model.staves, experiment.knows_present)
     )
     signatures = {
         name: function.get_concrete_function()
@@ -261,9 +263,7 @@ def _open_run(run: str, weights: str | None = None) -> Embedder:
     }
     label = pretrained.label(run)
     name = label if label != run else f"the run {run} ({chosen.name})"
-    embedder = GraphEmbedder(signatures, name, StripEncoder(model) if can_share(model) else None)
-    embedder.knows_present = experiment.training.augmentation.missing_future > 0
-    return embedder
+    return GraphEmbedder(signatures, name, StripEncoder(model) if can_share(model) else None)
 
 
 def _open_export(path: Path) -> Embedder:

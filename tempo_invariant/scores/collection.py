@@ -27,7 +27,7 @@ from tempo_invariant.scores.folders import (
     kind_of,
     list_folder,
 )
-from tempo_invariant.scores.sources import SAMPLE, SAMPLE_SCORES, PieceSource
+from tempo_invariant.scores.sources import PieceSource
 
 Cutting = tuple[int, str]
 """Distance of neighbouring snippets, and that of a piano's staves in them."""
@@ -72,14 +72,13 @@ def open_collection(
 
     It may be an MSMD directory; a directory of records (`dataset_info.json`); a file of any kind
     of `folders.KINDS`; a folder of folders of these, see `folders.list_folder`; a tar or zip
-    archive of any such directory, which is unpacked for as long as the block lasts; or "sample",
-    the scores that come with this package. What a folder holds besides is named in warnings when
-    the block ends.
+    archive of any such directory, which is unpacked for as long as the block lasts. What a folder
+    holds besides is named in warnings when the block ends.
 
     The scores are a list, but for records, which are read one after the other.
 
     Args:
-        scores: Path of the file or directory, or "sample".
+        scores: Path of the file or directory.
         step: Distance of neighbouring snippets in page pixels.
         split: Name of the only split of records to read; None reads all.
         documents: Names of the only scores to read; if there are none, all are read.
@@ -114,9 +113,6 @@ def _found(
     scores: str, cutting: Cutting, split: str | None, warn: bool
 ) -> Iterator[Iterable[ScoreReader]]:
     """Yields the readers of all scores, by the kind of collection."""
-    if scores == SAMPLE:
-        yield [reader_of(found, cutting) for found in list_folder(SAMPLE_SCORES).scores]
-        return
     path = Path(scores)
     try:
         path.stat()

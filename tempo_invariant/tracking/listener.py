@@ -18,7 +18,7 @@ from tempo_invariant.retrieval.ranking import Candidate
 from tempo_invariant.scores.places import Place
 from tempo_invariant.tracking.ear import STEP_SECONDS, Ear, Observations
 from tempo_invariant.tracking.naming import Namer, Naming
-from tempo_invariant.tracking.score_tracker import Estimate, ScoreTracker
+from tempo_invariant.tracking.score_tracker import QUIET, Estimate, ScoreTracker
 
 TURN_AHEAD_SECONDS = 1.5
 """A page is to be turned when the music reaches the next one so soon."""
@@ -28,9 +28,6 @@ MEMORY_STEPS = 100
 
 SILENT_SECONDS = 1.5
 """After so much silence nothing is heard."""
-
-SILENT_SHARE = 10 ** (-45 / 20)
-"""What is so much quieter than the loudest is silence: a microphone is never silent."""
 
 FADING = 0.999
 """Factor of the loudest for every step: it is half after 70 s."""
@@ -205,15 +202,7 @@ class Listener:
         Raises:
             UserError: The index holds no such score.
         """
-        if document is not None and document not in self._index.documents:
-            raise UserError(f"{self._index.path}: holds no score {document!r}")
-        self._naming = Naming()
-        self._namer = None if document else Namer(self._index, self._embedder)
-        if document is None:
-            self._followed = None
-        elif self._followed is None or self._followed.name != document:
-            self._follow(self._index.documents.index(document))
-            self._catch_up(0)
+        self._choose(None if document is None else self._open(document))
 
     def correct(self, document: str, page: int, system: int, x: float) -> None:
         """The user says that the music is at a place now; it goes on from there.
@@ -227,10 +216,27 @@ class Listener:
         Raises:
             UserError: There is no such score, page or system.
         """
-        if self._followed is None or self._followed.name != document:
-            self.choose(document)
-        assert self._followed is not None
-        self._followed.tracker.correct(self._followed.place(page, system, x))
+        followed = self._open(document)
+        place = followed.place(page, system, x)
+        if followed is not self._followed:
+            self._choose(followed)
+        followed.tracker.correct(place)
+
+    def _open(self, document: str) -> _Followed:
+        """Returns a score that can be followed: the one that is, or another one of this name."""
+        if self._followed is not None and self._followed.name == document:
+            return self._followed
+        if document not in self._index.documents:
+            raise UserError(f"{self._index.path}: holds no score {document!r}")
+        return _Followed(self._index, self._embedder, self._index.documents.index(document))
+
+    def _choose(self, followed: _Followed | None) -> None:
+        """Follows a score until another is chosen; None: whatever is played."""
+        self._naming = Naming()
+        self._namer = Namer(self._index, self._embedder) if followed is None else None
+        before, self._followed = self._followed, followed
+        if followed is not before:
+            self._catch_up(0)
 
     def _remember(self, observations: Observations) -> None:
         if len(observations):
@@ -278,7 +284,7 @@ class Listener:
     def _state(self, seconds: float, level: float, estimate: Estimate | None) -> ListenerState:
         """Returns what is known at a moment."""
         self._count(level)
-        judgement = self._naming.judgement if self._namer else CHOSEN
+        judgement = self._judgement()
         state = ListenerState(seconds, "listening", None, judgement, self._naming.candidates)
         if self._followed and estimate:
             return dataclasses.replace(
@@ -295,10 +301,23 @@ class Listener:
             return dataclasses.replace(state, state="unknown")
         return state
 
+    def _judgement(self) -> Judgement:
+        """Returns how sure it is what is played; what is followed is likely, however short it is.
+
+        Of a few windows it is never said that an answer is likely, see `certainty.judge`.
+        """
+        if self._namer is None:
+            return CHOSEN
+        judgement = self._naming.judgement
+        sure = judgement.confidence or 0.0
+        if self._followed and judgement.short and sure >= NAMED_CONFIDENCE:
+            return Judgement("likely", sure)
+        return judgement
+
     def _count(self, level: float) -> None:
         """Counts a step of sound or silence; after a long one the piece is asked for anew."""
         self._loudest = max(level, self._loudest * FADING)
-        silent = level < max(SILENCE, self._loudest * SILENT_SHARE)
+        silent = level < max(SILENCE, self._loudest * QUIET)
         self._quiet_seconds = self._quiet_seconds + STEP_SECONDS if silent else 0.0
         self._sound_seconds += 0.0 if silent else STEP_SECONDS
         if self._namer and self._quiet_seconds >= PAUSE_SECONDS and self._sound_seconds:

@@ -33,11 +33,14 @@ LOST_FIT = 0.3
 
 LEVEL_SECONDS = 30.0
 QUIET = 10 ** (-45 / 20)
-"""Of the loudest within `LEVEL_SECONDS`, less is silence."""
+"""Less than so much of the loudest is silence, here of the loudest within `LEVEL_SECONDS`: a
+microphone is never silent."""
 
 STANDING_SECONDS = 0.5
+"""After more silence the music stands."""
+
 SILENT_SECONDS = 1.0
-"""After so much silence the music stands, and nobody plays."""
+"""After so much silence nobody plays."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,13 +141,13 @@ class ScoreTracker:
         for seconds, rows, level in zip(
             observations.seconds, similarities, observations.levels, strict=True
         ):
-            self._recent.append(_Moment(rows, self._is_quiet(float(level)) > STANDING_SECONDS))
+            self._recent.append(_Moment(rows, self._quiet_seconds(float(level)) > STANDING_SECONDS))
             if len(self._recent) == self._recent.maxlen and not self._recent[0].stands:
                 self._advance(rows[-1])
             estimates.append(self._estimate(float(seconds), self._present()))
         return estimates
 
-    def _is_quiet(self, level: float) -> float:
+    def _quiet_seconds(self, level: float) -> float:
         """Takes the level of a step; returns for how many seconds nothing was to be heard."""
         self._levels.append(level)
         quiet = level < max(SILENCE, QUIET * max(self._levels))

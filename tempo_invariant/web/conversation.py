@@ -30,17 +30,20 @@ async def converse(socket: WebSocket, sessions: Sessions) -> None:
     """
     await socket.accept()
     session: Session | None = None
-    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-        try:
-            microphone = await _microphone(socket, sessions)
-            query = socket.query_params
-            session, resumed = sessions.open(query.get("session"), query.get("document"))
-            await _talk(socket, sessions, session, resumed, microphone)
-        except UserError as error:
-            busy = isinstance(error, Refusal) and error.status == 503
-            await _end(socket, str(error), _TOO_MANY if busy else _REFUSED)
-    if session is not None and session.connection is socket:
-        sessions.leave(session)
+    try:
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            try:
+                microphone = await _microphone(socket, sessions)
+                query = socket.query_params
+                session, resumed = sessions.open(query.get("session"), query.get("document"))
+                session.connection = socket  # whoever had it before is not listened to any more
+                await _talk(socket, sessions, session, resumed, microphone)
+            except UserError as error:
+                busy = isinstance(error, Refusal) and error.status == 503
+                await _end(socket, str(error), _TOO_MANY if busy else _REFUSED)
+    finally:
+        if session is not None and session.connection is socket:
+            sessions.leave(session)
 
 
 async def _end(socket: WebSocket, error: str, code: int) -> None:
@@ -62,7 +65,6 @@ async def _microphone(socket: WebSocket, sessions: Sessions) -> Microphone:
 async def _talk(
     socket: WebSocket, sessions: Sessions, session: Session, resumed: bool, microphone: Microphone
 ) -> None:
-    session.connection = socket  # whoever had it before is not listened to any more
     await socket.send_json({"session": session.id, "resumed": resumed, "seconds": session.seconds})
     tasks = {
         asyncio.create_task(_listen(socket, sessions, session, microphone)),
@@ -121,10 +123,8 @@ def _order(session: Session, message: dict[str, Any]) -> None:
 
 
 async def _tell(socket: WebSocket, sessions: Sessions, session: Session) -> None:
-    while True:
-        for message in await session.messages():
-            if session.connection is not socket:
-                return
+    while session.connection is socket:
+        for message in await session.messages(socket):
             if "error" in message:
                 sessions.end(session)
                 await _end(socket, message["error"], _CANNOT)

@@ -154,7 +154,11 @@ class Desk:
         target = self.incoming.place(file, folder, path, taken)
         job = Job("score", name, target)
         self.jobs.add(job)
-        self.librarian.add(job)
+        try:
+            self.librarian.add(job)
+        except UserError as error:
+            self.jobs.fail([job], error)
+            raise
         return job
 
     def check_score(self, path: PurePosixPath, name: str) -> None:

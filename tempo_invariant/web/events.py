@@ -15,10 +15,17 @@ class Events:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._followers: set[_Follower] = set()
+        self._ended = False
 
     def begin(self) -> None:
         """Has the running loop serve the followers; before, nothing is told."""
         self._loop = asyncio.get_running_loop()
+
+    def end(self) -> None:
+        """Lets all go who follow; called by the loop."""
+        self._ended = True
+        for follower in self._followers:
+            follower.news.set()
 
     def publish(self, key: str, content: dict[str, Any]) -> None:
         """Tells that something has changed.
@@ -43,7 +50,7 @@ class Events:
         self._followers.add(follower)
         try:
             yield None
-            while True:
+            while not self._ended:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(follower.news.wait(), pause_seconds)
                 if not follower.changes:

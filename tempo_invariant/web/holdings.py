@@ -171,19 +171,22 @@ class Holdings:
         """
         with self._lock:
             stamp = _stamp(self.path)
-            if self.is_read and (stamp == self.state._stamp and not self.error):
+            is_same = self.is_read and stamp == self.state._stamp
+            if is_same and not self.error:
                 return
             if patient and time.monotonic() < self._next:
                 return
-            begun = time.monotonic()
+            begun, before = time.monotonic(), self.error
             try:
                 index = self._read()
                 self.error = None
             except Exception as error:  # it must not end the watching
                 index, self.error = self.state.index, told(error)
+            self._next = time.monotonic() + _PATIENCE * (time.monotonic() - begun)
+            if is_same and self.error == before:
+                return
             self.state = State(index, self.state.version + 1, stamp)
             self.is_read = True
-            self._next = time.monotonic() + _PATIENCE * (time.monotonic() - begun)
         self._changed(self.state.version)
 
     def _read(self) -> "SnippetIndex | None":

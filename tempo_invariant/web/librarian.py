@@ -104,7 +104,7 @@ class Librarian:
         try:
             if path.stat().st_size > _MOST_JOURNAL_BYTES:
                 return []
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = path.read_text(encoding="utf-8").split("\n")  # names may have other breaks
         except (OSError, ValueError):
             return []
         paths = [self.folder / line for line in dict.fromkeys(lines) if line]
@@ -120,7 +120,7 @@ class Librarian:
                     raise
                 except Exception as error:
                     self._give_up(batch, error)
-                with self._changed:
+                with self._changed, contextlib.suppress(OSError):  # all is looked at again then
                     if not self._waiting:
                         (self.folder / JOURNAL).unlink(missing_ok=True)
 

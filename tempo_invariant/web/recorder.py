@@ -60,4 +60,7 @@ class Take:
         self._path = None
         if self._file is not None:
             file, self._file = self._file, None
-            file.close()
+            try:
+                file.close()  # what is left is written then
+            except (OSError, RuntimeError) as error:
+                logging.warning("%s: not whole (%s)", file.name, one_line(error))

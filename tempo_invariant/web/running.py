@@ -134,7 +134,7 @@ def serve(
         scheme = "https" if place.certificate else "http"
         door = Door(place.host, listener.getsockname()[1], token, scheme)
         desk = make_desk(work)
-        server = Server(configuration(Site(desk).app(), door, limits, place))
+        server = Server(desk, door, limits, place)
         for address in addresses(door):
             print(address, flush=True)
         if browser:
@@ -143,7 +143,7 @@ def serve(
             asyncio.run(server.serve([listener]))
 
 
-def configuration(app, door: Door, limits: Limits, place: Place) -> uvicorn.Config:
+def _configuration(app, door: Door, limits: Limits, place: Place) -> uvicorn.Config:
     """Returns how uvicorn serves an application behind the gate."""
     connections = Connections(limits)
     try:
@@ -173,19 +173,37 @@ def configuration(app, door: Door, limits: Limits, place: Place) -> uvicorn.Conf
 
 
 class Server(uvicorn.Server):
-    """The server, which says when it has begun.
+    """The server, which says when it has begun, and ends what would not end by itself.
+
+    Args:
+        desk: What works behind the page.
+        door: Where the server is asked.
+        limits: How much is taken from outside.
+        place: Where it is served.
 
     Attributes:
         when_started: Called once it answers.
+
+    Raises:
+        UserError: The certificate cannot be used.
     """
 
     when_started: Callable[[], None] | None = None
+
+    def __init__(self, desk: Desk, door: Door, limits: Limits, place: Place):
+        super().__init__(_configuration(Site(desk).app(), door, limits, place))
+        self._desk = desk
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins."""
         await super().startup(sockets)
         if self.when_started is not None:
             self.when_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends."""
+        self._desk.events.end()
+        await super().shutdown(sockets)
 
 
 def _open(address: str) -> None:

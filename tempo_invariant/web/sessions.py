@@ -99,7 +99,8 @@ class Session:
         self._record.write(block)
         with self._changed:
             self._samples += len(block)
-            self._blocks.append(block)
+            for first in range(0, len(block), _LONGEST_BLOCK):
+                self._blocks.append(block[first : first + _LONGEST_BLOCK])
             self._waiting += len(block)
             if self._waiting > self._owner.limits.behind_seconds * SAMPLE_RATE:
                 while len(self._blocks) > 1 and self._waiting > _NEWEST_BLOCK:
@@ -123,9 +124,14 @@ class Session:
             self._changed.notify_all()
         self._record.close()
 
-    async def messages(self) -> list[dict[str, Any]]:
-        """Returns what is to be told, once there is something; the last one may be an error."""
+    async def messages(self, connection: object) -> list[dict[str, Any]]:
+        """Returns what is to be told to its connection, once there is something.
+
+        The last one may be an error. Another connection, which had it before, is told nothing.
+        """
         await self._news.wait()
+        if connection is not self.connection:
+            return []
         self._news.clear()
         found = []
         with contextlib.suppress(IndexError):
@@ -178,7 +184,7 @@ class Session:
                 return False
             orders, blocks, count = list(self._orders), [], 0
             self._orders.clear()
-            while self._blocks and count < _LONGEST_BLOCK:
+            while self._blocks and not orders and count < _LONGEST_BLOCK:
                 blocks.append(self._blocks.popleft())
                 count += len(blocks[-1])
             self._waiting -= count
@@ -209,7 +215,8 @@ class Session:
     def _choose(self, identity: str | None) -> None:
         newest = self._owner.holdings.state
         if self._state.version != newest.version and newest.index is not None:
-            self._dropped = self._told_dropped = self._samples - self._waiting
+            with self._changed:  # another listener begins, with the sound that waits
+                self._dropped = self._told_dropped = self._samples - self._waiting
             self._begin(identity)
         elif self._listener is not None:
             name = None

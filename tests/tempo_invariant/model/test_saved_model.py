@@ -230,6 +230,16 @@ def test_models_say_which_snippets_they_take(model):
     assert found["near"]["system_height"].numpy().tolist() == [geometry.SYSTEM_HEIGHT] * 3
 
 
+@pytest.mark.parametrize("knows_present", [False, True])
+def test_models_say_whether_they_know_the_present(model, knows_present):
+    made = saved_model.make_signatures(model, knows_present=knows_present)
+    outputs = made["embed_audio"](pcm=np.zeros([2, 4000], np.float32))
+    assert set(outputs) == {"embedding", "attention", "spectrogram"} | (
+        {"knows_present"} if knows_present else set()
+    )
+    assert not knows_present or outputs["knows_present"].numpy().tolist() == [True, True]
+
+
 def test_a_difference_is_refused(model):
     inputs = saved_model.example_inputs(42, 2)
     expected = saved_model.expected_outputs(model, inputs)

@@ -59,14 +59,18 @@ def test_an_export_and_its_server_are_the_same_model(exports):
         server.stop()
 
 
-@pytest.mark.parametrize("staves", STAVES)
-def test_an_export_and_its_server_say_which_snippets_they_take(tmp_path, staves):
-    tiny_saved_model.save(tmp_path, 1, staves=staves)
+@pytest.mark.parametrize(("staves", "knows_present"), zip(STAVES, (True, False), strict=True))
+def test_an_export_and_its_server_say_what_they_take_and_know(tmp_path, staves, knows_present):
+    tiny_saved_model.save(tmp_path, 1, staves=staves, knows_present=knows_present)
     server = ModelServer(ServerConfig(str(tmp_path), "tiny", port=0))
     server.start()
     try:
         served = open_embedder("server", f"localhost:{server.port}", model_name="tiny")
-        assert served.staves == open_embedder("export", str(tmp_path)).staves == staves
+        export = open_embedder("export", str(tmp_path))
+        assert served.staves == export.staves == staves
+        assert served.knows_present is export.knows_present is knows_present
+        heard = served.embed_audio(np.zeros((2, window_samples(served.frames)), np.float32))
+        assert heard.embedding.shape == (2, 2)
         assert served.embed_sheet(np.zeros((3, 160, 200), np.uint8)).shape == (3, 2)
     finally:
         server.stop()
@@ -91,7 +95,7 @@ def test_a_run_is_the_same_model_as_its_export(tmp_path):
     training = TrainingConfig(augmentation=Augmentation(missing_future=0.5))
     run = loop.open_run(tmp_path / "run", Experiment(CONFIG, training))
     runs.save_weights(model, run.best)
-    exported, _ = saved_model.export(model, "{}", tmp_path / "exports")
+    exported, _ = saved_model.export(model, "{}", tmp_path / "exports", knows_present=True)
     embedder = open_embedder("run", str(tmp_path / "run"))
     inputs = saved_model.example_inputs(CONFIG.frames, 3)
     inputs["embed_audio"]["pcm"] = inputs["embed_audio"]["pcm"][:, : window_samples(42)]
@@ -103,8 +107,7 @@ def test_a_run_is_the_same_model_as_its_export(tmp_path):
     assert np.allclose(seen, expected["embed_sheet"]["embedding"], atol=1e-5)
     export = open_embedder("export", str(exported))
     check_same_model(probe(embedder), export, "an index")
-    # How it was trained is known of the run alone.
-    assert embedder.knows_present and not export.knows_present
+    assert embedder.knows_present and export.knows_present
 
 
 def test_snippets_that_overlap_are_embedded_together_and_come_out_much_as_alone():

@@ -85,14 +85,15 @@ def session(index, monkeypatch):
     listener = Listener(index, FakeEmbedder())
     listener.namers = made
 
-    def hear(*answers: tuple[str, float | None], windows: int = 20):
+    def hear(*answers: tuple[str, float | None], windows: int = 20, **judged):
         for name, confidence in answers:
             number = index.documents.index(name)
             certainty = "not told" if confidence is None else "unsure"
             if confidence is not None and confidence < 0.1:
                 certainty = "absent"
             first = Candidate(1, number, name, 9.0, 0.5, 3)
-            script[:] = [Naming(windows, (first,), Judgement(certainty, confidence))]
+            judgement = Judgement(**{"certainty": certainty, "confidence": confidence} | judged)
+            script[:] = [Naming(windows, (first,), judgement)]
             (state,) = listener.push(STEP)
         return state
 
@@ -141,6 +142,17 @@ def test_a_model_without_a_calibration_names_what_comes_first_steadily(session):
     assert hear(*[("other", None)] * 3).document == "rising"
 
 
+def test_what_is_followed_is_likely_however_little_was_heard(session):
+    listener, hear = session
+    short = {"certainty": "unsure", "short": True}
+    said = [
+        hear(("rising", confidence), **short).judgement.certainty
+        for confidence in (0.7, 0.95, 0.7, 0.95)
+    ]
+    assert said == ["unsure", "likely", "unsure", "likely"]
+    assert hear(("rising", 0.95)).judgement.certainty == "unsure"
+
+
 def test_silence_is_said_and_a_long_one_begins_anew(session):
     listener, hear = session
     hear(("rising", 0.5))
@@ -169,8 +181,10 @@ def test_the_user_chooses_and_corrects(session, index):
     assert hear(("rising", 0.9)).document == "rising"
     with pytest.raises(UserError, match="index: holds no score 'nothing'"):
         listener.choose("nothing")
-    with pytest.raises(UserError, match="rising: has no system 7 on page 1"):
-        listener.correct("rising", 1, 7, 0.0)
+    for name, followed in (("rising", "rising"), ("other", "rising")):
+        with pytest.raises(UserError, match=f"{name}: has no system 7 on page 1"):
+            listener.correct(name, 1, 7, 0.0)
+        assert hear(("rising", 0.9)).document == followed  # a refusal changes nothing
     with pytest.raises(UserError, match="holds no score 'x'"):
         Listener(index, FakeEmbedder(), "x")
 

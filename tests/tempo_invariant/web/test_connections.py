@@ -56,6 +56,17 @@ def test_a_head_that_drips_is_not_waited_for_either(client):
             time.sleep(0.05)
 
 
+def test_those_who_follow_are_let_go_at_the_end(tmp_path, caplog):
+    with contextlib.ExitStack() as stack:
+        with serving(tmp_path) as client:
+            connection = stack.enter_context(connected(client))
+            head = f"GET /api/events HTTP/1.1\r\nHost: 127.0.0.1:{client.port}\r\n\r\n"
+            connection.sendall(head.encode())
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        assert rest(connection).endswith(b"0\r\n\r\n")  # it is whole
+    assert "Cancel" not in caplog.text
+
+
 def test_the_second_request_must_come_in_time_as_well(client):
     with connected(client) as connection:
         head = f"GET /api/jobs HTTP/1.1\r\nHost: 127.0.0.1:{client.port}\r\n\r\n".encode()

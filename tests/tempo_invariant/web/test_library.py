@@ -2,15 +2,17 @@
 
 import contextlib
 import io
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tempo_invariant.retrieval import indexing, library
+from tempo_invariant.retrieval import catalogue, indexing, library
 from tempo_invariant.retrieval.index_writer import IndexBusy, IndexWriter
 from tempo_invariant.samples import DIRECTORY
 from tempo_invariant.web import librarian
+from tempo_invariant.web.holdings import Holdings
 from tempo_invariant.web.limits import Limits
 from tempo_invariant.worker_processes import map_ahead
 from tests import fake_embedder
@@ -60,11 +62,48 @@ def test_a_score_is_dropped_shown_and_dropped_again(tmp_path):
         assert np.array_equal(index.vectors, library.load(tmp_path / "music-index").vectors)
         assert client.change("DELETE", f"/api/scores/{score['id']}") == (200, {})
         wait_for(lambda: not client.names())
-        assert not library.is_index(tmp_path / "music-index")
+        wait_for(lambda: not library.is_index(tmp_path / "music-index"))  # once it is closed
         assert not (tmp_path / "music" / "Bach" / "musette.pdf").exists()
         [kept] = (tmp_path / "music" / librarian.REMOVED).rglob("*.pdf")
         assert kept.read_bytes() == MUSETTE
         assert client.change("DELETE", f"/api/scores/{score['id']}")[0] == 404
+
+
+def test_a_journal_that_cannot_be_written_or_removed_ends_nothing(tmp_path):
+    with serving(tmp_path) as client:
+        identity = client.job(client.drop("scores", "musette.pdf", MUSETTE))["result"]["id"]
+        wait_for(client.names)
+        journal = tmp_path / "music" / librarian.JOURNAL
+        wait_for(lambda: not journal.exists())
+        journal.mkdir()
+        status, answer = client.change("POST", "/api/scores?name=minuet.pdf", MINUET)
+        assert status == 400 and "music: cannot be written (" in answer["error"]
+        [job] = [job for job in client.jobs() if job["name"] == "minuet.pdf"]
+        assert (job["state"], job["error"]) == ("failed", answer["error"])
+        assert client.change("DELETE", f"/api/scores/{identity}") == (200, {})
+        journal.rmdir()
+        assert client.job(client.drop("scores", "minuet.pdf", MINUET))["state"] == "done"
+
+
+def test_a_library_that_stays_damaged_is_told_once(tmp_path):
+    (tmp_path / "index").mkdir()
+    (tmp_path / "index" / catalogue.NAME).write_text("{")
+    told = []
+    held = Holdings(tmp_path / "index", told.append)
+    for _ in range(3):
+        held.refresh()
+        assert catalogue.NAME in held.error
+    assert told == [1]
+    shutil.rmtree(tmp_path / "index")
+    held.refresh()
+    assert held.error is None and told == [1, 2]
+
+
+def test_names_with_breaks_of_lines_are_kept_in_the_journal(tmp_path):
+    (tmp_path / "a\u2028b.pdf").write_bytes(MUSETTE)
+    (tmp_path / librarian.JOURNAL).write_text("a\u2028b.pdf\ngone.pdf\n", encoding="utf-8")
+    held = librarian.Librarian(tmp_path, tmp_path, None, None, None)
+    assert held._journal() == [tmp_path / "a\u2028b.pdf"]
 
 
 def test_files_that_come_together_go_together(tmp_path):

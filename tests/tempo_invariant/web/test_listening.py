@@ -1,6 +1,7 @@
 """Those who play: what is sent, what is told, and what becomes of a connection that breaks."""
 
 import contextlib
+import dataclasses
 import json
 import threading
 import time
@@ -147,6 +148,27 @@ def test_what_is_played_is_heard_and_told(library):
         wait_for(lambda: client.get("/api/library")["listening"] == 0)
 
 
+def test_another_library_is_listened_for_at_the_same_time(library):
+    """A new listener counts from its own start, and states from that of the session."""
+    with listening(library) as client:
+        player = Player(client)
+        player.play(0.5)
+        player.until(seconds=0.5)
+        [listener] = LoudnessListener.made
+        [session] = client.desk.sessions._sessions.values()
+        listener.may.clear()
+        player.play(0.3)
+        wait_for(lambda: session.seconds > 0.79 and not session._waiting)
+        player.play(0.2)
+        player.say(choose=client.ids["march"])
+        wait_for(lambda: session._orders)
+        holdings = client.desk.holdings
+        holdings.state = dataclasses.replace(holdings.state, version=holdings.state.version + 1)
+        listener.may.set()
+        assert player.until(seconds=1.0)["document"]["name"] == "march"
+        assert [each.steps for each in LoudnessListener.made] == [8, 2]
+
+
 def test_a_connection_that_breaks_is_taken_up_again(library):
     with listening(library) as client:
         first = Player(client)
@@ -227,7 +249,20 @@ def test_a_client_that_does_not_read_gets_the_newest(library):
                 player.play(2.0)
                 time.sleep(0.001)
         [session] = client.desk.sessions._sessions.values()
-        assert len(session._messages) <= 20 and session._waiting <= 6 * SAMPLE_RATE
+        assert len(session._messages) <= 20 and session._waiting <= 3 * SAMPLE_RATE
+        wait_for(lambda: session.left is not None)
+
+
+def test_a_long_message_is_heard_piece_by_piece(client):
+    player = Player(client, rate=8_000)
+    player.play(0.2, 0.1, 8_000)
+    player.until(seconds=0.1)
+    listener, lengths = LoudnessListener.made[-1], []
+    push = listener.push
+    listener.push = lambda block: lengths.append(len(block)) or push(block)
+    player.play(2.4, 0.1, 8_000)
+    player.until(seconds=2.5)
+    assert max(lengths) < 2 * SAMPLE_RATE < sum(lengths)
 
 
 @pytest.mark.parametrize(
