@@ -240,7 +240,7 @@ def _is_required(flag: flags.Flag) -> bool:
 def _flag_form(flag: flags.Flag) -> str:
     """Returns a flag as it is typed, with its default value or what stands for a value."""
     if flag.boolean:
-        return f"--{'no' if flag.default else ''}{flag.name}"
+        return f"--{'[no]' if flag.default else ''}{flag.name}"
     if isinstance(flag, flags.EnumFlag):
         choices = flag.parser.enum_values
         chosen = [flag.default] if flag.default else []

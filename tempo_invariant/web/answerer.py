@@ -16,6 +16,7 @@ from tempo_invariant.web.jobs import Job, Jobs
 from tempo_invariant.web.limits import Limits
 from tempo_invariant.web.model import SharedModel, Stopped
 from tempo_invariant.web.refusals import Refusal, told
+from tempo_invariant.wording import counted
 
 if TYPE_CHECKING:
     from tempo_invariant.retrieval.library import SnippetIndex
@@ -125,15 +126,17 @@ class Answerer:
         self._jobs.finish([job], "done", result)
 
     def _library(self, job: Job) -> "tuple[State, SnippetIndex]":
-        """Returns the library; the first scores, if they are just coming, are waited for."""
+        """Returns the library; the scores that came before the recording are waited for."""
         while True:
+            scores = self._jobs.scores_before(job)
             comes = self._jobs.is_coming("score") or not self._holdings.is_read
             state = self._holdings.state
-            if state.index is not None:
+            if state.index is not None and not scores:
                 return state, state.index
-            if not comes:
+            if state.index is None and not comes:
                 raise UserError("the library holds no score yet")
-            self._jobs.progress([job], "waiting for the first score")
+            waiting = counted(scores, "score") if scores else "the first score"
+            self._jobs.progress([job], f"waiting for {waiting}")
             if self._stopped.wait(_STEP_SECONDS):
                 raise Stopped
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from tempo_invariant import files
+from tempo_invariant import files, samples
 from tempo_invariant.errors import UserError
 from tempo_invariant.web.answerer import Answerer
 from tempo_invariant.web.events import Events
@@ -29,9 +29,13 @@ _PATIENCE_SECONDS = 2.0
 
 
 def scores_folder(index: Path) -> Path:
-    """Returns the folder of an index's scores: `music` for `music-index`, else `NAME-scores`."""
+    """Returns the folder of an index's scores: `music` for `music-index`, else `NAME-scores`.
+
+    A folder that is called as the sample would hide it from the commands.
+    """
     stem = index.name.removesuffix("-index")
-    return index.with_name(stem if stem != index.name and stem else f"{index.name}-scores")
+    other = stem in ("", index.name, *samples.SCORES)
+    return index.with_name(f"{index.name}-scores" if other else stem)
 
 
 def check_index(index: Path) -> dict[str, str]:
@@ -67,6 +71,9 @@ class Desk:
         limits: Bounds of it all.
         record: Directory that keeps what is heard; None: nothing is.
         make_listener: Function that returns what listens, see `sessions.make_listener`.
+
+    Attributes:
+        where: Where the library is, in words.
     """
 
     def __init__(
@@ -79,6 +86,7 @@ class Desk:
         record: Path | None = None,
         make_listener: MakeListener = make_listener,
     ):
+        self.where = f"the library is {index}" + ", which is new" * (not index.is_dir())
         self.model_name = model_name
         self.limits = limits or Limits()
         self.events = Events()

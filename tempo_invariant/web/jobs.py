@@ -1,5 +1,6 @@
 """Work that was asked for: what waits, what is being done, what has come of it."""
 
+import itertools
 import secrets
 import threading
 import time
@@ -114,6 +115,12 @@ class Jobs:
         """Whether a job of a kind waits or is being done."""
         with self._lock:
             return any(job.kind == kind and not job.is_over for job in self._jobs.values())
+
+    def scores_before(self, job: Job) -> int:
+        """Returns how many scores that came before a job are still to be added."""
+        with self._lock:
+            before = itertools.takewhile(lambda each: each is not job, self._jobs.values())
+            return sum(each.kind == "score" and not each.is_over for each in before)
 
     def begin(self, jobs: Iterable[Job], text: str) -> None:
         """Says that jobs are being done."""

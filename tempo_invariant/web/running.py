@@ -17,8 +17,8 @@ from pathlib import Path
 
 import uvicorn
 
-from tempo_invariant import files
-from tempo_invariant.errors import UserError, one_line
+from tempo_invariant import files, progress
+from tempo_invariant.errors import UserError, one_line, printable
 from tempo_invariant.web.connections import Connections
 from tempo_invariant.web.desk import Desk
 from tempo_invariant.web.gate import Door, Gate
@@ -137,6 +137,7 @@ def serve(
         server = Server(desk, door, limits, place)
         for address in addresses(door):
             print(address, flush=True)
+        progress.note(printable(desk.where))
         if browser:
             server.when_started = lambda: _open(addresses(door)[0])
         with _quiet_end():

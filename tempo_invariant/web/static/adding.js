@@ -43,15 +43,21 @@ export function add(files) {
   const known = name => !scores.length || [...scores, ...recordings].includes(words.ending(name));
   const taken = files.filter(({name}) => !name.includes("/") || known(name));
   if (files.length && !taken.length) fault(null, "In this folder is nothing that can be read.");
-  waiting.push(...taken);
+  waiting.push(...taken.filter(one => !isRecording(one)), ...taken.filter(isRecording));
   if (taken.length) say(`${words.counted(taken.length, "file")} to add`);
   sendMore();
 }
 
-// Sends what waits, as long as the server has not too much before it.
+function isRecording({file, name}) {
+  return words.isRecording(name, file.type, library.accepts.recordings);
+}
+
+// Sends what waits, as long as the server has not too much before it. A recording is looked up among
+// the scores that came before it, so it goes after those that were dropped with it.
 function sendMore() {
   const open = [...jobs.values()].filter(job => job.state === "waiting" || job.state === "running");
   while (waiting.length && sending < AT_ONCE && open.length + sending < MOST_OPEN) {
+    if (sending && isRecording(waiting[0])) break;
     send(waiting.shift());
   }
   show();
@@ -59,7 +65,7 @@ function sendMore() {
 
 async function send({file, name}) {
   sending++;
-  const recording = words.isRecording(name, file.type, library.accepts.recordings);
+  const recording = isRecording({file, name});
   const path = `/api/${recording ? "recordings" : "scores"}?name=${encodeURIComponent(name)}`;
   try {
     const {job} = await ask(path, {method: "POST", body: file});

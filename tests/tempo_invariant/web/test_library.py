@@ -6,12 +6,15 @@ import shutil
 
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 
+from tempo_invariant.geometry import SAMPLE_RATE
 from tempo_invariant.retrieval import catalogue, indexing, library
 from tempo_invariant.retrieval.index_writer import IndexBusy, IndexWriter
 from tempo_invariant.samples import DIRECTORY
 from tempo_invariant.web import librarian
+from tempo_invariant.web.desk import scores_folder
 from tempo_invariant.web.holdings import Holdings
 from tempo_invariant.web.limits import Limits
 from tempo_invariant.worker_processes import map_ahead
@@ -67,6 +70,25 @@ def test_a_score_is_dropped_shown_and_dropped_again(tmp_path):
         [kept] = (tmp_path / "music" / librarian.REMOVED).rglob("*.pdf")
         assert kept.read_bytes() == MUSETTE
         assert client.change("DELETE", f"/api/scores/{score['id']}")[0] == 404
+
+
+def test_a_recording_is_looked_up_among_all_scores_that_came_before_it(tmp_path):
+    sound = io.BytesIO()
+    soundfile.write(sound, fake_embedder.melody(np.arange(20, 60), 6), SAMPLE_RATE, format="FLAC")
+    with serving(tmp_path) as client:
+        client.job(client.drop("scores", "musette.pdf", MUSETTE))
+        wait_for(client.names)
+        others = [client.drop("scores", f"{name}.pdf", MINUET + name.encode()) for name in "ab"]
+        job = client.job(client.drop("recordings", "take.flac", sound.getvalue()))
+        assert {client.job(other)["state"] for other in others} == {"done"}
+        page = client.ask("GET", job["result"]["page"])[2].decode()
+        assert "among 3 scores" in page
+
+
+def test_the_folder_of_an_index_does_not_hide_the_sample(tmp_path):
+    folders = {"music-index": "music", "sample-index": "sample-index-scores", "all": "all-scores"}
+    for index, folder in folders.items():
+        assert scores_folder(tmp_path / index) == tmp_path / folder
 
 
 def test_a_journal_that_cannot_be_written_or_removed_ends_nothing(tmp_path):
