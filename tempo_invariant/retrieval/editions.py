@@ -14,10 +14,10 @@ import numpy as np
 from tempo_invariant.retrieval.library import SnippetIndex
 from tempo_invariant.retrieval.sequence import PathLimits, best_path
 
-ALIKE = 0.6
+ALIKE = 0.7
 """The similarity from which two snippets may show the same music."""
 
-COVERAGE = 0.85
+COVERAGE = 0.78
 """Share of either document that has to be found in the other.
 
 Measured with the model `best`: of 24 pieces of MSMD engraved anew with other staff sizes and paper,
