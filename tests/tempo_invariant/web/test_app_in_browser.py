@@ -68,6 +68,7 @@ def test_a_server_that_was_killed_is_waited_for(app, browser):
     app.process.kill()
     app.process.wait(20)
     browser.until(f"{NOTICE}.startsWith('The connection is lost')", 60)
+    assert browser.text("#stage-state") == "Not listening"
     browser.until("!document.querySelector('#connection').hidden")
     app.start()
     browser.until(f"/^(Connected again|Opening the model)/.test({NOTICE})", 120)

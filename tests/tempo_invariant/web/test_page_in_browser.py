@@ -71,6 +71,28 @@ def test_the_keyboard_alone_is_enough(page, served):
     page.until(f"{NAMES}.join() === 'Bach musette'")
 
 
+def test_however_many_fail_each_can_be_read(page):
+    drop(page, {f"note {number}.txt": b"no score" for number in range(12)})
+    page.until(f"{FAULTS}[0] === '12 files could not be read'")
+    assert len(page.run(f"return {FAULTS}")) == 1 + 5
+    page.click_on("#faults button")  # Show all
+    shown = page.run(f"return {FAULTS}")
+    assert {f"note {number}.txt" for number in range(12)} == {
+        fault.partition(":")[0] for fault in shown[1:]
+    }
+    assert page.run(f"return {FOCUS}.textContent") == "Show fewer"
+    page.press(TAB, ENTER)  # Dismiss all
+    page.until("document.querySelector('#adding').hidden")
+
+
+def test_an_answer_that_is_no_more_leads_back_to_the_library(page, served):
+    page.open(f"{served.origin}/#answer=gone")
+    [fault] = page.until(f"{FAULTS}.length && {FAULTS}")
+    assert fault.startswith("This answer is no more") and "drop the recording again" in fault
+    assert not page.run("return document.querySelector('#home').hidden")
+    page.click_on("#faults button")
+
+
 @pytest.mark.parametrize("width", [320, 400])
 def test_a_phone_has_room_for_all_of_it(page, width):
     page.resize(width, 700, mobile=True)

@@ -5,17 +5,20 @@ import time
 import numpy as np
 import pytest
 
+from tempo_invariant.web import librarian
 from tests.app_page import (
     CURSOR,
+    FAULTS,
     HEADLINE,
     NOTICE,
     SHOWN,
     STAGE,
     ScriptedListener,
     listen,
+    score,
 )
 from tests.browser import DOWN, ESCAPE, LEFT, RIGHT, needs_browser
-from tests.web_server import wait_for
+from tests.web_server import serving, wait_for
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -161,3 +164,23 @@ def test_a_broken_connection_goes_on_where_it_was(scripted, browser):
     assert len(ScriptedListener.made) == 1
     browser.click_on("#stop")
     browser.until("document.querySelector('#stage').hidden")
+
+
+def test_a_server_that_wants_another_token_ends_the_listening(tmp_path, browser, monkeypatch):
+    monkeypatch.setattr(librarian, "processors", lambda: 0)
+    with serving(tmp_path) as client:
+        client.job(client.drop("scores", "bach_invention_1.pdf", score("bach_invention_1")))
+    how = {"make_listener": ScriptedListener, "port": client.port}
+    browser.resize(1200, 800)
+    with serving(tmp_path, token="first", **how):
+        browser.open(f"{client.origin}/?token=first")
+        browser.until(f"{SHOWN}.length === 1")
+        listen(browser)
+        browser.until(CURSOR)
+    browser.until("document.querySelector('#stage-state').textContent === 'Not listening'")
+    with serving(tmp_path, token="second", **how):
+        [fault] = browser.until(f"{FAULTS}.length && {FAULTS}", 60)
+        assert fault.startswith("It does not listen any more: the address lacks its token; open")
+        assert browser.run(f"return {STAGE}.hidden")
+        assert browser.text("#refused").startswith("The address lacks its token; open")
+        assert browser.run("return document.querySelector('#connection').hidden")
