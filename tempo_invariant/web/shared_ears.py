@@ -88,10 +88,10 @@ class SharedEars:
         self.embed_sheet = embedder.embed_sheet
         self.embed_audio = Together(embedder.embed_audio, _cut)
         self._embedder = embedder
+        together: Any = getattr(embedder, "embed_unfinished", None)
         self._unfinished: Callable[[tuple[int, ...]], Together] = functools.cache(
             lambda behind: Together(lambda rows: together(rows, behind), operator.getitem)
         )
-        together = getattr(embedder, "embed_unfinished", None)
         if together is not None:
             self.embed_unfinished = lambda sounds, behind: self._unfinished(behind)(sounds)
 
