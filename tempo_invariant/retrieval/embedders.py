@@ -25,13 +25,18 @@ from tempo_invariant.geometry import (
     SAMPLE_RATE,
     SNIPPET_HEIGHT,
     SNIPPET_WIDTH,
+    STRIP_STEP,
     SYSTEM_HEIGHT_OUTPUT,
 )
 from tempo_invariant.model import pretrained
 from tempo_invariant.model.versions import find_versions
+from tempo_invariant.retrieval.run_layers import RunLayers
+from tempo_invariant.scores.strips import rejoin
 
 AUDIO_BATCH = 16
 SHEET_BATCH = 32
+MOST_OF_STRIP = 64
+"""Strips hold at most so many snippets, which bounds the memory."""
 
 REQUEST_BYTES = 3 * 2**20
 """The most audio that is sent to a server at once; gRPC's default limit is 4 MiB."""
@@ -82,6 +87,8 @@ class GraphEmbedder:
     Args:
         signatures: Functions of a tensor by name, see `tempo_invariant.model.saved_model`.
         name: Description of the model in words.
+        layers: Its layers, where they are at hand; without them every snippet and every window is
+            embedded alone.
 
     Attributes:
         knows_present: Whether it was trained with excerpts whose future is missing, so that it
@@ -90,8 +97,11 @@ class GraphEmbedder:
 
     source: dict[str, str] | None = None
 
-    def __init__(self, signatures: Any, name: str):
+    def __init__(self, signatures: Any, name: str, layers: RunLayers | None = None):
         self.name = name
+        self._layers = layers
+        if layers is not None:
+            self.embed_unfinished = layers.embed_unfinished
         self._audio, self._sheet = signatures["embed_audio"], signatures["embed_sheet"]
         outputs = self._audio.structured_outputs
         self.frames = int(outputs["attention"].shape[-1])
@@ -119,6 +129,16 @@ class GraphEmbedder:
                 parts.append(self._sheet(image=tf.constant(rows, tf.uint8))["embedding"].numpy())
                 bar.update(len(rows))
         return np.concatenate([np.zeros((0, self.size), np.float32), *parts])
+
+    def embed_neighbours(self, snippets: np.ndarray) -> np.ndarray:
+        """See the function of this name."""
+        if self._layers is None or not self._layers.shares_strips:
+            return self.embed_sheet(snippets)
+        parts = [np.zeros((0, self.size), np.float32)]
+        for run in rejoin(snippets, STRIP_STEP, MOST_OF_STRIP):
+            embed = self.embed_sheet if run.ndim == 3 else self._layers.embed_strip
+            parts.append(embed(run))
+        return np.concatenate(parts)
 
 
 class ServerEmbedder:
@@ -192,10 +212,10 @@ def open_embedder(
     run = str(pretrained.find(name)) if kind == "pretrained" else name
     progress.note(f"loading the model {name}" if kind != "server" else f"asking {name}")
     embedder: Embedder
-    if kind in ("run", "pretrained"):
-        from tempo_invariant.retrieval.run_embedder import open_run
-
-        embedder = open_run(run, weights if kind == "run" else None)
+    if kind == "run":
+        embedder = _open_run(name, weights)
+    elif kind == "pretrained":
+        embedder = _open_run(run)
     elif kind == "export":
         embedder = _open_export(Path(name))
     elif kind == "server":
@@ -213,6 +233,27 @@ def source_of(kind: str, name: str, **more: Any) -> dict[str, str]:
     if needed and more.get(needed):
         source[needed] = more[needed]
     return source
+
+
+def _open_run(run: str, weights: str | None = None) -> Embedder:
+    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        raise UserError("an index needs the TensorFlow backend: unset KERAS_BACKEND")
+    from tempo_invariant.model import runs, saved_model
+
+    chosen = runs.weights_path(run, weights)
+    model = runs.load_model(run, weights)
+    experiment = runs.load_experiment(run)
+    signatures_of_model: dict[str, Any] = dict(
+        saved_model.make_signatures(model, experiment.model.staves, experiment.knows_present)
+    )
+    signatures = {
+        name: function.get_concrete_function()
+        for name, function in signatures_of_model.items()
+        if name != "embed_audio_file"
+    }
+    label = pretrained.label(run)
+    name = label if label != run else f"the run {run} ({chosen.name})"
+    return GraphEmbedder(signatures, name, RunLayers(model))
 
 
 def _open_export(path: Path) -> Embedder:

@@ -7,7 +7,7 @@ from tempo_invariant.config import ModelConfig
 from tempo_invariant.model import saved_model
 from tempo_invariant.model.network import build_model
 from tempo_invariant.retrieval.embedders import GraphEmbedder
-from tempo_invariant.retrieval.run_embedder import RunEmbedder
+from tempo_invariant.retrieval.run_layers import RunLayers
 from tempo_invariant.retrieval.unfinished import embed_unfinished, heard_samples
 
 
@@ -24,7 +24,9 @@ def test_a_run_embeds_them_as_if_each_were_alone(frames, behind):
     sounds = generator.normal(0, 0.1, (3, heard_samples(frames, behind))).astype(np.float32)
     sounds[0, :-3000] = 0
     apart = embed_unfinished(GraphEmbedder(signatures, "apart"), sounds, behind)
-    together = embed_unfinished(RunEmbedder(model, signatures, "together"), sounds, behind)
+    together = embed_unfinished(
+        GraphEmbedder(signatures, "together", RunLayers(model)), sounds, behind
+    )
     assert apart.shape == together.shape == (3, 2, 8)
     np.testing.assert_allclose(together, apart, atol=1e-5)
     assert np.abs(apart[:, 0] - apart[:, 1]).max() > 1e-3  # the windows are not the same
