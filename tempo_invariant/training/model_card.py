@@ -26,10 +26,11 @@ from tempo_invariant.model.network import size_line
 
 
 def neutral(experiment: Experiment) -> Experiment:
-    """Returns an experiment without the paths of its records and of its initial run."""
+    """Returns an experiment without the paths of its records, initial run and teacher."""
     training = dataclasses.replace(
         experiment.training,
         initial_run=Path(experiment.training.initial_run).name,
+        teacher=Path(experiment.training.teacher).name,
         data=TrainingConfig().data,
     )
     return dataclasses.replace(experiment, training=training)
@@ -39,7 +40,7 @@ def data_summary(data: str | Path, weights: Path) -> dict[str, dict[str, Any]]:
     """Summarises the records that a model was trained on.
 
     Args:
-        data: Directory of records.
+        data: Directory of records, or several, see `schema.directories`.
         weights: Weights file of the model, which must be newer than the records.
 
     Returns:
@@ -49,23 +50,22 @@ def data_summary(data: str | Path, weights: Path) -> dict[str, dict[str, Any]]:
     Raises:
         UserError: There are no records, they are damaged, or newer than the weights.
     """
-    infos = schema.read_info(data)
-    info = Path(data) / schema.INFO_NAME
-    if info.stat().st_mtime > weights.stat().st_mtime:
-        raise UserError(f"{data}: written after {weights}, which has not learned from it")
-    summary = {}
-    for split, found in infos.items():
-        soundfonts, tempi = set(), set()
-        for record in schema.read_records(data, split) if found.records else ():
-            soundfonts.add(record.soundfont)
-            tempi.add(round(record.tempo, 3))
-        summary[split] = {
-            "pieces": found.pieces,
-            "pairs": found.pairs,
-            "hours": found.hours,
-            "soundfonts": sorted(soundfonts),
-            "tempi": sorted(tempi),
-        }
+    summary: dict[str, dict[str, Any]] = {}
+    for directory in schema.directories(data):
+        infos = schema.read_info(directory)
+        if (directory / schema.INFO_NAME).stat().st_mtime > weights.stat().st_mtime:
+            raise UserError(f"{directory}: written after {weights}, which has not learned from it")
+        for split, found in infos.items():
+            total = summary.setdefault(split, {"pieces": 0, "pairs": 0, "hours": 0.0})
+            total["pieces"] += found.pieces
+            total["pairs"] += found.pairs
+            total["hours"] = round(total["hours"] + found.hours, 4)
+            soundfonts = set(total.get("soundfonts", ()))
+            tempi = set(total.get("tempi", ()))
+            for record in schema.read_records(directory, split) if found.records else ():
+                soundfonts.add(record.soundfont)
+                tempi.add(round(record.tempo, 3))
+            total |= {"soundfonts": sorted(soundfonts), "tempi": sorted(tempi)}
     return summary
 
 
@@ -147,6 +147,14 @@ def _training(card: dict[str, Any], experiment: Experiment) -> str:
         text += " Of a piece it heard the performances at the tempo nearest to the notated one."
     if settings.initial_run:
         text += f" It began with the weights of another run, {settings.initial_run}."
+    if settings.teacher:
+        text += (
+            f" It was taught by another model, {settings.teacher}, whose embeddings it imitates "
+            f"with a weight of {settings.teacher_weight:g}."
+        )
+    if settings.data_weights:
+        weights = ", ".join(map(str, settings.data_weights))
+        text += f" Pairs of its directories of records were drawn with weights {weights}."
     if done["pairs"]:
         text += (
             f" {done['pairs']:,d} pairs; the best validation MRR, {done['best_mrr']:.3f} among "
