@@ -162,7 +162,8 @@ class TrainingConfig:
     )
     ema_momentum: float = setting(
         0.0,
-        "Share that averages of the weights, which are validated and kept, keep in a step; 0: off.",
+        "Share that averages of the weights, which are validated and kept, keep in a step, after "
+        "less in the first ones; 0: off.",
         lower=0,
         below=1,
     )

@@ -12,7 +12,7 @@ USAGE = """Trains the two encoders on records; started again, it goes on where i
 
     tempo-invariant train --flagfile=bl_at.flags
     tempo-invariant train --flagfile=bl.flags --data=data/records --output=runs/bl
-    tempo-invariant train --flagfile=small.flags --data=data/records --data_weights=
+    tempo-invariant train --flagfile=small.flags --data=data/records_near --data_weights=
 """
 
 for _settings in (ModelConfig, TrainingConfig, Augmentation):

@@ -41,6 +41,10 @@ from tempo_invariant.training.optimizers import make_optimizer
 from tempo_invariant.training.teaching import find_teacher, teach
 from tempo_invariant.training.tensorboard import Summaries
 
+LONGEST_MOMENTUM = 0.999
+"""The most that statistics of the batches keep in a step: after a tenth of a training of average
+length, nothing is left of their first values."""
+
 
 def train(
     experiment: Experiment, output: str | os.PathLike, strategy: str = "mirrored"
@@ -154,8 +158,9 @@ def first_model(experiment: Experiment, distribution: tf.distribute.Strategy | N
     initial = runs.load_model(pretrained.locate(begun)) if begun else None
     keras.utils.set_random_seed(training.seed)
     with distribution.scope() if distribution else contextlib.nullcontext():
-        # Statistics of the batches are averaged over as many steps as the weights.
-        momentum = max(MOMENTUM, training.ema_momentum)
+        # Statistics of the batches are averaged over as many steps as the weights, but forget that
+        # they began as those of no batch.
+        momentum = max(MOMENTUM, min(training.ema_momentum, LONGEST_MOMENTUM))
         synchronized = replica_count(distribution) > 1
         model = build_model(experiment.model, synchronized=synchronized, momentum=momentum)
         if initial is not None:

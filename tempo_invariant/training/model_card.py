@@ -37,10 +37,35 @@ def neutral(experiment: Experiment) -> Experiment:
 
 
 def data_summary(data: str | Path, weights: Path) -> dict[str, dict[str, Any]]:
+    """Summarises the records of one directory or of several, see `schema.directories`.
+
+    Args:
+        data: The directories.
+        weights: As for `_directory_summary`, whose result that is, added up over the directories.
+
+    Raises:
+        UserError: As there.
+    """
+    summary: dict[str, dict[str, Any]] = {}
+    for directory in schema.directories(data):
+        for split, found in _directory_summary(directory, weights).items():
+            before = summary.get(split)
+            summary[split] = {n: _sum(before[n], v) for n, v in found.items()} if before else found
+    return summary
+
+
+def _sum(one: Any, other: Any) -> Any:
+    """Adds numbers, or numbers by name, and unites lists."""
+    if isinstance(one, dict):
+        return {name: one.get(name, 0) + other.get(name, 0) for name in sorted({*one, *other})}
+    return sorted({*one, *other}) if isinstance(one, list) else round(one + other, 4)
+
+
+def _directory_summary(data: str | Path, weights: Path) -> dict[str, dict[str, Any]]:
     """Summarises the records that a model was trained on.
 
     Args:
-        data: Directory of records, or several, see `schema.directories`.
+        data: Directory of records.
         weights: Weights file of the model, which must be newer than the records.
 
     Returns:
@@ -50,22 +75,23 @@ def data_summary(data: str | Path, weights: Path) -> dict[str, dict[str, Any]]:
     Raises:
         UserError: There are no records, they are damaged, or newer than the weights.
     """
-    summary: dict[str, dict[str, Any]] = {}
-    for directory in schema.directories(data):
-        infos = schema.read_info(directory)
-        if (directory / schema.INFO_NAME).stat().st_mtime > weights.stat().st_mtime:
-            raise UserError(f"{directory}: written after {weights}, which has not learned from it")
-        for split, found in infos.items():
-            total = summary.setdefault(split, {"pieces": 0, "pairs": 0, "hours": 0.0})
-            total["pieces"] += found.pieces
-            total["pairs"] += found.pairs
-            total["hours"] = round(total["hours"] + found.hours, 4)
-            soundfonts = set(total.get("soundfonts", ()))
-            tempi = set(total.get("tempi", ()))
-            for record in schema.read_records(directory, split) if found.records else ():
-                soundfonts.add(record.soundfont)
-                tempi.add(round(record.tempo, 3))
-            total |= {"soundfonts": sorted(soundfonts), "tempi": sorted(tempi)}
+    infos = schema.read_info(data)
+    info = Path(data) / schema.INFO_NAME
+    if info.stat().st_mtime > weights.stat().st_mtime:
+        raise UserError(f"{data}: written after {weights}, which has not learned from it")
+    summary = {}
+    for split, found in infos.items():
+        soundfonts, tempi = set(), set()
+        for record in schema.read_records(data, split) if found.records else ():
+            soundfonts.add(record.soundfont)
+            tempi.add(round(record.tempo, 3))
+        summary[split] = {
+            "pieces": found.pieces,
+            "pairs": found.pairs,
+            "hours": found.hours,
+            "soundfonts": sorted(soundfonts),
+            "tempi": sorted(tempi),
+        }
     return summary
 
 

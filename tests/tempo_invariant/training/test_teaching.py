@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tempo_invariant.data import pipeline
+from tempo_invariant.data.corpus import load_corpus
 from tempo_invariant.errors import UserError
 from tempo_invariant.model import pretrained, runs
 from tempo_invariant.model.network import build_model
@@ -80,7 +82,7 @@ def test_the_student_alone_learns(data, teacher, tmp_path, monkeypatch):
     fresh, plain = build_model(experiment.model), loop.first_model(taught(data, ""), None)
     student = load(tmp_path / "run")
     assert [w.shape for w in student.weights] == [w.shape for w in fresh.weights]
-    pairs = random_pairs(24)
+    pairs, _ = pipeline.eval_dataset(load_corpus(data, "train"), 80, 24)
     wanted = expected.predict(pairs, verbose=0)
     before, after = (
         np.mean(np.sum(wanted * unit(each.predict(pairs, verbose=0)), axis=-1))
