@@ -42,6 +42,21 @@ def taught(data, teacher, weight=4.0, **settings):
     )
 
 
+STEP = {"epoch_pairs": 20, "total_pairs": 20}
+
+
+@pytest.fixture(scope="module")
+def step_loss(data, teacher, tmp_path_factory):
+    """The loss of a single step on one device, before any update."""
+    output = tmp_path_factory.mktemp("runs") / "step"
+    loop.train(taught(data, teacher, **STEP), output, "default")
+    return loss_of(output)
+
+
+def loss_of(output):
+    return read_history(output / "history.jsonl")[0]["loss"]
+
+
 def unit(vectors):
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
@@ -124,55 +139,44 @@ def test_a_taught_run_is_resumed(data, teacher, tmp_path):
         loop.train(taught(data, teacher, 1.0, **settings), tmp_path / "run", "default")
 
 
-def test_two_replicas_have_the_loss_of_one(data, teacher, tmp_path, monkeypatch):
-    experiment = taught(data, teacher, epoch_pairs=20, total_pairs=20)
-    loop.train(experiment, tmp_path / "one", "default")
+def test_two_replicas_have_the_loss_of_one(data, teacher, step_loss, tmp_path, monkeypatch):
     two = tf.distribute.MirroredStrategy(
         ["CPU:0", "CPU:1"], cross_device_ops=tf.distribute.ReductionToOneDevice()
     )
     monkeypatch.setattr(loop, "make_strategy", lambda name: two)
-    loop.train(experiment, tmp_path / "two", "mirrored")
-    losses = [read_history(tmp_path / name / "history.jsonl")[0]["loss"] for name in ("one", "two")]
-    assert losses[1] == pytest.approx(losses[0], abs=5e-4)
+    loop.train(taught(data, teacher, **STEP), tmp_path / "two", "mirrored")
+    assert loss_of(tmp_path / "two") == pytest.approx(step_loss, abs=5e-4)
 
 
-def test_mixed_precision_has_nearly_the_same_loss(data, teacher, tmp_path):
-    settings = {"epoch_pairs": 20, "total_pairs": 20}
+def test_mixed_precision_has_nearly_the_same_loss(data, teacher, step_loss, tmp_path):
     try:
-        for name, mixed in (("mixed", True), ("exact", False)):
-            experiment = taught(data, teacher, mixed_precision=mixed, **settings)
-            loop.train(experiment, tmp_path / name, "default")
+        experiment = taught(data, teacher, mixed_precision=True, **STEP)
+        loop.train(experiment, tmp_path / "mixed", "default")
     finally:
         keras.config.set_dtype_policy("float32")
-    losses = [read_history(tmp_path / n / "history.jsonl")[0]["loss"] for n in ("exact", "mixed")]
-    assert losses[1] == pytest.approx(losses[0], rel=0.03)
+    assert loss_of(tmp_path / "mixed") == pytest.approx(step_loss, rel=0.03)
 
 
 @pytest.mark.slow
-def test_jax_has_the_loss_of_tensorflow(data, teacher, tmp_path):
-    experiment = taught(data, teacher, epoch_pairs=20, total_pairs=20)
-    loop.train(experiment, tmp_path / "tensorflow", "default")
-    alone = taught(data, "", epoch_pairs=20, total_pairs=20)
-    loop.train(alone, tmp_path / "alone", "default")
-    for name, each in (("jax", experiment), ("jax_alone", alone)):
-        (tmp_path / "start.json").write_text(each.to_json())
-        arguments = [str(tmp_path / "start.json"), str(tmp_path / name)]
+def test_jax_has_the_loss_of_tensorflow(data, teacher, step_loss, tmp_path):
+    losses = {}
+    for name in (str(teacher), ""):
+        (tmp_path / "start.json").write_text(taught(data, name, **STEP).to_json())
+        output = tmp_path / ("taught" if name else "alone")
         done = subprocess.run(
-            [sys.executable, "-c", TRAIN, *arguments],
+            [sys.executable, "-c", TRAIN, str(tmp_path / "start.json"), str(output)],
             env=os.environ | {"KERAS_BACKEND": "jax"},
             cwd=ROOT,
             capture_output=True,
             text=True,
         )
         assert done.returncode == 0, done.stderr
-    losses = {
-        name: read_history(tmp_path / name / "history.jsonl")[0]["loss"]
-        for name in ("tensorflow", "alone", "jax", "jax_alone")
-    }
+        losses[name] = loss_of(output)
+    loop.train(taught(data, "", **STEP), tmp_path / "tensorflow", "default")
     # The first weights differ, for which either backend has random numbers of its own: with a
     # teacher, the loss is higher by 4 (2 - cos - cos), about 8 where nothing is learned.
-    assert 4 < losses["tensorflow"] - losses["alone"] < 12
-    assert 4 < losses["jax"] - losses["jax_alone"] < 12
+    assert 4 < step_loss - loss_of(tmp_path / "tensorflow") < 12
+    assert 4 < losses[str(teacher)] - losses[""] < 12
 
 
 @pytest.mark.parametrize(
