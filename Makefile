@@ -56,7 +56,7 @@ demo: install
 	rm -rf demo/index
 	$(BIN)/tempo-invariant server --model_base_path=demo/export --port=8500 & server=$$!; \
 	$(BIN)/tempo-invariant index --server=localhost:8500 --wait=60 \
-		--scores=demo/msmd --output=demo/index && \
+		--scores=demo/msmd --index=demo/index && \
 	$(BIN)/tempo-invariant identify --server=localhost:8500 --index=demo/index \
 		--audio=demo/query.wav --output=demo/answer; \
 	status=$$?; kill $$server; exit $$status

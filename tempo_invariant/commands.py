@@ -207,6 +207,11 @@ def define_output(
     _outputs[name] = files.check_output_directory if directory else check
 
 
+def define_other_name(name: str, flag: str) -> None:
+    """Defines another name of a flag, which no help shows: the one that it had before, say."""
+    flags.DEFINE_alias(name, flag, module_name=__name__)
+
+
 def key_flags(module: str) -> list[flags.Flag]:
     """Returns the flags of a command by the name of its module, in the order of definition."""
     return flags.FLAGS.get_key_flags_for_module(module)

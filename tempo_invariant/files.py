@@ -81,6 +81,12 @@ def telling_failures(path: str | os.PathLike) -> Iterator[None]:
         raise UserError(f"{path}: cannot be written ({reason})") from error
 
 
+def check_not_empty(path: str | os.PathLike) -> None:
+    """Raises `UserError` if there is nothing in a file, which no decoder says as plainly."""
+    if os.path.isfile(path) and not os.path.getsize(path):
+        raise UserError(f"{path}: is an empty file")
+
+
 def check_output_file(path: str | os.PathLike) -> None:
     """Makes sure, before the work, that a file can be written or replaced; leaves nothing.
 

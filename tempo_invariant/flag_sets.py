@@ -98,31 +98,30 @@ def read_numbers(name: str, kind: Callable[[str], Any] = float) -> list[Any]:
     return numbers
 
 
-def output(source: str, ending: str) -> str:
+def output(source: str, ending: str, name: str = "output") -> str:
     """Returns the value of --output, or the default: a directory beside what it is made from.
 
     Args:
         source: Path of the file or directory that it is made from.
         ending: Word that is added to its name.
+        name: Name of the flag.
 
     Raises:
         UserError: The directory cannot be made or written to.
     """
-    chosen = flags.FLAGS.output
+    chosen: Any = flags.FLAGS[name].value
     if chosen:
         return chosen  # it was checked when the flags were read
     chosen = samples.beside(source, ending)
     try:
         files.check_output_directory(chosen)
     except UserError as error:
-        raise UserError(f"{error}; choose another place with --output") from error
+        raise UserError(f"{error}; choose another place with --{name}") from error
     return chosen
 
 
 def answer_output(source: str, ending: str, report: str, key: str) -> str:
     """Returns what `output` does, unless that directory holds the answer to something else.
-
-    An answer to a file of the same name is replaced, as one that was asked with other settings.
 
     Args:
         source: Path of the recording or page that is asked with.
@@ -131,16 +130,32 @@ def answer_output(source: str, ending: str, report: str, key: str) -> str:
         key: What names the recording or page in it.
 
     Raises:
-        UserError: See `output`; or the directory holds the answer to another file.
+        UserError: See `output`; or the directory holds the answer to a file of another name.
     """
-    chosen = output(source, ending)
-    path = Path(chosen) / report
+    chosen, name = output(source, ending), os.path.basename(source)
+    check_answer(chosen, report, key, lambda earlier: os.path.basename(earlier) == name)
+    return chosen
+
+
+def check_answer(directory: str, report: str, key: str, is_same: Callable[[str], bool]) -> None:
+    """Raises `UserError` if a directory holds the answer to something else.
+
+    An answer to the same is replaced, as one that was asked with other settings.
+
+    Args:
+        directory: The directory.
+        report: Name of the JSON file of an answer in it.
+        key: What names in that file what was asked, a recording or a score.
+        is_same: Function that tells of such a name whether it is what is asked now.
+    """
+    path = Path(directory) / report
     if path.exists():
         content = json_objects.read(path)
         earlier = content.get(key) if isinstance(content, dict) else None
-        if os.path.basename(str(earlier)) != os.path.basename(source):
-            raise UserError(f"{chosen}: holds the answer to {earlier}; choose another --output")
-    return chosen
+        if not is_same(str(earlier)):
+            raise UserError(
+                f"{directory}: holds the answer to the {key} {earlier}; choose another --output"
+            )
 
 
 def define_query_flags() -> None:

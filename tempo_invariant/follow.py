@@ -69,6 +69,7 @@ def main() -> None:
     document = one_score.read_score(
         values.score, values.document, values.step, embedder.staves, "--document"
     )
+    flag_sets.check_answer(output, "follow.json", "score", lambda name: name == document.name)
     document.log_notes()
     answer = following.follow_recording(embedder, document, recording, settings)
     path = followed.write(answer, recording, output, values.embed_audio)

@@ -10,7 +10,7 @@ from tempo_invariant.errors import UserError, printable
 
 USAGE = """Finds the score that is played, and the place in it; or the recordings of a page.
 
-    tempo-invariant index --scores=sample --output=sample-index
+    tempo-invariant index --scores=sample --index=sample-index
     tempo-invariant identify --index=sample-index --audio=sample
     tempo-invariant identify --index=indices/music --sheet=page.png
     ffmpeg -loglevel error -f alsa -i default -f s16le -ar 22050 -ac 1 - | \\

@@ -9,10 +9,10 @@ from tempo_invariant.wording import counted
 
 USAGE = """Makes an index of scores, or of recordings, for `tempo-invariant identify`.
 
-    tempo-invariant index --scores=sample --output=sample-index
+    tempo-invariant index --scores=sample --index=sample-index
     tempo-invariant index --scores=my_scores
-    tempo-invariant index --recordings=music --output=indices/music
-    tempo-invariant index --list --output=my_scores-index
+    tempo-invariant index --recordings=music --index=indices/music
+    tempo-invariant index --list --index=my_scores-index
 
 --scores is a folder of folders of scores: PDF files and page images; MusicXML, MEI, kern and ABC;
 LilyPond files. Every file is a score, and every folder of images one of several pages; it has the
@@ -30,11 +30,12 @@ commands.define_input(
 )
 commands.define_input("recordings", None, "Audio file, or directory of them, to index instead.")
 commands.define_output(
-    "output",
+    "index",
     None,
     "Directory of the index; default: NAME-index beside the scores.",
     directory=True,
 )
+commands.define_other_name("output", "index")
 flags.DEFINE_list("documents", [], "Only the scores of these names; all, if empty.")
 flags.DEFINE_string("split", None, "Split of the records to index; default: all.")
 flags.DEFINE_integer(
@@ -60,14 +61,14 @@ flag_sets.define_model_flags()
 def main() -> None:
     """Brings the index up to date and says what is in it, or lists it."""
     values = flags.FLAGS
-    if values.list and values.output and not (values.scores or values.recordings):
-        _list(values.output)
+    if values.list and values.index and not (values.scores or values.recordings):
+        _list(values.index)
         return
     if bool(values.scores) == bool(values.recordings):
         raise UserError("give one of --scores and --recordings")
-    output = flag_sets.output(values.scores or values.recordings, "index")
+    path = flag_sets.output(values.scores or values.recordings, "index", "index")
     if values.list:
-        _list(output)
+        _list(path)
         return
     if values.prune and values.documents:
         raise UserError("--prune: takes all scores, not only some of --documents")
@@ -78,7 +79,7 @@ def main() -> None:
         done = indexing.index_scores(
             embedder,
             values.scores,
-            output,
+            path,
             values.step,
             values.split,
             values.documents,
@@ -91,7 +92,7 @@ def main() -> None:
         done = indexing.index_recordings(
             embedder,
             values.recordings,
-            output,
+            path,
             values.hop,
             values.gain_db,
             values.strict,

@@ -93,13 +93,14 @@ def serving(
     limits: Limits | None = None,
     token: str | None = None,
     embedder: Callable = FakeEmbedder,
+    port: int = 0,
     **more,
 ) -> Iterator[Client]:
     """Serves the library `music-index` below a directory; `more` is for the `Desk`."""
     limits = limits or Limits()
     work = Path(tempfile.mkdtemp(dir=tmp_path))
     made = Desk(tmp_path / "music-index", embedder, "fake", work, limits, **more)
-    place = running.Place(port=0)
+    place = running.Place(port=port)
     listener = running.bind(place)
     door = Door("127.0.0.1", listener.getsockname()[1], token)
     server = running.Server(made, door, limits, place)

@@ -11,6 +11,7 @@ import numpy as np
 
 from tempo_invariant.audio.decoding import Decoder, reason
 from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.files import check_not_empty
 from tempo_invariant.geometry import SAMPLE_RATE
 
 LOUDEST = 4.0
@@ -97,6 +98,7 @@ def opened(path: str | Path) -> Iterator[Decoder]:
     if not path.is_file():
         raise UserError(f"{path}: no such audio file")
     try:
+        check_not_empty(path)  # of which PyAV prints tracebacks, too
         with path.open("rb") as file, contextlib.closing(Decoder(file)) as recording:
             yield recording
     except UserError:

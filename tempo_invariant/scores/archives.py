@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from tempo_invariant.errors import UserError, one_line, printable
-from tempo_invariant.files import DISK_FULL, is_disk_full
+from tempo_invariant.files import DISK_FULL, check_not_empty, is_disk_full
 
 MAX_MEMBERS = 200_000
 MAX_UNPACKED = 4 * 2**30
@@ -74,6 +74,7 @@ def _unpack(archive: Path, directory: Path) -> None:
     is_zip = archive.name.lower().endswith(_ZIP)
     links = []
     room = MAX_UNPACKED
+    check_not_empty(archive)
     try:
         with contextlib.closing((_zip_members if is_zip else _tar_members)(archive)) as members:
             for number, member in enumerate(members):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tempo_invariant.data import schema
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, printable
 from tempo_invariant.files import why_left_out
 from tempo_invariant.geometry import PAPER, PRINTED, REDUCTION, STRIP_HEIGHT, STRIP_STEP
 from tempo_invariant.scores import msmd, pages
@@ -144,7 +145,7 @@ def read_pages(name: str, paths: Sequence[Path], step: int, staves: str = PRINTE
     Raises:
         UserError: No page can be read, or there is no system on any page.
     """
-    each = (partial(_find_boxes, page) for path in paths for page in _pages(path))
+    each = ((path, partial(_find_boxes, page)) for path in paths for page in _pages(path))
     return _cut_usable(name, each, step, staves)
 
 
@@ -168,19 +169,23 @@ def _find_boxes(page: pages.MaybePage) -> _PageWithBoxes:
 
 
 def _cut_usable(
-    name: str, each: Iterable[Callable[[], _PageWithBoxes]], step: int, staves: str
+    name: str, each: Iterable[tuple[Path, Callable[[], _PageWithBoxes]]], step: int, staves: str
 ) -> SheetDocument:
-    """Cuts the pages that can be read, and notes the others; if none can, the first is named."""
+    """Cuts the pages that can be read, and notes the others; if none can, the first is named.
+
+    Pages are given as the path that errors begin with, which notes do not, and what reads them.
+    """
     numbers, images, boxes, problems = [], [], [], []
     notes: list[tuple[int, str]] = []
-    for number, read in enumerate(each, 1):
+    for number, (path, read) in enumerate(each, 1):
         try:
             image, systems, remarks = read()
         except Exception as error:  # one bad page must not end the others
             reason = why_left_out(error)
             named = isinstance(error, UserError)
             problems.append(reason if named else f"{name}: page {number}: {reason}")
-            notes.append((number, f"left out ({reason})"))
+            inside = re.sub(r"^page \d+: ", "", reason.removeprefix(printable(f"{path}: ")))
+            notes.append((number, f"left out ({inside})"))
             continue
         numbers.append(number)
         images.append(image)
@@ -204,7 +209,7 @@ def read_piece(name: str, path: Path, step: int, staves: str = PRINTED) -> Sheet
         UserError: The piece is damaged, no page can be read, or there is no system on any page.
     """
     score = msmd.read_score(path, with_heads=False)
-    each = (partial(_read_page, score, page) for page in score.pages)
+    each = ((score.directory, partial(_read_page, score, page)) for page in score.pages)
     return _cut_usable(name, each, step, staves)
 
 

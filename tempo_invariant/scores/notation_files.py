@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from xml.parsers import expat
 
 from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.files import check_not_empty
 
 MAX_BYTES = 64 * 2**20
 """Larger scores, packed or unpacked, are refused: the largest opera has 30 MiB."""
@@ -38,6 +39,7 @@ def read_notation(path: Path) -> tuple[str, str]:
             raise UserError(f"{path}: cannot be read (no such file)")
         if path.stat().st_size > MAX_BYTES:
             raise UserError(f"{path}: larger than {MAX_BYTES >> 20} MiB")
+        check_not_empty(path)
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
@@ -50,11 +52,11 @@ def read_notation(path: Path) -> tuple[str, str]:
 
 
 def is_notation(path: Path) -> bool:
-    """Tells whether a file can be read; see `read_notation`."""
+    """Tells whether a file can be read, see `read_notation`, or is empty, which reading tells."""
     try:
         read_notation(path)
     except UserError:
-        return False
+        return path.is_file() and not path.stat().st_size
     return True
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.files import check_not_empty
 from tempo_invariant.scores.images import check_pixels, open_image, to_grey
 from tempo_invariant.scores.pdf import draw_pages
 
@@ -50,6 +51,7 @@ def read(path: str | Path) -> Iterator[MaybePage]:
     if not os.path.isfile(path):  # a pipe would let us wait
         raise UserError(f"{path}: cannot be read (no such file)")
     try:
+        check_not_empty(path)
         stream = path.open("rb")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error

@@ -74,7 +74,12 @@ class Answerer:
         path = self.directory / identity / name
         inside = path.parent == self.directory / identity  # whatever separates names here
         if identity not in self._kept or not (kept and inside and path.is_file()):
-            raise Refusal(404, "no such answer; only the newest are kept")
+            count = self._limits.answers
+            raise Refusal(
+                404,
+                "this answer is no more: an answer is there until the program ends, and of more "
+                f"than {count} the newest; drop the recording again",
+            )
         return path
 
     def _run(self) -> None:

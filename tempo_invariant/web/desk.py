@@ -157,15 +157,14 @@ class Desk:
         Raises:
             UserError: It cannot be.
         """
-        folder = self.librarian.folder
         taken = self.holdings.state.ids
-        target = self.incoming.place(file, folder, path, taken)
-        job = Job("score", name, target)
-        self.jobs.add(job)
+        target, is_new = self.incoming.place(file, self.librarian.folder, path, taken)
+        job = Job("score", name, target, is_new)
         try:
             self.librarian.add(job)
-        except UserError as error:
-            self.jobs.fail([job], error)
+        except UserError:
+            if is_new:
+                target.unlink(missing_ok=True)
             raise
         return job
 

@@ -16,9 +16,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tempo_invariant.web import faults
 from tempo_invariant.web.connections import Connections
 from tempo_invariant.web.limits import Limits
 from tempo_invariant.web.refusals import Refusal
@@ -45,6 +45,7 @@ _HEADERS = {
 }
 _SAFE = ("GET", "HEAD")
 _LOOPBACK_NAME = "localhost"
+_PRINTED = "open the address as it is printed in the terminal"
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ class Gate:
                 await receive()
                 await send({"type": "websocket.close", "code": 1008, "reason": str(refusal)})
                 return
-            response = JSONResponse({"error": str(refusal)}, refusal.status)
+            response = faults.answer(headers, refusal.status, str(refusal), way_back=False)
             response.headers["connection"] = "close"
             await response(scope, receive, self._sender(scope, send, False))
             return
@@ -140,7 +141,7 @@ class Gate:
         """Raises `Refusal` unless a request comes from a page of this server, or from none."""
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._door.is_ours(hosts[0]):
-            raise Refusal(403, "this server goes by another name")
+            raise Refusal(403, f"this server goes by another name; {_PRINTED}")
         if not scope["path"].isprintable():
             raise Refusal(404, "no such page")
         origins = headers.getlist("origin")
@@ -177,7 +178,7 @@ class Gate:
             return False
         if scope["path"].startswith(ANSWERS) and scope["type"] == "http":
             return False
-        raise Refusal(403, "the address lacks its token; open the one that was printed")
+        raise Refusal(403, f"the address lacks its token; {_PRINTED}")
 
     def _is_token(self, value: str) -> bool:
         return hmac.compare_digest(value.encode(), (self._door.token or "").encode())

@@ -79,14 +79,23 @@ class Incoming:
 
     def _check_size(self, size: int) -> None:
         if size > self._limits.file_bytes:
-            most = self._limits.file_bytes / 2**20
-            raise Refusal(413, f"larger than {most:,.0f} MiB, the most that can be dropped")
+            most = _mebibytes(self._limits.file_bytes)
+            raise Refusal(413, f"larger than {most}, the most that can be dropped")
 
     def _check_room(self, folder: Path, size: int) -> None:
-        if shutil.disk_usage(folder).free - size < self._limits.free_bytes:
-            raise Refusal(507, "there is too little room on the disk")
+        free = shutil.disk_usage(folder).free
+        if free - size < self._limits.free_bytes:
+            needed = _mebibytes(size + self._limits.free_bytes)
+            kept = _mebibytes(self._limits.free_bytes)
+            raise Refusal(
+                507,
+                f"too little room on the disk: {needed} are needed, {kept} of them to stay free, "
+                f"and there are {_mebibytes(free)}",
+            )
 
-    def place(self, file: Path, folder: Path, path: PurePosixPath, taken: Collection[str]) -> Path:
+    def place(
+        self, file: Path, folder: Path, path: PurePosixPath, taken: Collection[str]
+    ) -> tuple[Path, bool]:
         """Moves a file to its place in a folder; a file that is there already is not touched.
 
         Args:
@@ -96,7 +105,7 @@ class Incoming:
             taken: Names of scores, without their endings, that belong to files elsewhere.
 
         Returns:
-            Its place, or that of a file with the same content there.
+            Its place, or that of a file with the same content there; and whether it is new there.
 
         Raises:
             UserError: It cannot be moved there.
@@ -106,7 +115,7 @@ class Incoming:
                 wanted = numbered(path, number)
                 target = folder / wanted
                 if target.is_file() and filecmp.cmp(file, target, shallow=False):
-                    return target
+                    return target, False
                 if os.path.lexists(target) or printable(str(wanted.with_suffix(""))) in taken:
                     continue
                 try:
@@ -115,5 +124,9 @@ class Incoming:
                     reason = "a file is there of the name of its folder"
                     raise UserError(f"{path}: {reason}") from error
                 os.replace(file, target)
-                return target
+                return target, True
         raise AssertionError("numbers do not end")
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"

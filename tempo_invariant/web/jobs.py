@@ -28,6 +28,7 @@ class Job:
         kind: "score" or "recording".
         name: Name of the file as the client gave it.
         path: The file.
+        is_new: Whether the file came for this job, so that it goes again if that fails.
         id: What it is asked for by; nobody can guess it.
         state: `WAITING`, `RUNNING`, `DONE` or `FAILED`.
         done: How much of it is done.
@@ -40,6 +41,7 @@ class Job:
     kind: str
     name: str
     path: Path
+    is_new: bool = True
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     state: str = WAITING
     done: int = 0
@@ -55,7 +57,8 @@ class Job:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns what a page may know of it."""
-        return {name: value for name, value in vars(self).items() if name != "path"}
+        own = ("path", "is_new")
+        return {name: value for name, value in vars(self).items() if name not in own}
 
 
 class Jobs:

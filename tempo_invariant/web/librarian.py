@@ -84,10 +84,17 @@ class Librarian:
         return not self._thread.is_alive()
 
     def add(self, job: Job) -> None:
-        """Has a score added whose file is in its place."""
-        with self._changed, telling_failures(self.folder):
-            with (self.folder / JOURNAL).open("a", encoding="utf-8") as stream:
-                stream.write(f"{job.path.relative_to(self.folder).as_posix()}\n")
+        """Has a score added whose file is in its place.
+
+        Raises:
+            UserError: It cannot be written down that it waits, or too many do.
+        """
+        with self._changed:
+            if job.is_new:
+                with telling_failures(self.folder):
+                    with (self.folder / JOURNAL).open("a", encoding="utf-8") as stream:
+                        stream.write(f"{job.path.relative_to(self.folder).as_posix()}\n")
+            self._jobs.add(job)
             self._waiting.append(job)
             self._changed.notify_all()
 
@@ -190,7 +197,7 @@ class Librarian:
             found = by_file.get(job.path)
             if found is None:
                 inside = job.path.relative_to(self.folder).as_posix()
-                self._jobs.fail([job], printable(f"{job.name}: {reasons.get(inside, 'is gone')}"))
+                self._fail([job], printable(f"{job.name}: {reasons.get(inside, 'is gone')}"))
             else:
                 scores.setdefault(found.name, (found, []))[1].append(job)
         return scores
@@ -229,7 +236,7 @@ class Librarian:
                 if len(update.done["left_out"]) > left_out:
                     for job in jobs:
                         text = update.done["left_out"][-1].replace(str(job.path), job.name)
-                        self._jobs.fail([job], text)
+                        self._fail([job], text)
                 else:
                     self._finish(writer, reader.name, jobs, already=False)
                     self._holdings.refresh(patient=True)
@@ -237,6 +244,14 @@ class Librarian:
                 self._check_going()
         if writer.documents:
             update.finish(prune=False)
+
+    def _fail(self, jobs: Sequence[Job], text: str) -> None:
+        """Says why files are no score; those that came with their jobs, copies, are removed."""
+        for job in jobs:
+            if job.is_new:
+                with contextlib.suppress(OSError):
+                    job.path.unlink()
+        self._jobs.fail(jobs, text)
 
     def _finish(self, writer, name: str, jobs: Sequence[Job], already: bool) -> None:
         document = writer.documents[name]

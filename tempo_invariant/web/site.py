@@ -25,6 +25,7 @@ from tempo_invariant.audio.recordings import AUDIO_SUFFIXES
 from tempo_invariant.errors import UserError
 from tempo_invariant.retrieval import answers
 from tempo_invariant.retrieval.answers.sound import MEDIA_TYPES
+from tempo_invariant.web import faults
 from tempo_invariant.web.conversation import converse
 from tempo_invariant.web.desk import Desk
 from tempo_invariant.web.librarian import SUFFIXES
@@ -203,15 +204,20 @@ def _event(content: dict[str, Any]) -> str:
     return f"data: {json.dumps(content)}\n\n"
 
 
-async def _http_error(_: Request, error: HTTPException) -> Response:
-    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+async def _http_error(request: Request, error: HTTPException) -> Response:
+    message = "no such page" if error.status_code == 404 else error.detail
+    response = faults.answer(request.headers, error.status_code, message)
+    response.headers.update(error.headers or {})
+    return response
 
 
-async def _user_error(_: Request, error: UserError) -> Response:
+async def _user_error(request: Request, error: UserError) -> Response:
     status = error.status if isinstance(error, Refusal) else 400
-    headers = {"connection": "close"} if status in (400, 408, 413, 415, 429, 507) else None
-    return JSONResponse({"error": str(error)}, status, headers)
+    response = faults.answer(request.headers, status, str(error))
+    if status in (400, 408, 413, 415, 429, 507):
+        response.headers["connection"] = "close"
+    return response
 
 
-async def _fault(_: Request, error: Exception) -> Response:
-    return JSONResponse({"error": told(error)}, 500)
+async def _fault(request: Request, error: Exception) -> Response:
+    return faults.answer(request.headers, 500, told(error))

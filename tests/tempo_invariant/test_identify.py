@@ -38,7 +38,7 @@ def test_help_needs_no_tensorflow():
 @pytest.mark.parametrize(
     "command,arguments,code,message",
     [
-        ("index", ["--output=x"], 1, "give one of --scores and --recordings"),
+        ("index", ["--index=x"], 1, "give one of --scores and --recordings"),
         ("index", ["--scores=nowhere"], 1, "--scores=nowhere: no such file or directory"),
         ("index", ["--scores=.", "--output=README.md"], 1, "README.md: is there and is not a dir"),
         ("identify", ["--index=.", f"--audio={__file__}", "--live"], 1, "one of --audio, --sheet"),
@@ -72,8 +72,11 @@ def test_an_index_of_the_wrong_kind_is_refused(tmp_path):
     ("content", "message"),
     [
         ('{"query": "elsewhere/take.flac"}', "tests is not an index"),  # is replaced
-        ('{"query": "take.mp3"}', "answer: holds the answer to take.mp3; choose another --output"),
-        ("[]", "answer: holds the answer to None; choose another --output"),
+        (
+            '{"query": "take.mp3"}',
+            "answer: holds the answer to the query take.mp3; choose another --output",
+        ),
+        ("[]", "answer: holds the answer to the query None; choose another --output"),
         ("{", "answer.json: "),
     ],
 )
@@ -85,6 +88,18 @@ def test_the_answer_to_another_recording_is_not_replaced(tmp_path, content, mess
     done = run("identify", "--index=tests", f"--audio={tmp_path / 'take.flac'}")
     assert done.returncode == 1 and message in done.stderr and done.stderr.count("\n") == 1
     assert report.read_text() == content
+
+
+def test_a_recording_followed_in_another_score_is_not_replaced(tmp_path):
+    soundfile.write(tmp_path / "take.wav", melody(np.arange(100), 2), 22050)
+    report = tmp_path / "take-followed/follow.json"
+    report.parent.mkdir()
+    report.write_text('{"audio": "take.wav", "score": "minuet_g_major"}')
+    score = ["--score=sample", "--document=bach_musette"]
+    done = run("follow", *score, f"--audio={tmp_path / 'take.wav'}")
+    message = "holds the answer to the score minuet_g_major; choose another --output\n"
+    assert done.returncode == 1 and done.stderr.endswith(f"take-followed: {message}")
+    assert "minuet" in report.read_text()
 
 
 WITH_THE_FAKE_MODEL = """
@@ -115,7 +130,8 @@ def test_documents_are_listed_as_people_count(tmp_path):
     for name in ("10", "2", "1"):
         fake_embedder.write_score(tmp_path, name, np.arange(30), systems=1)
     indexing.index_scores(FakeEmbedder(), tmp_path / "msmd", tmp_path / "index")
-    done = run("index", "--list", f"--output={tmp_path / 'index'}")
+    done = run("index", "--list", f"--index={tmp_path / 'index'}")
+    assert run("index", "--list", f"--output={tmp_path / 'index'}").stdout == done.stdout
     assert [line.split()[-1] for line in done.stdout.splitlines()] == ["1", "2", "10"]
     assert done.stdout.splitlines()[0].split()[:2] == ["1", "page"]
 

@@ -113,7 +113,7 @@ export function answerText(job) {
 }
 
 // Shows a line on what went wrong, until it is dismissed.
-export function complain(text) { fault(null, text); }
+export function complain(text) { fault(null, words.sentence(text)); }
 
 function fault(job, text) {
   faults.push({job, text});
@@ -132,6 +132,7 @@ function dismiss(gone) {
 }
 
 let toShow = null;
+let allShown = false;
 
 // Shows all of it, soon: many jobs may change at once.
 function show() {
@@ -158,20 +159,28 @@ function showNow() {
 }
 
 function showFaults() {
-  const shown = faults.slice(-FAULTS_SHOWN).map(one => make("li", {role: "alert"},
+  const few = faults.slice(-FAULTS_SHOWN);
+  const shown = (allShown ? faults : few).map(one => make("li", {role: "alert"},
     make("span", {textContent: one.text}),
     make("button", {
       type: "button", className: "close", textContent: "×", "aria-label": `Dismiss: ${one.text}`,
       onclick: () => dismiss([one]),
     })));
-  const more = faults.length - shown.length;
-  if (more > 0) {
+  if (faults.length > few.length) {
+    const button = (textContent, onclick) => make("button", {type: "button", textContent, onclick});
     shown.unshift(make("li", {},
-      make("span", {textContent: `and ${words.counted(more, "more file")} that could not be read`}),
-      make("button", {type: "button", textContent: "Dismiss all", onclick: () => dismiss(faults)})));
+      make("span", {textContent: `${words.counted(faults.length, "file")} could not be read`}),
+      button(allShown ? "Show fewer" : "Show all", showMore),
+      button("Dismiss all", () => dismiss(faults))));
   }
   const before = [...get("faults").children].map(line => line.textContent).join("\n");
   if (before !== shown.map(line => line.textContent).join("\n")) get("faults").replaceChildren(...shown);
+}
+
+function showMore() {
+  allShown = !allShown;
+  showFaults();
+  get("faults").querySelector("button").focus();
 }
 
 function showAnswers() {
@@ -194,10 +203,13 @@ function showAnswers() {
 }
 
 // Shows the page of a recording's answer, as `identify` writes it.
-export function showAnswer(id) {
+export async function showAnswer(id) {
+  const page = `/answers/${encodeURIComponent(id)}/`;
+  await ask(page, {headers: {Range: "bytes=0-0"}});  // it is there, or the server says why not
+  if (!jobs.has(id)) await readJobs();
+  if (get("answer").hidden) return;
   const job = jobs.get(id);
   const result = (job && job.result) || {};
-  const page = `/answers/${encodeURIComponent(id)}/`;
   write(get("answer-name"), job ? job.name : "Answer");
   write(get("answer-verdict"), job ? answerText(job) : "");
   get("answer-score").hidden = !library.scores.has(result.id) || result.verdict === "unknown";

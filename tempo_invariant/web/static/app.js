@@ -8,7 +8,7 @@ import {openMicrophone} from "./microphone.js";
 import {level} from "./motion.js";
 import {watch} from "./server.js";
 import {Stage} from "./stage.js";
-import {microphoneFault} from "./words.js";
+import {microphoneFault, sentence} from "./words.js";
 
 const VIEWS = ["home", "score", "answer", "stage"];
 let listening = null;  // {session, microphone, screen} while the page listens
@@ -53,11 +53,12 @@ async function route() {
   get(shown).querySelector("h1").focus();
   try {
     if (shown === "score") await showScore(id);
-    if (shown === "answer") adding.showAnswer(id);
+    if (shown === "answer") await adding.showAnswer(id);
+    if (get(shown).hidden) return;
     document.title = `${get(shown).querySelector("h1").textContent} – tempo-invariant`;
   } catch (error) {
     fault(error);
-    location.replace("#");
+    if (!get(shown).hidden) location.replace("#");
   }
 }
 
@@ -88,7 +89,7 @@ async function listen(only) {
 function hear(block) {
   if (!listening || !listening.session) return;
   listening.session.push(block);
-  stage.level(level(block));
+  stage.level(listening.session.isOpen ? level(block) : 0);
 }
 
 let opening = false;
@@ -208,13 +209,17 @@ function told(event) {
 }
 
 let absent = null;
-function connected(there) {
+function connected(there, why) {
   clearTimeout(absent);
-  if (!there) {
+  if (there || why) {
+    get("connection").hidden = true;
+    write(get("refused"), sentence(why || ""));
+    get("refused").hidden = !why;
+  } else if (get("refused").hidden) {
     absent = setTimeout(() => { get("connection").hidden = false; }, 1000);
-    return;
   }
-  get("connection").hidden = true;
+  if (why && listening) endListening(`It does not listen any more: ${why}`);
+  if (!there) return;
   readLibrary();
   adding.readJobs().catch(() => {});
 }

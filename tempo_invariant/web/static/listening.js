@@ -12,7 +12,7 @@ export class Listening {
   // what there is to say about it; and with a fault that ends it.
   constructor(document, rate, on) {
     Object.assign(this, {document, rate, on});
-    this.session = null;
+    this.session = this.unsaid = null;
     this.wait = LEAST_WAIT_SECONDS;
     this.base = this.sent = this.sentAt = 0;
     this.stopped = false;
@@ -42,7 +42,10 @@ export class Listening {
       this.session = message.session;
       this.wait = LEAST_WAIT_SECONDS;
       this.base = message.seconds ?? 0;
-      this.on.change(!before ? "connected" : before === message.session ? "resumed" : "anew");
+      const resumed = before === message.session;
+      if (resumed && this.unsaid) this.tell(this.unsaid);
+      this.unsaid = null;
+      this.on.change(!before ? "connected" : resumed ? "resumed" : "anew");
     } else if (message.error) {
       this.fault = message.error;
     } else if (message.loading || message.behind || message.refused) {
@@ -73,8 +76,8 @@ export class Listening {
 
   // Sends a block, Int16Array; what cannot be sent in time is left out.
   push(block) {
-    const socket = this.socket;
-    if (!socket || socket.readyState !== WebSocket.OPEN || !this.session) return;
+    const {socket} = this;
+    if (!this.isOpen) return;
     if (clock() - this.heardAt > SILENT_SERVER_SECONDS) {
       socket.close();
       this.closed(socket, 1006);
@@ -86,14 +89,18 @@ export class Listening {
     this.sentAt = clock();
   }
 
+  // Whether what is pushed is heard.
+  get isOpen() {
+    return this.session && this.socket && this.socket.readyState === WebSocket.OPEN;
+  }
+
   tell(message) {
-    if (this.socket && this.socket.readyState === WebSocket.OPEN) {
-      this.socket.send(JSON.stringify(message));
-    }
+    if (this.isOpen) this.socket.send(JSON.stringify(message));
   }
 
   choose(document) {
     this.document = document;
+    if (!this.isOpen) this.unsaid = {choose: document};
     this.tell({choose: document});
   }
 

@@ -65,12 +65,15 @@ export class Stage {
     this.describe(state, before);
   }
 
-  // Nothing is heard from the server: the page stays as it is, but says nothing more.
+  // Nothing is heard from the server: the page stays as it is, but nobody listens.
   away() {
     this.state = null;
     get("stage").dataset.state = "away";
-    write(get("stage-state"), "");
-    write(get("stage-place"), "");
+    const texts = ["stage-state", "waiting-text"];
+    if (get("stage").dataset.shows === "nothing") texts.push("stage-name");
+    for (const id of texts) write(get(id), "Not listening");
+    for (const id of ["stage-place", "waiting-hint"]) write(get(id), "");
+    this.level(0);
   }
 
   describe(state, before) {
@@ -117,7 +120,9 @@ export class Stage {
   }
 
   choose(id) {
+    const isAway = get("stage").dataset.state === "away";
     this.clear();
+    if (isAway) this.away();
     this.offered = null;
     if (id) this.open(id);
     this.on.choose(id);

@@ -12,6 +12,11 @@ export function folder(name) {
   return name.replace(/\/+$/, "").split("/").slice(0, -1).join(" / ");
 }
 
+// A line of the server or of ours as a sentence.
+export function sentence(text) {
+  return text && text[0].toLocaleUpperCase("en") + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+}
+
 export function counted(count, kind) {
   return `${count.toLocaleString("en")} ${kind}${count === 1 ? "" : "s"}`;
 }

@@ -70,12 +70,10 @@ def test_the_length_is_what_is_there(tmp_path):
 
 def test_unusable_audio_gives_one_line(tmp_path):
     (tmp_path / "bad.wav").write_bytes(b"RIFFxxxxWAVEjunkjunkjunk")
-    (tmp_path / "empty.wav").write_bytes(b"")
     soundfile.write(tmp_path / "none.wav", np.zeros(0), 22050)
     soundfile.write(tmp_path / "nan.wav", np.full(100, np.nan), 22050, "FLOAT")
     for name, reason in {
         "bad.wav": "not a readable audio file",
-        "empty.wav": "not a readable audio file",
         "none.wav": "no audio samples",
         "nan.wav": "not finite numbers",
         "missing.wav": "no such audio file",
@@ -83,6 +81,15 @@ def test_unusable_audio_gives_one_line(tmp_path):
         with pytest.raises(UserError, match=f"{name}: .*{reason}") as caught:
             list(reading.read_blocks(tmp_path / name))
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("ending", ["mp3", "flac", "aac", "wav"])
+def test_an_empty_file_is_called_so_and_pyav_says_nothing(tmp_path, capfd, ending):
+    path = write(tmp_path, f"empty.{ending}", b"")
+    with pytest.raises(UserError) as caught:
+        list(reading.read_blocks(path))
+    assert str(caught.value) == f"{path}: is an empty file"
+    assert capfd.readouterr() == ("", "")
 
 
 def test_what_is_missing_is_a_warning_or_an_error(tmp_path, caplog, capfd):

@@ -115,7 +115,6 @@ def test_damaged_archives_get_one_line(workplace):
         ("cut.tar.gz", whole[: len(whole) // 2]),
         ("bent.tar.gz", whole[:100] + b"\0\xff" * 20 + whole[140:]),
         ("none.tar", b"nothing of the kind"),
-        ("empty.tar", b""),
         ("none.tar.xz", b"\xfd7zXZ\0garbage"),
         ("clash.tar", None),
     ):
@@ -126,6 +125,14 @@ def test_damaged_archives_get_one_line(workplace):
                 pass
         assert "\n" not in str(caught.value)
     assert clash.endswith("clash.tar") and not list((workplace / "unpack").iterdir())
+
+
+@pytest.mark.parametrize("name", ["empty.tar", "empty.tar.gz", "empty.zip"])
+def test_an_empty_archive_is_called_so(workplace, name):
+    (workplace / name).touch()
+    with pytest.raises(UserError, match=f"{name}: is an empty file"):
+        with unpacked(workplace / name):
+            pass
 
 
 @pytest.mark.parametrize(
@@ -239,7 +246,6 @@ def test_damaged_and_odd_zip_archives_get_one_line(workplace):
         ("cut.zip", data[: len(data) // 2], "not a zip file"),
         ("bent.zip", data[:40] + b"\xff" * 9 + data[49:], ""),
         ("none.zip", b"nothing of the kind", "not a zip file"),
-        ("empty.zip", b"", "not a zip file"),
         ("bz.zip", None, "a.ly: compressed otherwise than by deflate"),
         ("secret.zip", bytes(secret), "encrypted"),
         ("clash.zip", None, ""),

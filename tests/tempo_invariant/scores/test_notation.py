@@ -161,6 +161,7 @@ def test_without_times_there_are_no_heads(tmp_path):
         ("empty.mei", '<mei xmlns="http://www.music-encoding.org/ns/mei"/>', "cannot be engraved"),
         ("timewise.xml", "<score-timewise version='3.0'/>", "cannot be engraved"),
         ("empty.krn", "**kern\n*-\n", "cannot be engraved"),
+        ("empty.abc", "", "is an empty file"),
     ],
 )
 def test_what_cannot_be_engraved_is_one_line(tmp_path, name, content, message):

@@ -1,5 +1,7 @@
 """Who may ask, and who is refused before anything is done."""
 
+import json
+
 import pytest
 
 from tempo_invariant.web.gate import Door
@@ -96,8 +98,41 @@ def test_no_path_leads_out(client, path):
     assert status in (400, 404, 405) and content.startswith(b'{"error":"')
 
 
+PERSON = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "what", "more"),
+    [
+        ("/answers/gone/", 404, "This answer is no more", "Drop the recording again."),
+        ("/nowhere", 404, "No such page", 'href="/"'),
+        ("/api/scores/0", 404, "No such score", "The library has changed."),
+        ("/api/recordings", 405, "Method Not Allowed", 'href="/"'),
+    ],
+)
+def test_a_person_gets_a_page_with_a_way_back_and_a_program_json(client, path, status, what, more):
+    found, headers, content = client.ask("GET", path, **PERSON)
+    assert found == status and headers["content-type"].startswith("text/html")
+    page = content.decode()
+    assert f"<h1>{what}" in page and more in page and '<a href="/">' in page
+    assert "default-src 'none'" in headers["content-security-policy"]
+    found, headers, content = client.ask("GET", path, Accept="*/*")
+    assert found == status and what.lower() in json.loads(content)["error"].lower()
+
+
+def test_what_is_asked_for_is_no_part_of_a_page(client):
+    _, _, content = client.ask("POST", "/api/scores?name=%3Cb%3E.exe", b"x", Origin=client.origin)
+    assert b"<b>.exe" in content
+    headers = {"Origin": client.origin, **PERSON}
+    _, _, content = client.ask("POST", "/api/scores?name=%3Cb%3E.exe", b"x", **headers)
+    assert b"&lt;b&gt;.exe" in content and b"<b>" not in content
+
+
 def test_other_machines_need_the_token_once(tmp_path):
     with serving(tmp_path, token="secret") as client:
+        page = client.ask("GET", "/", **PERSON)[2].decode()
+        assert "The address lacks its token" in page and "Open the address as it is printed" in page
+        assert "href" not in page and "secret" not in page
         for path in ("/", "/api/library", "/?token=wrong", "/?token=", "/static/index.html"):
             assert client.ask("GET", path)[0] == 403
         assert client.ask("GET", "/", Cookie="other=secret; =;;\x00x")[0] in (400, 403)

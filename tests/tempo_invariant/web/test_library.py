@@ -100,8 +100,8 @@ def test_a_journal_that_cannot_be_written_or_removed_ends_nothing(tmp_path):
         journal.mkdir()
         status, answer = client.change("POST", "/api/scores?name=minuet.pdf", MINUET)
         assert status == 400 and "music: cannot be written (" in answer["error"]
-        [job] = [job for job in client.jobs() if job["name"] == "minuet.pdf"]
-        assert (job["state"], job["error"]) == ("failed", answer["error"])
+        assert [job["name"] for job in client.jobs()] == ["musette.pdf"]
+        assert not (tmp_path / "music" / "minuet.pdf").exists()
         assert client.change("DELETE", f"/api/scores/{identity}") == (200, {})
         journal.rmdir()
         assert client.job(client.drop("scores", "minuet.pdf", MINUET))["state"] == "done"
@@ -151,6 +151,18 @@ def test_files_that_come_together_go_together(tmp_path):
         wait_for(lambda: client.names() == ["minuet", "musette", "musette (2)"])
         again = client.job(client.drop("scores", "musette.pdf", MUSETTE))
         assert again["result"]["already"] and len(client.names()) == 3
+
+
+def test_what_is_no_score_is_gone_unless_it_was_there_before(tmp_path):
+    (tmp_path / "music").mkdir()
+    (tmp_path / "music" / "mine.pdf").write_bytes(b"%PDF-1.4 mine")
+    contents = {"broken.pdf": b"%PDF-1.4", "note.xml": b"<a/>", "mine.pdf": b"%PDF-1.4 mine"}
+    with serving(tmp_path) as client:
+        for name, content in contents.items():
+            assert client.job(client.drop("scores", name, content))["state"] == "failed"
+        wait_for(lambda: [path.name for path in (tmp_path / "music").iterdir()] == ["mine.pdf"])
+    with serving(tmp_path) as client:
+        assert client.jobs() == []  # nothing is tried again
 
 
 def test_pages_in_a_folder_are_one_score(tmp_path):
@@ -247,7 +259,11 @@ def test_what_is_too_much_is_refused(tmp_path):
         names = [path.name for path in (tmp_path / "music").iterdir()]
         assert sorted(names) in (["a.pdf"], [librarian.JOURNAL, "a.pdf"])
     with serving(tmp_path, Limits(free_bytes=2**60)) as client:
-        assert client.change("POST", "/api/scores?name=c.pdf", MUSETTE)[0] == 507
+        status, answer = client.change("POST", "/api/scores?name=c.pdf", MUSETTE)
+        free = shutil.disk_usage(tmp_path).free / 2**20
+        assert status == 507 and "1,099,511,627,776 MiB are needed" in answer["error"]
+        told = float(answer["error"].rpartition(" there are ")[2].split()[0].replace(",", ""))
+        assert abs(told - free) < 0.05 * free
 
 
 def test_a_damaged_index_is_told_and_mended_by_adding(tmp_path):
