@@ -212,6 +212,11 @@ def test_teachers_and_initial_weights_may_be_those_that_ship(data, teacher, tmp_
         (teacher / "card.json").unlink()
 
 
+def test_what_ships_can_be_taught_again():
+    experiment = runs.load_experiment(pretrained.find("small"))
+    assert teaching.find_teacher(experiment) == str(pretrained.find("best"))
+
+
 def test_the_card_names_the_teacher_and_no_path(data, teacher):
     experiment = taught(data, teacher, data_weights=(1, 3))
     neutral = model_card.neutral(experiment)
