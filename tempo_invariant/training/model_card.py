@@ -28,16 +28,42 @@ from tempo_invariant.training import sources
 
 
 def neutral(experiment: Experiment) -> Experiment:
-    """Returns an experiment without the paths of its records and of its initial run."""
+    """Returns an experiment without the paths of its records, initial run and teacher."""
     training = dataclasses.replace(
         experiment.training,
         initial_run=Path(experiment.training.initial_run).name,
+        teacher=Path(experiment.training.teacher).name,
         data=TrainingConfig().data,
     )
     return dataclasses.replace(experiment, training=training)
 
 
 def data_summary(data: str | Path, weights: Path) -> dict[str, dict[str, Any]]:
+    """Summarises the records of one directory or of several, see `schema.directories`.
+
+    Args:
+        data: The directories.
+        weights: As for `_directory_summary`, whose result that is, added up over the directories.
+
+    Raises:
+        UserError: As there.
+    """
+    summary: dict[str, dict[str, Any]] = {}
+    for directory in schema.directories(data):
+        for split, found in _directory_summary(directory, weights).items():
+            before = summary.get(split)
+            summary[split] = {n: _sum(before[n], v) for n, v in found.items()} if before else found
+    return summary
+
+
+def _sum(one: Any, other: Any) -> Any:
+    """Adds numbers, or numbers by name, and unites lists."""
+    if isinstance(one, dict):
+        return {name: one.get(name, 0) + other.get(name, 0) for name in sorted({*one, *other})}
+    return sorted({*one, *other}) if isinstance(one, list) else round(one + other, 4)
+
+
+def _directory_summary(data: str | Path, weights: Path) -> dict[str, dict[str, Any]]:
     """Summarises the records that a model was trained on.
 
     Args:
@@ -160,6 +186,14 @@ def _training(card: dict[str, Any], experiment: Experiment) -> str:
         text += " Of a piece it heard the performances at the tempo nearest to the notated one."
     if settings.initial_run:
         text += f" It began with the weights of another run, {settings.initial_run}."
+    if settings.teacher:
+        text += (
+            f" It was taught by another model, {settings.teacher}, whose embeddings it imitates "
+            f"with a weight of {settings.teacher_weight:g}."
+        )
+    if settings.data_weights:
+        weights = ", ".join(map(str, settings.data_weights))
+        text += f" Pairs of its directories of records were drawn with weights {weights}."
     if done["pairs"]:
         text += (
             f" {done['pairs']:,d} pairs; the best validation MRR, {done['best_mrr']:.3f} among "

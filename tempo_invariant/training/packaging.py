@@ -34,8 +34,9 @@ def package(
         run: Run directory.
         name: Name of the model: lower-case letters, digits and underscores.
         weights: Choice of the weights, see `tempo_invariant.model.runs.weights_path`.
-        data: Directory of the records that the run was trained on, for the card and the cohorts
-            (see `retrieval.hubness`); None: it gets neither.
+        data: Directory of the records that the run was trained on, or several, see
+            `schema.directories`, for the card and the cohorts (see `retrieval.hubness`); None: it
+            gets neither.
 
     Returns:
         The directory, the content of its `card.json`, and the names of the run's evaluations that

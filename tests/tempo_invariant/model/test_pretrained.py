@@ -1,6 +1,7 @@
 """Models that ship: packaged from a tiny run, found by name, used by the commands."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -222,6 +223,19 @@ def test_records_newer_than_the_weights_are_not_described(run, data, tmp_path):
     (later / "dataset_info.json").write_bytes((data / "dataset_info.json").read_bytes())
     with pytest.raises(UserError, match="written after .*best.weights.h5"):
         model_card.data_summary(later, run / "best.weights.h5")
+
+
+def test_a_run_is_packaged_with_the_records_of_several_directories(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrained, "DIRECTORY", tmp_path / "pretrained")
+    places = [write_records(tmp_path / name) for name in ("one", "two")]
+    for place in places:
+        os.utime(place / "dataset_info.json", (0, 0))
+    path, card, _ = packaging.package(run, "tiny", data=",".join(map(str, places)))
+    alone = model_card.data_summary(places[0], run / "best.weights.h5")
+    for split, found in alone.items():
+        twice = {name: 2 * found[name] for name in ("pieces", "pairs", "hours")}
+        assert card["data"][split] == found | twice
+    assert np.load(path / "cohort_audio.npy").shape == (3000, 4)
 
 
 def test_unknown_names_are_answered_with_those_there_are(shipped, tmp_path, monkeypatch):
