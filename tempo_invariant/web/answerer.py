@@ -90,8 +90,8 @@ class Answerer:
                 return
             except Exception as error:
                 line = told(error).replace(str(job.path), job.name)
-                line = line if job.name in line else f"{job.name}: {line}"
-                logging.warning("%s", printable(line))
+                named = line if job.name in line else f"{job.name}: {line}"
+                logging.warning("%s", printable(named))
                 self._jobs.fail([job], line)
             finally:
                 shutil.rmtree(job.path.parent, ignore_errors=True)
