@@ -116,7 +116,17 @@ class TrainingConfig:
         UserError: A field has a value out of its range, or two do not fit each other.
     """
 
-    data: str = setting("data/records", "Directory of TFRecord shards.")
+    data: str = setting(
+        "data/records",
+        "Directory of TFRecord shards, or several with commas, of which the first validates too.",
+    )
+    data_weights: tuple[int, ...] = setting(
+        (),
+        "How often a pair of each directory is drawn, relative to those of the others; none: all "
+        "pairs equally often.",
+        lower=1,
+        upper=100,
+    )
     batch_size: int = setting(100, "Pairs in a step, over all replicas.", lower=2)
     passage_pairs: int = setting(
         1,
@@ -152,7 +162,8 @@ class TrainingConfig:
     )
     ema_momentum: float = setting(
         0.0,
-        "Share that averages of the weights, which are validated and kept, keep in a step; 0: off.",
+        "Share that averages of the weights, which are validated and kept, keep in a step, after "
+        "less in the first ones; 0: off.",
         lower=0,
         below=1,
     )
@@ -168,7 +179,17 @@ class TrainingConfig:
     )
     mixed_precision: bool = setting(False, "Compute the convolutions in 16 bits.")
     initial_run: str = setting(
-        "", "Run directory whose weights training begins with; none: random weights."
+        "",
+        "Run directory, or model that ships, whose weights training begins with; none: random "
+        "weights.",
+    )
+    teacher: str = setting(
+        "",
+        "Run directory, or model that ships, whose embeddings are imitated besides; none: no "
+        "teacher.",
+    )
+    teacher_weight: float = setting(
+        4.0, "Weight of the distance to the teacher's embeddings in the loss.", above=0
     )
     seed: int = setting(
         0,

@@ -19,8 +19,9 @@ flags.DEFINE_string("weights", None, "Weights: best, refined or a file; default:
 commands.define_input(
     "data",
     None,
-    "Directory of the records that it was trained on, for the card, and for what tells how near "
+    "Directories of the records that it was trained on, for the card, and for what tells how near "
     "the model holds a snippet to everything: without that it identifies less well.",
+    many=True,
 )
 
 
@@ -30,7 +31,8 @@ def main() -> None:
     from tempo_invariant.model import pretrained
     from tempo_invariant.training import model_card, packaging
 
-    path, card, others = packaging.package(values.run, values.name, values.weights, values.data)
+    data = ",".join(values.data or ())
+    path, card, others = packaging.package(values.run, values.name, values.weights, data or None)
     print(f"{path}\n{model_card.summary(card, others)}")
     print(
         f"all that ship: {', '.join(pretrained.names())}, {pretrained.total_bytes() / 1e6:.2f} MB"

@@ -5,12 +5,14 @@ from absl import flags
 from tempo_invariant import commands, flag_sets
 from tempo_invariant.config import Experiment, ModelConfig, TrainingConfig
 from tempo_invariant.data import schema
+from tempo_invariant.errors import UserError
 from tempo_invariant.variations import Augmentation
 
 USAGE = """Trains the two encoders on records; started again, it goes on where it was interrupted.
 
     tempo-invariant train --flagfile=bl_at.flags
     tempo-invariant train --flagfile=bl.flags --data=data/records --output=runs/bl
+    tempo-invariant train --flagfile=small.flags --data=data/records_near --data_weights=
 """
 
 for _settings in (ModelConfig, TrainingConfig, Augmentation):
@@ -40,10 +42,25 @@ def read_experiment() -> Experiment:
     return Experiment.from_fields(model, training)
 
 
+def check_data(experiment: Experiment) -> None:
+    """Makes sure that there are records in all directories, see `tempo_invariant.data.schema`.
+
+    Raises:
+        UserError: Of several directories one lacks them; the message says how to do without it.
+    """
+    data = experiment.training.data
+    try:
+        schema.check_data(data, experiment.model.staves)
+    except UserError as error:
+        if len(schema.directories(data)) == 1:
+            raise
+        raise UserError(f"{error}; or train on one alone: --data=DIR --data_weights=") from error
+
+
 def main() -> None:
     """Trains the experiment of the flags."""
     experiment, output = read_experiment(), flags.FLAGS.output
-    schema.check_data(experiment.training.data, experiment.model.staves)
+    check_data(experiment)
     from tempo_invariant.training import loop
 
     result = loop.train(experiment, output, flags.FLAGS.strategy)

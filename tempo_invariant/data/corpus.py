@@ -5,6 +5,8 @@ reads the windows that it needs. Both give the same batches.
 """
 
 import dataclasses
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import tensorflow as tf
 from tempo_invariant.data import schema
 from tempo_invariant.data.schema import STRIP_ROWS
 from tempo_invariant.data.shards import RowSource, ShardReader, StoredRows
+from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import BANDS, PAPER
 
 MEMORY_MIB = 384
@@ -51,7 +54,7 @@ class Corpus:
     """A split: strips once per piece and ink, spectrograms once per record.
 
     Attributes:
-        pieces: Names of the pieces.
+        pieces: Names of the pieces; those of different directories may have the same name.
         performances: Names of the performances, one a record.
         soundfonts: Names of the soundfonts, one a record.
         inks: Number of inks of each piece, int32 `[pieces]`.
@@ -60,6 +63,8 @@ class Corpus:
         spectrograms: Spectrograms, one a record, float16 arrays `[frames, 92]`.
         record_piece: Number of each record's piece, int32 `[records]`.
         record_tempo: Tempo of each record relative to the notated one, float32 `[records]`.
+        record_weight: How often a pair of each record is drawn in training, relative to those of
+            the others, int32 `[records]`.
         pair_record: Number of each pair's record, int32 `[pairs]`.
         pair_frame: Onset frame of each pair, from the record's start, int32 `[pairs]`.
         pair_column: Column of each note head in page pixels of the full strip, float32 `[pairs]`.
@@ -76,6 +81,7 @@ class Corpus:
     spectrograms: HeldRows | StoredRows
     record_piece: np.ndarray
     record_tempo: np.ndarray
+    record_weight: np.ndarray
     pair_record: np.ndarray
     pair_frame: np.ndarray
     pair_column: np.ndarray
@@ -128,32 +134,47 @@ class _Rows:
         )
 
 
-def load_corpus(data_dir: str | Path, split: str, memory_mib: float = MEMORY_MIB) -> Corpus:
+def load_corpus(
+    data: str | os.PathLike,
+    split: str,
+    memory_mib: float = MEMORY_MIB,
+    weights: Sequence[int] = (),
+) -> Corpus:
     """Reads a split into memory or, if it is too large, notes where its arrays are.
 
     Args:
-        data_dir: Directory of the records.
+        data: Directory of the records, or several, see `schema.directories`.
         split: Name of the split.
         memory_mib: Largest size in MiB of what is held in memory.
+        weights: How often a pair of each directory is drawn in training, relative to those of the
+            others; none: all pairs equally often.
 
     Raises:
-        UserError: The split is not there, or a file is truncated or damaged.
+        UserError: The split is not there, a file is truncated or damaged, or the weights are not
+            one for each directory.
     """
+    places = schema.directories(data)
+    if weights and len(weights) != len(places):
+        raise UserError(
+            f"data_weights must be none, or one for each directory of data ({len(places)}), "
+            f"received {len(weights)}"
+        )
     strips, spectrograms = _Rows(STRIP_ROWS, tf.uint8, PAPER), _Rows(BANDS, tf.float16, 0)
-    inks: dict[str, tuple[int, int]] = {}
+    inks: dict[_Piece, tuple[int, int]] = {}
     kept = []
     room = memory_mib * 2**20
     with tf.device("CPU:0"):
         nothing = np.zeros(0)
-        for stored in schema.read_stored(data_dir, split):
+        for place, stored in _read(places, split):
             shard, position = stored.shard, stored.position
             drawn, spectrogram = stored.values["strips"], stored.values["spectrogram"]
-            kept.append(dataclasses.replace(stored.record, strips=nothing, spectrogram=nothing))
-            data, piece = stored.serialized.numpy(), stored.record.piece
-            room -= spectrograms.add(spectrogram, shard, position + _find(spectrogram, data))
+            record = dataclasses.replace(stored.record, strips=nothing, spectrogram=nothing)
+            kept.append((place, record))
+            data_bytes, piece = stored.serialized.numpy(), (place, record.piece)
+            room -= spectrograms.add(spectrogram, shard, position + _find(spectrogram, data_bytes))
             if piece not in inks:
                 inks[piece] = (drawn.shape[0], len(strips.lengths))
-                offset = position + _find(drawn, data)
+                offset = position + _find(drawn, data_bytes)
                 for strip in drawn:
                     size = strips.add(strip, shard, offset)
                     offset += size
@@ -162,9 +183,22 @@ def load_corpus(data_dir: str | Path, split: str, memory_mib: float = MEMORY_MIB
                 strips.tensors.clear()
                 spectrograms.tensors.clear()
         if room >= 0:
-            return _corpus(inks, strips.held(), spectrograms.held(), kept)
-    reader = ShardReader(schema.shard_paths(data_dir, split))
-    return _corpus(inks, strips.stored(reader), spectrograms.stored(reader), kept)
+            return _corpus(inks, strips.held(), spectrograms.held(), kept, weights)
+    reader = ShardReader([path for place in places for path in schema.shard_paths(place, split)])
+    return _corpus(inks, strips.stored(reader), spectrograms.stored(reader), kept, weights)
+
+
+_Piece = tuple[int, str]
+"""The number of a directory, and the name of a piece in it."""
+
+
+def _read(places: Sequence[Path], split: str) -> Iterator[tuple[int, schema.Stored]]:
+    """Yields the number of the directory and the record, whose shards are counted over all."""
+    first = 0
+    for place, directory in enumerate(places):
+        for stored in schema.read_stored(directory, split):
+            yield place, dataclasses.replace(stored, shard=first + stored.shard)
+        first += len(schema.shard_paths(directory, split))
 
 
 def _find(values: tf.Tensor, serialized: bytes) -> int:
@@ -173,24 +207,27 @@ def _find(values: tf.Tensor, serialized: bytes) -> int:
 
 
 def _corpus(
-    inks: dict[str, tuple[int, int]],
+    inks: dict[_Piece, tuple[int, int]],
     strips: HeldRows | StoredRows,
     spectrograms: HeldRows | StoredRows,
-    kept: list[schema.Record],
+    found: list[tuple[int, schema.Record]],
+    weights: Sequence[int],
 ) -> Corpus:
     number = {piece: index for index, piece in enumerate(inks)}
     layout = np.array(list(inks.values()), np.int32)
+    places, kept = zip(*found, strict=True)
     counts = [len(record.onset_frames) for record in kept]
     return Corpus(
-        pieces=tuple(inks),
+        pieces=tuple(name for _, name in inks),
         performances=tuple(record.performance for record in kept),
         soundfonts=tuple(record.soundfont for record in kept),
         inks=layout[:, 0],
         first_ink=layout[:, 1],
         strips=strips,
         spectrograms=spectrograms,
-        record_piece=np.array([number[record.piece] for record in kept], np.int32),
+        record_piece=np.array([number[place, record.piece] for place, record in found], np.int32),
         record_tempo=np.array([record.tempo for record in kept], np.float32),
+        record_weight=np.array([weights[n] if weights else 1 for n in places], np.int32),
         pair_record=np.repeat(np.arange(len(kept), dtype=np.int32), counts),
         pair_frame=np.concatenate([record.onset_frames for record in kept]).astype(np.int32),
         pair_column=np.concatenate([record.columns for record in kept]).astype(np.float32),

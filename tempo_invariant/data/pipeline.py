@@ -1,8 +1,8 @@
 """Pairs of sheet snippets and audio excerpts, cut from records.
 
 Sampling is stateless and keyed by the step: batch n depends on the seed and on n alone, so that
-training resumes exactly where it stopped, and every pair is equally likely at every step. All
-work is done on whole batches, see `tempo_invariant.data.cutting`.
+training resumes exactly where it stopped, and every pair is equally likely at every step, but for
+the weights of its directory. All work is done on whole batches, see `tempo_invariant.data.cutting`.
 """
 
 import dataclasses
@@ -88,8 +88,9 @@ def pair_chooser(
 ) -> Callable[[Draw], tf.Tensor]:
     """Returns the function from a draw to the indices of the pairs of a step, int32 `[batch]`.
 
-    Every pair is equally likely. With passages, a batch holds several pairs of one performance:
-    near ones teach to tell a place from the next, farther ones to tell similar music apart.
+    Every pair is as likely as the weight of its record says. With passages, a batch holds several
+    pairs of one performance: near ones teach to tell a place from the next, farther ones to tell
+    similar music apart.
 
     Args:
         corpus: Split to draw from.
@@ -98,6 +99,7 @@ def pair_chooser(
             apart (past its end they go on at its beginning); 1: each pair is drawn by itself.
     """
     pairs = np.flatnonzero(wanted_records(corpus, augmentation)[corpus.pair_record])
+    pairs = np.repeat(pairs, corpus.record_weight[corpus.pair_record[pairs]])
     allowed = constant(pairs.astype(np.int32))
     counts = np.bincount(corpus.pair_record, minlength=len(corpus.performances))
     first_of_record = constant((np.cumsum(counts) - counts).astype(np.int32))

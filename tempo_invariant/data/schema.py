@@ -223,28 +223,36 @@ def write_info(
     write_json(Path(data_dir) / INFO_NAME, content | more)
 
 
-def check_data(data_dir: str | os.PathLike, staves: str | None = None) -> None:
+def directories(data: str | os.PathLike) -> list[Path]:
+    """Returns the directories that a text means: one, or several with commas between them."""
+    if os.path.exists(data):
+        return [Path(data)]
+    return [Path(part) for part in os.fspath(data).split(",")]
+
+
+def check_data(data: str | os.PathLike, staves: str | None = None) -> None:
     """Makes sure that there are records, and those of a model, before anything slow begins.
 
     Args:
-        data_dir: Directory of the records.
+        data: Directory of the records, or several, see `directories`.
         staves: Distance of a piano's staves that the model is for, see `geometry.STAVES`; None:
             any.
 
     Raises:
         UserError: There are none, or those of another distance; the message says how to make them.
     """
-    if not (Path(data_dir) / INFO_NAME).exists():
-        raise UserError(
-            f"no records in {data_dir}; make them with: tempo-invariant convert "
-            f"--msmd=DIR --output={data_dir} (DIR: MSMD, or what tempo-invariant build-msmd makes "
-            "of LilyPond scores)"
-        )
-    if staves is not None and (found := _load_info(data_dir).staves) != staves:
-        raise UserError(
-            f"{data_dir}: records with staves {found}, and the model needs those with staves "
-            f"{staves}; convert again with --staves={staves}"
-        )
+    for data_dir in directories(data):
+        if not (data_dir / INFO_NAME).exists():
+            raise UserError(
+                f"no records in {data_dir}; make them with: tempo-invariant convert --msmd=DIR "
+                f"--output={data_dir} (DIR: MSMD, or what tempo-invariant build-msmd makes of "
+                "scores)"
+            )
+        if staves is not None and (found := _load_info(data_dir).staves) != staves:
+            raise UserError(
+                f"{data_dir}: records with staves {found}, and the model needs those with staves "
+                f"{staves}; convert again with --staves={staves}"
+            )
 
 
 def read_info(data_dir: str | Path) -> dict[str, SplitInfo]:

@@ -17,6 +17,7 @@ tempo_invariant/pretrained/NAME/
 Such a directory is used like a run directory; `python -m tempo_invariant.package_model` makes one.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +79,12 @@ def resolve(run: str | None, name: str | None) -> str:
         UserError: No model of this name ships with the package.
     """
     return str(run) if name is None else str(find(name))
+
+
+def locate(run: str | os.PathLike) -> str:
+    """Returns the directory of a run: the user's own, or else that of the model of this name."""
+    shipped = str(run) in names() and not Path(run).exists()
+    return str(DIRECTORY / run if shipped else run)
 
 
 def total_bytes() -> int:

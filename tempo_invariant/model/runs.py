@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from tempo_invariant import json_objects
 from tempo_invariant.config import Experiment
-from tempo_invariant.data.schema import check_data
+from tempo_invariant.data.schema import check_data, directories
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.files import atomic_write, sha256
 from tempo_invariant.model import pretrained
@@ -73,7 +73,7 @@ def load_experiment_and_data(
 
     Args:
         path: Run directory.
-        data: Directory of records; None: those that the run was trained on.
+        data: Directory of records; None: the one that the run was validated on.
 
     Returns:
         The experiment and the directory of the records.
@@ -82,7 +82,7 @@ def load_experiment_and_data(
         UserError: `path` is not the directory of a run, or there are no records for it.
     """
     experiment = load_experiment(path)
-    found = Path(data or experiment.training.data)
+    found = Path(data or directories(experiment.training.data)[0])
     check_data(found, experiment.model.staves)
     return experiment, found
 

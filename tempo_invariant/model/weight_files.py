@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.files import atomic_write
 
 CHECKSUM = "content_sha256"
 """Attribute of the file: the SHA-256 of the names, types, shapes and values of its arrays."""
@@ -64,3 +65,27 @@ def _checksum(arrays: dict[str, Any]) -> str:
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         digest.update(array[()].tobytes())
     return digest.hexdigest()
+
+
+def halve(path: str | os.PathLike) -> None:
+    """Rewrites a file of weights with its matrices and kernels in half precision, and signs it.
+
+    Vectors (biases, statistics of normalisations) keep their type: they are few, and their values
+    may leave the range of half precision. Keras reads either type into the variables of a model.
+    """
+    with atomic_write(path) as temporary:
+        with h5py.File(path, "r") as single, h5py.File(temporary, "w") as half:
+            half.attrs.update(single.attrs)
+
+            def copy(name: str, item: Any) -> None:
+                if isinstance(item, h5py.Group):
+                    made = half.require_group(name)
+                else:
+                    values = item[()]
+                    made = half.create_dataset(
+                        name, data=values.astype(np.float16) if values.ndim > 1 else values
+                    )
+                made.attrs.update(item.attrs)
+
+            single.visititems(copy)
+        sign(temporary)

@@ -16,7 +16,7 @@ from tempo_invariant.data.corpus import load_corpus
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation.retrieval import BATCH_SIZE, validation_metrics
 from tempo_invariant.files import write_json
-from tempo_invariant.model import runs
+from tempo_invariant.model import pretrained, runs
 from tempo_invariant.training.initial_weights import copy_weights
 
 SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
@@ -53,7 +53,7 @@ def average(
     if experiment.model.projection == "cca":
         raise UserError(f"{run} has a CCA, which is of its own encoders alone: nothing to average")
     model = runs.load_model(run, "best")
-    mixtures = _mixtures(model, runs.load_model(other))
+    mixtures = _mixtures(model, runs.load_model(pretrained.locate(other)))
     found = _validated(model, mixtures, data)
     kept = max(found, key=lambda share: found[share]["mrr"])
     model.set_weights(mixtures[kept])

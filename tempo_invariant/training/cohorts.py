@@ -23,13 +23,15 @@ def write(directory: Path, data: str | Path, pairs: int = PAIRS) -> None:
 
     Args:
         directory: Directory of a model that ships, or of a run.
-        data: Directory of records, whose training split is used.
+        data: Directory of records whose training split is used, or several, see
+            `schema.directories`.
         pairs: Number of pairs; each gives either cohort a vector.
 
     Raises:
         UserError: Model or data are missing or damaged.
     """
-    experiment, corpus = runs.load_experiment(directory), load_corpus(data, "train")
+    experiment = runs.load_experiment(directory)
+    corpus = load_corpus(data, "train", weights=experiment.training.data_weights)
     batches = -(-pairs // BATCH_SIZE)
     dataset = pipeline.train_dataset(
         corpus, BATCH_SIZE, experiment.model.frames, experiment.training.augmentation, _SEED

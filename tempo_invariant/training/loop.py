@@ -2,18 +2,17 @@
 
 import contextlib
 import os
-from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tempo_invariant.config import Experiment, TrainingConfig
-from tempo_invariant.data import pipeline
+from tempo_invariant.data import pipeline, schema
 from tempo_invariant.data.corpus import Corpus, load_corpus
 from tempo_invariant.errors import UserError
 from tempo_invariant.files import atomic_write
-from tempo_invariant.model import runs
+from tempo_invariant.model import pretrained, runs
 from tempo_invariant.model.losses import PairwiseRankingLoss, SoftmaxLoss
 from tempo_invariant.model.network import (
     MOMENTUM,
@@ -39,7 +38,12 @@ from tempo_invariant.training.distribution import (
 )
 from tempo_invariant.training.initial_weights import copy_weights
 from tempo_invariant.training.optimizers import make_optimizer
+from tempo_invariant.training.teaching import find_teacher, teach
 from tempo_invariant.training.tensorboard import Summaries
+
+LONGEST_MOMENTUM = 0.999
+"""The most that statistics of the batches keep in a step: after a tenth of a training of average
+length, nothing is left of their first values."""
 
 
 def train(
@@ -48,7 +52,9 @@ def train(
     """Trains an experiment, or continues it where it was interrupted.
 
     A run that was killed, at any moment, repeats the epoch that was running and nothing else, and
-    ends as if it had not been killed: pairs and augmentation depend on seed and step alone.
+    ends as if it had not been killed: pairs and augmentation depend on seed and step alone. Of
+    several directories of records, the first validates: what is added to the training then leaves
+    the measure of it as it was.
 
     Args:
         experiment: Model and training configuration.
@@ -59,15 +65,19 @@ def train(
         The `epochs` done, the `best_epoch` and its `best_mrr`.
 
     Raises:
-        UserError: Data or the initial run are missing, the directory holds another experiment, the
-            number of replicas does not divide the batch, or the loss is no longer finite.
+        UserError: Data, the initial run or the teacher are missing or do not fit, the directory
+            holds another experiment, the number of replicas does not divide the batch, or the loss
+            is no longer finite.
     """
     training = experiment.training
     distribution = make_strategy(strategy)
     shares = replica_count(distribution)
     if training.batch_size % shares:
         raise UserError(f"batch_size {training.batch_size} cannot be split over {shares} replicas")
-    corpora = {split: load_corpus(Path(training.data), split) for split in ("train", "valid")}
+    if training.teacher:
+        find_teacher(experiment)  # before anything slow begins
+    corpus = load_corpus(training.data, "train", weights=training.data_weights)
+    valid = load_corpus(schema.directories(training.data)[0], "valid")
     chief = is_chief(distribution)
     run = open_run(output, experiment, write=chief)
     model = first_model(experiment, distribution)
@@ -78,8 +88,8 @@ def train(
     if chief:
         print(f"model: {size_line(parameters(copy), multiply_adds(copy))}", flush=True)
     if checkpoints.epochs < training.epochs and patience.action != "stop":
-        reports = _reports(experiment, corpora["valid"], checkpoints, distribution)
-        _fit(model, experiment, corpora["train"], [*reports, checkpoints], checkpoints.epochs)
+        reports = _reports(experiment, valid, checkpoints, distribution)
+        _fit(model, experiment, corpus, [*reports, checkpoints], checkpoints.epochs)
     epochs = checkpoints.epochs
     return {"epochs": epochs, "best_epoch": patience.best_epoch, "best_mrr": patience.best}
 
@@ -140,15 +150,17 @@ def first_model(experiment: Experiment, distribution: tf.distribute.Strategy | N
         distribution: Strategy over whose devices the model is spread; None: one device.
 
     Raises:
-        UserError: The initial run is missing or of another model.
+        UserError: The initial run or the teacher is missing or of another model.
     """
     training = experiment.training
     keras.config.set_dtype_policy(mixed_policy() if training.mixed_precision else "float32")
-    initial = runs.load_model(training.initial_run) if training.initial_run else None
+    begun = training.initial_run
+    initial = runs.load_model(pretrained.locate(begun)) if begun else None
     keras.utils.set_random_seed(training.seed)
     with distribution.scope() if distribution else contextlib.nullcontext():
-        # Statistics of the batches are averaged over as many steps as the weights.
-        momentum = max(MOMENTUM, training.ema_momentum)
+        # Statistics of the batches are averaged over as many steps as the weights, but forget that
+        # they began as those of no batch.
+        momentum = max(MOMENTUM, min(training.ema_momentum, LONGEST_MOMENTUM))
         synchronized = replica_count(distribution) > 1
         model = build_model(experiment.model, synchronized=synchronized, momentum=momentum)
         if initial is not None:
@@ -156,6 +168,9 @@ def first_model(experiment: Experiment, distribution: tf.distribute.Strategy | N
             if is_chief(distribution) and untouched:
                 print(f"not in the initial run, hence random: {', '.join(untouched)}", flush=True)
         compile_model(model, training)
+        if training.teacher:
+            teacher = runs.load_model(find_teacher(experiment))
+            teach(model, teacher, training.teacher_weight)
     return model
 
 

@@ -5,6 +5,7 @@ weights, training from `history.jsonl`, data from the records themselves.
 """
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,19 +24,46 @@ from tempo_invariant.geometry import (
     SYSTEM_HEIGHT,
 )
 from tempo_invariant.model.network import size_line
+from tempo_invariant.training import sources
 
 
 def neutral(experiment: Experiment) -> Experiment:
-    """Returns an experiment without the paths of its records and of its initial run."""
+    """Returns an experiment without the paths of its records, initial run and teacher."""
     training = dataclasses.replace(
         experiment.training,
         initial_run=Path(experiment.training.initial_run).name,
+        teacher=Path(experiment.training.teacher).name,
         data=TrainingConfig().data,
     )
     return dataclasses.replace(experiment, training=training)
 
 
 def data_summary(data: str | Path, weights: Path) -> dict[str, dict[str, Any]]:
+    """Summarises the records of one directory or of several, see `schema.directories`.
+
+    Args:
+        data: The directories.
+        weights: As for `_directory_summary`, whose result that is, added up over the directories.
+
+    Raises:
+        UserError: As there.
+    """
+    summary: dict[str, dict[str, Any]] = {}
+    for directory in schema.directories(data):
+        for split, found in _directory_summary(directory, weights).items():
+            before = summary.get(split)
+            summary[split] = {n: _sum(before[n], v) for n, v in found.items()} if before else found
+    return summary
+
+
+def _sum(one: Any, other: Any) -> Any:
+    """Adds numbers, or numbers by name, and unites lists."""
+    if isinstance(one, dict):
+        return {name: one.get(name, 0) + other.get(name, 0) for name in sorted({*one, *other})}
+    return sorted({*one, *other}) if isinstance(one, list) else round(one + other, 4)
+
+
+def _directory_summary(data: str | Path, weights: Path) -> dict[str, dict[str, Any]]:
     """Summarises the records that a model was trained on.
 
     Args:
@@ -43,8 +71,8 @@ def data_summary(data: str | Path, weights: Path) -> dict[str, dict[str, Any]]:
         weights: Weights file of the model, which must be newer than the records.
 
     Returns:
-        For each split `pieces`, `pairs` and `hours`, and the `soundfonts` and `tempi` of its
-        performances.
+        For each split `pieces`, `pairs` and `hours`, the `soundfonts` and `tempi` of its
+        performances, and how many pieces of which of the `corpora` it has.
 
     Raises:
         UserError: There are no records, they are damaged, or newer than the weights.
@@ -55,8 +83,9 @@ def data_summary(data: str | Path, weights: Path) -> dict[str, dict[str, Any]]:
         raise UserError(f"{data}: written after {weights}, which has not learned from it")
     summary = {}
     for split, found in infos.items():
-        soundfonts, tempi = set(), set()
+        soundfonts, tempi, pieces = set(), set(), set()
         for record in schema.read_records(data, split) if found.records else ():
+            pieces.add(record.piece)
             soundfonts.add(record.soundfont)
             tempi.add(round(record.tempo, 3))
         summary[split] = {
@@ -65,6 +94,7 @@ def data_summary(data: str | Path, weights: Path) -> dict[str, dict[str, Any]]:
             "hours": found.hours,
             "soundfonts": sorted(soundfonts),
             "tempi": sorted(tempi),
+            "corpora": dict(sorted(Counter(map(sources.corpus, pieces)).items())),
         }
     return summary
 
@@ -82,7 +112,7 @@ def markdown(card: dict[str, Any], experiment: Experiment) -> str:
         f"## Training\n\n{_training(card, experiment)}",
         f"## Results\n\n{_results(card)}",
         f"## Limits\n\n{_limits(card, experiment)}",
-        f"## Licence\n\n{_LICENCE}",
+        f"## Licence\n\n{_licence(card)}",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -90,6 +120,7 @@ def markdown(card: dict[str, Any], experiment: Experiment) -> str:
 def _introduction(card: dict[str, Any], experiment: Experiment) -> str:
     model = experiment.model
     attention = "a soft attention over its frames" if model.attention else "no attention"
+    records = "data/records_near" if model.staves == NEAR else "data/records"
     near = (
         f"with a piano's staves brought to a height of {SYSTEM_HEIGHT} pixels where they exceed it"
     )
@@ -101,7 +132,7 @@ def _introduction(card: dict[str, Any], experiment: Experiment) -> str:
         f"{model.embedding_size} dimensions, where what belongs together is near. "
         f"{size_line(card['parameters'], card['multiply_adds'])}, {card['bytes'] / 1e6:.1f} MB.\n\n"
         "```\n"
-        f"python -m tempo_invariant.evaluate --pretrained={card['name']} --data=data/records\n"
+        f"python -m tempo_invariant.evaluate --pretrained={card['name']} --data={records}\n"
         f"python -m tempo_invariant.export --pretrained={card['name']} --output=exports/"
         f"{card['name']}\n"
         "```\n\n"
@@ -117,21 +148,29 @@ def _window(experiment: Experiment) -> str:
 
 def _data(card: dict[str, Any]) -> str:
     text = (
-        "Records of MSMD (Multimodal Sheet Music Dataset): LilyPond scores of the Mutopia Project, "
-        "engraved, played by synthesisers and aligned note by note. Training, validation and test "
-        "have no piece in common."
+        "Scores, engraved, played by synthesisers and aligned note by note. Training, validation "
+        "and test have no piece in common."
     )
-    if not card["data"]:
-        return text
+    learned = card["data"].get("train", {})
+    corpora = "\n".join(f"- {sources.CORPORA[name]}" for name in _corpora(card))
+    if not learned:
+        return f"{text}\n\n{corpora}"
     rows = ["| split | pieces | pairs | hours | sounds | tempi |", "| --- " * 6 + "|"]
     for split, found in card["data"].items():
         fonts = ", ".join(found["soundfonts"])
         tempi = ", ".join(f"{tempo:g}" for tempo in found["tempi"])
+        kinds = ", ".join(f"{count} {name}" for name, count in found.get("corpora", {}).items())
         rows.append(
-            f"| {split} | {found['pieces']} | {found['pairs']:,d} | {found['hours']:.2f} | "
-            f"{fonts} | {tempi} |"
+            f"| {split} | {kinds or found['pieces']} | {found['pairs']:,d} | "
+            f"{found['hours']:.2f} | {fonts} | {tempi} |"
         )
-    return text + "\n\n" + "\n".join(rows) + "\n\nPairs and hours are those of all performances."
+    table = "\n".join(rows)
+    return f"{text}\n\n{corpora}\n\n{table}\n\nPairs and hours are those of all performances."
+
+
+def _corpora(card: dict[str, Any]) -> list[str]:
+    """Returns the names of the corpora that a model learned from; of early models that of MSMD."""
+    return list(card["data"].get("train", {}).get("corpora", {})) or [sources.MSMD]
 
 
 def _training(card: dict[str, Any], experiment: Experiment) -> str:
@@ -147,12 +186,22 @@ def _training(card: dict[str, Any], experiment: Experiment) -> str:
         text += " Of a piece it heard the performances at the tempo nearest to the notated one."
     if settings.initial_run:
         text += f" It began with the weights of another run, {settings.initial_run}."
+    if settings.teacher:
+        text += (
+            f" It was taught by another model, {settings.teacher}, whose embeddings it imitates "
+            f"with a weight of {settings.teacher_weight:g}."
+        )
+    if settings.data_weights:
+        weights = ", ".join(map(str, settings.data_weights))
+        text += f" Pairs of its directories of records were drawn with weights {weights}."
     if done["pairs"]:
         text += (
             f" {done['pairs']:,d} pairs; the best validation MRR, {done['best_mrr']:.3f} among "
             f"{settings.validation_pairs:,d} pairs, came in epoch {done['best_epoch']} of "
             f"{done['epochs']} ({settings.epoch_pairs:,d} pairs each)."
         )
+    if settings.ema_momentum:
+        text += f" The weights are a moving average over the steps ({settings.ema_momentum:g})."
     if averaged := card.get("averaging"):
         text += (
             f" The weights are an average of those of that epoch, with a share of "
@@ -235,12 +284,14 @@ _DAMAGE = {
 }
 """Fields of the augmentation, and what a model trained without each has not met."""
 
-_LICENCE = (
-    "The weights are published under the Apache License 2.0, as the package is. The scores that "
-    "they were learned from are works of the Mutopia Project's contributors, each under a licence "
-    "of its own: the public domain, Creative Commons Attribution or Attribution-ShareAlike. "
-    "Neither scores nor recordings are part of the weights."
-)
+
+def _licence(card: dict[str, Any]) -> str:
+    licences = [sources.LICENCES[name] for name in _corpora(card)]
+    licences += sources.sound_licences(card["data"].get("train", {}).get("soundfonts", ()))
+    return (
+        "The weights are published under the Apache License 2.0, as the package is. "
+        f"{' '.join(licences)} Neither scores nor sounds are part of the weights."
+    )
 
 
 def summary(card: dict[str, Any], others: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """Optimizers besides Keras' own: Muon for convolutions, and Adam with a clipped global gradient."""
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -69,6 +70,21 @@ class ClippedAdamW(_Clipping, keras.optimizers.AdamW):
     """AdamW with the gradient of the global batch clipped."""
 
 
+def _move_averages(
+    optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]
+) -> None:
+    """Moves the averages of the weights, in step n by no less than 9 / (n + 9) of the way.
+
+    Keras' own begin with the weights after the first step, of which a share of `ema_momentum` to
+    the number of steps would be left at the end.
+    """
+    steps = ops.cast(optimizer.iterations, "float32")
+    kept = ops.minimum(optimizer.ema_momentum, steps / (steps + 9))
+    averages = optimizer._model_variables_moving_average
+    for variable, average in zip(variables, averages, strict=True):
+        average.assign(kept * average + (1 - kept) * variable)
+
+
 def make_optimizer(training: TrainingConfig) -> keras.optimizers.Optimizer:
     """Makes Adam, AdamW or Muon, as configured.
 
@@ -86,6 +102,10 @@ def make_optimizer(training: TrainingConfig) -> keras.optimizers.Optimizer:
         kind = Muon if training.optimizer == "muon" else adamw
         optimizer = kind(rate, weight_decay=training.weight_decay, **options)
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "log_scale"])
+    if training.ema_momentum:
+        optimizer._update_model_variables_moving_average = functools.partial(
+            _move_averages, optimizer
+        )
     if training.clip_norm:
         optimizer.longest = training.clip_norm
     return optimizer

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from tempo_invariant.config import Experiment
 from tempo_invariant.data import pipeline
-from tempo_invariant.data.corpus import load_corpus
+from tempo_invariant.data.corpus import Corpus, load_corpus
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation.retrieval import BATCH_SIZE, Progress, validation_metrics
 from tempo_invariant.files import write_json
@@ -52,12 +52,17 @@ def refine(
     Raises:
         UserError: Run or data are missing or damaged, or the projection is not a CCA.
     """
-    experiment, data = runs.load_experiment_and_data(run, data)
+    experiment, valid = runs.load_experiment_and_data(run, data)
     if experiment.model.projection != "cca":
         raise UserError(f"{run} has a {experiment.model.projection} projection: nothing to refit")
     model = runs.load_model(run, weights)
-    sheet, audio = features(model, *_training_pairs(experiment, data, pairs, augment))
-    states, weights_of = _states(model, sheet, audio, experiment, data)
+    if data:
+        corpus = load_corpus(data, "train")
+    else:
+        training = experiment.training
+        corpus = load_corpus(training.data, "train", weights=training.data_weights)
+    sheet, audio = features(model, *_training_pairs(experiment, corpus, pairs, augment))
+    states, weights_of = _states(model, sheet, audio, experiment, valid)
     kept = max(states, key=lambda name: states[name]["mrr"])
     model.get_layer("projection").set_weights(weights_of[kept])
     directory = runs.RunDirectory(run)
@@ -103,10 +108,9 @@ def features(
 
 
 def _training_pairs(
-    experiment: Experiment, data: Path, pairs: int, augment: bool
+    experiment: Experiment, corpus: Corpus, pairs: int, augment: bool
 ) -> tuple[tf.data.Dataset, int]:
     """Returns a finite dataset of training pairs and their number."""
-    corpus = load_corpus(data, "train")
     frames = experiment.model.frames
     if not augment:
         dataset, table = pipeline.eval_dataset(corpus, BATCH_SIZE, frames, limit=pairs)

@@ -57,6 +57,8 @@ class _Report:
     results: dict[str, dict[str, tuple[float, float, float]]]
     soundfont: str | None = None
     weights_sha256: str | None = None
+    late_frames: int = 0
+    future: float = 1.0
 
     def __post_init__(self) -> None:
         if self.split not in schema.SPLITS:
@@ -68,7 +70,8 @@ class _Report:
     def order(self) -> tuple:
         """Key by which reports are sorted."""
         split = ("test", "valid", "train").index(self.split)
-        return split, -self.pairs, abs(self.tempo - 1), self.soundfont or ""
+        condition = abs(self.tempo - 1), self.soundfont or "", 1 - self.future, self.late_frames
+        return split, -self.pairs, *condition
 
 
 @dataclasses.dataclass(frozen=True)

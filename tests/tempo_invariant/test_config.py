@@ -173,6 +173,7 @@ def test_experiments_of_earlier_versions_are_the_published_model():
     assert experiment.training == published
     assert (published.loss, published.clip_norm, published.ema_momentum) == ("ranking", 0, 0)
     assert published.passage_pairs == 1
+    assert (published.data_weights, published.teacher) == ((), "")
     assert experiment.differences(Experiment(ModelConfig(attention=True), published)) == []
 
 
@@ -186,6 +187,8 @@ def test_experiments_of_earlier_versions_are_the_published_model():
         ({}, {"clip_norm": -1.0}, "clip_norm must be a number >= 0, received -1.0"),
         ({}, {"clip_norm": 1.0, "optimizer": "muon"}, "clip_norm is not for muon"),
         ({}, {"passage_pairs": 3}, "passage_pairs must divide batch_size .100., received 3"),
+        ({}, {"data_weights": [1, 0]}, "data_weights must be integers >= 1 and <= 100, received"),
+        ({}, {"teacher_weight": 0.0}, "teacher_weight must be a number > 0, received 0.0"),
         ({}, {"passage_pairs": 0}, "passage_pairs must be an integer >= 1, received 0"),
         ({}, {"loss": "hinge"}, "loss must be one of ranking, softmax, received 'hinge'"),
         ({"units": 0}, {}, "units must be an integer >= 1 and <= 100, received 0"),

@@ -85,6 +85,7 @@ DEFAULTS = {
     },
     "training": {
         "data": "data/records",
+        "data_weights": [],
         "batch_size": 100,
         "passage_pairs": 1,
         "epoch_pairs": 10000,
@@ -105,6 +106,8 @@ DEFAULTS = {
         "validation_pairs": 1000,
         "mixed_precision": False,
         "initial_run": "",
+        "teacher": "",
+        "teacher_weight": 4.0,
         "seed": 0,
     },
     "augmentation": {
@@ -173,6 +176,34 @@ OURS = {
     "attention_filters": [16, 16, 16, 32],
     "audio_normalization": "excerpt",
     "audio_level": 3.0,
+    "staves": "near",
+}
+SMALL = {"blocks": "residual", "filters": [8, 24, 64, 112], "attention_filters": [8, 8, 16, 32]}
+BOTH = {
+    "data": "data/records_near,data/records_verovio",
+    "data_weights": [1, 3],
+    "ema_momentum": 0.9998,
+    "total_pairs": 3000000,
+}
+WORN = {
+    "onset_frames": 1,
+    "stretch": 2.0,
+    "tuning_cents": 40.0,
+    "missing_future": 0.5,
+    "staff_pixels": 20,
+    "skew_degrees": 2.0,
+    "bend_pixels": 8.0,
+    "uneven_scale": 0.1,
+    "ink_spread": 0.7,
+    "faded_ink": 0.4,
+    "note_colour": 0.8,
+    "handwriting": 6,
+    "bleed_through": 0.3,
+    "blur": 0.7,
+    "grey_paper": 0.2,
+    "shadow": 0.3,
+    "grain": 12.0,
+    "jpeg": 6.0,
 }
 
 
@@ -191,8 +222,14 @@ OURS = {
         (
             ["--flagfile=best.flags"],
             OURS | LEARNED,
-            {"total_pairs": 3000000} | COSINE,
-            {"stretch": 2.0, "tuning_cents": 40.0} | DAMAGED,
+            BOTH | COSINE,
+            DAMAGED | WORN,
+        ),
+        (
+            ["--flagfile=small.flags", "--data=data/mine", "--data_weights="],
+            OURS | LEARNED | SMALL,
+            BOTH | COSINE | {"data": "data/mine", "data_weights": [], "teacher": "best"},
+            DAMAGED | WORN,
         ),
         (
             [
@@ -227,11 +264,42 @@ def test_flags_are_an_experiment(arguments, model, training, augmentation):
     assert result.stdout == json.dumps(expected, indent=2) + "\n"
 
 
-def test_our_own_flag_file_is_a_whole_experiment(tmp_path):
+@pytest.mark.parametrize("name", ["best", "small"])
+def test_our_own_flag_files_are_whole_experiments(name, tmp_path):
     """Without data the command ends after it has checked every setting."""
-    result = command("train", "--flagfile=best.flags", f"--data={tmp_path}")
+    result = command("train", f"--flagfile={name}.flags", f"--data={tmp_path}")
     assert result.returncode == 1
     assert result.stderr.startswith(f"error: no records in {tmp_path}")
+    assert not result.stderr.endswith("--data_weights=\n")
+
+
+def test_who_has_one_directory_of_two_is_told_how_to_train_on_it(tmp_path):
+    data = write_records(tmp_path / "data")
+    arguments = ["--flagfile=best.flags", "--staves=printed", f"--output={tmp_path}/run"]
+    result = command("train", *arguments, f"--data={data},{tmp_path}/none")
+    assert result.returncode == 1 and result.stderr.count("\n") == 1
+    assert result.stderr.startswith(f"error: no records in {tmp_path}/none; make them with: ")
+    assert result.stderr.endswith("; or train on one alone: --data=DIR --data_weights=\n")
+    result = command("train", *arguments, f"--data={data}")
+    assert result.returncode == 1
+    assert result.stderr == (
+        "error: data_weights must be none, or one for each directory of data (1), received 2\n"
+    )
+    tiny = [*TINY, "--total_pairs=20", "--epoch_pairs=20", "--attention_filters="]
+    tiny += ["--worn_share=0", "--varied_share=0", "--nomixed_precision"]
+    result = command("train", *arguments, f"--data={data}", "--data_weights=", *tiny)
+    assert result.returncode == 0, result.stderr
+    assert runs.load_experiment(tmp_path / "run").training.data_weights == ()
+
+
+def test_two_directories_are_trained_on_together(tmp_path):
+    data = ",".join(str(write_records(tmp_path / name)) for name in ("one", "two"))
+    output = tmp_path / "run"
+    result = command("train", f"--data={data}", "--data_weights=2,5", f"--output={output}", *TINY)
+    assert result.returncode == 0, result.stderr
+    experiment, judged = runs.load_experiment_and_data(output)
+    assert (experiment.training.data, experiment.training.data_weights) == (data, (2, 5))
+    assert judged == tmp_path / "one"
 
 
 def test_missing_data_say_how_to_make_them(tmp_path):
@@ -253,6 +321,7 @@ def test_missing_data_say_how_to_make_them(tmp_path):
         (["--output=x", "--frames=0"], "frames"),
         (["--output=x", "--varied_share=1.5"], "varied_share"),
         (["--output=x", "--low_cut_hz=-1"], "low_cut_hz"),
+        (["--output=x", "--data_weights=1,a"], "data_weights"),
     ],
 )
 def test_wrong_flags_exit_with_2(arguments, word):

@@ -1,6 +1,7 @@
 """Models that ship: packaged from a tiny run, found by name, used by the commands."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from tempo_invariant.config import Experiment
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import retrieval
 from tempo_invariant.files import sha256
-from tempo_invariant.model import pretrained, runs
+from tempo_invariant.model import pretrained, runs, weight_files
 from tempo_invariant.model.network import build_model
 from tempo_invariant.training import model_card, packaging
 from tests.tiny_records import write_records, write_run
@@ -89,8 +90,8 @@ def test_a_packaged_run_is_whole_and_computes_the_same(shipped, run):
     assert (path / history).read_text() == (run / history).read_text()
     pairs = packaging.random_pairs(24)
     before, after = (runs.load_model(each)(pairs).numpy() for each in (run, path))
-    np.testing.assert_allclose(after, before, atol=1e-6)
-    assert card["largest_difference"] <= 1e-6
+    difference = np.abs(after - before).max()  # the packaged weights have half precision
+    assert 0 < difference < 1e-3 and card["largest_difference"] == pytest.approx(difference)
     assert pretrained.total_bytes() == sum(file.stat().st_size for file in path.iterdir())
     assert str(run.parent) not in "".join(
         file.read_text() for file in path.iterdir() if file.suffix in (".json", ".md")
@@ -108,7 +109,7 @@ def test_the_card_takes_its_numbers_from_reports_about_these_weights(shipped, ru
     value, low, high = report["results"]["audio to sheet"]["mrr"]
     assert f"{value:.3f} [{low:.3f}, {high:.3f}]" in row
     assert row.startswith("| test | the first | 1 | 30 | 2 |")
-    assert "| train | 4 | 160 | 0.00 | Sine | 1 |" in text
+    assert "| train | 4 MSMD | 160 | 0.00 | Sine | 1 |" in text
     assert "160 pairs; the best validation MRR, 0.500 among 50 pairs, came in epoch 1 of 2" in text
     assert "cut short" in text  # two epochs of three
     varied = "scale 0.05, shift_pixels 5, onset_frames 1, tempo on, soundfont on"
@@ -136,6 +137,31 @@ def test_the_card_says_how_excerpts_were_cut_and_which_pages_were_worn(shipped, 
     assert "blur 0.5, worn_share 0.5" in text
 
 
+def test_matrices_get_half_precision_and_vectors_stay(run, tmp_path):
+    path = tmp_path / "best.weights.h5"
+    shutil.copyfile(run / path.name, path)
+    weight_files.halve(path)
+    weight_files.check(path)
+
+    def arrays(file):
+        found = {}
+        with h5py.File(file) as opened:
+            opened.visititems(
+                lambda name, item: (
+                    found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
+                )
+            )
+        return found
+
+    before, after = arrays(run / path.name), arrays(path)
+    assert before.keys() == after.keys()
+    for name, values in before.items():
+        expected = values.astype(np.float16) if values.ndim > 1 else values
+        assert after[name].dtype == expected.dtype
+        np.testing.assert_array_equal(after[name], expected)
+    assert path.stat().st_size < 0.8 * (run / path.name).stat().st_size
+
+
 def test_optimizer_state_is_left_behind(run, tmp_path, monkeypatch):
     monkeypatch.setattr(pretrained, "DIRECTORY", tmp_path / "pretrained")
     import keras
@@ -149,6 +175,7 @@ def test_optimizer_state_is_left_behind(run, tmp_path, monkeypatch):
     written = path / "best.weights.h5"
     plain = build_model(runs.load_experiment(run).model)
     runs.save_weights(plain, tmp_path / "plain.weights.h5")
+    weight_files.halve(tmp_path / "plain.weights.h5")
     assert written.stat().st_size == (tmp_path / "plain.weights.h5").stat().st_size
     assert written.stat().st_size < 0.7 * checkpoint.stat().st_size
     # The evaluations are about best.weights.h5, not about this file.
@@ -196,6 +223,19 @@ def test_records_newer_than_the_weights_are_not_described(run, data, tmp_path):
     (later / "dataset_info.json").write_bytes((data / "dataset_info.json").read_bytes())
     with pytest.raises(UserError, match="written after .*best.weights.h5"):
         model_card.data_summary(later, run / "best.weights.h5")
+
+
+def test_a_run_is_packaged_with_the_records_of_several_directories(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrained, "DIRECTORY", tmp_path / "pretrained")
+    places = [write_records(tmp_path / name) for name in ("one", "two")]
+    for place in places:
+        os.utime(place / "dataset_info.json", (0, 0))
+    path, card, _ = packaging.package(run, "tiny", data=",".join(map(str, places)))
+    alone = model_card.data_summary(places[0], run / "best.weights.h5")
+    for split, found in alone.items():
+        twice = {name: 2 * found[name] for name in ("pieces", "pairs", "hours")}
+        assert card["data"][split] == found | twice
+    assert np.load(path / "cohort_audio.npy").shape == (3000, 4)
 
 
 def test_unknown_names_are_answered_with_those_there_are(shipped, tmp_path, monkeypatch):

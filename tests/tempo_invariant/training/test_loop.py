@@ -275,11 +275,12 @@ def test_average_is_that_of_the_steps():
     loop.compile_model(model, experiment.training)
     generator = np.random.default_rng(0)
     average = None
-    for _ in range(3):
+    for step in range(60):
+        kept = min(0.8, step / (step + 9))
         gradients = [generator.normal(size=w.shape) for w in model.trainable_weights]
         model.optimizer.apply(list(map(tf.constant, map(np.float32, gradients))))
         values = np.concatenate([w.numpy().ravel() for w in model.trainable_weights])
-        average = values if average is None else 0.8 * average + 0.2 * values
+        average = values if average is None else kept * average + (1 - kept) * values
     trainable = {id(weight) for weight in model.trainable_weights}
     found = [
         value.ravel()

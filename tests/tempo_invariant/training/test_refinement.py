@@ -44,6 +44,14 @@ def test_correlations_are_those_of_the_training_pairs(refined, data):
     np.testing.assert_allclose(report["refitted"]["correlations"], expected, atol=2e-4)
 
 
+def test_the_pairs_are_those_of_all_directories_of_the_training(data, tmp_path):
+    both = ",".join(map(str, (data, write_records(tmp_path / "more"))))
+    run = write_run(tmp_path / "run", both)
+    found = [refinement.refine(run, each, pairs=1000, augment=False) for each in (None, data)]
+    alone = PIECES["train"] * ONSETS
+    assert [report["pairs"] for report in found] == [2 * alone, alone]
+
+
 def test_only_the_projection_changes(refined):
     run, report = refined
     assert report["kept"] != "trained"
