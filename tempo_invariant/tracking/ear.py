@@ -23,17 +23,19 @@ class Lags(NamedTuple):
         steps: By how many steps their middles are earlier than the moment, ascending.
         sharpness: By how much the logarithm of the likelihood grows with the similarity, for each.
         lead_seconds: By how much they seem to be earlier than they are.
+        least_fit: Mean similarity to what is printed there below which something else is played.
     """
 
     steps: tuple[int, ...]
     sharpness: tuple[float, ...]
     lead_seconds: float
+    least_fit: float
 
 
-KNOWING = Lags((1, 4), (8.0, 14.0), 0.01)
+KNOWING = Lags((1, 4), (8.0, 14.0), 0.01, 0.38)
 """Of models that were trained with excerpts whose future is missing."""
 
-WAITING = Lags((4, 10), (6.0, 12.0), 0.045)
+WAITING = Lags((4, 10), (6.0, 12.0), 0.045, 0.3)
 """Of other models, which need more of the future."""
 
 
