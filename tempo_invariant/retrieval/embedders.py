@@ -26,19 +26,17 @@ from tempo_invariant.geometry import (
     SNIPPET_HEIGHT,
     SNIPPET_WIDTH,
     STRIP_STEP,
-    STRIP_UNIT,
     SYSTEM_HEIGHT_OUTPUT,
 )
 from tempo_invariant.model import pretrained
 from tempo_invariant.model.versions import find_versions
+from tempo_invariant.retrieval.run_layers import RunLayers
 from tempo_invariant.scores.strips import rejoin
 
 AUDIO_BATCH = 16
 SHEET_BATCH = 32
-STRIP_BATCH = 4
 MOST_OF_STRIP = 64
-"""Strips hold a multiple of so many snippets, since for every new width the computation is
-prepared, and at most so many, which bounds the memory."""
+"""Strips hold at most so many snippets, which bounds the memory."""
 
 REQUEST_BYTES = 3 * 2**20
 """The most audio that is sent to a server at once; gRPC's default limit is 4 MiB."""
@@ -89,8 +87,8 @@ class GraphEmbedder:
     Args:
         signatures: Functions of a tensor by name, see `tempo_invariant.model.saved_model`.
         name: Description of the model in words.
-        embed_strip: Embeds the snippets of a strip at once, see `tempo_invariant.model.strips`;
-            None: every snippet is embedded alone.
+        layers: Its layers, where they are at hand; without them every snippet and every window is
+            embedded alone.
 
     Attributes:
         knows_present: Whether it was trained with excerpts whose future is missing, so that it
@@ -99,9 +97,11 @@ class GraphEmbedder:
 
     source: dict[str, str] | None = None
 
-    def __init__(self, signatures: Any, name: str, embed_strip: Any = None):
+    def __init__(self, signatures: Any, name: str, layers: RunLayers | None = None):
         self.name = name
-        self._strip = embed_strip
+        self._layers = layers
+        if layers is not None:
+            self.embed_unfinished = layers.embed_unfinished
         self._audio, self._sheet = signatures["embed_audio"], signatures["embed_sheet"]
         outputs = self._audio.structured_outputs
         self.frames = int(outputs["attention"].shape[-1])
@@ -132,22 +132,13 @@ class GraphEmbedder:
 
     def embed_neighbours(self, snippets: np.ndarray) -> np.ndarray:
         """See the function of this name."""
-        if self._strip is None:
+        if self._layers is None or not self._layers.shares_strips:
             return self.embed_sheet(snippets)
         parts = [np.zeros((0, self.size), np.float32)]
         for run in rejoin(snippets, STRIP_STEP, MOST_OF_STRIP):
-            parts.append(self.embed_sheet(run) if run.ndim == 3 else _embed_strip(self._strip, run))
+            embed = self.embed_sheet if run.ndim == 3 else self._layers.embed_strip
+            parts.append(embed(run))
         return np.concatenate(parts)
-
-
-def _embed_strip(embed: Any, strip: np.ndarray) -> np.ndarray:
-    """Embeds the snippets of a strip [160, columns], `STRIP_STEP` columns apart."""
-    import tensorflow as tf
-
-    count = (strip.shape[1] - SNIPPET_WIDTH) // STRIP_STEP + 1
-    padding = [(0, 0), (0, -count % STRIP_BATCH * STRIP_STEP)]
-    padded = np.pad(strip, padding, constant_values=PAPER)
-    return embed(tf.constant(padded), tf.constant(STRIP_STEP // STRIP_UNIT)).numpy()[:count]
 
 
 class ServerEmbedder:
@@ -248,7 +239,6 @@ def _open_run(run: str, weights: str | None = None) -> Embedder:
     if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         raise UserError("an index needs the TensorFlow backend: unset KERAS_BACKEND")
     from tempo_invariant.model import runs, saved_model
-    from tempo_invariant.model.strips import StripEncoder, can_share
 
     chosen = runs.weights_path(run, weights)
     model = runs.load_model(run, weights)
@@ -263,7 +253,7 @@ def _open_run(run: str, weights: str | None = None) -> Embedder:
     }
     label = pretrained.label(run)
     name = label if label != run else f"the run {run} ({chosen.name})"
-    return GraphEmbedder(signatures, name, StripEncoder(model) if can_share(model) else None)
+    return GraphEmbedder(signatures, name, RunLayers(model))
 
 
 def _open_export(path: Path) -> Embedder:

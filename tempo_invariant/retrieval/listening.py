@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from tempo_invariant.audio.windows import WindowCutter, Windows
+from tempo_invariant.audio.windows import HOP_FRAMES, WindowCutter, Windows
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import FRAMES_PER_SECOND, SAMPLE_RATE
 from tempo_invariant.retrieval.certainty import Judgement
@@ -42,6 +42,72 @@ class LiveAnswer:
     delay_seconds: float = 0.0
 
 
+class LiveRanking:
+    """Ranks the scores of an index for sound that is heard now.
+
+    Half of what comes after the middle of a window is waited for, and the rest of it is silent:
+    that costs models next to nothing.
+
+    Args:
+        index: Index of scores, made with the same model.
+        embedder: Model that embeds the windows.
+        half_life_seconds: After so long the past counts half, see `step_memory`.
+        history: Number of the last embeddings that are kept.
+        hop_frames: Distance of the windows in spectrogram frames.
+        ranking: Kind of ranking, see `ranking.RANKINGS`.
+
+    Attributes:
+        windows: Number of windows that were ranked.
+        last_frame: Middle of the last window that was heard.
+    """
+
+    def __init__(
+        self,
+        index: SnippetIndex,
+        embedder: Embedder,
+        half_life_seconds: float,
+        history: int,
+        hop_frames: int = HOP_FRAMES,
+        ranking: str = "sequence",
+    ):
+        self.windows = self.last_frame = 0
+        self._embedder = embedder
+        self._cutter = WindowCutter(embedder.frames, hop_frames, ahead_frames=embedder.frames // 4)
+        limits = recording_limits(hop_frames, index.step_pixels)
+        memory = step_memory(half_life_seconds, hop_frames)
+        self._ranker = Ranker(index, ranking, limits, memory, history)
+
+    @property
+    def seconds(self) -> float:
+        """How much was heard."""
+        return self._cutter.samples_seen / SAMPLE_RATE
+
+    def hear(self, block: np.ndarray) -> np.ndarray:
+        """Adds samples [samples]; returns the embeddings of the windows that they complete."""
+        return self._embed(self._cutter.push(block))
+
+    def finish(self) -> np.ndarray:
+        """Returns the embeddings of the windows that reach past the end."""
+        return self._embed(self._cutter.finish())
+
+    def _embed(self, windows: Windows) -> np.ndarray:
+        frames, embeddings, _ = embed_windows(self._embedder, windows)
+        self.last_frame = int(frames[-1]) if len(frames) else self.last_frame
+        return embeddings
+
+    def update(self, embeddings: np.ndarray) -> None:
+        """Ranks the scores for some of these embeddings, too, float32 [windows, size]."""
+        self._ranker.update(embeddings)
+        self.windows += len(embeddings)
+
+    def answer(self, top: int) -> tuple[list[Candidate], Judgement]:
+        """Returns the best scores, and how sure it is that the first one is right."""
+        if not self.windows:
+            return [], Judgement("unsure")
+        candidates = self._ranker.candidates(top)
+        return candidates, self._ranker.judge(candidates[0].document)
+
+
 def listen(
     index: SnippetIndex,
     embedder: Embedder,
@@ -50,7 +116,7 @@ def listen(
 ) -> Iterator[LiveAnswer]:
     """Answers after every second of what is heard, and at its end.
 
-    The answer is about the music a quarter of a window ago, see `live_cutter`.
+    The answer is about the music a quarter of a window ago, see `LiveRanking`.
 
     Args:
         index: Index of scores, made with the same model.
@@ -60,44 +126,24 @@ def listen(
         settings: Settings of the answers.
     """
     settings = settings or IdentificationSettings()
-    cutter = live_cutter(embedder, settings.hop_frames)
-    limits = recording_limits(settings.hop_frames, index.step_pixels)
-    memory = step_memory(settings.half_life_seconds, settings.hop_frames)
-    ranker = Ranker(index, settings.ranking, limits, memory, LIVE_HISTORY)
-    heard = answered = last = 0
+    how = settings.hop_frames, settings.ranking
+    live = LiveRanking(index, embedder, settings.half_life_seconds, LIVE_HISTORY, *how)
+    answered = 0
 
     def answer() -> LiveAnswer:
-        candidates = ranker.candidates(settings.top) if heard else []
-        judgement = ranker.judge(candidates[0].document) if heard else Judgement("unsure")
+        candidates, judgement = live.answer(settings.top)
         position = candidates[0].position if candidates else None
         place = None if position is None else Place.from_row(index.places[position])
-        seconds = cutter.samples_seen / SAMPLE_RATE
-        delay = max(0.0, seconds - last / FRAMES_PER_SECOND)
-        return LiveAnswer(seconds, len(index.documents), candidates, judgement, place, delay)
-
-    def take(windows: Windows) -> None:
-        nonlocal heard, last
-        frames, embeddings, _ = embed_windows(embedder, windows)
-        ranker.update(embeddings)
-        heard += len(embeddings)
-        last = int(frames[-1]) if len(frames) else last
+        delay = max(0.0, live.seconds - live.last_frame / FRAMES_PER_SECOND)
+        return LiveAnswer(live.seconds, len(index.documents), candidates, judgement, place, delay)
 
     for block in blocks:
-        take(cutter.push(block))
-        if cutter.samples_seen // SAMPLE_RATE > answered:
-            answered = cutter.samples_seen // SAMPLE_RATE
+        live.update(live.hear(block))
+        if int(live.seconds) > answered:
+            answered = int(live.seconds)
             yield answer()
-    take(cutter.finish())
+    live.update(live.finish())
     yield answer()
-
-
-def live_cutter(embedder: Embedder, hop_frames: int) -> WindowCutter:
-    """Returns what cuts windows out of sound that is heard now.
-
-    Half of what comes after the middle of a window is waited for, and the rest of it is silent:
-    that costs models next to nothing.
-    """
-    return WindowCutter(embedder.frames, hop_frames, ahead_frames=embedder.frames // 4)
 
 
 def step_memory(half_life_seconds: float, hop_frames: int) -> float:

@@ -6,6 +6,8 @@ is doubled until, on perturbed vectors of the index itself, at least `RECALL` of
 neighbours are found.
 """
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,10 @@ CANDIDATES = 8
 
 MOST_UNCOVERED = 0.1
 """The largest share of the vectors that is searched exhaustively beside IVF-PQ."""
+
+FEW_QUERIES = 8
+"""For so few queries, as while listening, threads that wait for each other cost more processor time
+than the search: seven times as much where other programs run, too."""
 
 _FLAT = b"IxFI"
 """How FAISS begins the file of an index that is nothing but the vectors."""
@@ -107,7 +113,8 @@ class Neighbours:
         """
         queries = np.ascontiguousarray(queries, np.float32)
         count = min(count, len(self.vectors))
-        results = [self._search_covered(queries, count), self._search_rest(queries, count)]
+        with _threads_for(queries):
+            results = [self._search_covered(queries, count), self._search_rest(queries, count)]
         products, found = (np.concatenate(parts, 1) for parts in zip(*results, strict=True))
         order = np.argsort(-products, axis=1, kind="stable")[:, :count]
         return np.take_along_axis(products, order, 1), np.take_along_axis(found, order, 1)
@@ -175,6 +182,17 @@ class Neighbours:
             raise UserError(f"{path}: not a readable FAISS index ({reason})") from error
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
+
+
+@contextlib.contextmanager
+def _threads_for(queries: np.ndarray) -> Iterator[None]:
+    """Lets FAISS use one thread for a few queries, in this thread and for this time."""
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1 if len(queries) <= FEW_QUERIES else threads)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)
 
 
 def build(

@@ -8,6 +8,7 @@ import numpy as np
 from tempo_invariant.audio.windows import SILENCE, window_samples
 from tempo_invariant.geometry import FRAMES_PER_SECOND, frame_start
 from tempo_invariant.retrieval.embedders import Embedder
+from tempo_invariant.retrieval.unfinished import embed_unfinished, heard_samples
 
 STEP_FRAMES = 2
 """Frames between neighbouring moments."""
@@ -22,17 +23,19 @@ class Lags(NamedTuple):
         steps: By how many steps their middles are earlier than the moment, ascending.
         sharpness: By how much the logarithm of the likelihood grows with the similarity, for each.
         lead_seconds: By how much they seem to be earlier than they are.
+        least_fit: Mean similarity to what is printed there below which something else is played.
     """
 
     steps: tuple[int, ...]
     sharpness: tuple[float, ...]
     lead_seconds: float
+    least_fit: float
 
 
-KNOWING = Lags((1, 4), (8.0, 14.0), 0.01)
+KNOWING = Lags((1, 4), (8.0, 14.0), 0.01, 0.38)
 """Of models that were trained with excerpts whose future is missing."""
 
-WAITING = Lags((4, 10), (6.0, 12.0), 0.045)
+WAITING = Lags((4, 10), (6.0, 12.0), 0.045, 0.3)
 """Of other models, which need more of the future."""
 
 
@@ -88,51 +91,47 @@ class Ear:
     """
 
     def __init__(self, embedder: Embedder):
-        self.lags = lags = lags_of(embedder).steps
+        self.lags = lags_of(embedder).steps
         self._embedder = embedder
-        self._length = window_samples(embedder.frames)
+        self._behind = tuple(lag * STEP_FRAMES for lag in self.lags)
         self._step = 0
         # Samples from `_offset` on; those before the recording are silence.
-        self._offset = int(frame_start(STEP_FRAMES * -max(lags) - embedder.frames // 2))
+        self._offset = -heard_samples(embedder.frames, self._behind)
         self._kept = np.zeros(-self._offset, np.float32)
 
     def push(self, block: np.ndarray) -> Observations:
         """Adds samples, float32 [count] at 22,050 Hz; returns what the moments since then hear."""
         self._kept = np.concatenate([self._kept, np.asarray(block, np.float32)])
         first = self._step + 1
-        end = self._offset + len(self._kept)
-        while frame_start((self._step + 1) * STEP_FRAMES) <= end:
+        while _sample(self._step + 1) <= self._offset + len(self._kept):
             self._step += 1
         steps = np.arange(first, self._step + 1)
-        windows = [self._window(step, lag) for step in steps for lag in self.lags]
-        levels = [self._level(step) for step in steps]
-        start = self._frame(self._step + 1, max(self.lags))
-        self._kept, self._offset = self._kept[start - self._offset :], start
-        shape = (len(steps), len(self.lags), self._embedder.size)
-        return Observations(
-            steps, self.lags, self._embed(windows).reshape(shape), np.array(levels, np.float32)
-        )
+        length = heard_samples(self._embedder.frames, self._behind)
+        sounds = np.zeros((len(steps), length), np.float32)
+        levels = np.zeros(len(steps), np.float32)
+        for number, step in enumerate(steps.tolist()):
+            end = _sample(step) - self._offset
+            sounds[number] = self._kept[end - length : end]
+            levels[number] = np.abs(self._kept[_sample(step - 1) - self._offset : end]).max()
+        dropped = _sample(self._step) - length - self._offset
+        self._kept, self._offset = self._kept[dropped:], self._offset + dropped
+        return Observations(steps, self.lags, self._embed(steps, sounds), levels)
 
-    def _embed(self, windows: list[np.ndarray]) -> np.ndarray:
-        """Embeds windows [samples]; those without a sound become 0."""
-        embeddings = np.zeros((len(windows), self._embedder.size), np.float32)
-        audible = [np.abs(window).max() >= SILENCE for window in windows]
-        if any(audible):
-            heard = np.stack(windows)[audible]
-            embeddings[audible] = self._embedder.embed_audio(heard).embedding
+    def _embed(self, steps: np.ndarray, sounds: np.ndarray) -> np.ndarray:
+        """Embeds the windows of moments: float32 [moments, lags, size]; 0 without a sound."""
+        audible = steps[:, None] >= np.array(self.lags)
+        for number, frame in enumerate(self._behind):
+            first = int(frame_start(max(self._behind) - frame))
+            window = sounds[:, first : first + window_samples(self._embedder.frames)]
+            audible[:, number] &= np.abs(window).max(axis=1, initial=0) >= SILENCE
+        embeddings = np.zeros((*audible.shape, self._embedder.size), np.float32)
+        heard = audible.any(axis=1)
+        if heard.any():
+            found = embed_unfinished(self._embedder, sounds[heard], self._behind)
+            embeddings[heard] = found * audible[heard][:, :, None]
         return embeddings
 
-    def _frame(self, step: int, lag: int) -> int:
-        """Returns the first sample of a window."""
-        return int(frame_start((step - lag) * STEP_FRAMES - self._embedder.frames // 2))
 
-    def _window(self, step: int, lag: int) -> np.ndarray:
-        if step < lag:
-            return np.zeros(self._length, np.float32)
-        first, now = self._frame(step, lag), int(frame_start(step * STEP_FRAMES))
-        heard = self._kept[first - self._offset : min(first + self._length, now) - self._offset]
-        return np.pad(heard, (0, self._length - len(heard)))
-
-    def _level(self, step: int) -> float:
-        first, last = (int(frame_start(s * STEP_FRAMES)) for s in (step - 1, step))
-        return float(np.abs(self._kept[first - self._offset : last - self._offset]).max())
+def _sample(step: int) -> int:
+    """Returns the number of samples that are heard by a moment."""
+    return int(frame_start(step * STEP_FRAMES))

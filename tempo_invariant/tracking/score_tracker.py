@@ -12,6 +12,7 @@ from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.following import ONSET_DELAY_FRAMES
 from tempo_invariant.scores.places import Place
 from tempo_invariant.tracking.ear import STEP_SECONDS, Ear, Observations, lags_of
+from tempo_invariant.tracking.fit import Fit
 from tempo_invariant.tracking.musical_strip import MusicalStrip
 from tempo_invariant.tracking.particles import Cloud, Motion
 from tempo_invariant.tracking.whereabouts import Whereabouts
@@ -25,11 +26,9 @@ ELSEWHERE_PIXELS = 150.0
 SURE_SHARE = 0.5
 """With fewer particles there, it is not known where the music is."""
 
-FIT_MEMORY = 0.05
-"""Weight of the newest step in the mean similarity of what is heard and what is printed there."""
-
-LOST_FIT = 0.3
-"""Below this mean similarity the music is elsewhere, or something else."""
+KNOWN = 0.8
+"""Probability of where the particles are from which on it is known where the music is. Until then
+it may be elsewhere: many pieces play their opening again."""
 
 LEVEL_SECONDS = 30.0
 QUIET = 10 ** (-45 / 20)
@@ -127,7 +126,8 @@ class ScoreTracker:
         self._cloud: Cloud | None = None
         self._recent: deque[_Moment] = deque(maxlen=self._lags.steps[-1] + 1)
         self._levels: deque[float] = deque(maxlen=round(LEVEL_SECONDS / STEP_SECONDS))
-        self._fit = 0.0
+        self._fit = Fit(self._lags.least_fit)
+        self._is_known = False
         self._quiet_steps = 0
 
     def push(self, block: np.ndarray) -> list[Estimate]:
@@ -163,6 +163,8 @@ class ScoreTracker:
         if self._cloud is not None:
             cloud.tempi, cloud.spacings = self._cloud.tempi, self._cloud.spacings
         self._cloud = cloud
+        self._is_known = True
+        self._fit = Fit(self._lags.least_fit)
         self._recent.clear()
         self._whereabouts.set(np.abs(self._strip.columns - column) < NEAR_PIXELS)
 
@@ -175,14 +177,15 @@ class ScoreTracker:
             cloud = Cloud.start(self._found(settings.particles), settings.motion, draw)
         cloud.move(STEP_SECONDS, settings.motion, draw)
         near = np.abs(self._strip.columns - cloud.median()) < ELSEWHERE_PIXELS
-        if self._whereabouts.probabilities[near].sum() < settings.elsewhere:
+        known = self._whereabouts.probabilities[near].sum()
+        self._is_known = self._is_known or bool(known >= KNOWN)
+        if known < settings.elsewhere:
             anew = np.flatnonzero(draw.random(len(cloud)) < settings.found_anew)
             cloud.places[anew] = self._found(len(anew))
         cloud.stray(settings.stray, draw)
         self._weigh(cloud, similarities, -1)
         self._cloud = cloud.resampled(draw)
-        fit = self._strip.at(similarities, np.array([cloud.median()]))[0]
-        self._fit += FIT_MEMORY * (float(fit) - self._fit)
+        self._fit.add(float(self._strip.at(similarities, np.array([cloud.median()]))[0]))
 
     def _found(self, count: int) -> np.ndarray:
         """Returns columns where the search in the whole score finds the music, [count]."""
@@ -219,18 +222,21 @@ class ScoreTracker:
         shares = cloud.shares * (np.abs(cloud.places - median) < NEAR_PIXELS)
         mass = float(shares.sum())
         speed = float(shares @ cloud.speeds) / mass
-        state = "following"
-        if self._quiet_steps * STEP_SECONDS >= SILENT_SECONDS:
-            state, speed = "silent", 0.0
-        elif self._cloud is None:
-            state, speed = "listening", 0.0
-        elif mass < SURE_SHARE:
-            state = "listening"
-        elif self._fit < LOST_FIT:
-            state = "lost"
+        state = self._state(mass)
+        if state == "silent" or self._cloud is None:
+            speed = 0.0
         # A window around a frame is about the music a little earlier.
         lead_seconds = ONSET_DELAY_FRAMES / FRAMES_PER_SECOND + self._lags.lead_seconds
         column = median + speed * lead_seconds
-        confidence = min(max(self._fit, 0.0), 1.0) * mass if self._cloud is not None else 0.0
+        fit, _ = self._fit.means
+        confidence = min(max(fit, 0.0), 1.0) * mass if self._cloud is not None else 0.0
         place = self._strip.place(min(column, self._strip.length))
         return Estimate(seconds, place, speed, confidence, state)
+
+    def _state(self, mass: float) -> str:
+        """Returns what is known, where so large a share of the particles is at one place."""
+        if self._quiet_steps * STEP_SECONDS >= SILENT_SECONDS:
+            return "silent"
+        if self._fit.is_lost:
+            return "lost" if self._fit.is_settled else "listening"
+        return "following" if self._is_known and mass >= SURE_SHARE else "listening"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tempo_invariant import progress
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, printable
 from tempo_invariant.web.holdings import Holdings, State
 from tempo_invariant.web.jobs import Job, Jobs
 from tempo_invariant.web.limits import Limits
@@ -77,8 +77,8 @@ class Answerer:
             count = self._limits.answers
             raise Refusal(
                 404,
-                "this answer is no more: an answer is there until the program ends, and of more "
-                f"than {count} the newest; drop the recording again",
+                f"this answer is gone; the newest {count} are there until the program ends, so "
+                "drop the recording again",
             )
         return path
 
@@ -89,9 +89,10 @@ class Answerer:
             except Stopped:
                 return
             except Exception as error:
-                line = told(error)
-                logging.warning("%s: %s", job.name, line)
-                self._jobs.fail([job], line.replace(str(job.path), job.name))
+                line = told(error).replace(str(job.path), job.name)
+                named = line if job.name in line else f"{job.name}: {line}"
+                logging.warning("%s", printable(named))
+                self._jobs.fail([job], line)
             finally:
                 shutil.rmtree(job.path.parent, ignore_errors=True)
 

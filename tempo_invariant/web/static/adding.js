@@ -168,7 +168,7 @@ function showFaults() {
     })));
   if (faults.length > few.length) {
     const button = (textContent, onclick) => make("button", {type: "button", textContent, onclick});
-    shown.unshift(make("li", {},
+    shown.unshift(make("li", {className: "many"},
       make("span", {textContent: `${words.counted(faults.length, "file")} could not be read`}),
       button(allShown ? "Show fewer" : "Show all", showMore),
       button("Dismiss all", () => dismiss(faults))));

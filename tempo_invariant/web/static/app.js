@@ -103,7 +103,8 @@ function change(what, detail) {
   opening = what === "loading";
   if (what === "lost") stage.away();
   switch (what) {
-    case "lost": return notice(detail || "The connection is lost; trying again…");
+    case "lost": return notice(
+      detail || "The connection is lost; trying again. If tempo-invariant has ended, start it again.");
     case "anew": return notice("Connected again; listening anew from here.", 6);
     case "resumed": return notice("Connected again.", 4);
     case "loading": return notice(`Opening ${detail}…`);

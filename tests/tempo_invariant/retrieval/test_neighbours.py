@@ -133,3 +133,19 @@ def test_a_search_index_of_more_vectors_is_refused(tmp_path):
     neighbours.build(vectors, 0).save(tmp_path / "index")
     with pytest.raises(UserError, match="index: the search index holds 2000 vectors of size 32"):
         Neighbours.load(tmp_path / "index", vectors[:1999])
+
+
+def test_a_few_queries_do_not_wait_for_other_threads(monkeypatch):
+    vectors, used, threads = _clustered(800), [], neighbours.faiss.omp_get_max_threads()
+    knn = neighbours.faiss.knn
+
+    def counted(*arguments):
+        used.append(neighbours.faiss.omp_get_max_threads())
+        return knn(*arguments)
+
+    monkeypatch.setattr(neighbours.faiss, "knn", counted)
+    index = Neighbours(vectors)
+    _, alone = index.search(vectors[:1], 7)
+    _, together = index.search(vectors[:50], 7)
+    assert used == [1, threads] and neighbours.faiss.omp_get_max_threads() == threads
+    assert np.array_equal(alone[0], together[0])

@@ -8,6 +8,7 @@ from tempo_invariant.geometry import SAMPLE_RATE
 from tempo_invariant.retrieval import following
 from tempo_invariant.scores.places import SHEET, Box, Place
 from tempo_invariant.tracking.ear import KNOWING, WAITING, Ear, lags_of
+from tempo_invariant.tracking.fit import FEWEST_STEPS
 from tempo_invariant.tracking.score_tracker import ScoreTracker
 from tests.fake_embedder import FakeEmbedder, melody
 
@@ -112,3 +113,33 @@ def test_places_are_those_of_the_score(score):
         ]
         assert len(own) == 1 and own[0].box == estimate.place.box
         assert own[0].box.left <= estimate.place.x <= own[0].box.right
+
+
+def test_a_score_that_is_not_played_is_lost_and_the_opening_is_not(score):
+    sheet, places = score
+    wrong = np.zeros_like(sheet), places  # nothing in it is like what is heard
+    sound = melody(NUMBERS[:700], 10.0)
+    states = [estimate.state for estimate in _track(wrong, sound)]
+    assert set(states[:FEWEST_STEPS]) == {"listening"} and set(states[50:]) == {"lost"}
+    assert "lost" not in {estimate.state for estimate in _track(score, sound)}
+
+
+def test_while_it_may_be_in_two_places_it_listens(score):
+    # The third and fourth systems are the first and second again, but for the last 100 columns.
+    numbers = np.concatenate([NUMBERS[:1400], NUMBERS[:1300], NUMBERS[2700:]])
+    columns = np.arange(12, len(numbers), 24)
+    snippets = np.stack([np.full((160, 200), numbers[column]) for column in columns])
+    sheet = FakeEmbedder().embed_sheet(snippets)
+    rows = [
+        Place(1, 1 + column // WIDTH, 60.0 + column % WIDTH, Box(100, 60, 180, 60 + WIDTH)).row()
+        for column in columns.tolist()
+    ]
+    tracker = ScoreTracker(FakeEmbedder(), sheet, np.array(rows, SHEET))
+    sound = melody(numbers[700:1400], 10.0)
+    states = [estimate.state for estimate in tracker.push(sound)]
+    assert set(states[:84]) == {"listening"} and states[-1] == "following"
+    tapped = ScoreTracker(FakeEmbedder(), sheet, np.array(rows, SHEET))
+    tapped.push(sound[: 3 * SAMPLE_RATE])
+    tapped.correct(Place(1, 2, 270.0, Box(100, 60, 180, 760)))
+    after = [estimate.state for estimate in tapped.push(sound[3 * SAMPLE_RATE : 5 * SAMPLE_RATE])]
+    assert set(after) == {"following"}

@@ -84,7 +84,7 @@ def test_only_the_newest_answers_are_kept(directory):
         assert client.ask("GET", second["result"]["page"])[0] == 200
 
 
-def test_what_cannot_be_answered_is_told_in_a_line(directory, tmp_path):
+def test_what_cannot_be_answered_is_told_in_a_line(directory, tmp_path, caplog):
     with serving(directory) as client:
         for name, content, error in [
             ("noise.wav", b"RIFF no", "noise.wav: not a readable audio file"),
@@ -93,6 +93,7 @@ def test_what_cannot_be_answered_is_told_in_a_line(directory, tmp_path):
             job = client.job(client.drop("recordings", name, content))
             assert job["state"] == "failed" and job["error"].startswith(error)
             assert "\n" not in job["error"] and str(directory) not in job["error"]
+            assert caplog.messages[-1] == job["error"]
             assert client.change("DELETE", f"/api/jobs/{job['id']}") == (200, {})
         assert client.jobs() == [] and client.change("DELETE", "/api/jobs/x")[0] == 404
         assert not [path for path in client.desk.work.rglob("*") if path.is_file()]

@@ -104,7 +104,7 @@ PERSON = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q
 @pytest.mark.parametrize(
     ("path", "status", "what", "more"),
     [
-        ("/answers/gone/", 404, "This answer is no more", "Drop the recording again."),
+        ("/answers/gone/", 404, "This answer is gone", "so drop the recording again."),
         ("/nowhere", 404, "No such page", 'href="/"'),
         ("/api/scores/0", 404, "No such score", "The library has changed."),
         ("/api/recordings", 405, "Method Not Allowed", 'href="/"'),

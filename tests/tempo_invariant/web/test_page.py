@@ -48,6 +48,11 @@ def test_names_are_read_as_titles_and_found_by_their_words(run):
     assert found == [1, 1, 0, 1, 0, 0, -1]
 
 
+def test_a_line_is_made_a_sentence(run):
+    code = "return ['the model is damaged', 'Is it there?', ''].map(words.sentence)"
+    assert run(code) == ["The model is damaged.", "Is it there?", ""]
+
+
 def test_a_recording_is_told_from_a_score(run):
     code = """
         const files = [["take.FLAC", ""], ["take", "audio/ogg"], ["a.pdf", "application/pdf"],

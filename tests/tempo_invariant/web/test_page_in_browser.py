@@ -88,7 +88,7 @@ def test_however_many_fail_each_can_be_read(page):
 def test_an_answer_that_is_no_more_leads_back_to_the_library(page, served):
     page.open(f"{served.origin}/#answer=gone")
     [fault] = page.until(f"{FAULTS}.length && {FAULTS}")
-    assert fault.startswith("This answer is no more") and "drop the recording again" in fault
+    assert fault.startswith("This answer is gone; ") and "drop the recording again" in fault
     assert not page.run("return document.querySelector('#home').hidden")
     page.click_on("#faults button")
 

@@ -26,13 +26,13 @@ class Slow(FakeEmbedder):
         return AudioEmbeddings(windows[:, :1], windows[:, 1:2])
 
 
-def ask_together(ears, slow, groups):
+def ask_together(asked, slow, groups):
     """Asks from a thread for each group of numbers while the first is being embedded."""
     answers = {}
 
     def ask(number, group):
         try:
-            answers[number] = ears.embed_audio(np.array([[n, -n] for n in group]).reshape(-1, 2))
+            answers[number] = asked(np.array([[n, -n] for n in group]).reshape(-1, 2))
         except ValueError as error:
             answers[number] = error
 
@@ -40,7 +40,7 @@ def ask_together(ears, slow, groups):
     for number, group in enumerate(groups):
         threads.append(threading.Thread(target=ask, args=(number, group)))
         threads[-1].start()
-        wait_for(lambda n=number: slow.batches and len(ears._waiting) == n)
+        wait_for(lambda n=number: slow.batches and len(asked.waiting) == n)
     slow.may.set()
     for thread in threads:
         thread.join(60)
@@ -50,7 +50,7 @@ def ask_together(ears, slow, groups):
 def test_what_waits_goes_together_and_each_gets_its_own():
     slow = Slow()
     groups = [[1.0, 2.0], [3.0], [], [4.0, 5.0, 6.0]]
-    answers = ask_together(SharedEars(slow), slow, groups)
+    answers = ask_together(SharedEars(slow).embed_audio, slow, groups)
     assert slow.batches == [2, 4]
     for number, group in enumerate(groups):
         expected = np.array(group).reshape(-1, 1)
@@ -58,10 +58,20 @@ def test_what_waits_goes_together_and_each_gets_its_own():
         assert np.array_equal(answers[number].attention, -expected)
 
 
+def test_windows_whose_future_is_missing_go_together_too():
+    slow = Slow()
+    slow.embed_unfinished = lambda sounds, behind: slow.embed_audio(sounds).embedding * behind
+    ears, behind = SharedEars(slow), (2, 8)
+    answers = ask_together(ears._unfinished(behind), slow, [[1.0], [3.0], [4.0, 5.0]])
+    assert slow.batches == [1, 3]
+    assert np.array_equal(answers[2], [[8.0, 32.0], [10.0, 40.0]])
+    assert np.array_equal(ears.embed_unfinished(np.array([[7.0, 0.0]]), behind), [[14.0, 56.0]])
+
+
 def test_a_fault_is_told_to_all_who_waited_and_is_over_then():
     slow = Slow()
     ears = SharedEars(slow)
-    answers = ask_together(ears, slow, [[1.0], [np.nan], [2.0]])
+    answers = ask_together(ears.embed_audio, slow, [[1.0], [np.nan], [2.0]])
     assert answers[0].embedding == 1.0
     assert all(isinstance(answers[number], ValueError) for number in (1, 2))
     assert ears.embed_audio(np.array([[7.0, -7.0]])).embedding == 7.0
