@@ -234,7 +234,8 @@ def test_a_run_is_packaged_with_the_records_of_several_directories(run, tmp_path
     alone = model_card.data_summary(places[0], run / "best.weights.h5")
     for split, found in alone.items():
         twice = {name: 2 * found[name] for name in ("pieces", "pairs", "hours")}
-        assert card["data"][split] == found | twice
+        corpora = {name: 2 * count for name, count in found["corpora"].items()}
+        assert card["data"][split] == found | twice | {"corpora": corpora}
     assert np.load(path / "cohort_audio.npy").shape == (3000, 4)
 
 
