@@ -150,7 +150,7 @@ def write_bad_recordings(directory: Path) -> dict[str, Path]:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("empty", "not a readable audio file"),
+        ("empty", "is an empty file"),
         ("noise", "not a readable audio file"),
         ("silent", "nothing but silence around 0.50 s"),
         ("header", "holds no audio samples"),

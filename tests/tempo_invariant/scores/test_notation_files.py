@@ -63,7 +63,8 @@ def test_encodings(tmp_path, encoding):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is neither MusicXML nor MEI, Humdrum [*][*]kern nor ABC"),
+        (b"", "is an empty file"),
+        (b"a", "is neither MusicXML nor MEI, Humdrum [*][*]kern nor ABC"),
         (b"%PDF-1.7", "is neither MusicXML"),
         ("**text\nla\n*-\n", "is neither MusicXML"),
         ("<html/>", "is neither MusicXML nor MEI, but XML that begins with <html>"),
