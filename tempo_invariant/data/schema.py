@@ -241,12 +241,13 @@ def check_data(data: str | os.PathLike, staves: str | None = None) -> None:
     Raises:
         UserError: There are none, or those of another distance; the message says how to make them.
     """
+    near = f"--staves={staves} " if staves not in (None, PRINTED) else ""
     for data_dir in directories(data):
         if not (data_dir / INFO_NAME).exists():
             raise UserError(
                 f"no records in {data_dir}; make them with: tempo-invariant convert --msmd=DIR "
-                f"--output={data_dir} (DIR: MSMD, or what tempo-invariant build-msmd makes of "
-                "scores)"
+                f"{near}--output={data_dir} (DIR: MSMD, or what tempo-invariant build-msmd makes "
+                "of scores)"
             )
         if staves is not None and (found := _load_info(data_dir).staves) != staves:
             raise UserError(

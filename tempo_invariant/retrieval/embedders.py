@@ -328,6 +328,10 @@ def check_same_model(expected: np.ndarray, embedder: Embedder, made_with: str) -
     """
     if same_model(expected, probe(embedder)):
         return
+    if made_with.endswith(embedder.name):
+        raise UserError(
+            f"{made_with} of another version, whose embeddings differ: remove it and make it anew"
+        )
     raise UserError(f"{made_with}, and {embedder.name} is another model: its embeddings differ")
 
 

@@ -11,6 +11,7 @@ known by what it computes, as everywhere in this room: an export, or a server th
 loaded, has the same cohort. A run that was not packaged has none.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import faiss
@@ -45,6 +46,20 @@ def model_directory(probe: np.ndarray) -> Path | None:
         if (path / PROBE).is_file() and embedders.same_model(arrays.load(path / PROBE), probe):
             return path
     return None
+
+
+def shipped_probe(source: Mapping[str, str] | None) -> np.ndarray | None:
+    """Returns what a model that ships makes of the probe, float32 [8, size], without opening it.
+
+    Args:
+        source: Arguments of `embedders.open_embedder`. If they mean no model that ships, or one
+            that has no probe, there is nothing to return.
+    """
+    name = (source or {}).get("name")
+    if (source or {}).get("kind") != "pretrained" or name not in pretrained.names():
+        return None
+    path = pretrained.find(name) / PROBE
+    return arrays.load(path) if path.is_file() else None
 
 
 def find_cohort(probe: np.ndarray, kind: str = "sheets") -> np.ndarray | None:

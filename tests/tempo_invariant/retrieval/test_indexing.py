@@ -12,7 +12,14 @@ import soundfile
 
 from tempo_invariant.audio import parallel_reading
 from tempo_invariant.errors import UserError
-from tempo_invariant.retrieval import indexing, late_embedder, library, one_score
+from tempo_invariant.retrieval import (
+    embedders,
+    hubness,
+    indexing,
+    late_embedder,
+    library,
+    one_score,
+)
 from tempo_invariant.scores import collection, documents
 from tests import damaged_index, fake_embedder
 from tests.fake_embedder import FakeEmbedder, melody
@@ -94,6 +101,23 @@ def test_the_model_is_opened_when_there_is_need_of_it(scores, tmp_path):
     assert opened == [1]
     assert indexing.index_scores(later("other"), scores, path).unchanged  # it may be another one
     assert opened == [1, 1]
+
+
+def test_an_index_of_an_earlier_version_of_a_model_is_not_called_up_to_date(
+    scores, tmp_path, monkeypatch
+):
+    path, newer = tmp_path / "index", FakeEmbedder(1)
+    older = FakeEmbedder()
+    older.name = newer.name = "pretrained best"
+    older.source = newer.source = {"kind": "pretrained", "name": "best"}
+    indexing.index_scores(older, scores, path)
+    later = late_embedder._Later(newer.source, "printed", lambda: newer)
+    monkeypatch.setattr(hubness, "shipped_probe", lambda source: embedders.probe(newer))
+    with pytest.raises(UserError, match="made with pretrained best of another version, .* anew"):
+        indexing.index_scores(later, scores, path)
+    monkeypatch.setattr(hubness, "shipped_probe", lambda source: embedders.probe(older))
+    later = late_embedder._Later(older.source, "printed", lambda: pytest.fail("opened"))
+    assert indexing.index_scores(later, scores, path).unchanged == ["a", "b", "c"]
 
 
 def test_a_model_that_cannot_be_opened_leaves_nothing(scores, tmp_path):
