@@ -48,18 +48,15 @@ def model_directory(probe: np.ndarray) -> Path | None:
     return None
 
 
-def shipped_probe(source: Mapping[str, str] | None) -> np.ndarray | None:
-    """Returns what a model that ships makes of the probe, float32 [8, size], without opening it.
+def is_other_version(source: Mapping[str, str] | None, probe: np.ndarray) -> bool:
+    """Tells whether a model that ships computes otherwise now, without opening it.
 
     Args:
-        source: Arguments of `embedders.open_embedder`. If they mean no model that ships, or one
-            that has no probe, there is nothing to return.
+        source: Arguments of `embedders.open_embedder` for the model; None: they are not known.
+        probe: What it made of the probe, see `embedders.probe`.
     """
-    name = (source or {}).get("name")
-    if (source or {}).get("kind") != "pretrained" or name not in pretrained.names():
-        return None
-    path = pretrained.find(name) / PROBE
-    return arrays.load(path) if path.is_file() else None
+    name = source["name"] if source and source["kind"] == "pretrained" else None
+    return name in pretrained.names() and model_directory(probe) != pretrained.find(name)
 
 
 def find_cohort(probe: np.ndarray, kind: str = "sheets") -> np.ndarray | None:

@@ -31,7 +31,7 @@ from tempo_invariant.retrieval import (
     soundness,
 )
 from tempo_invariant.retrieval.catalogue import KINDS, Catalogue, Change, Document, Header, Search
-from tempo_invariant.retrieval.embedders import Embedder, check_same_model, probe, same_model
+from tempo_invariant.retrieval.embedders import Embedder, check_same_model, probe
 from tempo_invariant.retrieval.index_rows import DATA, HUBNESS, PLACES, VECTORS
 from tempo_invariant.retrieval.late_embedder import is_open
 from tempo_invariant.retrieval.library import PAGES, SnippetIndex
@@ -307,9 +307,11 @@ class IndexWriter:
         there, here = getattr(header, name), step_pixels if kind == "sheets" else hop_frames
         if there != here:
             raise UserError(f"{self.path}: was made with {name} {there}, not {here}")
-        shipped, probed = hubness.shipped_probe(header.source), np.array(header.probe, np.float32)
-        other_version = shipped is not None and not same_model(shipped, probed)
-        if other_version or is_open(self._embedder) or self._embedder.source != header.source:
+        if (
+            is_open(self._embedder)
+            or self._embedder.source != header.source
+            or hubness.is_other_version(header.source, np.array(header.probe, np.float32))
+        ):
             self.check_model(header)
 
     def _open_data(self) -> None:

@@ -12,14 +12,8 @@ import soundfile
 
 from tempo_invariant.audio import parallel_reading
 from tempo_invariant.errors import UserError
-from tempo_invariant.retrieval import (
-    embedders,
-    hubness,
-    indexing,
-    late_embedder,
-    library,
-    one_score,
-)
+from tempo_invariant.model import pretrained
+from tempo_invariant.retrieval import hubness, indexing, late_embedder, library, one_score
 from tempo_invariant.scores import collection, documents
 from tests import damaged_index, fake_embedder
 from tests.fake_embedder import FakeEmbedder, melody
@@ -112,12 +106,23 @@ def test_an_index_of_an_earlier_version_of_a_model_is_not_called_up_to_date(
     older.source = newer.source = {"kind": "pretrained", "name": "best"}
     indexing.index_scores(older, scores, path)
     later = late_embedder._Later(newer.source, "printed", lambda: newer)
-    monkeypatch.setattr(hubness, "shipped_probe", lambda source: embedders.probe(newer))
     with pytest.raises(UserError, match="made with pretrained best of another version, .* anew"):
         indexing.index_scores(later, scores, path)
-    monkeypatch.setattr(hubness, "shipped_probe", lambda source: embedders.probe(older))
+    monkeypatch.setattr(hubness, "is_other_version", lambda source, probe: False)
     later = late_embedder._Later(older.source, "printed", lambda: pytest.fail("opened"))
     assert indexing.index_scores(later, scores, path).unchanged == ["a", "b", "c"]
+
+
+def test_another_version_of_a_model_is_told_by_its_probe():
+    probe = np.load(pretrained.find("best") / hubness.PROBE)
+    for source, found, expected in (
+        ({"kind": "pretrained", "name": "best"}, probe, False),
+        ({"kind": "pretrained", "name": "best"}, probe[::-1], True),
+        ({"kind": "pretrained", "name": "none of this name"}, probe[::-1], False),
+        ({"kind": "run", "name": "best"}, probe[::-1], False),
+        (None, probe[::-1], False),
+    ):
+        assert hubness.is_other_version(source, found) is expected
 
 
 def test_a_model_that_cannot_be_opened_leaves_nothing(scores, tmp_path):
