@@ -10,8 +10,8 @@ USAGE = """Photographs the pages of an MSMD directory, as those of an open book 
     tempo-invariant identification-benchmark --scores=photographs --queries=queries
 
 The output is a new folder with one for each piece, PIECE/01.png for its first page, which index
-reads as scores. What is done to a page is drawn at random: it is what systems-benchmark does to it
-with the same flags and seed.
+reads as scores. What is done to a page is drawn at random: it is what systems-benchmark --warped
+--degraded does to it with the same seed.
 """
 
 
