@@ -23,8 +23,8 @@ middle page if they are whole, among the recordings of all pieces; ranked by vot
 A score or page that cannot be read counts as wrong. A query set (--queries) holds what
 tfrecords_tools.query_set played, or real recordings; --scores may be scans, or what
 tfrecords_tools.photographs wrote. With --index the verdicts about them are counted: about known
-ones, and unknown ones, whose piece is not in the index or is left out. Whole recordings (a length
-of 0) are asked with pages of the index as well.
+ones, and unknown ones, whose piece is not in the index or is left out. Excerpts are asked with the
+scores of the index as well, and whole recordings (a length of 0) with pages of them.
 """
 
 flag_sets.define_query_flags()

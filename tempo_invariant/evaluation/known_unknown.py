@@ -42,7 +42,7 @@ def run(
     odd: bool = False,
     same: Sequence[Collection[str]] = (),
 ) -> list[dict[str, Any]]:
-    """Identifies recordings and counts verdicts; whole recordings are asked with pages, too.
+    """Identifies recordings and counts verdicts; they are asked with scores or pages, too.
 
     Args:
         embedder: The model.
@@ -59,9 +59,10 @@ def run(
 
     Returns:
         For every condition the numbers of recordings and the shares of `KNOWN` and `UNKNOWN` among
-        them, each with its 95 % interval over pieces; after whole recordings the same for the
-        middle page of each score and its first system, asked of them, if the model gives verdicts
-        about that; last the odd sounds, each of them a piece.
+        them, each with its 95 % interval over pieces; then the same for the scores, asked of
+        them, if the model gives verdicts about that: all pages of each score, asked of excerpts, or
+        the middle page of each and its first system, asked of whole recordings; last the odd
+        sounds, each of them a piece.
 
     Raises:
         UserError: The model gives no verdicts, a score that is left out is not in the index, or a
@@ -83,10 +84,12 @@ def run(
             about, rows = condition.report(), map(recordings.rows, range(len(pieces)))
             heard = [np.array(recordings.vectors[row]) for row in rows]
             reports.append(about | scores.ask(condition.text, zip(pieces, heard, strict=True)))
-            if not condition.seconds and answers_pages:
+            if answers_pages:
                 library = _Library(recordings, page_limits(hop_frames, step), left_out, same)
-                pages = page_queries.ask_with(index, set(pieces))
-                text = f"pages, of recordings: {condition.text}"
+                excerpts = condition.seconds > 0
+                choose = page_queries.whole_scores if excerpts else page_queries.ask_with
+                pages = choose(index, set(pieces))
+                text = f"{'scores' if excerpts else 'pages'}, of recordings: {condition.text}"
                 reports.append(about | {"text": text} | library.ask(text, pages))
     if odd:
         sounds = odd_sounds.hear_all(embedder, hop_frames, _ODD_SEED)

@@ -113,6 +113,24 @@ def test_pages_are_asked_of_whole_recordings(asked, tmp_path, shipped):
     assert shares(reports[1], "unknown")["named"] == 1.0  # by "foreign"
 
 
+def test_whole_scores_are_asked_of_excerpts(asked, tmp_path, shipped):
+    index, queries = asked
+    json_objects.save(shipped / certainty.FILES["recordings"], CALIBRATION)
+    excerpts = [
+        dataclasses.replace(
+            query,
+            condition=dataclasses.replace(query.condition, seconds=5.0),
+            entry=dataclasses.replace(query.entry, start_seconds=8.0, seconds=5.0),
+        )
+        for query in queries[:2]
+    ]
+    reports = known_unknown.run(FakeEmbedder(), index, excerpts, ["up"], keep=tmp_path)
+    assert [report["text"] for report in reports][1].startswith("scores, of recordings: ")
+    assert shares(reports[1], "known")["right, named"] == 1.0
+    assert [reports[1][name]["recordings"] for name in ("known", "unknown")] == [1, 1]
+    assert shares(reports[1], "unknown")["named"] == 0.0
+
+
 def test_odd_sounds_are_unknown_ones(asked):
     index, queries = asked
     *_, report = known_unknown.run(FakeEmbedder(), index, queries, odd=True)
