@@ -203,8 +203,8 @@ def _training(card: dict[str, Any], experiment: Experiment) -> str:
     text = (
         f"{settings.loss.capitalize()} loss, {settings.optimizer}, learning rate "
         f"{settings.learning_rate:g}, {settings.schedule} schedule, batches of "
-        f"{settings.batch_size} pairs{passages}, seed {settings.seed}. What was varied, by the names "
-        f"of the flags of `tempo-invariant train`: {varied or 'nothing'}."
+        f"{settings.batch_size} pairs{passages}, seed {settings.seed}. What was varied, by the "
+        f"names of the flags of `tempo-invariant train`: {varied or 'nothing'}."
     )
     if "tempo" not in variations:
         text += " Of a piece it heard the performances at the tempo nearest to the notated one."
@@ -282,8 +282,8 @@ def _results(card: dict[str, Any]) -> str:
     )
     if any(report.get("future", 1) < 1 for report in card["evaluations"]):
         text += (
-            " An excerpt lies around its note: where the future is not heard, what follows the note "
-            "is silent, as when one listens while it is played."
+            " An excerpt lies around its note: where the future is not heard, what follows the "
+            "note is silent, as when one listens while it is played."
         )
     return f"{text}\n\n{lines}"
 

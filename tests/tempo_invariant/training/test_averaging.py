@@ -75,7 +75,7 @@ def test_an_average_says_so_in_its_card(runs, report, monkeypatch, tmp_path):
 
 
 def test_what_cannot_be_averaged_is_refused(runs, data, tmp_path):
-    with pytest.raises(UserError, match="first began with random weights: name another run"):
+    with pytest.raises(UserError, match="other must be another run: .*first began"):
         averaging.average(runs[0])
     canonical = write_run(tmp_path / "cca", data)
     with pytest.raises(UserError, match="cca has a CCA"):
