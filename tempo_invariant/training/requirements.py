@@ -22,16 +22,16 @@ def requirements(
         output: Run directory.
     """
     training = experiment.training
-    needed: dict[str, Callable[[], object]] = {
+    needed: dict[str, Callable[[], object]] = {}
+    if training.teacher:
+        needed["teacher"] = lambda: find_teacher(experiment)
+    if training.initial_run:
+        needed["initial_run"] = lambda: choices.locate(training.initial_run)
+    return needed | {
         "data": lambda: schema.check_data(training.data, experiment.model.staves),
         "data_weights": lambda: schema.check_weights(training.data, training.data_weights),
         "output": lambda: runs.check_continued(output, experiment),
     }
-    if training.initial_run:
-        needed["initial_run"] = lambda: choices.locate(training.initial_run)
-    if training.teacher:
-        needed["teacher"] = lambda: find_teacher(experiment)
-    return needed
 
 
 def check(experiment: Experiment, output: str | os.PathLike) -> None:

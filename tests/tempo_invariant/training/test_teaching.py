@@ -213,13 +213,15 @@ def test_what_ships_can_be_taught_again():
 
 
 def test_the_card_names_the_teacher_and_no_path(data, teacher):
-    experiment = taught(data, teacher, data_weights=(1, 3))
+    experiment = taught(f"{data},{data}", teacher, data_weights=(1, 3))
     neutral = model_card.neutral(experiment)
     assert neutral.training.teacher == "teacher" and neutral.training.data_weights == (1, 3)
     assert str(teacher.parent) not in neutral.to_json()
-    card = {"training": dict.fromkeys(("pairs", "epochs", "best_epoch", "best_mrr", "end"))}
+    card = {
+        "name": "x",
+        "training": dict.fromkeys(("pairs", "epochs", "best_epoch", "best_mrr", "end")),
+    }
     text = model_card._training(card, neutral)
-    assert (
-        "It was taught by another model, teacher, whose embeddings it imitates with a weight of 4."
-    ) in text
-    assert "Pairs of its directories of records were drawn with weights 1, 3." in text
+    assert "It was taught by the model `teacher`: the distance from that one's embeddings" in text
+    drawn = "a weight of 1 for those of `data/records`, 3 for those of `data/records_verovio`."
+    assert drawn in text
