@@ -201,7 +201,7 @@ def test_teachers_and_initial_weights_may_be_those_that_ship(data, teacher, tmp_
         assert requirements.find_teacher(taught(data, "teacher")) == str(teacher)
         monkeypatch.chdir(tmp_path)
         Path("teacher").mkdir()  # the user's own comes first
-        with pytest.raises(UserError, match="^teacher is not a run, nor"):
+        with pytest.raises(UserError, match="^teacher is not a run: it holds no"):
             requirements.find_teacher(taught(data, "teacher"))
     finally:
         (teacher / "card.json").unlink()
