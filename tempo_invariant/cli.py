@@ -17,7 +17,15 @@ from tempo_invariant import commands
 
 TASKS = {
     "Find the score, and the place in it": ["app", "index", "identify", "follow"],
-    "Prepare data": ["build_msmd", "query_set", "perform", "inspect", "convert", "snippets"],
+    "Prepare data": [
+        "build_msmd",
+        "query_set",
+        "photographs",
+        "perform",
+        "inspect",
+        "convert",
+        "snippets",
+    ],
     "Train": ["train", "refine", "average", "package_model", "calibrate", "training_curves"],
     "Measure": [
         "evaluate",

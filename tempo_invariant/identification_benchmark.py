@@ -19,11 +19,13 @@ USAGE = """Plays pieces of an MSMD directory and counts how often the right scor
     tempo-invariant identification-benchmark --queries=concerts --index=indices/all \\
         --left_out=@pieces.txt
 
-Both directions: the score of a recording among all scores, and the recording of a score among the
-recordings of all pieces; ranked by votes and by sequence. A query set (--queries) holds what
-tfrecords_tools.query_set played, or real recordings. With --index the verdicts about them are
-counted: about known ones, and unknown ones, whose piece is not in the index or is left out. Whole
-recordings (a length of 0) are asked with pages of the index as well.
+Both directions: the score of a recording among all scores, and the recording of a score, and of its
+middle page if they are whole, among the recordings of all pieces; ranked by votes and by sequence.
+A score or page that cannot be read counts as wrong. A query set (--queries) holds what
+tfrecords_tools.query_set played, or real recordings; --scores may be scans, or what
+tfrecords_tools.photographs wrote. With --index the verdicts about them are counted: about known
+ones, and unknown ones, whose piece is not in the index or is left out. Whole recordings (a length
+of 0) are asked with pages of the index as well.
 """
 
 flag_sets.define_query_flags()

@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from tempo_invariant import commands
+from tempo_invariant import commands, flag_sets
 from tempo_invariant.scores import msmd
 
 USAGE = """Finds systems on pages without annotation and compares with the engraver's positions.
@@ -19,6 +19,7 @@ combined; what they do is drawn at random for every page.
 commands.define_input(
     "msmd", None, "Directory in MSMD's layout.", required=True, check=msmd.list_pieces
 )
+flags.DEFINE_list("pieces", [], "Pieces, or @FILE with a name a line; all, if empty.")
 flags.DEFINE_integer("pages", 200, "Number of pages, drawn at random.", 1)
 flags.DEFINE_bool("degraded", False, "Rotate (to 3 degrees), shade, blur, ... the pages first.")
 flags.DEFINE_bool("warped", False, "Photograph them first as pages of an open book, aslant.")
@@ -39,7 +40,13 @@ def main() -> None:
     values = flags.FLAGS
     alterations = Alterations(values.warped, values.degraded, values.two_up, values.turned)
     report = system_detection.measure(
-        values.msmd, values.pages, alterations, values.seed, values.ink, values.pictures
+        values.msmd,
+        values.pages,
+        alterations,
+        values.seed,
+        values.ink,
+        values.pictures,
+        flag_sets.read_names(values.pieces),
     )
     print(report.table())
 

@@ -1,6 +1,7 @@
 """Score pages drawn with Pillow, whose systems are known by construction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -65,3 +66,21 @@ def draw_page(
 def piano_page(count: int = 5, **arguments) -> tuple[np.ndarray, np.ndarray]:
     """Draws a page with so many systems of two staves, 200 pixels apart."""
     return draw_page([(100 + 200 * i, 170 + 200 * i) for i in range(count)], **arguments)
+
+
+def write_msmd(directory: Path, pieces: Mapping[str, Sequence[int]]) -> Path:
+    """Writes pages in MSMD's layout, without note heads; returns the directory.
+
+    Args:
+        directory: for the pieces.
+        pieces: by name, the number of systems of each page.
+    """
+    for piece, counts in pieces.items():
+        folder = directory / piece / "scores" / f"{piece}_ly"
+        (folder / "img").mkdir(parents=True)
+        (folder / "coords").mkdir()
+        for number, count in enumerate(counts, 1):
+            page, corners = piano_page(count, seed=count, clefs=True)
+            Image.fromarray(page).save(folder / "img" / f"{number:02d}.png")
+            np.save(folder / "coords" / f"systems_{number:02d}.npy", corners)
+    return directory

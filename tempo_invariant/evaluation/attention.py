@@ -269,6 +269,9 @@ def report(
         "correlation": correlations(onsets, entropy, pieces, seed),
         "whole_windows": int(whole.sum()),
         "correlation_of_whole_windows": inside,
+        "first_and_last_frame": metrics.share(
+            windows.attention[:, [0, -1]].sum(axis=1), pieces, seed
+        ),
         "heaviest_frame": _without_heaviest(windows, seed),
         "by_onsets": medians(onsets, entropy),
         "rule": RULE,
@@ -312,6 +315,8 @@ def summary(found: dict[str, Any]) -> str:
             f"the frame at {heaviest['seconds_from_centre']:+.2f} s has "
             f"{100 * heaviest['mean_weight']:.0f} % of the weight on average; without it: "
             f"{_words(heaviest['correlation_without_it'])}",
+            f"the first and the last frame have {metrics.percent(found['first_and_last_frame'])} % "
+            f"of the weight on average, uniform attention gives them {200 / found['frames']:.1f} %",
         ]
     )
 

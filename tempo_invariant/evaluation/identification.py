@@ -1,10 +1,11 @@
 """Shares of a query set whose right piece is found, and the right system."""
 
 import hashlib
+import itertools
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ import numpy as np
 from tempo_invariant import files, progress
 from tempo_invariant.audio import windows
 from tempo_invariant.audio.degradation import AS_PLAYED
-from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import metrics
 from tempo_invariant.evaluation.conditions import Condition
 from tempo_invariant.evaluation.query_sets import Query, by_condition
@@ -37,6 +37,9 @@ def run(
 ) -> list[dict[str, Any]]:
     """Identifies recordings of pieces among scores, and scores among recordings.
 
+    Whole recordings are asked with the middle page of each score, too. A score that cannot be read,
+    and a page on which nothing can be, are never found and find nothing.
+
     Args:
         embedder: The model.
         scores: Scores of the pieces, see `collection.find_scores`.
@@ -46,19 +49,22 @@ def run(
         keep: Directory for the indices, which are used again if they are there.
 
     Returns:
-        For every condition what was asked, and results by direction and ranking.
+        For every condition what was asked, which scores could not be read, and results by direction
+        and ranking.
 
     Raises:
-        UserError: A score is missing, or a recording cannot be read or is silent.
+        UserError: A score is missing, none can be read, or a recording cannot be read or is silent.
     """
     pieces = list(dict.fromkeys(query.piece for query in queries))
     wanted = [] if all_scores else pieces
-    make = partial(indexing.index_scores, embedder, scores, documents=wanted, keep_pages=False)
+    make = partial(indexing.index_scores, embedder, scores, keep_pages=False)
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(keep or scratch)
-        index = _once(root / "scores", embedder, "sheets", lambda path: make(path).index)
+        path = root / "scores"
+        index = _once(path, embedder, "sheets", lambda path: make(path, documents=wanted).index)
         if missing := sorted(set(pieces) - set(index.documents)):
-            raise UserError(f"{index.path}: holds no score {missing[0]!r}")
+            # Not asked for before, or not to be read; one that is not there is refused.
+            index = make(path, documents=missing).index
         played_of = record_all(embedder, queries, hop_frames, root)
         return [_measure(index, recordings, played) for played, recordings in played_of]
 
@@ -111,74 +117,122 @@ def _measure(
     scores: SnippetIndex, recordings: SnippetIndex, queries: Sequence[Query]
 ) -> dict[str, Any]:
     condition = queries[0].condition
-    numbers = {name: number for number, name in enumerate(scores.documents)}
     pieces = [query.piece for query in queries]
     report: dict[str, Any] = condition.report() | {
         "degraded": condition.degradation != AS_PLAYED,
         "hop_frames": recordings.hop_frames,
         "pieces": len(pieces),
         "scores": len(scores.documents),
+        "unread": sorted(set(pieces) - set(scores.documents)),
         "results": {},
     }
-    own = [numbers[piece] for piece in pieces]
-    settings = recordings.hop_frames, scores.step_pixels
-    forwards = identification.recording_limits(*settings)
-    backwards = identification.page_limits(*settings)
-    for ranking in RANKINGS:
-        directions = {
-            "audio to sheet": _rank(scores, recordings, range(len(own)), own, ranking, forwards),
-            "sheet to audio": _rank(recordings, scores, own, range(len(own)), ranking, backwards),
-        }
-        for direction, (ranks, seconds) in directions.items():
-            intervals = metrics.bootstrap_intervals(ranks, pieces)
-            report["results"][f"{direction}, {ranking}"] = {
-                name: [value, *intervals[name]] for name, value in metrics.summary(ranks).items()
-            } | {"seconds": float(np.median(seconds))}
-    report["place"] = _places(scores, recordings, own, queries, forwards)
+    read = _rows(scores, pieces)
+    questions = _questions(scores, recordings, queries, read)
+    for ranking, (direction, question) in itertools.product(RANKINGS, questions.items()):
+        ranks, seconds = _rank(ranking, *question)
+        intervals = metrics.bootstrap_intervals(ranks, pieces)
+        report["results"][f"{direction}, {ranking}"] = {
+            name: [value, *intervals[name]] for name, value in metrics.summary(ranks).items()
+        } | {"seconds": float(np.median(seconds))}
+    report["place"] = _places(scores, recordings, read, queries)
     return report
 
 
+def _rows(scores: SnippetIndex, names: Sequence[str]) -> list[np.ndarray]:
+    """Returns the rows of each score in the index; none of one that could not be read."""
+    numbers = {name: number for number, name in enumerate(scores.documents)}
+    slices = [scores.rows(numbers[name]) if name in numbers else slice(0, 0) for name in names]
+    return [np.arange(each.start, each.stop) for each in slices]
+
+
+_Question = tuple[SnippetIndex, list[np.ndarray], Sequence[str], PathLimits]
+"""An index, embeddings [steps, size] it is asked with, the documents wanted, limits of the paths"""
+
+
+def _questions(
+    scores: SnippetIndex,
+    recordings: SnippetIndex,
+    queries: Sequence[Query],
+    read: Sequence[np.ndarray],
+) -> dict[str, _Question]:
+    """Returns what is asked in each direction.
+
+    Args:
+        scores: Index of scores.
+        recordings: Index of the queries.
+        queries: The queries, of one condition.
+        read: Rows of the score of each.
+    """
+    settings = recordings.hop_frames, scores.step_pixels
+    forwards = identification.recording_limits(*settings)
+    backwards = identification.page_limits(*settings)
+    heard = [np.asarray(recordings.vectors[recordings.rows(n)]) for n in range(len(queries))]
+    sheets = [scores.vectors[rows] for rows in read]
+    names = recordings.documents
+    questions: dict[str, _Question] = {
+        "audio to sheet": (scores, heard, [query.piece for query in queries], forwards),
+        "sheet to audio": (recordings, sheets, names, backwards),
+    }
+    if not queries[0].condition.seconds:
+        both = zip(read, queries, strict=True)
+        pages = [scores.vectors[_of_middle_page(scores, rows, query)] for rows, query in both]
+        questions["page to audio"] = (recordings, pages, names, backwards)
+    return questions
+
+
+def _of_middle_page(scores: SnippetIndex, rows: np.ndarray, query: Query) -> np.ndarray:
+    """Returns those rows that are of the middle one of the pages whose notes are played."""
+    pages = np.unique(query.truth()["page"])
+    return rows[scores.places["page"][rows] == pages[(len(pages) - 1) // 2]]
+
+
 def _rank(
-    index: SnippetIndex,
-    queries: SnippetIndex,
-    documents: Iterable[int],
-    wanted: Iterable[int],
     ranking: str,
+    index: SnippetIndex,
+    queries: Sequence[np.ndarray],
+    wanted: Sequence[str],
     limits: PathLimits,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns ranks of the wanted documents for documents of another index, and seconds taken."""
+    """Returns ranks of the wanted documents, and seconds taken.
+
+    One that the index does not hold, or that is sought with nothing, comes after all and is at no
+    cutoff.
+    """
+    last = max(len(index.documents), *metrics.CUTOFFS) + 1
     ranks, seconds = [], []
-    for document, right in zip(documents, wanted, strict=True):
+    for vectors, name in zip(queries, wanted, strict=True):
         started = time.perf_counter()
         ranker = Ranker(index, ranking, limits)
-        ranker.update(np.asarray(queries.vectors[queries.rows(document)]))
-        candidates = ranker.candidates()
+        ranker.update(np.asarray(vectors))
+        candidates = ranker.candidates() if len(vectors) else []
         seconds.append(time.perf_counter() - started)
-        name = index.documents[right]
-        ranks.append(next(each.rank for each in candidates if name in (each.name, *each.also)))
+        found = (each.rank for each in candidates if name in (each.name, *each.also))
+        ranks.append(next(found, last))
     return np.array(ranks), np.array(seconds)
 
 
 def _places(
     scores: SnippetIndex,
     recordings: SnippetIndex,
-    own: Sequence[int],
+    read: Sequence[np.ndarray],
     queries: Sequence[Query],
-    limits: PathLimits,
 ) -> dict[str, float]:
     """Returns how well the path through the right score keeps to it, over all windows.
 
     Returns:
         Share of windows in the right system, and of those the median distance in page pixels.
     """
-    right, distances = [], []
-    for number, (document, query) in enumerate(zip(own, queries, strict=True)):
+    limits = identification.recording_limits(recordings.hop_frames, scores.step_pixels)
+    right, distances = [], [np.zeros(0)]
+    for number, (score, query) in enumerate(zip(read, queries, strict=True)):
         rows = recordings.rows(number)
         seconds = recordings.places["seconds"][rows]
-        vectors = np.asarray(scores.vectors[scores.rows(document)])
-        similarities = np.asarray(recordings.vectors[rows]) @ vectors.T
+        if not len(score):
+            right.append(np.zeros(len(seconds), bool))
+            continue
+        similarities = np.asarray(recordings.vectors[rows]) @ np.asarray(scores.vectors[score]).T
         path = best_path(similarities, limits)
-        found = scores.places[scores.rows(document)][path.positions]
+        found = scores.places[score][path.positions]
         true = sounding(query.truth(), seconds)
         same = (found["page"] == true["page"]) & (found["system"] == true["system"])
         right.append(same)
@@ -208,7 +262,9 @@ def table(reports: Sequence[dict[str, Any]]) -> str:
     """Returns a table for the screen: R@k in per cent, 95 % intervals over pieces in brackets."""
     lines = []
     for report in reports:
-        lines.append(f"{report['text']}: {report['pieces']} pieces, {report['scores']} scores")
+        unread = f", {len(report['unread'])} not read" if report["unread"] else ""
+        counts = f"{report['pieces']} pieces, {report['scores']} scores{unread}"
+        lines.append(f"{report['text']}: {counts}")
         for name, values in report["results"].items():
             cells = [
                 f"R@1 {metrics.percent(values['r@1'])}",

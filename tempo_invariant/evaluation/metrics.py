@@ -171,10 +171,11 @@ def bootstrap_intervals(
 
 
 def share(hits: np.ndarray, pieces: Sequence[str] | np.ndarray, seed: int = 0) -> list[float]:
-    """Returns the share of hits and its 95 % interval from resampling whole pieces.
+    """Returns the share of hits, and its 95 % interval from resampling whole pieces.
 
     Args:
-        hits: Whether each row is a hit, bool `[count]`; at least one.
+        hits: Whether each row is a hit, bool `[count]`, or which share of it is, float from 0 to 1;
+            at least one.
         pieces: The piece of every row, `[count]`.
         seed: Seed for the bootstrap resampling.
 

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from tempo_invariant import progress
-from tempo_invariant.errors import UserError
-from tempo_invariant.evaluation.altered_pages import Alterations, alter
+from tempo_invariant.evaluation.altered_pages import Alterations
+from tempo_invariant.evaluation.printed_pages import list_pages
 from tempo_invariant.files import atomic_write
 from tempo_invariant.scores import msmd
 from tempo_invariant.scores.page_reading import read_page
@@ -92,6 +92,7 @@ def measure(
     seed: int = 0,
     ink: str = msmd.FIRST_INK,
     pictures: str | Path | None = None,
+    pieces: Sequence[str] = (),
 ) -> DetectionReport:
     """Finds the systems of randomly chosen pages as they are read for an index, and compares.
 
@@ -102,22 +103,19 @@ def measure(
         seed: Seed for the choice of pages and of what is done to each.
         ink: Rendering of the pages.
         pictures: Directory for pictures of the pages with errors: truth red, found blue.
+        pieces: Names of the only pieces whose pages are looked at; all, if there are none.
 
     Raises:
-        UserError: The directory, or a page in it, cannot be read.
+        UserError: The directory, a piece, or a page in it, cannot be read.
     """
     alterations = alterations or Alterations()
-    every: list[Path] = []
-    for piece in msmd.list_pieces(msmd_dir):
-        every += sorted((Path(msmd_dir) / piece).glob("scores/*/coords/systems_*.npy"))
+    wanted = set(msmd.choose_pieces(msmd_dir, pieces))
+    every = list_pages(msmd_dir)
+    drawn = (every[place] for place in np.random.default_rng(seed).permutation(len(every)))
+    chosen = [page for page in drawn if page.piece in wanted][:pages]
     report, seconds = DetectionReport(), []
-    chosen = np.random.default_rng(seed).permutation(len(every))[:pages]
-    for number in progress.track(chosen, "pages"):
-        path = every[number]
-        name = f"{path.parent.parent.name}-{path.stem.removeprefix('systems_')}"
-        beside = [_next(path)] if alterations.two_up else []
-        sheets = [_read(one, ink) for one in (path, *beside)]
-        page = alter(sheets, alterations, np.random.default_rng([seed, number]))
+    for printed in progress.track(chosen, "pages"):
+        page = printed.altered(alterations, seed, ink)
         start = time.process_time()
         reading = read_page(page.image)
         seconds.append(time.process_time() - start)
@@ -125,31 +123,11 @@ def measure(
         upright = (page.quarter_turns + reading.quarter_turns) % 4 == 0
         found = normal.systems if upright else ()
         truth, bends, scale = place_lines(page.lines, normal)
-        right = report.add(name, truth, found, scale, page.how, bends)
+        right = report.add(printed.name, truth, found, scale, page.how, bends)
         if not right and pictures is not None:
-            _draw(Path(pictures) / f"{name}.png", normal.image, truth, normal.systems)
+            _draw(Path(pictures) / f"{printed.name}.png", normal.image, truth, normal.systems)
     report.seconds = float(np.median(seconds)) if seconds else 0.0
     return report
-
-
-def _next(path: Path) -> Path:
-    """Returns the next page of a score, whose staves are as large; after the last, the first."""
-    pages = sorted(path.parent.glob("systems_*.npy"))
-    return pages[(pages.index(path) + 1) % len(pages)]
-
-
-def _read(path: Path, ink: str) -> tuple[np.ndarray, np.ndarray]:
-    """Reads a page, and the corners [systems, 4, 2] of its systems."""
-    folder = "img" if ink == msmd.FIRST_INK else f"img_{ink}"
-    number = path.stem.removeprefix("systems_")
-    image = msmd.read_image(path.parent.parent / folder / f"{number}.png")
-    corners = msmd.read_numbers(path).astype(np.float64)
-    if corners.shape[1:] != (4, 2) and corners.size:
-        raise UserError(f"{path}: corners of shape {corners.shape}, not systems x 4 x 2")
-    corners = corners.reshape(-1, 4, 2)
-    # Some systems are engraved past the paper's edge.
-    corners[..., 1] = np.clip(corners[..., 1], 0, image.shape[1])
-    return image, corners
 
 
 def place_lines(lines: np.ndarray, normal: NormalPage) -> tuple[list[Box], list[float], float]:

@@ -172,6 +172,10 @@ def test_a_run_is_listened_to_and_its_excerpts_are_cut(run, monkeypatch):
     lines = attention_measurement.summary(found).splitlines()
     value, low, high = found["correlation"]["pearson"]
     assert f"Pearson {value:.3f} [{low:.3f}, {high:.3f}]" in lines[1]
+    ends, low, high = found["first_and_last_frame"]
+    assert ends == pytest.approx((windows.attention[:, 0] + windows.attention[:, -1]).mean())
+    assert low <= ends <= high
+    assert f"{100 * ends:.1f} [{100 * low:.1f}, {100 * high:.1f}] % of the weight" in lines[-1]
 
 
 def test_a_model_without_attention_is_refused(run, tmp_path):

@@ -1,5 +1,7 @@
 """The benchmark of identification, with recordings and a model that make the answers known."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -94,6 +96,48 @@ def test_a_piece_without_a_score_is_refused(msmd_dir):
         identification.run(FakeEmbedder(), msmd_dir, queries)
     with pytest.raises(UserError, match="no score 'up'"):
         identification.run(FakeEmbedder(), msmd_dir, queries, all_scores=True)
+
+
+def _spoil(msmd_dir, piece):
+    (image,) = (msmd_dir / piece).glob("scores/*/img/01.png")
+    image.write_bytes(b"no picture")
+
+
+def test_a_score_that_cannot_be_read_counts_as_wrong(msmd_dir, caplog):
+    queries = _queries(msmd_dir, ["up", "high", "down"], [named()])
+    _spoil(msmd_dir, "high")
+    (report,) = identification.run(FakeEmbedder(), msmd_dir, queries)
+    assert (report["pieces"], report["scores"], report["unread"]) == (3, 2, ["high"])
+    assert "high" in caplog.text
+    for direction in ("audio to sheet", "sheet to audio", "page to audio"):
+        values = report["results"][f"{direction}, sequence"]
+        assert values["r@1"][0] == values["r@25"][0] == pytest.approx(2 / 3)
+        assert values["mrr"][0] == pytest.approx((2 + 1 / 26) / 3)
+    assert 0.6 < report["place"]["right_system"] <= 2 / 3
+    assert "3 pieces, 2 scores, 1 not read\n" in identification.table([report])
+
+
+def test_an_index_that_is_kept_gets_the_scores_that_it_lacks(msmd_dir, tmp_path):
+    kept = tmp_path / "kept"
+    _spoil(msmd_dir, "down")
+    for pieces, scores in ((["up", "down"], 1), (["up", "high"], 2)):
+        queries = _queries(msmd_dir, pieces, [named(seconds=8.0)])
+        (report,) = identification.run(FakeEmbedder(), msmd_dir, queries, keep=kept)
+        assert (report["scores"], len(report["unread"])) == (scores, 2 - scores)
+    assert not any(name.startswith("page") for name in report["results"])  # of excerpts
+
+
+def test_the_middle_page_is_one_that_is_played(msmd_dir):
+    """Of two pages the first is asked with; of three the second, which the score lacks here."""
+    truth = strikes(msmd_dir / "up")
+    for more, found in (([2], 1.0), ([2, 3], 0.0)):
+        last = [dataclasses.replace(truth[-1], page=page) for page in more]
+        recording = ("up", named(), melody(PIECES["up"], SECONDS), [*truth[:-1], *last], {})
+        (report,) = identification.run(
+            FakeEmbedder(), msmd_dir, query_set(msmd_dir.parent / "queries", [recording])
+        )
+        assert report["results"]["sheet to audio, sequence"]["r@1"][0] == 1.0
+        assert report["results"]["page to audio, sequence"]["r@1"][0] == found
 
 
 def test_the_note_struck_last_is_the_rightmost_of_a_chord():

@@ -8,7 +8,7 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import system_detection
 from tempo_invariant.evaluation.altered_pages import Alterations
 from tempo_invariant.scores.places import Box
-from tests.drawn_pages import piano_page
+from tests.drawn_pages import write_msmd
 
 
 def test_a_system_is_right_when_found_once_and_in_place():
@@ -24,14 +24,7 @@ def test_a_system_is_right_when_found_once_and_in_place():
 
 @pytest.fixture
 def drawn_msmd(tmp_path):
-    for piece, count in (("a__b__c", 3), ("d__e__f", 4)):
-        page, corners = piano_page(count, seed=count, clefs=True)
-        folder = tmp_path / piece / "scores" / f"{piece}_ly"
-        (folder / "img").mkdir(parents=True)
-        (folder / "coords").mkdir()
-        Image.fromarray(page).save(folder / "img" / "01.png")
-        np.save(folder / "coords" / "systems_01.npy", corners)
-    return tmp_path
+    return write_msmd(tmp_path, {"a__b__c": [3], "d__e__f": [4]})
 
 
 @pytest.mark.parametrize(
@@ -47,6 +40,13 @@ def test_two_pages_on_a_sheet_and_pages_on_their_side(drawn_msmd):
     report = system_detection.measure(drawn_msmd, 10, Alterations(two_up=True, turned=True))
     assert (report.pages, report.systems, report.right, report.false) == (2, 14, 14, 0)
     assert report.failures == []
+
+
+def test_pages_of_some_pieces_alone(drawn_msmd):
+    report = system_detection.measure(drawn_msmd, 10, pieces=["d__e__f"])
+    assert (report.pages, report.systems, report.right) == (1, 4, 4)
+    with pytest.raises(UserError, match="holds no piece 'x'"):
+        system_detection.measure(drawn_msmd, pieces=["x"])
 
 
 def test_systems_out_of_order_and_bent_ones_are_not_right():
