@@ -17,10 +17,25 @@ from tempo_invariant.data.augmentation import silence_future, vary
 from tempo_invariant.data.corpus import Corpus
 from tempo_invariant.data.schema import STRIP_ROWS
 from tempo_invariant.data.shards import RowSource
-from tempo_invariant.geometry import BANDS, REDUCTION, SHEET_HEIGHT, SHEET_WIDTH
+from tempo_invariant.geometry import (
+    BANDS,
+    FRAME_SIZE,
+    FRAMES_PER_SECOND,
+    REDUCTION,
+    SAMPLE_RATE,
+    SHEET_HEIGHT,
+    SHEET_WIDTH,
+)
 from tempo_invariant.variations import Augmentation
 
 _TOP = (STRIP_ROWS - SHEET_HEIGHT) // 2
+
+ONSET_SEEN_FRAMES = 0.5 + FRAME_SIZE / 2 * FRAMES_PER_SECOND / SAMPLE_RATE
+"""How many frames before its onset frame an onset is seen on average.
+
+Onset frames are rounded up, by half a frame on average, and a frame shows its middle, half its size
+after its start.
+"""
 
 
 @dataclass(frozen=True)
@@ -223,14 +238,19 @@ def cut_audio(
     augmentation: Augmentation,
     draw: Draw | None,
 ) -> tf.Tensor:
-    """Cuts float32 [batch, 92, frames] around onset frames [batch], which become frame T // 2."""
+    """Cuts float32 [batch, 92, frames] around onset frames [batch], which become frame T // 2.
+
+    Stretched in time is what lies around the moment at which onsets are seen, `ONSET_SEEN_FRAMES`
+    before that frame: so onsets come to where those of a performance at another tempo are.
+    """
     offsets = tf.range(frames) - frames // 2
     if draw is None or augmentation.stretch == 1:
         audio = tf.cast(spectrograms.gather(onset[:, None] + offsets), tf.float32)
     else:
         reach = math.log(augmentation.stretch)
         step = tf.exp(-draw.uniform(-reach, reach))
-        exact = tf.cast(offsets, tf.float32) * step[:, None]
+        exact = (tf.cast(offsets, tf.float32) + ONSET_SEEN_FRAMES) * step[:, None]
+        exact -= ONSET_SEEN_FRAMES
         first = onset[:, None] + tf.cast(tf.floor(exact), tf.int32)
         before, after = (spectrograms.gather(first + i) for i in (0, 1))
         audio = _between(before, after, exact - tf.floor(exact))

@@ -22,7 +22,7 @@ from tempo_invariant.audio import windows
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import identification, odd_sounds, page_queries
 from tempo_invariant.evaluation.query_sets import Query
-from tempo_invariant.retrieval import traces
+from tempo_invariant.retrieval import passages, traces
 from tempo_invariant.retrieval.certainty import (
     FEATURES,
     FEWEST_STEPS,
@@ -34,7 +34,7 @@ from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.identification import page_limits, recording_limits
 from tempo_invariant.retrieval.library import SnippetIndex
 from tempo_invariant.retrieval.ranking import Ranker
-from tempo_invariant.retrieval.sequence import PathLimits, best_path
+from tempo_invariant.retrieval.sequence import PathLimits
 from tempo_invariant.retrieval.traces import Trace
 
 SIZES = (1, 2, 3, 5, 10, 30, 100, 1_000_000)
@@ -174,8 +174,9 @@ def ask(
 
 def _trace(index: SnippetIndex, embeddings: np.ndarray, limits: PathLimits, document: int) -> Trace:
     rows = index.rows(document)
-    similarities = embeddings @ index.vectors[rows].T - index.hubness[rows]
-    return traces.trace(similarities, best_path(similarities, limits), embeddings)
+    hubness = index.hubness[rows]
+    found = passages.find(embeddings, index.vectors[rows], hubness, limits)
+    return traces.trace(found.similarities - hubness, found.path, embeddings[found.steps])
 
 
 def fit(asked: Sequence[Asked], seed: int = 0) -> tuple[Calibration, str]:

@@ -23,7 +23,10 @@ from tempo_invariant.scores.places import Place
 
 SLOWEST_PIXELS_PER_SECOND = 25
 FASTEST_PIXELS_PER_SECOND = 300
-"""Bounds of the speed at which a score is read; 76 is the mean of MSMD's test pieces as notated."""
+"""Bounds of the speed at which a score is read."""
+
+USUAL_PIXELS_PER_SECOND = 76
+"""The mean of MSMD's test pieces as notated."""
 
 LEAP_SECONDS = 1.5
 """A leap in the score costs as much similarity as so many seconds could bring at most."""
@@ -55,9 +58,10 @@ class Matching:
     Attributes:
         candidates: Ranking of the documents, best first.
         judgement: How sure it is that the first one is right, see `certainty`.
-        similarities: Similarities of the query with the best document, float32 [steps, positions].
+        similarities: Similarities of the query with the best document, float32 [steps, positions];
+            without the steps that the document is too short to hold, see `passages`.
         path: Path through the similarities.
-        steps: Places of the query's steps: seconds of a recording, or `places.SHEET` rows.
+        steps: Places of these steps: seconds of a recording, or `places.SHEET` rows.
         places: Places of the best document's positions, [positions].
     """
 
@@ -152,7 +156,7 @@ class IdentifiedRecording(Judged):
         index: Path of the index that was asked.
         documents: Number of recordings in the index.
         candidates: Recordings that fit best, best first.
-        played: Systems of the pages, in reading order.
+        played: Systems of the pages that the best one plays, in reading order.
         document: Pages of the score, cut into snippets.
         matching: Similarities with the best recording, and the path through them.
     """
@@ -203,9 +207,14 @@ def recording_limits(hop_frames: int, step_pixels: int) -> PathLimits:
 
 
 def page_limits(hop_frames: int, step_pixels: int) -> PathLimits:
-    """Returns what the path of a score through a recording may do: the same from its side."""
-    limits = recording_limits(hop_frames, step_pixels)
-    return dataclasses.replace(limits, slowest=limits.fastest, fastest=limits.slowest)
+    """Returns what the path of a score through a recording may do: the same from its side.
+
+    A recording that is shorter than the score usually takes is held to play a part of it.
+    """
+    hop_seconds = hop_frames / FRAMES_PER_SECOND
+    pace = step_pixels / USUAL_PIXELS_PER_SECOND / hop_seconds
+    limits = recording_limits(hop_frames, step_pixels).converse
+    return dataclasses.replace(limits, pace=pace)
 
 
 def rank(
@@ -232,7 +241,9 @@ def rank(
     first = candidates[0].document
     followed = ranker.follow(first)
     judgement = ranker.judge(first, followed)
-    return Matching(candidates, judgement, *followed, steps, index.places[index.rows(first)])
+    places = index.places[index.rows(first)]
+    steps = steps[followed.steps]
+    return Matching(candidates, judgement, followed.similarities, followed.path, steps, places)
 
 
 def identify_recording(
@@ -315,7 +326,7 @@ def identify_sheet(
 
 
 def _played_systems(found: Matching) -> Iterator[PlayedSystem]:
-    """Yields for every system of the pages the first and the last second at which it is played."""
+    """Yields for every system that is played the first and the last second at which it is."""
     seconds = found.places["seconds"][found.path.positions]
     systems = found.steps[["page", "system"]]
     for page, system in dict.fromkeys(systems.tolist()):

@@ -11,16 +11,11 @@ from typing import Any
 import numpy as np
 
 from tempo_invariant.errors import UserError
-from tempo_invariant.retrieval import certainty, traces
+from tempo_invariant.retrieval import certainty, passages, traces
 from tempo_invariant.retrieval.certainty import Judgement
 from tempo_invariant.retrieval.library import SnippetIndex
-from tempo_invariant.retrieval.sequence import (
-    PathLimits,
-    ScorePath,
-    SequenceTracker,
-    best_path,
-    count_votes,
-)
+from tempo_invariant.retrieval.passages import Passage
+from tempo_invariant.retrieval.sequence import PathLimits, SequenceTracker, count_votes
 
 RANKINGS = ("sequence", "votes")
 NEIGHBOURS = 25
@@ -41,9 +36,9 @@ class Candidate:
         document: Number of the document in the index.
         name: Name of the document.
         votes: Number of neighbours that are in it.
-        score: Mean similarity along the best path through it, less the cost of leaps, and less by
-            how much its hubness there is above the mean of the index; None for a document with too
-            few votes to be followed.
+        score: Mean similarity along the best path through it (of it through the query, if that is
+            longer), less the cost of leaps, and less by how much its hubness there is above the
+            mean of the index; None for a document with too few votes to be followed.
         position: Row of the index where that path is now; None likewise.
         also: Names of other documents of the index that are the same music.
     """
@@ -124,6 +119,7 @@ class Ranker:
         self._history: collections.deque[np.ndarray] = collections.deque(maxlen=history)
         self._pending = 0
         self._paths: _Paths | None = None
+        self._scores_of_parts: dict[int, float] = {}
 
     def update(self, embeddings: np.ndarray) -> None:
         """Adds float32 [steps, size], unit length."""
@@ -150,6 +146,8 @@ class Ranker:
         if self._paths is not None:
             followed, tracker = self._paths.documents, self._paths.tracker
             positions[followed] = self._index.starts[followed] + tracker.positions()
+        if parts := list(self._scores_of_parts):
+            positions[parts] = self._index.starts[parts] + self._index.lengths[parts] - 1
         order = by_votes
         if self._ranking == "sequence":
             order = by_votes[np.argsort(-scores[by_votes], kind="stable")]
@@ -189,9 +187,10 @@ class Ranker:
         scores = np.full(len(self._index.documents), -np.inf)
         if self._paths is not None:
             scores[self._paths.documents] = self._paths.tracker.scores()
+        scores[list(self._scores_of_parts)] = list(self._scores_of_parts.values())
         return scores
 
-    def follow(self, document: int, last: int | None = None) -> tuple[np.ndarray, ScorePath]:
+    def follow(self, document: int, last: int | None = None) -> Passage:
         """Follows the embeddings that are kept through a document.
 
         Args:
@@ -199,19 +198,17 @@ class Ranker:
             last: Number of the last embeddings to follow; None: all that are kept.
 
         Returns:
-            Similarities float32 [steps, positions], and the best path.
+            The part of them that the document holds.
         """
         rows = self._index.rows(document)
-        similarities = self._last(last) @ self._index.vectors[rows].T
-        return similarities, best_path(similarities - self._index.hubness[rows], self._limits)
+        vectors, hubness = self._index.vectors[rows], self._index.hubness[rows]
+        return passages.find(self._last(last), vectors, hubness, self._limits)
 
     def _last(self, count: int | None) -> np.ndarray:
         """Returns the last embeddings that are kept, or all, float32 [steps, size]."""
         return np.array(list(self._history)[-count if count else None :])
 
-    def judge(
-        self, document: int, followed: tuple[np.ndarray, ScorePath] | None = None
-    ) -> Judgement:
+    def judge(self, document: int, followed: Passage | None = None) -> Judgement:
         """Says how sure it is that a document is right: the first of the last `candidates`.
 
         Args:
@@ -219,17 +216,25 @@ class Ranker:
             followed: What `follow` has returned for it, if that is known.
         """
         calibration = self._calibration
-        if self._paths is None or calibration is None:
-            return Judgement("not told" if calibration is None else "unsure")
+        if calibration is None:
+            return Judgement("not told")
         scores = self.scores()
         score = float(scores[document])
+        if not math.isfinite(score):
+            return Judgement("unsure")
         scores[list(self._editions_of(document))] = -np.inf
         rivals = scores[np.isfinite(scores)]
-        steps = self._paths.tracker.weight
+        is_part = document in self._scores_of_parts
+        steps = self._paths.tracker.weight if self._paths and not is_part else len(self._history)
         last = math.ceil(steps)
-        similarities, path = followed or self.follow(document, last)
+        passage = followed or self.follow(document, last)
         hubs = self._index.hubness[self._index.rows(document)]
-        trace = traces.trace(similarities - hubs, path, self._last(last), steps)
+        trace = traces.trace(
+            passage.similarities - hubs,
+            passage.path,
+            self._last(last)[passage.steps],
+            None if is_part else steps,
+        )
         return certainty.judge(score, rivals, trace, calibration)
 
     @functools.cached_property
@@ -241,6 +246,9 @@ class Ranker:
         """Brings the paths through the shortlisted documents up to date."""
         chosen = self._shortlist(by_votes)
         history = np.array(self._history).reshape(-1, self._index.vectors.shape[1])
+        is_part = self._limits.is_part(len(history), self._index.lengths[chosen])
+        self._follow_parts(chosen[is_part], history)
+        chosen = chosen[~is_part]
         parts: list[tuple[_Paths, np.ndarray]] = []
         if self._paths is not None:
             self._paths.follow(history[max(0, len(history) - self._pending) :])
@@ -251,14 +259,28 @@ class Ranker:
             new = _Paths(self._index, chosen, tracker)
             new.follow(history)
             parts.append((new, np.ones(len(chosen), bool)))
-        if len(parts) > 1 or not parts[0][1].all():
-            stay = [(paths, np.flatnonzero(kept)) for paths, kept in parts if kept.any()]
-            tracker = SequenceTracker.joined([(paths.tracker, kept) for paths, kept in stay])
-            followed = np.concatenate([paths.documents[kept] for paths, kept in stay])
-            self._paths = _Paths(self._index, followed, tracker)
-        else:
-            self._paths = parts[0][0]
+        self._paths = self._joined(parts)
         self._pending = 0
+
+    def _follow_parts(self, chosen: np.ndarray, history: np.ndarray) -> None:
+        """Follows documents that are shorter than what was asked through it."""
+        self._scores_of_parts = {}
+        if len(chosen):
+            rows = map(self._index.rows, chosen)
+            documents = [(self._index.vectors[row], self._index.hubness[row]) for row in rows]
+            scores = passages.part_scores(history, documents, self._limits)
+            self._scores_of_parts = dict(zip(chosen.tolist(), scores.tolist(), strict=True))
+
+    def _joined(self, parts: Sequence[tuple[_Paths, np.ndarray]]) -> _Paths | None:
+        """Returns the paths through those documents of some that stay, bool [documents] each."""
+        if len(parts) == 1 and parts[0][1].all():
+            return parts[0][0]
+        stay = [(paths, np.flatnonzero(kept)) for paths, kept in parts if kept.any()]
+        if not stay:
+            return None
+        tracker = SequenceTracker.joined([(paths.tracker, kept) for paths, kept in stay])
+        followed = np.concatenate([paths.documents[kept] for paths, kept in stay])
+        return _Paths(self._index, followed, tracker)
 
     def _shortlist(self, by_votes: np.ndarray) -> np.ndarray:
         """Returns the numbers of the documents to be followed, ascending; at least one."""

@@ -15,6 +15,7 @@ positions with explicit durations.
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -35,11 +36,13 @@ class PathLimits:
         slowest: Number of steps that the path may stay at one position.
         fastest: Number of positions by which it may go on in one step.
         leap_cost: Cost of a leap within the document, in units of similarity.
+        pace: Usual number of positions that a step goes on by; 0: it is not known.
     """
 
     slowest: int = 4
     fastest: int = 3
     leap_cost: float = 3.0
+    pace: float = 0.0
 
     def __post_init__(self):
         if self.slowest < 1 or self.fastest < 1:
@@ -48,6 +51,26 @@ class PathLimits:
             )
         if not self.leap_cost >= 0:
             raise UserError(f"leap_cost must not be negative, received {self.leap_cost}")
+        if not self.pace >= 0:
+            raise UserError(f"pace must not be negative, received {self.pace}")
+
+    @property
+    def converse(self) -> "PathLimits":
+        """The limits of the path of the document through the query."""
+        pace = 1 / self.pace if self.pace else 0.0
+        return PathLimits(self.fastest, self.slowest, self.leap_cost, pace)
+
+    def is_part(self, steps: int, positions: Any) -> Any:
+        """Tells whether a document is held to be a part of the query, because it is shorter.
+
+        Args:
+            steps: Number of steps of the query.
+            positions: Number of positions of the document, or an array of them.
+
+        Returns:
+            bool, or an array of them; False if the pace is not known.
+        """
+        return positions < self.pace * steps
 
 
 @dataclasses.dataclass(frozen=True)

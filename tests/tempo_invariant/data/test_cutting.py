@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tempo_invariant.data.cutting import cut_audio, cut_sheet
+from tempo_invariant.audio.spectrogram import whole_spectrogram
+from tempo_invariant.data.cutting import ONSET_SEEN_FRAMES, cut_audio, cut_sheet
 from tempo_invariant.data.shards import RowSource
+from tempo_invariant.geometry import SAMPLE_RATE, onset_frame
 from tempo_invariant.variations import NO_AUGMENTATION, Augmentation
 
 LENGTH = 300
@@ -95,7 +97,37 @@ def test_stretch_and_level_are_those_of_the_magnitudes(frames):
     ).numpy()
     assert audio.dtype == np.float32 and audio.shape == (4, 92, frames)
     for cut, onset, factor, level in zip(audio, onsets, factors, levels_db, strict=True):
-        times = onset + (np.arange(frames) - frames // 2) / factor
+        times = onset + (np.arange(frames) - frames // 2 + ONSET_SEEN_FRAMES) / factor
+        times -= ONSET_SEEN_FRAMES
         stretched = between(spectrogram, 0, times).T
         expected = np.log10(1 + 10 ** (level / 20) * (10**stretched - 1))
         np.testing.assert_allclose(cut, expected, atol=2e-5)
+
+
+def _clicks(seconds):
+    pcm = np.zeros(int((seconds[-1] + 3) * SAMPLE_RATE), np.float32)
+    pcm[np.round(seconds * SAMPLE_RATE).astype(int)] = 1
+    return whole_spectrogram(pcm).T.astype(np.float16)
+
+
+def _middle(excerpts):
+    """Mean frame of the magnitudes in excerpts [batch, bands, frames]."""
+    magnitudes = excerpts.numpy().sum(axis=(0, 1))
+    return np.sum(magnitudes * np.arange(len(magnitudes))) / np.sum(magnitudes)
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_onsets_of_stretched_excerpts_are_where_those_at_another_tempo_are(factor):
+    """On average over where the onset lies between two frames."""
+    seconds = 3 + np.arange(60) * 1.0137
+    notated, played = _clicks(seconds), _clicks(seconds * factor)
+    stretch = dataclasses.replace(NO_AUGMENTATION, stretch=2.0)
+
+    def cut(spectrogram, at, augmentation, draw):
+        onsets = tf.constant(onset_frame(at), tf.int32)
+        return cut_audio(source(spectrogram, 0, 60), onsets, 15, augmentation, draw)
+
+    changed = cut(notated, seconds, stretch, Known([np.full(60, np.log(factor))], None, 60))
+    real = cut(played, seconds * factor, NO_AUGMENTATION, None)
+    np.testing.assert_allclose(_middle(changed), _middle(real), atol=0.1)
+    np.testing.assert_allclose(_middle(real), 15 // 2 - ONSET_SEEN_FRAMES, atol=0.1)

@@ -59,6 +59,9 @@ def test_limits_are_speeds_whatever_the_distances():
     assert identification.recording_limits(2, 50).slowest == 20  # 2 s, as before
     other_way = identification.page_limits(10, 50)
     assert (other_way.slowest, other_way.fastest) == (3, 4)
+    # A page of 46 snippets, 2,300 pixels, takes 30 s: recordings up to there are parts of it.
+    assert other_way.is_part(46, np.array([20, 60, 61])).tolist() == [True, True, False]
+    assert not limits.is_part(1000, 1)
 
 
 @pytest.mark.parametrize("hop_frames", [3, 20])

@@ -84,10 +84,11 @@ def test_paths_are_judged_as_far_as_they_count(index, shipped):
     for block in (listened(melody(SCORES["other"], 20)).embedding, heard):
         ranker.update(block)
     ranker.candidates(1)
-    similarities, path = ranker.follow(2, 5)
-    np.testing.assert_allclose(similarities, heard[-5:] @ index.vectors[index.rows(2)].T, atol=1e-6)
-    assert ranker.judge(2) == ranker.judge(2, (similarities, path))
-    assert len(ranker.follow(2)[1].positions) == 2 * len(heard)
+    passage = ranker.follow(2, 5)
+    expected = heard[-5:] @ index.vectors[index.rows(2)].T
+    np.testing.assert_allclose(passage.similarities, expected, atol=1e-6)
+    assert ranker.judge(2) == ranker.judge(2, passage)
+    assert len(ranker.follow(2).path.positions) == 2 * len(heard)
 
 
 def test_editions_take_one_place_in_the_ranking(index):

@@ -128,3 +128,21 @@ def test_the_other_way_a_page_finds_its_recording(tmp_path):
     lines = text.identified_recording(answer).splitlines()
     assert lines[0].split()[1] == "falling"
     assert lines[-1].startswith("0:1") and lines[-1].endswith("page 1, system 3")
+
+
+def test_a_page_finds_the_recording_of_one_of_its_systems(tmp_path):
+    """The others are not said to be played in it."""
+    music = tmp_path / "music"
+    music.mkdir()
+    for name in ("rising", "falling", "other"):
+        soundfile.write(music / f"{name}.flac", melody(SCORES[name][40:80], 9), 22050)
+    index = indexing.index_recordings(FakeEmbedder(), music, tmp_path / "index").index
+    fake_embedder.write_score(tmp_path, "falling", SCORES["falling"])
+    document = next(collection.find_scores(tmp_path / "msmd")).read()
+    answer = identification.identify_sheet(index, FakeEmbedder(), document, query="page.png")
+    assert answer.candidates[0].name == "falling" and answer.candidates[0].score > 0.9
+    long = [row for row in answer.played if row.last - row.first > 1]
+    assert [(row.page, row.system) for row in long] == [(1, 2)]
+    assert long[0].first < 1 and long[0].last > 8
+    page = read_page(identified.write_recording(answer, tmp_path / "answer"))
+    assert len(page.of("img")) == 2
