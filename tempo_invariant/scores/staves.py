@@ -46,6 +46,9 @@ _THRESHOLD = 0.4
 _DRIFT_COST = 0.15
 """Loss for every row that a staff moves up or down."""
 
+_BEND_BLOCKS, _LEAST_BEND = 5, 1.0
+"""Blocks over which a path's bend is averaged, and the least one in pixels that is followed."""
+
 _MAX_GAP_SPACES = 8.0
 """Largest gap between pieces of one staff, in staff spaces."""
 
@@ -232,8 +235,10 @@ def _trace(
     low = begin * BLOCK
     inside = np.arange(low, min(dark.shape[1], (first + len(path) + 3) * BLOCK))
 
+    middle = row + slope * inside + shift + _bend(path - (row + slope * middles), middles, inside)
+
     def read(offsets: Sequence[float]) -> np.ndarray:
-        rows = row + slope * inside + shift + np.array(offsets)[:, None] * space
+        rows = middle + np.array(offsets)[:, None] * space
         return _sample(dark, rows, inside)
 
     lines, gaps = read(_LINES_AND_NEXT), read(_GAPS_AND_NEXT)
@@ -257,6 +262,19 @@ def _trace(
         end += 1
     centre = row + slope * inside[(begin + end) // 2] + shift + 0.5
     return Box(centre - 2.05 * space, low + begin, centre + 2.05 * space, low + end)
+
+
+def _bend(off: np.ndarray, middles: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Returns by how many rows a staff leaves its straight part, where a page is not quite flat.
+
+    Args:
+        off: Rows by which its path is off a straight line in every block; paths go in whole rows.
+        middles: Columns in the middle of the blocks.
+        columns: Columns that are asked about.
+    """
+    smooth = ndimage.uniform_filter1d(off - np.median(off), _BEND_BLOCKS)
+    bend = np.interp(columns, middles, smooth)
+    return np.where(np.abs(bend) < _LEAST_BEND, 0.0, bend)
 
 
 def _is_staff(lines: np.ndarray, gaps: np.ndarray, least_coverage: float) -> bool:

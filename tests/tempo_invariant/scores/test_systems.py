@@ -7,6 +7,8 @@ from tempo_invariant import samples
 from tempo_invariant.evaluation.altered_pages import outlined
 from tempo_invariant.evaluation.system_detection import place_lines
 from tempo_invariant.scores import degradation, pages, staves
+from tempo_invariant.scores.page_image import ink
+from tempo_invariant.scores.page_reading import read_page
 from tempo_invariant.scores.systems import find_systems, normalise
 from tests.drawn_pages import LEFT, RIGHT, SHAPE, SPACE, draw_page, piano_page
 
@@ -113,3 +115,17 @@ def test_a_flat_beam_beside_a_staff_does_not_break_it():
     """Bach's first invention, whose first bar has a beam one space above the upper staff."""
     page = next(iter(pages.read(samples.DIRECTORY / "scores" / "bach_invention_1.pdf")))
     assert [len(system.staves) for system in normalise(page).found] == [2] * 7
+
+
+def test_staves_that_are_not_quite_straight_are_found_to_their_ends():
+    """Near the fold a page often stays bent; without its clefs it would seem to be upside down."""
+    page, corners = piano_page(4, seed=1, clefs=True)
+    bent = page.copy()
+    for column in range(LEFT - 10, LEFT + 120):
+        rows = round(3 * (1 - (column - LEFT) / 120) ** 2)
+        bent[:, column] = np.roll(page[:, column], rows)
+    found = staves.find_staves(ink(bent), SPACE)
+    assert len(found) == 8
+    assert max(abs(staff.left - LEFT) for staff in found) < SPACE
+    assert max(abs(staff.right - RIGHT) for staff in found) < SPACE
+    assert not read_page(bent).quarter_turns
