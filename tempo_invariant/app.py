@@ -8,6 +8,7 @@ from absl import flags
 
 from tempo_invariant import commands, flag_sets
 from tempo_invariant.errors import UserError
+from tempo_invariant.model import choices
 
 USAGE = """Opens a page in the browser: your scores, what a recording plays, and your own playing.
 
@@ -46,15 +47,13 @@ def main() -> None:
     values = flags.FLAGS
     if bool(values.certificate) != bool(values.key):
         raise UserError("--certificate and --key go together")
-    from tempo_invariant.model import pretrained
     from tempo_invariant.web import running
     from tempo_invariant.web.desk import Desk, check_index
     from tempo_invariant.web.model import open_model
 
     index = Path(values.index or default_index())
-    choice = flag_sets.model_choice(check_index(index))
-    if choice["kind"] == "pretrained":
-        pretrained.find(choice["name"])  # it is there, or that is told at once
+    choice = flag_sets.model_choice(choices.check, check_index(index))
+    choices.check(choice["kind"], choice["name"], choice.get("weights"))  # or that is told at once
     place = running.Place(values.host, values.port, values.certificate, values.key)
     record = Path(values.record) if values.record else None
 

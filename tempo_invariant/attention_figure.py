@@ -3,7 +3,7 @@
 from absl import flags
 
 from tempo_invariant import commands, flag_sets
-from tempo_invariant.model import pretrained
+from tempo_invariant.model import choices, pretrained, runs
 
 USAGE = """Draws excerpts with their attention, from dense to sparse music, and measures both.
 
@@ -21,7 +21,7 @@ flags.DEFINE_enum("split", "test", ["train", "valid", "test"], "Split whose piec
 flags.DEFINE_integer("pairs", 2_000, "Windows to measure, at even spacing.", 2)
 flags.DEFINE_integer("excerpts", 4, "Windows to draw.", 1, 8)
 flags.DEFINE_string("soundfont", None, "Soundfont of the performances; default: the first.")
-flags.DEFINE_float("tempo", 1.0, "Tempo of the performances; 1 is as notated.", 0)
+flags.DEFINE_float("tempo", 1.0, "Tempo of the performances; 1 is as notated.", 0.05)
 flags.DEFINE_integer("seed", 0, "Seed for the bootstrap resampling and the choice of excerpts.")
 commands.define_output("output", None, "Picture of the excerpts.", required=True, picture=True)
 commands.define_output("scatter", None, "Picture of entropy against onsets.", picture=True)
@@ -31,7 +31,9 @@ commands.define_output("report", None, "JSON file.")
 def main() -> None:
     """Measures, draws and prints the correlation."""
     values = flags.FLAGS.flag_values_dict()
-    run = pretrained.resolve(**flag_sets.run_choice())
+    run = pretrained.resolve(**flag_sets.run_choice(choices.check))
+    with commands.naming("data"):
+        runs.load_experiment_and_data(run, values["data"])
     from tempo_invariant import files
     from tempo_invariant.evaluation import attention, attention_figures
     from tempo_invariant.evaluation.retrieval import Selection

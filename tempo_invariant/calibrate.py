@@ -17,7 +17,7 @@ recordings (a length of 0) it is fitted for the other direction as well: their p
 
 flags.DEFINE_string("pretrained", "best", "Name of the model.")
 commands.define_input("index", None, "Index of many scores.", required=True)
-flags.DEFINE_list("queries", None, "Query sets.", required=True)
+commands.define_input("queries", None, "Query sets.", required=True, many=True)
 commands.define_output(
     "keep",
     None,
@@ -34,9 +34,12 @@ def main() -> None:
     from tempo_invariant.model import pretrained
     from tempo_invariant.retrieval import certainty, embedders, library
 
-    directory = pretrained.find(values.pretrained)
-    index = library.load(values.index, "sheets")
-    queries = [query for path in values.queries for query in query_sets.read(path)]
+    with commands.naming("pretrained"):
+        directory = pretrained.find(values.pretrained)
+    with commands.naming("index"):
+        index = library.load(values.index, "sheets")
+    with commands.naming("queries"):
+        queries = [query for path in values.queries for query in query_sets.read(path)]
     if missing := {query.piece for query in queries} - set(index.documents):
         raise UserError(f"{values.index}: holds no score {min(missing)!r}")
     embedder = embedders.open_embedder("pretrained", values.pretrained)

@@ -1,5 +1,6 @@
 """The frame of every command: flags, help, errors in one line, exit codes."""
 
+import contextlib
 import logging
 import math
 import os
@@ -7,15 +8,23 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from absl import flags
 
-from tempo_invariant import __version__, extras, files, progress, quiet, shipped
+from tempo_invariant import __version__, extras, files, flag_files, progress, quiet, shipped
 from tempo_invariant.errors import UserError, one_line, printable
 
 flags.disclaim_key_flags()  # what is defined here is a flag of the command that asks for it
+
+_NEEDED = " is needed"
+_FAULTS = {
+    r"invalid literal for int\(\).*": "must be a whole number",
+    "could not convert string to float.*": "must be a number",
+    "is not number": "is not a number",
+}
+"""What Python and absl say of values, and how it is told."""
 
 _HELP = {"--help", "-help", "-h", "-?", "--helpshort", "--helpfull"}
 
@@ -24,6 +33,9 @@ _inputs: dict[str, Mapping[str, str]] = {}
 
 _outputs: dict[str, Callable[[str], None]] = {}
 """Flags that name what is written, with what checks that it can be."""
+
+_checks: dict[str, Callable[[str], object]] = {}
+"""Flags that name what is read, with what checks that it is of the right kind."""
 
 
 def run(main: Callable[[], None], usage: str) -> None:
@@ -62,7 +74,7 @@ def guard(work: Callable[[], None]) -> None:
         work()
         sys.stdout.flush()
     except UserError as error:
-        _end(1, str(error))
+        _end(1, _of_flags(str(error)))
     except BrokenPipeError:  # the reader of the output has left, `... | head` for one
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
@@ -122,16 +134,30 @@ def _parse(argv: Sequence[str]) -> None:
     """Reads the flags; ends the command if one of them cannot be right."""
     flags.FLAGS.set_gnu_getopt(True)
     try:
-        stray = flags.FLAGS([argv[0], *shipped.find_flag_files(argv[1:])])[1:]
-        if stray:
-            raise flags.Error(f"unexpected argument {stray[0]!r}")
+        arguments = flag_files.expand(argv[1:])
+        texts = [argument.text for argument in arguments]
+        if fault := _fault(texts):
+            origins = (a.origin for a in arguments if _fault([a.text]) == fault)
+            origin = "" if fault.endswith(_NEEDED) else next(origins, "")
+            raise flags.Error(f"{origin}: {fault}" if origin else fault)
         _check_numbers()
-    except (flags.Error, UnicodeError, OSError) as error:
-        text = re.sub(
-            r"flag --\w+=None: Flag (--\w+) must have .*", r"\1 is needed", one_line(error)
-        )
-        _end(2, f"{text} (--help lists the flags)")
+    except flags.Error as error:
+        _end(2, f"{one_line(error, 400)} (--help lists the flags)")
     _check_paths()
+
+
+def _fault(arguments: Sequence[str]) -> str:
+    """Reads arguments, and says in a line what is wrong with them; nothing if nothing is."""
+    try:
+        stray = flags.FLAGS([sys.argv[0], *arguments])[1:]
+    except (flags.Error, ValueError) as error:
+        text = re.sub(
+            r"flag --\w+=None: Flag (--\w+) must have .*", rf"\1{_NEEDED}", one_line(error)
+        )
+        for python, words in _FAULTS.items():
+            text = re.sub(python, words, text)
+        return text.removeprefix("flag ")
+    return f"unexpected argument {stray[0]!r}" if stray else ""
 
 
 def _check_numbers() -> None:
@@ -141,7 +167,7 @@ def _check_numbers() -> None:
 
 
 def _check_paths() -> None:
-    """Refuses inputs that are missing and outputs that cannot be made.
+    """Refuses inputs that are missing or of a wrong kind, and outputs that cannot be made.
 
     Raises:
         UserError: The message names the flag.
@@ -156,9 +182,41 @@ def _check_paths() -> None:
         for path in given if isinstance(given, list) else [given] if given else []:
             if path not in words and not os.path.exists(path):
                 raise UserError(f"--{name}={path}: no such file or directory")
-    for name, check in _outputs.items():
-        if path := values[name].value:
-            check(path)
+    for name, check in (*_checks.items(), *_outputs.items()):
+        given = values[name].value or []
+        for path in given if isinstance(given, list) else [given]:
+            if path not in _inputs.get(name, {}):
+                with naming(name):
+                    check(path)
+
+
+@contextlib.contextmanager
+def naming(name: str, *others: str) -> Iterator[None]:
+    """Has the message of a `UserError` in the block begin with the flag whose value is wrong.
+
+    Args:
+        name: Name of the flag.
+        *others: Names of flags that are meant by messages that begin with their values.
+    """
+    try:
+        yield
+    except UserError as error:
+        text = str(error)
+        if _of_flags(text) != text:  # it names an argument, which is this flag or another
+            raise
+        for flag in (name, *others):
+            given = flags.FLAGS[flag].value
+            for value in given if isinstance(given, list) else [given]:
+                if value and re.match(rf"{re.escape(value)}(:| (is|has|holds) )", text):
+                    raise UserError(f"--{flag}={text}") from error
+        raise UserError(f"--{name}: {text}") from error
+
+
+def _of_flags(message: str) -> str:
+    """Returns the message of a library about an argument as one about the flag of this name."""
+    name, _, fault = message.partition(" ")
+    is_flag = name in flags.FLAGS and fault.startswith("must ")
+    return f"--{name}: {fault}" if is_flag else message
 
 
 def define_input(
@@ -168,6 +226,7 @@ def define_input(
     required: bool = False,
     many: bool = False,
     words: Mapping[str, str] | None = None,
+    check: Callable[[str], object] | None = None,
 ) -> None:
     """Defines a flag that names a file or directory that must be there.
 
@@ -178,10 +237,14 @@ def define_input(
         required: Whether it has to be given.
         many: Whether it takes several, with commas between them.
         words: Words that stand for other values.
+        check: Function that raises `UserError` for a path of what is of a wrong kind, before
+            anything slow begins.
     """
     define: Callable[..., Any] = flags.DEFINE_list if many else flags.DEFINE_string
     define(name, default, meaning, required=required)
     _inputs[name] = words or {}
+    if check:
+        _checks[name] = check
 
 
 def define_output(

@@ -6,6 +6,7 @@ Checks and the flags of training (`tempo_invariant.commands.define_fields`) foll
 
 import dataclasses
 import json
+import operator
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -212,9 +213,12 @@ class TrainingConfig:
                 f"received {self.passage_pairs}"
             )
         if self.schedule == "cosine" and not self.total_pairs:
-            raise UserError("the cosine schedule needs total_pairs, its length")
+            raise UserError("total_pairs must be the length of the cosine schedule, received 0")
         if self.clip_norm and self.optimizer == "muon":
-            raise UserError("clip_norm is not for muon, whose steps have one size")
+            raise UserError(
+                f"clip_norm must be 0 for muon, whose steps have one size, received "
+                f"{self.clip_norm:g}"
+            )
 
     @property
     def steps_per_epoch(self) -> int:
@@ -244,12 +248,12 @@ class Experiment:
         temperature = self.model.temperature
         if (self.training.loss == "softmax") != (temperature > 0):
             raise UserError(
-                "the softmax loss, and no other, needs a model with a temperature > 0; received "
-                f"loss {self.training.loss} and temperature {temperature:g}"
+                "temperature must be > 0 for the softmax loss, and 0 for every other, received "
+                f"{temperature:g} with the {self.training.loss} loss"
             )
         if self.training.ema_momentum and self.model.projection == "cca":
             raise UserError(
-                "averaged weights (ema_momentum) need the linear projection: a CCA fits the newest "
+                "ema_momentum must be 0 unless the projection is linear: a CCA fits the newest "
                 "weights, not their averages"
             )
 
@@ -297,18 +301,23 @@ class Experiment:
 
     def differences(self, other: "Experiment") -> list[str]:
         """Names the fields in which continuing `self` as `other` would change the result."""
-        free = set(RESUMABLE_FIELDS)
+        free = {"augmentation", *RESUMABLE_FIELDS}  # that is looked at by itself
         if self.training.schedule == "published":
             free.add("total_pairs")
         found = []
-        for part in ("model", "training"):
-            before, after = (dataclasses.asdict(getattr(one, part)) for one in (self, other))
+        for part in ("model", "training", "training.augmentation"):
+            parts = (operator.attrgetter(part)(one) for one in (self, other))
+            before, after = map(dataclasses.asdict, parts)
             found += [
-                f"{name} was {before[name]} and is now {after[name]}"
+                f"{name} was {_told(before[name])} and is now {_told(after[name])}"
                 for name in sorted(set(before) - free)
                 if before[name] != after[name]
             ]
         return found
+
+
+def _told(value: Any) -> str:
+    return "none" if value in ("", ()) else str(value)
 
 
 def _made(kind: type, fields: Mapping[str, Any]) -> Any:

@@ -5,7 +5,7 @@ from pathlib import Path
 from absl import flags
 
 from tempo_invariant import commands, flag_sets
-from tempo_invariant.model import pretrained
+from tempo_invariant.model import choices, pretrained, runs
 
 USAGE = """Ranks pairs of a split in both directions, with 95 % intervals over pieces.
 
@@ -19,7 +19,7 @@ commands.define_input("data", None, "Directory of records; default: what the run
 flags.DEFINE_enum("split", "test", ["train", "valid", "test"], "Split whose pieces are taken.")
 flags.DEFINE_integer("candidates", 10_000, "Number of pairs to rank, at even spacing.", 1)
 flags.DEFINE_string("soundfont", None, "Soundfont of the performances; default: the first.")
-flags.DEFINE_float("tempo", 1.0, "Tempo of the performances; 1 is as notated.", 0)
+flags.DEFINE_float("tempo", 1.0, "Tempo of the performances; 1 is as notated.", 0.05)
 flags.DEFINE_integer(
     "late_frames", 0, "Frames by which excerpts are late; negative: early.", -1000, 1000
 )
@@ -35,7 +35,9 @@ commands.define_output(
 def main() -> None:
     """Evaluates, prints the table and writes the JSON."""
     values = flags.FLAGS.flag_values_dict()
-    run = pretrained.resolve(**flag_sets.run_choice())
+    run = pretrained.resolve(**flag_sets.run_choice(choices.check))
+    with commands.naming("data"):
+        runs.load_experiment_and_data(run, values["data"])
     from tempo_invariant import files
     from tempo_invariant.evaluation import retrieval
 

@@ -6,7 +6,7 @@ from absl import flags
 
 from tempo_invariant import commands, flag_sets
 from tempo_invariant.errors import UserError
-from tempo_invariant.model import pretrained
+from tempo_invariant.model import choices, pretrained
 
 USAGE = """Writes a run as a SavedModel for TensorFlow Serving, and checks it after reloading.
 
@@ -31,7 +31,7 @@ def main() -> None:
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     if backend != "tensorflow":
         raise UserError(f"export needs the TensorFlow backend, and KERAS_BACKEND is {backend!r}")
-    run = pretrained.resolve(**flag_sets.run_choice())
+    run = pretrained.resolve(**flag_sets.run_choice(choices.check))
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # so that both sides of the check compute alike
     from tempo_invariant.model import runs, saved_model
 

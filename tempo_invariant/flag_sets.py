@@ -57,14 +57,27 @@ def define_fields(settings: type) -> None:
         elif isinstance(default, float):
             flags.DEFINE_float(name, default, meaning, lower, upper)
         elif isinstance(default, tuple):
-            flags.DEFINE_list(name, [str(number) for number in default], meaning)
-            flags.register_validator(name, _are_numbers, "must be numbers")
+            serializer = flags.CsvListSerializer(",")
+            flags.DEFINE(_Integers(), name, list(default), meaning, serializer=serializer)
         else:
             flags.DEFINE_string(name, default, meaning)
 
 
-def _are_numbers(values: Sequence[str]) -> bool:
-    return all(value.isdigit() for value in values)
+class _Integers(flags.ArgumentParser):
+    """Reads integers with commas between them."""
+
+    syntactic_help = "integers with commas between them"
+
+    def parse(self, argument: str | list[int]) -> list[int]:
+        if not isinstance(argument, str):
+            return argument
+        texts = argument.split(",") if argument.strip() else []
+        if not all(text.strip().isdecimal() for text in texts):
+            raise ValueError("must be whole numbers from 0, with commas between them")
+        return [*map(int, texts)]
+
+    def flag_type(self) -> str:
+        return "integers"
 
 
 def read_fields(settings: type) -> dict[str, Any]:
@@ -73,8 +86,7 @@ def read_fields(settings: type) -> dict[str, Any]:
     for field in dataclasses.fields(settings):
         if field.metadata:
             value: Any = flags.FLAGS[field.name].value
-            numbers = isinstance(field.default, tuple)
-            values[field.name] = tuple(map(int, value)) if numbers else value
+            values[field.name] = tuple(value) if isinstance(value, list) else value
     return values
 
 
@@ -206,16 +218,26 @@ def define_run_flags() -> None:
     _define_choices(_RUN_CHOICES)
 
 
-def run_choice() -> dict[str, str | None]:
+ModelCheck = Callable[[str, str, str | None], object]
+"""Checks the kind and name of a model and its weights, see `tempo_invariant.model.choices`."""
+
+
+def run_choice(check: ModelCheck) -> dict[str, str | None]:
     """Returns the arguments of `tempo_invariant.model.pretrained.resolve` from the flags.
 
+    Args:
+        check: What is called with the model that is chosen, before anything slow begins.
+
     Raises:
-        UserError: Both flags are given, or --weights is with a model that ships.
+        UserError: Both flags are given, --weights is with a model that ships, or there is no such
+            model; the message names the flag.
     """
     values = flags.FLAGS
-    _one_at_most(_RUN_CHOICES)
-    name = values.pretrained or (None if values.run else DEFAULT_MODEL)
-    return {"run": values.run, "name": name}
+    kind = _one_at_most(_RUN_CHOICES) or "pretrained"
+    name: str = values[kind].value or DEFAULT_MODEL
+    with commands.naming(kind):
+        check(kind, name, values.weights)
+    return {"run": values.run, "name": None if kind == "run" else name}
 
 
 def define_model_flags() -> None:
@@ -229,23 +251,27 @@ def define_model_flags() -> None:
     flags.DEFINE_float("wait", 0.0, "Seconds to wait for a server that is just starting.", 0)
 
 
-def model_choice(default: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def model_choice(check: ModelCheck, default: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Returns the arguments of `tempo_invariant.retrieval.embedders.open_embedder`.
 
     Args:
+        check: What is called with a model that is named, before anything slow begins.
         default: What is returned if no flag names a model; None: the model that ships.
 
     Raises:
-        UserError: The flags name several models, or --weights is given with another model than a
-            run.
+        UserError: The flags name several models, --weights is given with another model than a
+            run, or there is no such model; the message names the flag.
     """
     values = flags.FLAGS
     kind = _one_at_most(_MODEL_CHOICES)
     if kind is None:
         return dict(default or {"kind": "pretrained", "name": DEFAULT_MODEL})
+    name: Any = values[kind].value
+    with commands.naming(kind):
+        check(kind, name, values.weights)
     return {
         "kind": kind,
-        "name": values[kind].value,
+        "name": name,
         "weights": values.weights,
         "model_name": values.model_name,
         "wait_seconds": values.wait,

@@ -4,6 +4,7 @@ from absl import flags
 
 from tempo_invariant import commands, flag_sets, samples
 from tempo_invariant.errors import printable
+from tempo_invariant.model import choices
 
 USAGE = """Aligns a recording with its score: for every moment page, system and place.
 
@@ -65,7 +66,7 @@ def main() -> None:
     recording = recordings.open_recording(values.audio, strict=values.strict)
     recording.check()
     known = library.load(values.score).source if library.is_index(values.score) else {}
-    embedder = late_embedder.open_later(**flag_sets.model_choice(known))
+    embedder = late_embedder.open_later(**flag_sets.model_choice(choices.check, known))
     document = one_score.read_score(
         values.score, values.document, values.step, embedder.staves, "--document"
     )

@@ -4,6 +4,7 @@ from absl import flags
 
 from tempo_invariant import commands, flag_sets
 from tempo_invariant.files import write_json
+from tempo_invariant.model import choices
 
 USAGE = """Plays pieces of an MSMD directory, follows them through their scores, measures errors.
 
@@ -34,8 +35,11 @@ def main() -> None:
     from tempo_invariant.retrieval import late_embedder
     from tempo_invariant.retrieval.score_alignment import Costs
 
+    if values.queries:
+        with commands.naming("queries"):
+            query_sets.check(values.queries)
     choice = flag_sets.query_choice()
-    model = flag_sets.model_choice()
+    model = flag_sets.model_choice(choices.check)
     with query_sets.opened(**choice) as queries:
         reports = following.run(
             late_embedder.open_later(**model),

@@ -6,6 +6,7 @@ from absl import flags
 
 from tempo_invariant import commands, flag_sets
 from tempo_invariant.files import write_json
+from tempo_invariant.model import choices
 
 USAGE = """Plays pieces of an MSMD directory and counts how often the right score is found.
 
@@ -56,14 +57,20 @@ def main() -> None:
     from tempo_invariant.evaluation import identification, known_unknown, query_sets
     from tempo_invariant.retrieval import late_embedder, library
 
+    if values.queries:
+        with commands.naming("queries"):
+            query_sets.check(values.queries)
     choice = flag_sets.query_choice(
         "seconds", "excerpts", "degraded", "seed", scores_needed=not values.index
     )
     keep = Path(values.keep) if values.keep else None
     with query_sets.opened(**choice, keep=keep and keep / "queries") as queries:
         if values.index:
-            index = library.load(values.index, "sheets")
-            embedder = late_embedder.open_later(**flag_sets.model_choice(index.source))
+            with commands.naming("index"):
+                index = library.load(values.index, "sheets")
+            embedder = late_embedder.open_later(
+                **flag_sets.model_choice(choices.check, index.source)
+            )
             left_out = flag_sets.read_names(values.left_out)
             lines = flag_sets.read_names([f"@{values.same}"]) if values.same else []
             same = [line.split() for line in lines]
@@ -71,7 +78,7 @@ def main() -> None:
             reports = known_unknown.run(embedder, index, *asked)
             print(known_unknown.table(reports))
         else:
-            embedder = late_embedder.open_later(**flag_sets.model_choice())
+            embedder = late_embedder.open_later(**flag_sets.model_choice(choices.check))
             scores = values.scores or values.msmd
             reports = identification.run(
                 embedder, scores, queries, values.all_scores, values.hop, keep

@@ -7,6 +7,7 @@ from absl import flags
 
 from tempo_invariant import commands, flag_sets, samples
 from tempo_invariant.errors import UserError, printable
+from tempo_invariant.model import choices
 
 USAGE = """Finds the score that is played, and the place in it; or the recordings of a page.
 
@@ -66,8 +67,9 @@ def main() -> None:
     if not values.live:
         asked = values.audio or values.sheet
         output = flag_sets.answer_output(asked, "answer", "answer.json", "query")
-    index = library.load(values.index, "recordings" if values.sheet else "sheets")
-    embedder = late_embedder.open_later(**flag_sets.model_choice(index.source))
+    with commands.naming("index"):
+        index = library.load(values.index, "recordings" if values.sheet else "sheets")
+    embedder = late_embedder.open_later(**flag_sets.model_choice(choices.check, index.source))
     if values.audio:
         recording = recordings.open_recording(values.audio, strict=values.strict)
         recording.check()

@@ -5,6 +5,7 @@ from absl import flags
 from tempo_invariant import commands, flag_sets, samples, worker_processes
 from tempo_invariant.beam_runner import RUNNER_HELP, RUNNER_OPTION_HELP, Runner
 from tempo_invariant.errors import UserError, printable
+from tempo_invariant.model import choices
 from tempo_invariant.wording import counted
 
 USAGE = """Makes an index of scores, or of recordings, for `tempo-invariant identify`.
@@ -74,7 +75,7 @@ def main() -> None:
         raise UserError("--prune: takes all scores, not only some of --documents")
     from tempo_invariant.retrieval import indexing, late_embedder
 
-    embedder = late_embedder.open_later(**flag_sets.model_choice())
+    embedder = late_embedder.open_later(**flag_sets.model_choice(choices.check))
     if values.scores:
         done = indexing.index_scores(
             embedder,
@@ -110,7 +111,8 @@ def _list(path: str) -> None:
     from tempo_invariant.retrieval import library
     from tempo_invariant.scores.walking import natural
 
-    index = library.load(path)
+    with commands.naming("index"):
+        index = library.load(path)
     sheets = index.kind == "sheets"
     for entry in sorted(index.entries, key=lambda entry: natural(entry.name)):
         pages = f"{counted(entry.pages, 'page'):>11}  " if sheets else ""

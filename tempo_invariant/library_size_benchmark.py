@@ -4,6 +4,7 @@ from absl import flags
 
 from tempo_invariant import commands, flag_sets
 from tempo_invariant.files import write_json
+from tempo_invariant.model import choices
 
 USAGE = """Counts how often the right score comes first, by the number of scores in the library.
 
@@ -39,9 +40,11 @@ def main() -> None:
     from tempo_invariant.evaluation import library_size, query_sets
     from tempo_invariant.retrieval import embedders, library
 
-    index = library.load(values.index, "sheets")
-    queries = query_sets.read(values.queries)
-    embedder = embedders.open_embedder(**flag_sets.model_choice(index.source))
+    with commands.naming("index"):
+        index = library.load(values.index, "sheets")
+    with commands.naming("queries"):
+        queries = query_sets.read(values.queries)
+    embedder = embedders.open_embedder(**flag_sets.model_choice(choices.check, index.source))
     index.check_model(embedder)
     reports = library_size.run(embedder, index, queries, values.keep, values.size)
     print(library_size.table(reports))

@@ -6,6 +6,7 @@ from absl import flags
 
 from tempo_invariant import commands, flag_sets
 from tempo_invariant.files import write_json
+from tempo_invariant.model import choices
 
 USAGE = """Plays pieces as if they were played just now, and measures the cursor on their scores.
 
@@ -49,11 +50,15 @@ def main() -> None:
         known = ", ".join(alterations.KINDS)
         raise UserError(f"--altered={unknown[0]}: must be some of {known}")
     choice = flag_sets.query_choice("seconds", "excerpts", "degraded", scores_needed=False)
+    if values.queries:
+        with commands.naming("queries"):
+            query_sets.check(values.queries)
     settings = live.LiveSettings(
         values.given, values.block, values.skip, values.most, tuple(values.altered), values.seed
     )
-    index = library.load(values.index, "sheets")
-    embedder = late_embedder.open_later(**flag_sets.model_choice(index.source))
+    with commands.naming("index"):
+        index = library.load(values.index, "sheets")
+    embedder = late_embedder.open_later(**flag_sets.model_choice(choices.check, index.source))
     with query_sets.opened(**choice, keep=Path(values.keep) if values.keep else None) as queries:
         reports = live.run(embedder, index, queries, settings)
     print(live.table(reports))

@@ -3,6 +3,8 @@
 from absl import flags
 
 from tempo_invariant import commands
+from tempo_invariant.data import schema
+from tempo_invariant.model import pretrained, runs
 
 USAGE = """Writes a trained run as a model that ships with the package, with its model card.
 
@@ -13,7 +15,9 @@ takes its results from those evaluations in the run directory that are about the
 `tempo-invariant evaluate --run=RUN` first.
 """
 
-commands.define_input("run", None, "Directory of the run.", required=True)
+commands.define_input(
+    "run", None, "Directory of the run.", required=True, check=runs.load_experiment
+)
 flags.DEFINE_string("name", None, "Name of the model.", required=True)
 flags.DEFINE_string("weights", None, "Weights: best, refined or a file; default: refined if there.")
 commands.define_input(
@@ -28,10 +32,14 @@ commands.define_input(
 def main() -> None:
     """Packages the model and says what its card holds."""
     values = flags.FLAGS
-    from tempo_invariant.model import pretrained
+    pretrained.check_new(values.name)
+    runs.weights_path(values.run, values.weights)
+    data = ",".join(values.data or ())
+    if data:
+        with commands.naming("data"):
+            schema.check_data(data, runs.load_experiment(values.run).model.staves)
     from tempo_invariant.training import model_card, packaging
 
-    data = ",".join(values.data or ())
     path, card, others = packaging.package(values.run, values.name, values.weights, data or None)
     print(f"{path}\n{model_card.summary(card, others)}")
     print(

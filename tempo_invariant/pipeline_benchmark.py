@@ -3,6 +3,7 @@
 from absl import flags
 
 from tempo_invariant import commands
+from tempo_invariant.data import schema
 from tempo_invariant.files import write_json
 
 USAGE = """Measures what the training input costs: speed per core, memory, evenness of sampling.
@@ -10,7 +11,9 @@ USAGE = """Measures what the training input costs: speed per core, memory, evenn
     tempo-invariant pipeline-benchmark --data=data/records --output=pipeline.json
 """
 
-commands.define_input("data", None, "Directory of TFRecord shards.", required=True)
+commands.define_input(
+    "data", None, "Directory of TFRecord shards.", required=True, check=schema.check_data
+)
 flags.DEFINE_enum("split", "train", ["train", "valid", "test"], "Split whose pieces are taken.")
 flags.DEFINE_integer("batch_size", 100, "Pairs a batch.", 1)
 flags.DEFINE_multi_integer("frames", [84, 168], "Length of an excerpt (may be repeated).", 1)

@@ -8,7 +8,7 @@ from absl import flags
 from tempo_invariant import commands, flag_sets
 from tempo_invariant.errors import UserError
 from tempo_invariant.files import atomic_write, write_json
-from tempo_invariant.model import pretrained
+from tempo_invariant.model import choices, pretrained
 from tempo_invariant.scores import msmd
 
 USAGE = """Ranks the same pairs at other tempi, in rooms, through noise, MP3, out of tune, ...
@@ -26,7 +26,12 @@ models are printed and their tempo curves are drawn into one figure.
 
 flag_sets.define_run_flags()
 commands.define_input("queries", None, "Query set to measure, in place of playing pieces.")
-commands.define_input("msmd", None, "MSMD directory that build_msmd made, with the pieces.")
+commands.define_input(
+    "msmd",
+    None,
+    "MSMD directory that build_msmd made, with the pieces.",
+    check=msmd.list_pieces,
+)
 flags.DEFINE_list("pieces", [], "Pieces, or @FILE with a name a line; all, if empty.")
 flags.DEFINE_multi_string(
     "soundfont",
@@ -69,11 +74,14 @@ def _measure() -> None:
         raise UserError("--msmd: must be given")
     if values.queries and (values.soundfont or values.recordings):
         raise UserError("--soundfont and --recordings do not go with --queries")
-    run = pretrained.resolve(**flag_sets.run_choice())
+    for soundfont in values.soundfont:
+        if not Path(soundfont).is_file():
+            raise UserError(f"--soundfont={soundfont}: no such file")
+    run = pretrained.resolve(**flag_sets.run_choice(choices.check))
     if not values.output and not values.run:
         raise UserError("--output: say where to write; a model that ships has no run directory")
-    pieces = msmd.choose_pieces(values.msmd, flag_sets.read_names(values.pieces))
-
+    with commands.naming("pieces"):
+        pieces = msmd.choose_pieces(values.msmd, flag_sets.read_names(values.pieces))
     from tempo_invariant.evaluation import conditions, query_sets, robustness, robustness_tables
 
     kept = values.recordings or (values.keep and Path(values.keep) / "queries")
@@ -82,7 +90,8 @@ def _measure() -> None:
         names = pieces if values.pieces else []
         with query_sets.opened(values.queries, names, arguments, kept) as queries:
             there = list(query_sets.by_condition(queries))
-            wanted = conditions.select(there, values.conditions)
+            with commands.naming("conditions"):
+                wanted = conditions.select(there, values.conditions)
             report = robustness.measure(
                 run,
                 values.msmd,
@@ -106,7 +115,8 @@ def _playing(pieces: list[str], path: Path) -> list[str]:
     values = flags.FLAGS
     inks = robustness.shared_inks(values.msmd, pieces)
     every = conditions.conditions(values.soundfont or [""], inks)
-    json_objects.save(path, conditions.select(every, values.conditions))
+    with commands.naming("conditions"):
+        json_objects.save(path, conditions.select(every, values.conditions))
     texts = [values[name].serialize() for name in ("msmd", "pieces", "seed")]
     return [*texts, f"--conditions={path}"]
 

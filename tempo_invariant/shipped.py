@@ -1,7 +1,6 @@
 """Files that ship with the package and are found by their bare names: flag files and splits."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 FOLDERS = tuple(Path(__file__).parent / folder for folder in ("flags", "data/splits"))
@@ -24,26 +23,6 @@ def find(path: str) -> str:
     return path
 
 
-def find_flag_files(arguments: Sequence[str]) -> list[str]:
-    """Replaces names of shipped flag files in the arguments of a command by their paths.
-
-    Args:
-        arguments: Arguments, `--flagfile=bl_at.flags` or `--flagfile bl_at.flags` among them.
-
-    Returns:
-        The arguments, for absl to parse; those after `--` are left as they are.
-    """
-    found: list[str] = []
-    previous = ""
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        if "--" in found:
-            found.append(argument)
-        elif previous in ("-flagfile", "--flagfile"):
-            found.append(find(argument))
-        elif equals and name in ("-flagfile", "--flagfile"):
-            found.append(f"{name}={find(value)}")
-        else:
-            found.append(argument)
-        previous = argument
-    return found
+def flag_files() -> list[str]:
+    """Returns the names of the flag files that ship."""
+    return sorted(path.name for path in FOLDERS[0].glob("*.flags"))

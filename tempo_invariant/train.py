@@ -6,6 +6,7 @@ from tempo_invariant import commands, flag_sets
 from tempo_invariant.config import Experiment, ModelConfig, TrainingConfig
 from tempo_invariant.data import schema
 from tempo_invariant.errors import UserError
+from tempo_invariant.training.requirements import requirements
 from tempo_invariant.variations import Augmentation
 
 USAGE = """Trains the two encoders on records; started again, it goes on where it was interrupted.
@@ -42,25 +43,28 @@ def read_experiment() -> Experiment:
     return Experiment.from_fields(model, training)
 
 
-def check_data(experiment: Experiment) -> None:
-    """Makes sure that there are records in all directories, see `tempo_invariant.data.schema`.
+def check(experiment: Experiment) -> None:
+    """Makes sure that there is what the experiment needs, before TensorFlow is loaded.
 
     Raises:
-        UserError: Of several directories one lacks them; the message says how to do without it.
+        UserError: There is not; the message names the flag. Where one of several directories lacks
+            records, it says how to do without them.
     """
-    data = experiment.training.data
-    try:
-        schema.check_data(data, experiment.model.staves)
-    except UserError as error:
-        if len(schema.directories(data)) == 1:
-            raise
-        raise UserError(f"{error}; or train on one alone: --data=DIR --data_weights=") from error
+    for name, fulfil in requirements(experiment, flags.FLAGS.output).items():
+        with commands.naming(name):
+            try:
+                fulfil()
+            except UserError as error:
+                if name != "data" or len(schema.directories(experiment.training.data)) == 1:
+                    raise
+                text = f"{error}; or train on one alone: --data=DIR --data_weights="
+                raise UserError(text) from error
 
 
 def main() -> None:
     """Trains the experiment of the flags."""
     experiment, output = read_experiment(), flags.FLAGS.output
-    check_data(experiment)
+    check(experiment)
     from tempo_invariant.training import loop
 
     result = loop.train(experiment, output, flags.FLAGS.strategy)

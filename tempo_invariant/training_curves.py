@@ -22,7 +22,8 @@ def main() -> None:
     values = flags.FLAGS
     from tempo_invariant.training import curves
 
-    histories = curves.read(values.runs, values.names)
+    with commands.naming("runs"):
+        histories = curves.read(values.runs, values.names)
     curves.draw(histories, values.output)
     print(curves.summary(histories))
 

@@ -8,7 +8,7 @@ from tempo_invariant import arrays, json_objects
 from tempo_invariant.audio.windows import window_samples
 from tempo_invariant.geometry import PAPER, PRINTED, SAMPLE_RATE
 from tempo_invariant.model import pretrained
-from tempo_invariant.retrieval import certainty, embedders, hubness
+from tempo_invariant.retrieval import certainty, hubness, model_identity
 from tempo_invariant.retrieval.certainty import Calibration
 from tempo_invariant.retrieval.embedders import AudioEmbeddings
 from tempo_invariant.scores import mung
@@ -63,7 +63,7 @@ def ship(monkeypatch, root: Path, calibration: Calibration) -> Path:
     directory = root / "fake"
     directory.mkdir(parents=True)
     (directory / pretrained.CARD).write_text("{}")
-    arrays.save(directory / hubness.PROBE, embedders.probe(FakeEmbedder()))
+    arrays.save(directory / hubness.PROBE, model_identity.probe(FakeEmbedder()))
     json_objects.save(directory / certainty.FILES["sheets"], calibration)
     return directory
 

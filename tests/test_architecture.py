@@ -35,6 +35,7 @@ ROOMS = {
 GROUND_FLOOR = {"arrays", "beam_runner", "cli", "commands", "config", "errors", "extras", "fields"}
 GROUND_FLOOR |= {
     "files",
+    "flag_files",
     "flag_sets",
     "geometry",
     "json_objects",

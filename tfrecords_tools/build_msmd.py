@@ -1,5 +1,6 @@
 """Builds an MSMD directory of scores: `python -m tfrecords_tools.build_msmd --scores=DIR`."""
 
+import contextlib
 import itertools
 from typing import TYPE_CHECKING
 
@@ -84,8 +85,9 @@ def _options() -> "BuildOptions":
     if not args.ink or set(args.ink) - set(INKS):
         raise UserError(f"--ink={','.join(args.ink)}: expected some of {', '.join(INKS)}")
     soundfonts = args.soundfont or [str(default_soundfont())]
-    for soundfont in soundfonts:
-        check_soundfont(soundfont)
+    with commands.naming("soundfont"):
+        for soundfont in soundfonts:
+            check_soundfont(soundfont)
     seeds = [_seeds(flag) for flag in ("expression", "instrument", "room")]
     if any(seeds[-1]):
         extras.require("pyroomacoustics", "--room")
@@ -112,8 +114,11 @@ def main() -> None:
     args = flags.FLAGS
     options = _options()
     runner = Runner(args.runner, tuple(args.runner_option)) if args.runner else None
-    with open_scores(args.scores, args.pieces) as sources:
-        chosen = select(sources, flag_sets.read_names(args.names), args.limit)
+    with contextlib.ExitStack() as stack:
+        with commands.naming("scores", "pieces"):
+            sources = stack.enter_context(open_scores(args.scores, args.pieces))
+        with commands.naming("names"):
+            chosen = select(sources, flag_sets.read_names(args.names), args.limit)
         report = build(chosen, args.output, options, args.jobs, runner)
     print(report.table())
     if not report.built:

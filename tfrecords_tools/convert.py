@@ -5,6 +5,8 @@ from absl import flags
 from tempo_invariant import commands
 from tempo_invariant.beam_runner import RUNNER_HELP, RUNNER_OPTION_HELP, Runner
 from tempo_invariant.geometry import PRINTED, STAVES
+from tempo_invariant.scores import msmd
+from tfrecords_tools.records.splits import read_splits
 
 USAGE = """Converts an MSMD directory, rebuilt or downloaded, to TFRecord shards.
 
@@ -17,12 +19,22 @@ Without a split file, pieces go 80/10/10 to train, valid and test by a hash of t
 """
 
 
-commands.define_input("msmd", None, "Directory in the published MSMD layout.", required=True)
+commands.define_input(
+    "msmd",
+    None,
+    "Directory in the published MSMD layout.",
+    required=True,
+    check=msmd.list_pieces,
+)
 commands.define_output(
     "output", None, "Directory for shards and dataset_info.json.", required=True, directory=True
 )
 commands.define_input(
-    "split", "", "YAML files with lists of pieces train, valid and test, with commas.", many=True
+    "split",
+    "",
+    "YAML files with lists of pieces train, valid and test, with commas.",
+    many=True,
+    check=lambda path: read_splits([path]),
 )
 flags.DEFINE_list("train_soundfonts", [], "Only soundfonts of train and valid; all, if empty.")
 flags.DEFINE_string(
@@ -35,7 +47,7 @@ flags.DEFINE_enum(
     "Distance of a piano's two staves in snippets: that of the models that the records are for.",
 )
 flags.DEFINE_float("shard_megabytes", 64, "Size at which a shard is closed.", lower_bound=0.001)
-flags.DEFINE_integer("workers", None, "Processes; one per processor core if not given.")
+flags.DEFINE_integer("workers", None, "Processes; one per processor core if not given.", 1)
 flags.DEFINE_string("runner", None, RUNNER_HELP)
 flags.DEFINE_multi_string("runner_option", [], RUNNER_OPTION_HELP)
 

@@ -3,6 +3,8 @@
 from absl import flags
 
 from tempo_invariant import commands
+from tempo_invariant.scores import msmd
+from tfrecords_tools.records.splits import read_splits
 
 USAGE = """Reports how well an MSMD directory is aligned, and draws random pairs to look at.
 
@@ -19,7 +21,13 @@ sound in the middle of the excerpt: right of the arrows, which mark the bands of
 """
 
 
-commands.define_input("msmd", None, "Directory in the published MSMD layout.", required=True)
+commands.define_input(
+    "msmd",
+    None,
+    "Directory in the published MSMD layout.",
+    required=True,
+    check=msmd.list_pieces,
+)
 commands.define_output(
     "pictures", None, "Directory for pairs.png; none is drawn if not given.", directory=True
 )
@@ -29,7 +37,11 @@ flags.DEFINE_list("pieces", [], "Only these pieces; all, if empty.")
 flags.DEFINE_integer("worst", 10, "Number of the worst aligned pieces to list.", lower_bound=0)
 commands.define_output("report", None, "JSON file for the whole report.")
 commands.define_input(
-    "split", "", "YAML files with lists of pieces train, valid and test, with commas.", many=True
+    "split",
+    "",
+    "YAML files with lists of pieces train, valid and test, with commas.",
+    many=True,
+    check=lambda path: read_splits([path]),
 )
 flags.DEFINE_integer("jobs", None, "Processes; one per core if not given.", lower_bound=1)
 
@@ -37,7 +49,6 @@ flags.DEFINE_integer("jobs", None, "Processes; one per core if not given.", lowe
 def main() -> None:
     """Runs the command."""
     from tfrecords_tools.inspection import counts, pictures, tables
-    from tfrecords_tools.records.splits import read_splits
 
     args = flags.FLAGS
     split = read_splits(args.split) if args.split else None

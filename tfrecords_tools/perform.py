@@ -52,9 +52,10 @@ def main() -> None:
     if bool(args.midi) == bool(args.piece):
         raise UserError("give one of --midi and --piece")
     path = Path(args.midi) if args.midi else Path(args.piece) / f"{Path(args.piece).name}.midi"
-    music = read_midi(path)
-    if not music.notes:
-        raise UserError(f"{path}: has no notes")
+    with commands.naming("midi" if args.midi else "piece"):
+        music = read_midi(path)
+        if not music.notes:
+            raise UserError(f"{path}: has no notes")
     soundfont = args.soundfont or str(default_soundfont())
     sound = Sound(soundfont, args.preset, args.expression, args.instrument, args.room)
     seed = performance_name(path.stem, args.tempo, sound.name)

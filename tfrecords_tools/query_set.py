@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from tempo_invariant import commands, flag_sets
+from tempo_invariant.scores import msmd
 
 if TYPE_CHECKING:
     from tempo_invariant.evaluation.conditions import Condition
@@ -24,7 +25,9 @@ seconds, gain_db, degradation and ink, see tempo_invariant.evaluation.conditions
 """
 
 
-commands.define_input("msmd", None, "MSMD directory that build_msmd made.", required=True)
+commands.define_input(
+    "msmd", None, "MSMD directory that build_msmd made.", required=True, check=msmd.list_pieces
+)
 commands.define_output(
     "output", None, "Folder to write, or to go on with.", required=True, directory=True
 )
@@ -50,7 +53,8 @@ def _conditions() -> list["Condition"]:
 
     args = flags.FLAGS
     if args.conditions:
-        return json_objects.load(list[Condition], Path(args.conditions))
+        with commands.naming("conditions"):
+            return json_objects.load(list[Condition], Path(args.conditions))
     seconds, tempi = flag_sets.read_numbers("seconds"), flag_sets.read_numbers("tempo")
     seeds, presets = (flag_sets.read_numbers(name, int) for name in ("expression", "preset"))
     shared = {
@@ -68,11 +72,11 @@ def _conditions() -> list["Condition"]:
 
 def main() -> None:
     """Writes what the flags ask for."""
-    from tempo_invariant.scores import msmd
     from tfrecords_tools.queries import playing
 
     args = flags.FLAGS
-    pieces = msmd.choose_pieces(args.msmd, flag_sets.read_names(args.pieces))
+    with commands.naming("pieces"):
+        pieces = msmd.choose_pieces(args.msmd, flag_sets.read_names(args.pieces))
     playing.write(args.msmd, pieces, _conditions(), args.output, args.seed, args.excerpts)
 
 

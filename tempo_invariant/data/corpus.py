@@ -16,7 +16,6 @@ import tensorflow as tf
 from tempo_invariant.data import schema
 from tempo_invariant.data.schema import STRIP_ROWS
 from tempo_invariant.data.shards import RowSource, ShardReader, StoredRows
-from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import BANDS, PAPER
 
 MEMORY_MIB = 384
@@ -154,11 +153,7 @@ def load_corpus(
             one for each directory.
     """
     places = schema.directories(data)
-    if weights and len(weights) != len(places):
-        raise UserError(
-            f"data_weights must be none, or one for each directory of data ({len(places)}), "
-            f"received {len(weights)}"
-        )
+    schema.check_weights(data, weights)
     strips, spectrograms = _Rows(STRIP_ROWS, tf.uint8, PAPER), _Rows(BANDS, tf.float16, 0)
     inks: dict[_Piece, tuple[int, int]] = {}
     kept = []

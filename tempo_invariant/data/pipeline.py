@@ -188,7 +188,8 @@ def _evaluation_records(corpus: Corpus, soundfont: str | None, tempo: float) -> 
         font = fonts[0] if soundfont is None else soundfont
         records = [record for record in records if corpus.soundfonts[record] == font]
         if not records:
-            raise UserError(f"{name}: no performance with soundfont {font!r} (it has: {fonts})")
+            known = ", ".join(fonts)
+            raise UserError(f"soundfont must be one of {name}'s, {known}; received {font!r}")
         chosen.append(min(records, key=lambda r: (abs(corpus.record_tempo[r] - tempo), r)))
     return np.array(chosen)
 

@@ -7,7 +7,7 @@ One `tf.train.Example` per (piece, performance), in files `train-00000-of-00032.
 import dataclasses
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -254,6 +254,20 @@ def check_data(data: str | os.PathLike, staves: str | None = None) -> None:
                 f"{data_dir}: records with staves {found}, and the model needs those with staves "
                 f"{staves}; convert again with --staves={staves}"
             )
+
+
+def check_weights(data: str | os.PathLike, weights: Sequence[int]) -> None:
+    """Makes sure that directories of records have as many weights as they are, or none.
+
+    Raises:
+        UserError: They have not.
+    """
+    count = len(directories(data))
+    if weights and len(weights) != count:
+        raise UserError(
+            f"data_weights must be none, or one for each directory of data ({count}), received "
+            f"{len(weights)}"
+        )
 
 
 def read_info(data_dir: str | Path) -> dict[str, SplitInfo]:

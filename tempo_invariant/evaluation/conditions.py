@@ -56,15 +56,15 @@ class Condition:
 
     def __post_init__(self) -> None:
         if not 0.05 <= self.tempo <= 20:
-            raise UserError(f"tempo={self.tempo:g}: must be from 0.05 to 20")
+            raise UserError(f"tempo must be from 0.05 to 20, received {self.tempo:g}")
         if not 0 <= self.preset <= 127:
-            raise UserError(f"preset={self.preset}: must be from 0 to 127")
+            raise UserError(f"preset must be from 0 to 127, received {self.preset}")
         if self.expression < 0:
-            raise UserError(f"expression={self.expression}: must not be negative")
+            raise UserError(f"expression must not be negative, received {self.expression}")
         if not abs(self.gain_db) <= 200:
-            raise UserError(f"gain_db={self.gain_db:g}: must be from -200 to 200")
+            raise UserError(f"gain_db must be from -200 to 200, received {self.gain_db:g}")
         if self.seconds < 0:
-            raise UserError(f"seconds={self.seconds:g}: must not be negative")
+            raise UserError(f"seconds must not be negative, received {self.seconds:g}")
 
     @property
     def text(self) -> str:

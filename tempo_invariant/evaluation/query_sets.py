@@ -167,6 +167,15 @@ class Query:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def check(directory: str | Path) -> None:
+    """Raises `UserError` if a folder is no query set, before the recordings are looked at."""
+    if not (Path(directory) / INFO_NAME).is_file():
+        raise UserError(
+            f"{directory}: no query set: it holds no {INFO_NAME} (tempo-invariant query-set makes "
+            "one)"
+        )
+
+
 def read(directory: str | Path, pieces: Sequence[str] = ()) -> list[Query]:
     """Reads a query set.
 
@@ -181,6 +190,7 @@ def read(directory: str | Path, pieces: Sequence[str] = ()) -> list[Query]:
         UserError: A file is missing or malformed, a condition is unknown, or there is no query, or
             none of a piece.
     """
+    check(directory)
     path = Path(directory) / INFO_NAME
     content: QuerySet = json_objects.load(QuerySet, path)
     if content.format != FORMAT:

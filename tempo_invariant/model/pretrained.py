@@ -18,6 +18,7 @@ Such a directory is used like a run directory; `python -m tempo_invariant.packag
 """
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,10 +30,26 @@ DIRECTORY = Path(__file__).parents[1] / "pretrained"
 CARD = "card.json"
 MARKDOWN = "MODEL_CARD.md"
 
+_NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
+
 
 def names() -> list[str]:
     """Returns the names of the models that ship, in alphabetical order."""
     return sorted(path.parent.name for path in DIRECTORY.glob(f"[!.]*/{CARD}"))
+
+
+def check_new(name: str) -> None:
+    """Makes sure that a model can be given a name.
+
+    Raises:
+        UserError: The name is taken or unfit.
+    """
+    if not _NAME.fullmatch(name):
+        raise UserError(f"name must be small letters, digits and underscores, received {name!r}")
+    if (DIRECTORY / name).exists():
+        raise UserError(
+            f"name must be new: {DIRECTORY / name} exists already; remove it to package {name} anew"
+        )
 
 
 def find(name: str) -> Path:

@@ -54,16 +54,27 @@ def load_experiment(path: str | os.PathLike) -> Experiment:
     """
     run = RunDirectory(path)
     if not run.experiment.is_file():
-        raise UserError(
-            f"{path} is not a run: it holds no {run.experiment.name} "
-            "(tempo-invariant train makes one)"
-        )
+        why = f"it holds no {run.experiment.name}" if run.path.is_dir() else "no such directory"
+        raise UserError(f"{path} is not a run: {why} (tempo-invariant train makes one)")
     try:
         return Experiment.from_json(run.experiment.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{run.experiment}: cannot be read ({one_line(error)})") from error
     except UserError as error:
         raise UserError(f"{run.experiment}: {error}") from error
+
+
+def check_continued(path: str | os.PathLike, experiment: Experiment) -> None:
+    """Makes sure that an experiment can be trained in a directory, anew or to go on.
+
+    Raises:
+        UserError: The directory holds another experiment.
+    """
+    if not RunDirectory(path).experiment.exists():
+        return
+    if differences := load_experiment(path).differences(experiment):
+        shown = "; ".join(differences[:3]) + "; ..." * (len(differences) > 3)
+        raise UserError(f"{path} holds another experiment ({shown}): choose a new output")
 
 
 def load_experiment_and_data(
@@ -103,8 +114,11 @@ def weights_path(path: str | os.PathLike, weights: str | None = None) -> Path:
         chosen = named.get(weights, Path(weights))
     else:
         chosen = run.refined if run.refined.exists() else run.best
+    if weights and weights not in named and not chosen.is_file():
+        raise UserError(f"weights must be best, refined or a file of weights, received {weights!r}")
     if not chosen.is_file():
-        raise UserError(f"no weights at {chosen}: the run has not finished its first epoch")
+        missing = "is not refined" if chosen == run.refined else "has not finished its first epoch"
+        raise UserError(f"no weights at {chosen}: the run {missing}")
     return chosen
 
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from tempo_invariant.errors import UserError
+
 MAX_VERSION = 2**63 - 1
 """The largest number of a version: requests carry it as a signed integer of 64 bits."""
 
@@ -15,6 +17,23 @@ def find_versions(directory: Path) -> dict[int, Path]:
         for path in sorted(directory.iterdir())
         if is_version(path.name) and path.is_dir()
     }
+
+
+def newest(path: Path) -> Path:
+    """Returns the SavedModel at a path, or the newest version in a directory of them.
+
+    Raises:
+        UserError: There is none.
+    """
+    if (path / "saved_model.pb").is_file():
+        return path
+    versions = find_versions(path)
+    if not versions:
+        raise UserError(
+            f"{path}: neither a SavedModel nor a directory of versions "
+            "(tempo-invariant export makes one)"
+        )
+    return versions[max(versions)]
 
 
 def is_version(name: str) -> bool:

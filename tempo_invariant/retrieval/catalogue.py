@@ -50,7 +50,7 @@ class Header:
         hop_frames: Distance of windows in spectrogram frames.
         step_pixels: Distance of snippets in page pixels.
         model: Description of the model in words.
-        probe: The identity of the model, see `embedders.probe`: rows of numbers.
+        probe: The identity of the model, see `model_identity.probe`: rows of numbers.
         cohort: CRC-32 of the vectors that hubness is measured with; 0 if there are none.
         source: Arguments of `embedders.open_embedder` that opened the model.
         first_id: Number that no document had before the files were made anew.

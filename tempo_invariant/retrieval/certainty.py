@@ -109,7 +109,7 @@ def find_calibration(probe: np.ndarray, kind: str) -> Calibration | None:
     """Returns the calibration of a model, or None if none ships with it.
 
     Args:
-        probe: What the model makes of the probe, see `embedders.probe`.
+        probe: What the model makes of the probe, see `model_identity.probe`.
         kind: Kind of the index, "sheets" or "recordings".
 
     Raises:

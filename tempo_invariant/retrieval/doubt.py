@@ -3,7 +3,7 @@
 import numpy as np
 
 from tempo_invariant.audio.windows import HOP_FRAMES
-from tempo_invariant.retrieval import certainty, embedders, hubness, traces
+from tempo_invariant.retrieval import certainty, hubness, model_identity, traces
 from tempo_invariant.retrieval.certainty import Judgement
 from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.identification import recording_limits
@@ -26,7 +26,7 @@ def judge_pair(
     Returns:
         How sure it is; None if no calibration of the model is there, or all is silent.
     """
-    probe = embedders.probe(embedder)
+    probe = model_identity.probe(embedder)
     calibration = certainty.find_calibration(probe, "sheets")
     audible = audio[np.any(audio != 0, axis=1)][:: max(1, HOP_FRAMES // hop_frames)]
     if calibration is None or not len(audible):

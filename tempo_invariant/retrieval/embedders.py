@@ -1,9 +1,4 @@
-"""Who computes embeddings: a training run, an export, or a server; all alike to the rest.
-
-An index belongs to a model. Its identity is not the name of a file but what it computes: the
-embeddings of a fixed probe. So an index made with a run may be asked through its export or through
-a server that has it loaded, and any other model is refused.
-"""
+"""Who computes embeddings: a training run, an export, or a server; all alike to the rest."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -17,19 +12,14 @@ from tempo_invariant.audio.windows import window_samples
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.files import CHECKSUMS, check_checksums
 from tempo_invariant.geometry import (
-    FRAMES_PER_SECOND,
     KNOWS_PRESENT_OUTPUT,
     NEAR,
-    PAPER,
     PRINTED,
-    SAMPLE_RATE,
-    SNIPPET_HEIGHT,
-    SNIPPET_WIDTH,
     STRIP_STEP,
     SYSTEM_HEIGHT_OUTPUT,
 )
 from tempo_invariant.model import pretrained
-from tempo_invariant.model.versions import find_versions
+from tempo_invariant.model.versions import newest
 from tempo_invariant.retrieval.run_layers import RunLayers
 from tempo_invariant.scores.strips import rejoin
 
@@ -40,9 +30,6 @@ MOST_OF_STRIP = 64
 
 REQUEST_BYTES = 3 * 2**20
 """The most audio that is sent to a server at once; gRPC's default limit is 4 MiB."""
-
-SAME_MODEL = 0.999
-"""Cosine above which two embeddings of the probe count as the same, up to rounding."""
 
 
 class AudioEmbeddings(NamedTuple):
@@ -257,14 +244,9 @@ def _open_run(run: str, weights: str | None = None) -> Embedder:
 
 
 def _open_export(path: Path) -> Embedder:
+    chosen = newest(path)
     import tensorflow as tf
 
-    chosen = path
-    if not (path / "saved_model.pb").is_file():
-        versions = find_versions(path)
-        if not versions:
-            raise UserError(f"{path}: neither a SavedModel nor a directory of versions")
-        chosen = versions[max(versions)]
     check_checksums(chosen, CHECKSUMS)
     try:
         loaded = tf.saved_model.load(str(chosen))
@@ -280,59 +262,6 @@ def _open_server(address: str, model_name: str, wait_seconds: float) -> Embedder
 
     client = EmbeddingClient(address, model_name, wait_seconds=wait_seconds)
     return ServerEmbedder(client, f"version {client.model.version} of {model_name!r} at {address}")
-
-
-def probe(embedder: Embedder) -> np.ndarray:
-    """Embeds four chords and four drawings that never change.
-
-    Returns:
-        float32 [8, size]: its identity.
-    """
-    samples = window_samples(embedder.frames)
-    seconds = np.arange(samples) / SAMPLE_RATE
-    beat = seconds % (10 / FRAMES_PER_SECOND)
-    chords = []
-    for number in range(4):
-        hertz = [110.0 * 2 ** ((3 * number + tone) / 12) for tone in (0, 7, 16 - number)]
-        chord = sum(np.sin(2 * np.pi * tone * seconds) for tone in hertz)
-        chords.append(0.1 * chord * np.exp(-4 * beat))
-    drawings = np.full((4, SNIPPET_HEIGHT, SNIPPET_WIDTH), PAPER, np.uint8)
-    for number, drawing in enumerate(drawings):
-        drawing[30:62:8] = drawing[100:132:8] = 0
-        for head in range(4 + 3 * number):
-            row, column = 24 + 31 * head % 110, 8 + 53 * head % 184
-            drawing[row : row + 7, column : column + 8] = 0
-    heard = embedder.embed_audio(np.stack(chords).astype(np.float32)).embedding
-    return np.concatenate([heard, embedder.embed_sheet(drawings)]).astype(np.float32)
-
-
-def same_model(expected: np.ndarray, found: np.ndarray) -> bool:
-    """Tells whether two probes, float32 [rows, size], are of one model, up to rounding."""
-    if found.shape != expected.shape:
-        return False
-    lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
-    cosines = np.sum(found * expected, axis=1) / np.maximum(lengths, 1e-12)
-    return bool(cosines.min() >= SAME_MODEL)
-
-
-def check_same_model(expected: np.ndarray, embedder: Embedder, made_with: str) -> None:
-    """Compares the probe of a model with that of the model that an index was made with.
-
-    Args:
-        expected: Embeddings that `probe` gave for the model of the index.
-        embedder: The model to be used with it.
-        made_with: Start of the message, which says what the index was made with.
-
-    Raises:
-        UserError: It is another model.
-    """
-    if same_model(expected, probe(embedder)):
-        return
-    if made_with.endswith(embedder.name):
-        raise UserError(
-            f"{made_with} of another version, whose embeddings differ: remove it and make it anew"
-        )
-    raise UserError(f"{made_with}, and {embedder.name} is another model: its embeddings differ")
 
 
 def _batches(rows: np.ndarray, count: int) -> Iterator[np.ndarray]:

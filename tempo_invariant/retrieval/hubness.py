@@ -20,14 +20,14 @@ import numpy as np
 from tempo_invariant import arrays
 from tempo_invariant.errors import UserError
 from tempo_invariant.model import pretrained
-from tempo_invariant.retrieval import embedders, soundness
+from tempo_invariant.retrieval import model_identity, soundness
 from tempo_invariant.retrieval.embedders import Embedder
 
 NEAREST = 10
 """Neighbours in the cohort, whose mean similarity is the hubness."""
 
 PROBE = "probe.npy"
-"""What a model that ships makes of the probe (`embedders.probe`), in its directory."""
+"""What a model that ships makes of the probe (`model_identity.probe`), in its directory."""
 
 COHORTS = {"sheets": "cohort_audio.npy", "recordings": "cohort_sheet.npy"}
 """By the kind of an index the file with the cohort of its vectors: of the other kind."""
@@ -43,7 +43,7 @@ def model_directory(probe: np.ndarray) -> Path | None:
     """
     for name in pretrained.names():
         path = pretrained.find(name)
-        if (path / PROBE).is_file() and embedders.same_model(arrays.load(path / PROBE), probe):
+        if (path / PROBE).is_file() and model_identity.same_model(arrays.load(path / PROBE), probe):
             return path
     return None
 
@@ -53,7 +53,7 @@ def is_other_version(source: Mapping[str, str] | None, probe: np.ndarray) -> boo
 
     Args:
         source: Arguments of `embedders.open_embedder` for the model; None: they are not known.
-        probe: What it made of the probe, see `embedders.probe`.
+        probe: What it made of the probe, see `model_identity.probe`.
     """
     name = source["name"] if source and source["kind"] == "pretrained" else None
     return name in pretrained.names() and model_directory(probe) != pretrained.find(name)
@@ -63,7 +63,7 @@ def find_cohort(probe: np.ndarray, kind: str = "sheets") -> np.ndarray | None:
     """Returns the cohort of a model, float32 [vectors, size], or None if it has none.
 
     Args:
-        probe: What the model makes of the probe, see `embedders.probe`.
+        probe: What the model makes of the probe, see `model_identity.probe`.
         kind: Kind of the index whose vectors are compared with it, "sheets" or "recordings".
 
     Raises:
@@ -84,7 +84,7 @@ def find_cohort(probe: np.ndarray, kind: str = "sheets") -> np.ndarray | None:
 
 def cohort(embedder: Embedder, kind: str = "sheets") -> np.ndarray | None:
     """Returns the cohort of a model, see `find_cohort`."""
-    return find_cohort(embedders.probe(embedder), kind)
+    return find_cohort(model_identity.probe(embedder), kind)
 
 
 def hubness(vectors: np.ndarray, cohort: np.ndarray | None) -> np.ndarray:

@@ -31,10 +31,11 @@ from tempo_invariant.retrieval import (
     soundness,
 )
 from tempo_invariant.retrieval.catalogue import KINDS, Catalogue, Change, Document, Header, Search
-from tempo_invariant.retrieval.embedders import Embedder, check_same_model, probe
+from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.index_rows import DATA, HUBNESS, PLACES, VECTORS
 from tempo_invariant.retrieval.late_embedder import is_open
 from tempo_invariant.retrieval.library import PAGES, SnippetIndex
+from tempo_invariant.retrieval.model_identity import check_same_model, probe
 
 MOST_HOLES = 0.2
 """The largest share of rows that may belong to no document; above it the files are made anew."""

@@ -141,9 +141,9 @@ def index_recordings(
         UserError: No recording can be used, or `output` is no index, that of another model or of
             another hop, or is being written by another process.
     """
+    found = find_recordings(recordings)
     from tempo_invariant.audio.parallel_reading import read_recordings
 
-    found = find_recordings(recordings)
     with IndexWriter(
         output, "recordings", embedder, hop_frames, STEP_PIXELS, exact_limit
     ) as writer:

@@ -35,7 +35,8 @@ from tempo_invariant.retrieval.catalogue import (
     Catalogue,
     Document,
 )
-from tempo_invariant.retrieval.embedders import Embedder, check_same_model
+from tempo_invariant.retrieval.embedders import Embedder
+from tempo_invariant.retrieval.model_identity import check_same_model
 from tempo_invariant.retrieval.neighbours import Neighbours
 from tempo_invariant.scores.images import open_image, to_grey
 from tempo_invariant.wording import counted
@@ -69,7 +70,7 @@ class SnippetIndex:
         hop_frames: Distance of windows that it was made with, in spectrogram frames.
         step_pixels: Distance of snippets that it was made with, in page pixels.
         model: Description of the model that made the embeddings, in words.
-        probe: The identity of that model, float32 [rows, size], see `embedders.probe`.
+        probe: The identity of that model, float32 [rows, size], see `model_identity.probe`.
         source: Arguments of `embedders.open_embedder` that opened it; empty where none is known.
     """
 

@@ -63,11 +63,12 @@ def list_pieces(msmd_dir: str | Path) -> list[str]:
     """
     msmd_dir = Path(msmd_dir)
     if not msmd_dir.is_dir():
-        raise UserError(f"{msmd_dir}: no such directory")
+        raise UserError(f"{msmd_dir}: no such directory" + ", but a file" * msmd_dir.exists())
     pieces = sorted(path.parent.name for path in msmd_dir.glob("*/scores"))
     if not pieces:
         raise UserError(
-            f"{msmd_dir}: holds no piece (expected PIECE/scores and PIECE/performances)"
+            f"{msmd_dir}: holds no piece, with folders PIECE/scores and PIECE/performances "
+            "(tempo-invariant build-msmd makes them of scores)"
         )
     return pieces
 

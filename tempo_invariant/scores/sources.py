@@ -17,6 +17,7 @@ SAMPLE_SCORES = Path(__file__).parent / "sample_scores"
 """Name of the scores that come with this package, and their folder."""
 
 _NO_NOTES = "no notes to build a piece from"
+_ONLY_PAGES = "PDF pages and images have no notes to learn from"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ def open_scores(scores: str, pieces: str | None = None) -> Iterator[list[PieceSo
             yield list_sources(root, pieces)
     elif kind_of(path) in NOTATED and os.path.isfile(path):
         yield [PieceSource(path.stem, path, path.parent)]
+    elif kind_of(path):
+        raise UserError(f"{scores}: {_ONLY_PAGES}; wanted is a {' or '.join(NOTATED)}")
     else:
         raise UserError(
             f"{scores}: neither a directory nor a tar or zip archive of one, nor a "
@@ -77,10 +80,13 @@ def list_sources(root: Path, pieces: str | None = None, warn: bool = True) -> li
             listing.leave_out("cannot name a piece, or names another one", path)
         else:
             sources[name] = PieceSource(name, score.files[0], score.root)
+    wanted = f"holds no {' or '.join(NOTATED)}"
+    if listing.scores and not any(score.kind in NOTATED for score in listing.scores):
+        raise UserError(f"{root}: {_ONLY_PAGES}, and it {wanted}")
     for line in listing.left_out_lines() if warn else ():
         logging.warning("left out: %s", line)
     if not sources:
-        raise UserError(f"{root}: holds no {' or '.join(NOTATED)}")
+        raise UserError(f"{root}: {wanted}")
     return list(sources.values())
 
 

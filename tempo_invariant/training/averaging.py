@@ -13,11 +13,11 @@ import numpy as np
 
 from tempo_invariant.data import pipeline
 from tempo_invariant.data.corpus import load_corpus
-from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation.retrieval import BATCH_SIZE, validation_metrics
 from tempo_invariant.files import write_json
-from tempo_invariant.model import pretrained, runs
+from tempo_invariant.model import choices, runs
 from tempo_invariant.training.initial_weights import copy_weights
+from tempo_invariant.training.requirements import check_averaging
 
 SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
 """Weights of the run in the averages that are tried."""
@@ -47,13 +47,9 @@ def average(
             run, or the projection is a CCA, whose statistics fit one training alone.
     """
     experiment, data = runs.load_experiment_and_data(run, data)
-    other = other or experiment.training.initial_run
-    if not other:
-        raise UserError(f"{run} began with random weights: name another run as other")
-    if experiment.model.projection == "cca":
-        raise UserError(f"{run} has a CCA, which is of its own encoders alone: nothing to average")
+    other = check_averaging(experiment, run, other)
     model = runs.load_model(run, "best")
-    mixtures = _mixtures(model, runs.load_model(pretrained.locate(other)))
+    mixtures = _mixtures(model, runs.load_model(choices.locate(str(other))))
     found = _validated(model, mixtures, data)
     kept = max(found, key=lambda share: found[share]["mrr"])
     model.set_weights(mixtures[kept])

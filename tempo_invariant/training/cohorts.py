@@ -10,7 +10,7 @@ from tempo_invariant.data.corpus import load_corpus
 from tempo_invariant.evaluation.retrieval import BATCH_SIZE, Progress
 from tempo_invariant.model import runs
 from tempo_invariant.model.layers import VIEWS
-from tempo_invariant.retrieval import embedders, hubness
+from tempo_invariant.retrieval import embedders, hubness, model_identity
 
 PAIRS = 3000
 
@@ -42,5 +42,5 @@ def write(directory: Path, data: str | Path, pairs: int = PAIRS) -> None:
     for kind, view in (("sheets", "audio"), ("recordings", "sheet")):
         vectors = embedded[:, VIEWS.index(view)]
         arrays.save(directory / hubness.COHORTS[kind], vectors.astype(np.float16))
-    found = embedders.probe(embedders.open_embedder("run", str(directory)))
+    found = model_identity.probe(embedders.open_embedder("run", str(directory)))
     arrays.save(directory / hubness.PROBE, found)

@@ -38,7 +38,8 @@ from tempo_invariant.training.distribution import (
 )
 from tempo_invariant.training.initial_weights import copy_weights
 from tempo_invariant.training.optimizers import make_optimizer
-from tempo_invariant.training.teaching import find_teacher, teach
+from tempo_invariant.training.requirements import check, find_teacher
+from tempo_invariant.training.teaching import teach
 from tempo_invariant.training.tensorboard import Summaries
 
 LONGEST_MOMENTUM = 0.999
@@ -73,9 +74,11 @@ def train(
     distribution = make_strategy(strategy)
     shares = replica_count(distribution)
     if training.batch_size % shares:
-        raise UserError(f"batch_size {training.batch_size} cannot be split over {shares} replicas")
-    if training.teacher:
-        find_teacher(experiment)  # before anything slow begins
+        raise UserError(
+            f"batch_size must be a multiple of the {shares} replicas, received "
+            f"{training.batch_size}"
+        )
+    check(experiment, output)  # before anything slow begins
     corpus = load_corpus(training.data, "train", weights=training.data_weights)
     valid = load_corpus(schema.directories(training.data)[0], "valid")
     chief = is_chief(distribution)
@@ -130,12 +133,7 @@ def open_run(path: str | os.PathLike, experiment: Experiment, write: bool = True
         UserError: The directory holds another experiment.
     """
     run = RunDirectory(path)
-    if run.experiment.exists():
-        differences = runs.load_experiment(path).differences(experiment)
-        if differences:
-            raise UserError(
-                f"{path} holds another experiment ({'; '.join(differences)}): choose a new output"
-            )
+    runs.check_continued(path, experiment)
     if write:
         with atomic_write(run.experiment) as temporary:
             temporary.write_text(experiment.to_json())

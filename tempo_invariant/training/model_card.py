@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tempo_invariant.config import Experiment, TrainingConfig
+from tempo_invariant.config import Experiment
 from tempo_invariant.data import schema
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation.metrics import COLUMNS, cell
@@ -28,14 +28,25 @@ from tempo_invariant.training import sources
 
 
 def neutral(experiment: Experiment) -> Experiment:
-    """Returns an experiment without the paths of its records, initial run and teacher."""
+    """Returns an experiment without the paths of its records, initial run and teacher.
+
+    It has as many directories of records as before, under the names that `best.flags` has for them.
+    """
+    count = len(schema.directories(experiment.training.data))
+    names = [_records(experiment), "data/records_verovio"]
+    names += [f"data/records_{number}" for number in range(3, count + 1)]
     training = dataclasses.replace(
         experiment.training,
         initial_run=Path(experiment.training.initial_run).name,
         teacher=Path(experiment.training.teacher).name,
-        data=TrainingConfig().data,
+        data=",".join(names[:count]),
     )
     return dataclasses.replace(experiment, training=training)
+
+
+def _records(experiment: Experiment) -> str:
+    """Returns the usual name of the directory of MSMD's records for a model."""
+    return "data/records_near" if experiment.model.staves == NEAR else "data/records"
 
 
 def data_summary(data: str | Path, weights: Path) -> dict[str, dict[str, Any]]:
@@ -119,25 +130,26 @@ def markdown(card: dict[str, Any], experiment: Experiment) -> str:
 
 def _introduction(card: dict[str, Any], experiment: Experiment) -> str:
     model = experiment.model
-    attention = "a soft attention over its frames" if model.attention else "no attention"
-    records = "data/records_near" if model.staves == NEAR else "data/records"
+    attention = "with a soft attention over its frames" if model.attention else "without attention"
+    if model.attention and model.attention_rest:
+        attention += ", which never hears the first and the last"
     near = (
         f"with a piano's staves brought to a height of {SYSTEM_HEIGHT} pixels where they exceed it"
     )
     return (
-        f"Embeds {_window(experiment)} of piano audio ({model.frames} spectrogram frames, with "
+        f"Embeds {_window(experiment)} of piano audio ({model.frames} spectrogram frames, "
         f"{attention}) and snippets of sheet music ({SNIPPET_WIDTH} x {SNIPPET_HEIGHT} pixels of a "
         f"page {PAGE_WIDTH} pixels wide, centred on a note head"
         f"{', ' + near if model.staves == NEAR else ''}) in one space of "
         f"{model.embedding_size} dimensions, where what belongs together is near. "
         f"{size_line(card['parameters'], card['multiply_adds'])}, {card['bytes'] / 1e6:.1f} MB.\n\n"
         "```\n"
-        f"python -m tempo_invariant.evaluate --pretrained={card['name']} --data={records}\n"
-        f"python -m tempo_invariant.export --pretrained={card['name']} --output=exports/"
-        f"{card['name']}\n"
+        f"tempo-invariant evaluate --pretrained={card['name']} --data={_records(experiment)}\n"
+        f"tempo-invariant export --pretrained={card['name']} --output=exports/{card['name']}\n"
         "```\n\n"
-        f"Architecture and training are the flags of `experiment.json`; `card.json` holds what is "
-        f"written here, in full. The weights ({card['source']} of the run) have the SHA-256\n"
+        "`experiment.json` holds architecture and training, by the names of the flags of "
+        "`tempo-invariant train`; `card.json` holds the numbers of this card in full. The weights "
+        f"(`{card['source']}` of the training run) have the SHA-256\n"
         f"`{card['weights_sha256']}`."
     )
 
@@ -155,17 +167,27 @@ def _data(card: dict[str, Any]) -> str:
     corpora = "\n".join(f"- {sources.CORPORA[name]}" for name in _corpora(card))
     if not learned:
         return f"{text}\n\n{corpora}"
-    rows = ["| split | pieces | pairs | hours | sounds | tempi |", "| --- " * 6 + "|"]
+    rows = ["| split | pieces | pairs | hours | sounds | played | tempi |", "| --- " * 7 + "|"]
     for split, found in card["data"].items():
-        fonts = ", ".join(found["soundfonts"])
+        fonts = ", ".join(sources.soundfonts(found["soundfonts"]))
+        ways = ", ".join(sources.ways_of_playing(found["soundfonts"]))
         tempi = ", ".join(f"{tempo:g}" for tempo in found["tempi"])
         kinds = ", ".join(f"{count} {name}" for name, count in found.get("corpora", {}).items())
         rows.append(
             f"| {split} | {kinds or found['pieces']} | {found['pairs']:,d} | "
-            f"{found['hours']:.2f} | {fonts} | {tempi} |"
+            f"{found['hours']:.2f} | {fonts} | {ways} | {tempi} |"
         )
     table = "\n".join(rows)
-    return f"{text}\n\n{corpora}\n\n{table}\n\nPairs and hours are those of all performances."
+    every = {sound for found in card["data"].values() for sound in found["soundfonts"]}
+    sounds = "\n".join(
+        f"- {sources.sound_line(font, presets)}"
+        for font, presets in sources.soundfonts(every).items()
+    )
+    meaning = (
+        "A pair is a note head and the moment at which it is played. Pairs and hours are those of "
+        "all performances; a tempo of 1 is as notated, 2 is twice as fast. The sounds:"
+    )
+    return "\n\n".join([text, corpora, table, meaning, sounds])
 
 
 def _corpora(card: dict[str, Any]) -> list[str]:
@@ -177,23 +199,28 @@ def _training(card: dict[str, Any], experiment: Experiment) -> str:
     settings, done = experiment.training, card["training"]
     variations = _variations(experiment)
     varied = ", ".join(f"{name} {_value(value)}" for name, value in variations.items())
+    passages = f" in passages of {settings.passage_pairs}" if settings.passage_pairs > 1 else ""
     text = (
         f"{settings.loss.capitalize()} loss, {settings.optimizer}, learning rate "
         f"{settings.learning_rate:g}, {settings.schedule} schedule, batches of "
-        f"{settings.batch_size}, seed {settings.seed}. Varied: {varied or 'nothing'}."
+        f"{settings.batch_size} pairs{passages}, seed {settings.seed}. What was varied, by the "
+        f"names of the flags of `tempo-invariant train`: {varied or 'nothing'}."
     )
     if "tempo" not in variations:
         text += " Of a piece it heard the performances at the tempo nearest to the notated one."
     if settings.initial_run:
-        text += f" It began with the weights of another run, {settings.initial_run}."
+        same = settings.initial_run == card["name"]
+        begun = "an earlier version of this model" if same else f"the run `{settings.initial_run}`"
+        text += f" It began with the weights of {begun}."
     if settings.teacher:
         text += (
-            f" It was taught by another model, {settings.teacher}, whose embeddings it imitates "
-            f"with a weight of {settings.teacher_weight:g}."
+            f" It was taught by the model `{settings.teacher}`: the distance from that one's "
+            f"embeddings is a term of its loss, with a weight of {settings.teacher_weight:g}."
         )
     if settings.data_weights:
-        weights = ", ".join(map(str, settings.data_weights))
-        text += f" Pairs of its directories of records were drawn with weights {weights}."
+        drawn = zip(settings.data_weights, settings.data.split(","), strict=True)
+        weights = ", ".join(f"{weight} for those of `{name}`" for weight, name in drawn)
+        text += f" Pairs were drawn with a weight of {weights}."
     if done["pairs"]:
         text += (
             f" {done['pairs']:,d} pairs; the best validation MRR, {done['best_mrr']:.3f} among "
@@ -203,9 +230,11 @@ def _training(card: dict[str, Any], experiment: Experiment) -> str:
     if settings.ema_momentum:
         text += f" The weights are a moving average over the steps ({settings.ema_momentum:g})."
     if averaged := card.get("averaging"):
+        began = averaged["other"] == settings.initial_run
         text += (
-            f" The weights are an average of those of that epoch, with a share of "
-            f"{averaged['share']:g}, and those of {averaged['other']}."
+            " The weights are an average of those of that epoch, with a share of "
+            f"{averaged['share']:g}, and those "
+            f"{'that it began with' if began else 'of `' + averaged['other'] + '`'}."
         )
     return text
 
@@ -237,7 +266,7 @@ def _results(card: dict[str, Any]) -> str:
     for report in card["evaluations"]:
         condition = [
             report["split"],
-            (report["soundfont"] or "the first") + timing(report),
+            _heard(card, report) + timing(report),
             f"{report['tempo']:g}",
             f"{report['pairs']:,d}",
             str(report["pieces"]),
@@ -245,10 +274,26 @@ def _results(card: dict[str, Any]) -> str:
         for direction, values in report["results"].items():
             rows.append(condition + [direction, *(cell(name, values[name]) for name in COLUMNS)])
     lines = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    return (
-        "Rank of the partner among all pairs of the split that were taken, at even spacing; "
-        f"in brackets 95 % bootstrap intervals over pieces. R@k in per cent.\n\n{lines}"
+    text = (
+        "Pairs of the split were taken at even spacing, and the partner of each was sought among "
+        "all of them. R@k is the share of queries whose partner is among the first k, in per cent; "
+        "MRR the mean of 1 / rank; MR the median rank; in brackets 95 % bootstrap intervals over "
+        "pieces."
     )
+    if any(report.get("future", 1) < 1 for report in card["evaluations"]):
+        text += (
+            " An excerpt lies around its note: where the future is not heard, what follows the "
+            "note is silent, as when one listens while it is played."
+        )
+    return f"{text}\n\n{lines}"
+
+
+def _heard(card: dict[str, Any], report: dict[str, Any]) -> str:
+    """Names the sound of an evaluation: where none was chosen, the first by name of each piece."""
+    if report["soundfont"]:
+        return report["soundfont"]
+    sounds = card["data"].get(report["split"], {}).get("soundfonts", [])
+    return sounds[0] if len(sounds) == 1 else "the first by name"
 
 
 def _limits(card: dict[str, Any], experiment: Experiment) -> str:

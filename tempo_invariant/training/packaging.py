@@ -1,7 +1,6 @@
 """Turns a training run into a model that ships; see `tempo_invariant.model.pretrained`."""
 
 import os
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ TOLERANCE = 5e-3
 """The most by which an embedding of length 1 may differ once its weights have half precision."""
 
 _CHECKED_PAIRS = 8
-_NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 
 
 def package(
@@ -47,10 +45,7 @@ def package(
             model does not compute the same.
     """
     target = pretrained.DIRECTORY / name
-    if not _NAME.fullmatch(name):
-        raise UserError(f"name must be small letters, digits and underscores, received {name!r}")
-    if target.exists():
-        raise UserError(f"{target} exists already; remove it to package {name} anew")
+    pretrained.check_new(name)
     trained, source = RunDirectory(run), runs.weights_path(run, weights)
     experiment = model_card.neutral(runs.load_experiment(run))
     if data:

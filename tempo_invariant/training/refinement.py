@@ -16,11 +16,11 @@ import tensorflow as tf
 from tempo_invariant.config import Experiment
 from tempo_invariant.data import pipeline
 from tempo_invariant.data.corpus import Corpus, load_corpus
-from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation.retrieval import BATCH_SIZE, Progress, validation_metrics
 from tempo_invariant.files import write_json
 from tempo_invariant.model import runs
 from tempo_invariant.model.layers import VIEWS
+from tempo_invariant.training.requirements import check_refinement
 
 PROJECTIONS = ("trained", "refitted", "weighted")
 
@@ -53,8 +53,7 @@ def refine(
         UserError: Run or data are missing or damaged, or the projection is not a CCA.
     """
     experiment, valid = runs.load_experiment_and_data(run, data)
-    if experiment.model.projection != "cca":
-        raise UserError(f"{run} has a {experiment.model.projection} projection: nothing to refit")
+    check_refinement(experiment, run)
     model = runs.load_model(run, weights)
     if data:
         corpus = load_corpus(data, "train")

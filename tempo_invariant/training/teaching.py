@@ -9,13 +9,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from tempo_invariant.config import Experiment
-from tempo_invariant.errors import UserError
-from tempo_invariant.model import layers, pretrained, runs
+from tempo_invariant.model import layers
 from tempo_invariant.model.layers import Tensor
-
-_SHARED = ("embedding_size", "frames", "staves")
-"""Fields of the model in which teacher and student must agree, to be shown the same pairs."""
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
@@ -40,26 +35,6 @@ class ImitationLoss(keras.losses.Loss):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"weight": self.weight}
-
-
-def find_teacher(experiment: Experiment) -> str:
-    """Returns the directory of an experiment's teacher.
-
-    Raises:
-        UserError: It is no run and no model that ships, or its model and that of the experiment
-            differ in the size of the embeddings or in what they are shown.
-    """
-    name = experiment.training.teacher
-    directory = pretrained.locate(name)
-    teacher = runs.load_experiment(directory).model
-    for field in _SHARED:
-        found, needed = getattr(teacher, field), getattr(experiment.model, field)
-        if found != needed:
-            raise UserError(
-                f"the teacher {name} has {field} {found}, and the model that it is to teach "
-                f"{needed}: they must be the same"
-            )
-    return directory
 
 
 def teach(model: keras.Model, teacher: keras.Model, weight: float) -> None:

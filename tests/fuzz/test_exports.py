@@ -14,13 +14,13 @@ pytestmark = pytest.mark.slow
 
 def use(damage):
     """Opens an export with other content in one file and computes with it."""
-    from tempo_invariant.retrieval import embedders
+    from tempo_invariant.retrieval import embedders, model_identity
 
     directory, name, content = damage
     with tempfile.TemporaryDirectory() as scratch:
         copy = shutil.copytree(directory, Path(scratch) / "exports")
         (copy / "1" / name).write_bytes(content)
-        embedders.probe(embedders.open_embedder("export", str(copy)))
+        model_identity.probe(embedders.open_embedder("export", str(copy)))
 
 
 @pytest.fixture(scope="module")

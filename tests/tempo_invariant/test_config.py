@@ -180,12 +180,12 @@ def test_experiments_of_earlier_versions_are_the_published_model():
 @pytest.mark.parametrize(
     ("model", "training", "message"),
     [
-        ({}, {"loss": "softmax"}, "received loss softmax and temperature 0"),
-        ({"temperature": 0.1}, {}, "received loss ranking and temperature 0.1"),
-        ({}, {"ema_momentum": 0.9}, "need the linear projection"),
+        ({}, {"loss": "softmax"}, "received 0 with the softmax loss"),
+        ({"temperature": 0.1}, {}, "received 0.1 with the ranking loss"),
+        ({}, {"ema_momentum": 0.9}, "ema_momentum must be 0 unless"),
         ({}, {"ema_momentum": 1.0}, "ema_momentum must be a number >= 0 and < 1, received 1.0"),
         ({}, {"clip_norm": -1.0}, "clip_norm must be a number >= 0, received -1.0"),
-        ({}, {"clip_norm": 1.0, "optimizer": "muon"}, "clip_norm is not for muon"),
+        ({}, {"clip_norm": 1.0, "optimizer": "muon"}, "clip_norm must be 0 for muon"),
         ({}, {"passage_pairs": 3}, "passage_pairs must divide batch_size .100., received 3"),
         ({}, {"data_weights": [1, 0]}, "data_weights must be integers >= 1 and <= 100, received"),
         ({}, {"teacher_weight": 0.0}, "teacher_weight must be a number > 0, received 0.0"),

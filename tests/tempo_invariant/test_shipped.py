@@ -28,19 +28,3 @@ def test_other_paths_are_left_alone(path):
 def test_no_name_is_shipped_twice():
     names = [path.name for folder in shipped.FOLDERS for path in folder.iterdir()]
     assert len(names) == len(set(names)) > 5
-
-
-def test_flag_files_are_found_wherever_they_stand_among_the_arguments():
-    flags = str(shipped.FOLDERS[0])
-    arguments = ["--flagfile=bl.flags", "-flagfile", "bl_at.flags", "--data=x", "--flagfile=a/b"]
-    assert shipped.find_flag_files([*arguments, "--", "--flagfile=bl.flags"]) == [
-        f"--flagfile={flags}/bl.flags",
-        "-flagfile",
-        f"{flags}/bl_at.flags",
-        "--data=x",
-        "--flagfile=a/b",
-        "--",
-        "--flagfile=bl.flags",
-    ]
-    assert shipped.find_flag_files(["--flagfile"]) == ["--flagfile"]
-    assert shipped.find_flag_files(["--flagfile=~/x", "bl.flags"]) == ["--flagfile=~/x", "bl.flags"]

@@ -17,6 +17,11 @@ TINY = ["--frames=24", "--filters=4", "--embedding_size=4", "--batch_size=20"]
 TINY += ["--epoch_pairs=80", "--total_pairs=80", "--validation_pairs=50", "--noink"]
 
 
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    return write_records(tmp_path_factory.mktemp("records"))
+
+
 def command(module, *arguments, **environment):
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("TF_")
@@ -49,7 +54,8 @@ def test_help_does_not_wait_for_tensorflow(module, flag):
 )
 def test_flag_files_are_the_papers_experiments(name, frames, attention, tmp_path):
     result = command("train", f"--flagfile={name}.flags", f"--data={tmp_path}")
-    assert result.stderr.startswith(f"error: no records in {tmp_path};")  # the flags were read
+    # The flags were read.
+    assert result.stderr.startswith(f"error: --data: no records in {tmp_path};")
     flags = dict(
         line.removeprefix("--").split("=") if "=" in line else (line.removeprefix("--"), "true")
         for line in (ROOT / f"{name}.flags").read_text().splitlines()
@@ -269,7 +275,7 @@ def test_our_own_flag_files_are_whole_experiments(name, tmp_path):
     """Without data the command ends after it has checked every setting."""
     result = command("train", f"--flagfile={name}.flags", f"--data={tmp_path}")
     assert result.returncode == 1
-    assert result.stderr.startswith(f"error: no records in {tmp_path}")
+    assert result.stderr.startswith(f"error: --data: no records in {tmp_path}")
     assert not result.stderr.endswith("--data_weights=\n")
 
 
@@ -278,12 +284,12 @@ def test_who_has_one_directory_of_two_is_told_how_to_train_on_it(tmp_path):
     arguments = ["--flagfile=best.flags", "--staves=printed", f"--output={tmp_path}/run"]
     result = command("train", *arguments, f"--data={data},{tmp_path}/none")
     assert result.returncode == 1 and result.stderr.count("\n") == 1
-    assert result.stderr.startswith(f"error: no records in {tmp_path}/none; make them with: ")
+    assert result.stderr.startswith(f"error: --data: no records in {tmp_path}/none; make them")
     assert result.stderr.endswith("; or train on one alone: --data=DIR --data_weights=\n")
     result = command("train", *arguments, f"--data={data}")
     assert result.returncode == 1
     assert result.stderr == (
-        "error: data_weights must be none, or one for each directory of data (1), received 2\n"
+        "error: --data_weights: must be none, or one for each directory of data (1), received 2\n"
     )
     tiny = [*TINY, "--total_pairs=20", "--epoch_pairs=20", "--attention_filters="]
     tiny += ["--worn_share=0", "--varied_share=0", "--nomixed_precision"]
@@ -306,7 +312,7 @@ def test_missing_data_say_how_to_make_them(tmp_path):
     result = command("train", "--flagfile=bl_at.flags", f"--data={tmp_path}/none")
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
-    assert result.stderr.startswith(f"error: no records in {tmp_path}/none; make them with: ")
+    assert result.stderr.startswith(f"error: --data: no records in {tmp_path}/none; make them")
     assert "tempo-invariant convert" in result.stderr
 
 
@@ -330,10 +336,53 @@ def test_wrong_flags_exit_with_2(arguments, word):
     assert result.stderr.count("\n") == 1 and word in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--teacher=no"], "--teacher=no is not a run, nor a model that ships (there are: best, "),
+        (["--initial_run=no"], "--initial_run=no is not a run, nor a model that ships (there are"),
+        (["--teacher=best"], "--teacher=best has embedding_size 64, and the model that it is to"),
+        (["--data_weights=1,2"], "--data_weights: must be none, or one for each directory of data"),
+        (["--data_weights=0"], "--data_weights: must be integers >= 1 and <= 100, received (0,)"),
+        (["--clip_norm=1", "--optimizer=muon"], "--clip_norm: must be 0 for muon"),
+        (["--ema_momentum=0.9"], "--ema_momentum: must be 0 unless the projection is linear"),
+        (["--loss=softmax", "--temperature=0"], "--temperature: must be > 0 for the softmax loss"),
+    ],
+)
+def test_what_a_training_lacks_is_told_with_its_flag_before_tensorflow_loads(
+    arguments, message, records, tmp_path
+):
+    begun = os.times().children_user
+    result = command("train", f"--data={records}", f"--output={tmp_path}/run", *arguments)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"error: {message}") and result.stderr.count("\n") == 1
+    assert os.times().children_user - begun < 1.5
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("--frmes=3", "my.flags, line 2: Unknown command line flag 'frmes'. Did you mean: frames"),
+        ("--frames=x", "my.flags, line 2: --frames=x: must be a whole number"),
+        ("--filters=1,b", "my.flags, line 2: --filters=1,b: must be whole numbers"),
+        ("frames=3", "my.flags, line 2: 'frames=3' is no flag"),
+        ("--frames=3", "--output is needed"),
+    ],
+)
+def test_what_is_wrong_in_a_flag_file_is_told_with_its_line(line, message, tmp_path):
+    (tmp_path / "my.flags").write_text(f"# Mine.\n{line}\n")
+    result = command("train", f"--flagfile={tmp_path}/my.flags")
+    assert result.returncode == 2 and result.stderr.count("\n") == 1
+    assert result.stderr.removeprefix("error: ").removeprefix(f"{tmp_path}/").startswith(message)
+
+
 def test_settings_that_contradict_each_other_exit_with_1(tmp_path):
     result = command("train", f"--output={tmp_path}", f"--data={tmp_path}", "--schedule=cosine")
     assert result.returncode == 1
-    assert result.stderr == "error: the cosine schedule needs total_pairs, its length\n"
+    assert result.stderr == (
+        "error: --total_pairs: must be the length of the cosine schedule, received 0\n"
+    )
 
 
 def test_train_command_then_another_experiment(tmp_path):
@@ -353,7 +402,7 @@ def test_train_command_then_another_experiment(tmp_path):
     refused = command("train", *arguments, "--margin=0.5")
     assert refused.returncode == 1
     assert refused.stderr == (
-        f"error: {output} holds another experiment (margin was 0.7 and is now 0.5): "
+        f"error: --output={output} holds another experiment (margin was 0.7 and is now 0.5): "
         "choose a new output\n"
     )
 

@@ -338,7 +338,7 @@ def test_evaluation_is_fixed_and_evenly_spaced(several):
     np.testing.assert_array_equal(part["sheet"], again["sheet"])
     slow = pipeline.eval_dataset(corpus, 50, T, tempo=0.8)[1]
     assert set(slow.performance) == {f"piece{p}_tempo-900_Alto" for p in range(4)}
-    with pytest.raises(UserError, match="no performance with soundfont 'Tenore'"):
+    with pytest.raises(UserError, match="soundfont must be one of .*; received 'Tenore'"):
         pipeline.eval_dataset(corpus, 50, T, soundfont="Tenore")
     columns = {record.piece: record.strips.shape[1] for record in records}
     assert (

@@ -57,8 +57,10 @@ def check_model(directory: Path) -> None:
     weights = runs.weights_path(directory)
     assert card["name"] == directory.name
     assert card["weights_sha256"] == sha256(weights)
-    fields = json.loads((directory / "experiment.json").read_text())
-    assert fields["training"]["data"] == "data/records"
+    experiment = runs.load_experiment(directory)
+    assert experiment == model_card.neutral(experiment)
+    weighted = len(experiment.training.data_weights)
+    assert weighted in (0, len(experiment.training.data.split(",")))
     text = (directory / pretrained.MARKDOWN).read_text()
     assert text == model_card.markdown(card, runs.load_experiment(directory))
     names = {weights.name, "experiment.json", pretrained.CARD, pretrained.MARKDOWN}
@@ -108,12 +110,13 @@ def test_the_card_takes_its_numbers_from_reports_about_these_weights(shipped, ru
     row = next(line for line in text.splitlines() if "audio to sheet" in line)
     value, low, high = report["results"]["audio to sheet"]["mrr"]
     assert f"{value:.3f} [{low:.3f}, {high:.3f}]" in row
-    assert row.startswith("| test | the first | 1 | 30 | 2 |")
-    assert "| train | 4 MSMD | 160 | 0.00 | Sine | 1 |" in text
+    assert row.startswith("| test | Sine | 1 | 30 | 2 |")
+    assert "| train | 4 MSMD | 160 | 0.00 | Sine | as notated | 1 |" in text
+    assert "\n- `Sine`: a soundfont.\n" in text
     assert "160 pairs; the best validation MRR, 0.500 among 50 pairs, came in epoch 1 of 2" in text
     assert "cut short" in text  # two epochs of three
     varied = "scale 0.05, shift_pixels 5, onset_frames 1, tempo on, soundfont on"
-    assert f"seed 0. Varied: {varied}. 160 pairs" in text  # the ink is not
+    assert f"`tempo-invariant train`: {varied}. 160 pairs" in text  # the ink is not
     assert "Not part of its training: other tunings, rooms, other balance" in text
 
 
@@ -133,8 +136,30 @@ def test_the_card_says_how_excerpts_were_cut_and_which_pages_were_worn(shipped, 
     fields["training"]["augmentation"] |= {"blur": 0.5}
     late = [report | {"late_frames": 2, "future": 0.0} for report in card["evaluations"]]
     text = model_card.markdown(card | {"evaluations": late}, Experiment.from_fields(**fields))
-    assert "| test | the first, audio 2 frames late, 0 % of the future heard | 1 |" in text
+    assert "| test | Sine, audio 2 frames late, 0 % of the future heard | 1 |" in text
+    assert "what follows the note is silent" in text
     assert "blur 0.5, worn_share 0.5" in text
+
+
+def test_the_card_of_a_model_that_went_on_with_two_corpora(shipped, run):
+    card = shipped[1]
+    fields = json.loads((run / "experiment.json").read_text())
+    fields["model"] |= {"attention_rest": True, "staves": "near"}
+    more = {"data": "/x/near,/x/verovio,/x/more", "data_weights": [1, 3, 2]}
+    fields["training"] |= more | {"initial_run": "runs/tiny"}
+    experiment = model_card.neutral(Experiment.from_fields(**fields))
+    text = model_card.markdown(card, experiment)
+    assert experiment.training.data == "data/records_near,data/records_verovio,data/records_3"
+    assert "with a soft attention over its frames, which never hears the first and the last" in text
+    assert "It began with the weights of an earlier version of this model." in text
+    assert "1 for those of `data/records_near`, 3 for those of `data/records_verovio`, 2 " in text
+    assert "tempo-invariant evaluate --pretrained=tiny --data=data/records_near\n" in text
+    text = model_card.markdown(card | {"name": "other"}, experiment)
+    assert "It began with the weights of the run `tiny`." in text
+    several = {"test": card["data"]["test"] | {"soundfonts": ["A", "B"]}}
+    assert "| test | the first by name | 1 |" in model_card.markdown(
+        card | {"data": several}, experiment
+    )
 
 
 def test_matrices_get_half_precision_and_vectors_stay(run, tmp_path):

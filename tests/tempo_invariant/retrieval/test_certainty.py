@@ -10,7 +10,7 @@ import pytest
 from tempo_invariant import arrays, json_objects
 from tempo_invariant.errors import UserError
 from tempo_invariant.model import pretrained
-from tempo_invariant.retrieval import certainty, embedders, hubness
+from tempo_invariant.retrieval import certainty, hubness, model_identity
 from tempo_invariant.retrieval.certainty import Calibration, features, find_calibration, judge
 from tempo_invariant.retrieval.traces import Trace
 from tests.fake_embedder import FakeEmbedder
@@ -70,14 +70,14 @@ def test_a_calibration_is_found_by_what_a_model_computes(tmp_path, monkeypatch):
     directory = tmp_path / "fake"
     directory.mkdir()
     (directory / pretrained.CARD).write_text("{}")
-    probe = embedders.probe(FakeEmbedder(1))
+    probe = model_identity.probe(FakeEmbedder(1))
     arrays.save(directory / hubness.PROBE, probe)
     assert find_calibration(probe, "sheets") is None
     path = directory / certainty.FILES["sheets"]
     json_objects.save(path, USUAL)
     assert find_calibration(probe, "sheets") == USUAL
     assert find_calibration(probe, "recordings") is None
-    assert find_calibration(embedders.probe(FakeEmbedder(2)), "sheets") is None
+    assert find_calibration(model_identity.probe(FakeEmbedder(2)), "sheets") is None
     right = json.loads(path.read_text())
     damage = {"sure": 0.5, "weights": [1.0] * 10, "rival_deviation": 0.0, "absent": "2", "more": 1}
     for name, value in damage.items():

@@ -10,12 +10,8 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import STAVES
 from tempo_invariant.model import runs, saved_model
 from tempo_invariant.model.network import build_model
-from tempo_invariant.retrieval.embedders import (
-    check_same_model,
-    embed_neighbours,
-    open_embedder,
-    probe,
-)
+from tempo_invariant.retrieval.embedders import embed_neighbours, open_embedder
+from tempo_invariant.retrieval.model_identity import check_same_model, probe
 from tempo_invariant.training import loop
 from tempo_invariant.variations import Augmentation
 from tests import tiny_saved_model

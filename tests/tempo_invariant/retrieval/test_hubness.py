@@ -6,7 +6,7 @@ import pytest
 from tempo_invariant import arrays
 from tempo_invariant.errors import UserError
 from tempo_invariant.model import pretrained
-from tempo_invariant.retrieval import embedders, hubness
+from tempo_invariant.retrieval import hubness, model_identity
 from tempo_invariant.retrieval.hubness import COHORTS, PROBE
 from tests.fake_embedder import FakeEmbedder
 
@@ -37,7 +37,7 @@ def shipped(tmp_path, monkeypatch):
         path.mkdir()
         (path / pretrained.CARD).write_text("{}")
         model = FakeEmbedder(seed)
-        arrays.save(path / PROBE, embedders.probe(model))
+        arrays.save(path / PROBE, model_identity.probe(model))
         for number, name in enumerate(COHORTS.values()):
             vectors = unit(np.random.default_rng(seed), 20 * seed + number, model.size)
             arrays.save(path / name, vectors.astype(np.float16))
@@ -52,7 +52,9 @@ def test_a_model_is_known_by_what_it_computes(shipped):
             cohort = hubness.cohort(model, kind)
             assert cohort.shape == (20 * seed + number, model.size)
             assert cohort.dtype == np.float32
-            np.testing.assert_array_equal(hubness.find_cohort(embedders.probe(model), kind), cohort)
+            np.testing.assert_array_equal(
+                hubness.find_cohort(model_identity.probe(model), kind), cohort
+            )
     assert hubness.cohort(FakeEmbedder(3)) is None
 
 

@@ -116,6 +116,22 @@ def test_a_zip_archive_or_a_file_is_a_collection_too(tmp_path):
     with open_scores(str(tmp_path / "tune.ly")) as [source]:
         assert source.piece == "tune"
     (tmp_path / "tune.pdf").write_bytes(b"")
-    with pytest.raises(UserError, match="tune.pdf: neither a directory nor a tar or zip"):
-        with open_scores(str(tmp_path / "tune.pdf")):
+    with pytest.raises(UserError, match="tune.wav: neither a directory nor a tar or zip"):
+        with open_scores(str(tmp_path / "tune.wav")):
             pass
+
+
+def test_pages_alone_are_told_to_have_no_notes(tmp_path, caplog):
+    for name in ("tune.pdf", "scans/1.png", "scans/2.png"):
+        (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mine" / name).write_bytes(b"")
+    message = "mine: PDF pages and images have no notes to learn from, and it holds no LilyPond"
+    with pytest.raises(UserError, match=message), open_scores(str(tmp_path / "mine")):
+        pass
+    message = (
+        "tune.pdf: PDF pages and images have no notes to learn from; wanted is a LilyPond file"
+    )
+    with pytest.raises(UserError, match=message):
+        with open_scores(str(tmp_path / "mine/tune.pdf")):
+            pass
+    assert not caplog.messages  # the one line says it

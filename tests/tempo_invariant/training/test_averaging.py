@@ -66,7 +66,7 @@ def test_an_average_says_so_in_its_card(runs, report, monkeypatch, tmp_path):
     path, card, _ = packaging.package(runs[1], "mean")
     assert card["averaging"] == {"other": "first", "share": 0.5}
     text = (path / pretrained.MARKDOWN).read_text()
-    assert "with a share of 0.5, and those of first." in text
+    assert "with a share of 0.5, and those that it began with." in text
     _, card, _ = packaging.package(runs[1], "alone", weights="best")
     assert card["averaging"] == {}
     monkeypatch.setattr(averaging, "SHARES", (1.0,))
@@ -75,7 +75,7 @@ def test_an_average_says_so_in_its_card(runs, report, monkeypatch, tmp_path):
 
 
 def test_what_cannot_be_averaged_is_refused(runs, data, tmp_path):
-    with pytest.raises(UserError, match="first began with random weights: name another run"):
+    with pytest.raises(UserError, match="other must be another run: .*first began"):
         averaging.average(runs[0])
     canonical = write_run(tmp_path / "cca", data)
     with pytest.raises(UserError, match="cca has a CCA"):

@@ -355,7 +355,7 @@ def test_divergence_ends_with_one_line(data, tmp_path):
 def test_batch_must_split_evenly(data, tmp_path, monkeypatch):
     two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     monkeypatch.setattr(loop, "make_strategy", lambda name: two)
-    with pytest.raises(UserError, match="batch_size 21 cannot be split over 2 replicas"):
+    with pytest.raises(UserError, match="multiple of the 2 replicas, received 21"):
         loop.train(tiny_experiment(data, batch_size=21), tmp_path / "run")
 
 

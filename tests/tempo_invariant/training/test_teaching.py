@@ -16,7 +16,7 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.model import pretrained, runs
 from tempo_invariant.model.network import build_model
 from tempo_invariant.model.runs import read_history
-from tempo_invariant.training import loop, model_card, teaching
+from tempo_invariant.training import loop, model_card, requirements, teaching
 from tempo_invariant.training.packaging import random_pairs
 from tests.tempo_invariant.training.test_resume import ROOT, TRAIN, assert_same_end
 from tests.tiny_records import tiny_experiment, write_records, write_run
@@ -184,13 +184,13 @@ def test_jax_has_the_loss_of_tensorflow(data, teacher, step, tmp_path):
 )
 def test_a_teacher_of_another_kind_is_refused(data, tmp_path, model, message):
     other = write_run(tmp_path / "other", data, **model)
-    with pytest.raises(UserError, match=f"^the teacher {other} {message}"):
+    with pytest.raises(UserError, match=f"^{other} {message}"):
         loop.train(taught("nowhere", other), tmp_path / "run", "default")
     assert not (tmp_path / "run").exists()
 
 
 def test_a_teacher_that_is_not_there_is_said(tmp_path):
-    with pytest.raises(UserError, match="nobody is not a run"):
+    with pytest.raises(UserError, match="nobody is not a run, nor a model that ships"):
         loop.train(taught("nowhere", tmp_path / "nobody"), tmp_path / "run", "default")
 
 
@@ -198,28 +198,30 @@ def test_teachers_and_initial_weights_may_be_those_that_ship(data, teacher, tmp_
     monkeypatch.setattr(pretrained, "DIRECTORY", teacher.parent)
     (teacher / "card.json").write_text('{"weights_sha256": "0"}')
     try:
-        assert teaching.find_teacher(taught(data, "teacher")) == str(teacher)
+        assert requirements.find_teacher(taught(data, "teacher")) == str(teacher)
         monkeypatch.chdir(tmp_path)
         Path("teacher").mkdir()  # the user's own comes first
-        with pytest.raises(UserError, match="^teacher is not a run"):
-            teaching.find_teacher(taught(data, "teacher"))
+        with pytest.raises(UserError, match="^teacher is not a run: it holds no"):
+            requirements.find_teacher(taught(data, "teacher"))
     finally:
         (teacher / "card.json").unlink()
 
 
 def test_what_ships_can_be_taught_again():
     experiment = runs.load_experiment(pretrained.find("small"))
-    assert teaching.find_teacher(experiment) == str(pretrained.find("best"))
+    assert requirements.find_teacher(experiment) == str(pretrained.find("best"))
 
 
 def test_the_card_names_the_teacher_and_no_path(data, teacher):
-    experiment = taught(data, teacher, data_weights=(1, 3))
+    experiment = taught(f"{data},{data}", teacher, data_weights=(1, 3))
     neutral = model_card.neutral(experiment)
     assert neutral.training.teacher == "teacher" and neutral.training.data_weights == (1, 3)
     assert str(teacher.parent) not in neutral.to_json()
-    card = {"training": dict.fromkeys(("pairs", "epochs", "best_epoch", "best_mrr", "end"))}
+    card = {
+        "name": "x",
+        "training": dict.fromkeys(("pairs", "epochs", "best_epoch", "best_mrr", "end")),
+    }
     text = model_card._training(card, neutral)
-    assert (
-        "It was taught by another model, teacher, whose embeddings it imitates with a weight of 4."
-    ) in text
-    assert "Pairs of its directories of records were drawn with weights 1, 3." in text
+    assert "It was taught by the model `teacher`: the distance from that one's embeddings" in text
+    drawn = "a weight of 1 for those of `data/records`, 3 for those of `data/records_verovio`."
+    assert drawn in text
