@@ -23,7 +23,7 @@ _ALONG = (5.0, 5.0, 8.0, 8.0)
 _SKEW_COLUMNS, _SHARP_COLUMNS = 8, 64
 """Columns that are averaged to measure skew, and sharpness."""
 
-_LEAST_GAIN = 1.1
+_LEAST_GAIN = 1.03
 """A page is flattened if its lines stand out so many times as sharply as if it is only turned."""
 
 _STILL_PIXELS = 1.0

@@ -283,7 +283,9 @@ def test_errors_of_the_command_are_one_line(recording, sheets):
     finished = run_command(
         "--server=localhost:1", f"--audio={recording}", f"--sheets={sheets}", "--picture=a.wav"
     )
-    assert finished.returncode == 1 and finished.stderr.startswith("error: a.wav: a picture's name")
+    assert finished.returncode == 1 and finished.stderr.startswith(
+        "error: --picture=a.wav: a picture's name"
+    )
     assert finished.stderr.count("\n") == 1
     finished = run_command(f"--sheets={sheets}")
     assert finished.returncode == 2 and "audio" in finished.stderr

@@ -87,4 +87,6 @@ def test_command_prints_a_table_and_writes_json(tmp_path):
     assert report["p_value"] > 1e-4 and report["pieces"] == 3
     missing = subprocess.run([*command, "--data=nowhere"], capture_output=True, text=True)
     assert missing.returncode == 1
-    assert missing.stderr.splitlines()[-1].startswith("error: no records in nowhere; make them")
+    assert missing.stderr.splitlines()[-1].startswith(
+        "error: --data=nowhere: no such file or directory"
+    )

@@ -101,5 +101,5 @@ def test_the_command_writes_a_picture(runs, tmp_path):
     done = command(f"--runs={runs[0]},{runs[1]}", "--names=one", f"--output={picture}")
     assert (
         done.returncode == 1
-        and done.stderr == "error: names must be one for each of 2 runs, received 1\n"
+        and done.stderr == "error: --names: must be one for each of 2 runs, received 1\n"
     )

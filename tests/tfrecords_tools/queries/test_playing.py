@@ -172,7 +172,7 @@ def test_the_command_plays_all_combinations(msmd_dir, tmp_path):
         (["--pieces=none"], "holds no piece 'none'"),
         (["--tempo=fast"], "error: --tempo=fast: must be numbers"),
         (["--expression=0.5"], "error: --expression=0.5: must be numbers"),
-        (["--tempo=0"], "error: tempo=0: must be from 0.05 to 20"),
+        (["--tempo=0"], "error: --tempo: must be from 0.05 to 20"),
         (["--conditions=none.json"], "error: --conditions=none.json: no such file or directory"),
     ],
 )
