@@ -170,6 +170,19 @@ def check_answer(directory: str, report: str, key: str, is_same: Callable[[str],
             )
 
 
+def define_msmd_flag() -> None:
+    """Defines --msmd, the directory of pieces that a command cannot do without."""
+    from tempo_invariant.scores import msmd
+
+    commands.define_input(
+        "msmd",
+        None,
+        "Directory in the published MSMD layout.",
+        required=True,
+        check=msmd.list_pieces,
+    )
+
+
 def define_query_flags() -> None:
     """Defines the flags that say which pieces are played and how, or which query set is read."""
     commands.define_input("queries", None, "Query set to measure, in place of playing pieces.")

@@ -2,10 +2,9 @@
 
 from absl import flags
 
-from tempo_invariant import commands
+from tempo_invariant import commands, flag_sets
 from tempo_invariant.beam_runner import RUNNER_HELP, RUNNER_OPTION_HELP, Runner
 from tempo_invariant.geometry import PRINTED, STAVES
-from tempo_invariant.scores import msmd
 from tfrecords_tools.records.splits import read_splits
 
 USAGE = """Converts an MSMD directory, rebuilt or downloaded, to TFRecord shards.
@@ -19,13 +18,7 @@ Without a split file, pieces go 80/10/10 to train, valid and test by a hash of t
 """
 
 
-commands.define_input(
-    "msmd",
-    None,
-    "Directory in the published MSMD layout.",
-    required=True,
-    check=msmd.list_pieces,
-)
+flag_sets.define_msmd_flag()
 commands.define_output(
     "output", None, "Directory for shards and dataset_info.json.", required=True, directory=True
 )

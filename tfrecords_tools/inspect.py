@@ -2,8 +2,7 @@
 
 from absl import flags
 
-from tempo_invariant import commands
-from tempo_invariant.scores import msmd
+from tempo_invariant import commands, flag_sets
 from tfrecords_tools.records.splits import read_splits
 
 USAGE = """Reports how well an MSMD directory is aligned, and draws random pairs to look at.
@@ -21,13 +20,7 @@ sound in the middle of the excerpt: right of the arrows, which mark the bands of
 """
 
 
-commands.define_input(
-    "msmd",
-    None,
-    "Directory in the published MSMD layout.",
-    required=True,
-    check=msmd.list_pieces,
-)
+flag_sets.define_msmd_flag()
 commands.define_output(
     "pictures", None, "Directory for pairs.png; none is drawn if not given.", directory=True
 )

@@ -3,7 +3,6 @@
 from absl import flags
 
 from tempo_invariant import commands, flag_sets
-from tempo_invariant.scores import msmd
 
 USAGE = """Photographs the pages of an MSMD directory, as those of an open book on a table.
 
@@ -16,13 +15,7 @@ reads as scores. What is done to a page is drawn at random: it is what systems-b
 """
 
 
-commands.define_input(
-    "msmd",
-    None,
-    "Directory in the published MSMD layout.",
-    required=True,
-    check=msmd.list_pieces,
-)
+flag_sets.define_msmd_flag()
 commands.define_output(
     "output", None, "New directory for the pictures.", required=True, directory=True
 )

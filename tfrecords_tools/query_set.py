@@ -25,9 +25,7 @@ seconds, gain_db, degradation and ink, see tempo_invariant.evaluation.conditions
 """
 
 
-commands.define_input(
-    "msmd", None, "MSMD directory that build_msmd made.", required=True, check=msmd.list_pieces
-)
+flag_sets.define_msmd_flag()
 commands.define_output(
     "output", None, "Folder to write, or to go on with.", required=True, directory=True
 )

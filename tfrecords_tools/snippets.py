@@ -2,9 +2,8 @@
 
 from absl import flags
 
-from tempo_invariant import commands
+from tempo_invariant import commands, flag_sets
 from tempo_invariant.geometry import PRINTED, STAVES
-from tempo_invariant.scores import msmd
 
 USAGE = """Cuts sheet snippets at note heads from an MSMD directory and writes them as PNG files.
 
@@ -16,13 +15,7 @@ names.json says for each file which piece, page, system and column of the page i
 """
 
 
-commands.define_input(
-    "msmd",
-    None,
-    "Directory in the published MSMD layout.",
-    required=True,
-    check=msmd.list_pieces,
-)
+flag_sets.define_msmd_flag()
 commands.define_output(
     "output", None, "Directory for the PNG files and names.json.", required=True, directory=True
 )
