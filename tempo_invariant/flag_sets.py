@@ -170,16 +170,18 @@ def check_answer(directory: str, report: str, key: str, is_same: Callable[[str],
             )
 
 
-def define_msmd_flag() -> None:
-    """Defines --msmd, the directory of pieces that a command cannot do without."""
-    from tempo_invariant.scores import msmd
+def define_msmd_flag(check: Callable[[str], object]) -> None:
+    """Defines --msmd, the directory of pieces that a command cannot do without.
 
+    Args:
+        check: Function that raises `UserError` for a directory that is none, `msmd.list_pieces`.
+    """
     commands.define_input(
         "msmd",
         None,
         "Directory in the published MSMD layout.",
         required=True,
-        check=msmd.list_pieces,
+        check=check,
     )
 
 

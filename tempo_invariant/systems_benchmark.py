@@ -3,6 +3,7 @@
 from absl import flags
 
 from tempo_invariant import commands, flag_sets
+from tempo_invariant.scores import msmd
 
 USAGE = """Finds systems on pages without annotation and compares with the engraver's positions.
 
@@ -15,7 +16,7 @@ pages on a sheet are in reading order, too. --warped, --degraded, --two_up and -
 combined; what they do is drawn at random for every page.
 """
 
-flag_sets.define_msmd_flag()
+flag_sets.define_msmd_flag(msmd.list_pieces)
 flags.DEFINE_list("pieces", [], "Pieces, or @FILE with a name a line; all, if empty.")
 flags.DEFINE_integer("pages", 200, "Number of pages, drawn at random.", 1)
 flags.DEFINE_bool("degraded", False, "Rotate (to 3 degrees), shade, blur, ... the pages first.")

@@ -5,6 +5,7 @@ from absl import flags
 from tempo_invariant import commands, flag_sets
 from tempo_invariant.beam_runner import RUNNER_HELP, RUNNER_OPTION_HELP, Runner
 from tempo_invariant.geometry import PRINTED, STAVES
+from tempo_invariant.scores import msmd
 from tfrecords_tools.records.splits import read_splits
 
 USAGE = """Converts an MSMD directory, rebuilt or downloaded, to TFRecord shards.
@@ -18,7 +19,7 @@ Without a split file, pieces go 80/10/10 to train, valid and test by a hash of t
 """
 
 
-flag_sets.define_msmd_flag()
+flag_sets.define_msmd_flag(msmd.list_pieces)
 commands.define_output(
     "output", None, "Directory for shards and dataset_info.json.", required=True, directory=True
 )

@@ -3,6 +3,7 @@
 from absl import flags
 
 from tempo_invariant import commands, flag_sets
+from tempo_invariant.scores import msmd
 from tfrecords_tools.records.splits import read_splits
 
 USAGE = """Reports how well an MSMD directory is aligned, and draws random pairs to look at.
@@ -20,7 +21,7 @@ sound in the middle of the excerpt: right of the arrows, which mark the bands of
 """
 
 
-flag_sets.define_msmd_flag()
+flag_sets.define_msmd_flag(msmd.list_pieces)
 commands.define_output(
     "pictures", None, "Directory for pairs.png; none is drawn if not given.", directory=True
 )

@@ -3,6 +3,7 @@
 from absl import flags
 
 from tempo_invariant import commands, flag_sets
+from tempo_invariant.scores import msmd
 
 USAGE = """Photographs the pages of an MSMD directory, as those of an open book on a table.
 
@@ -15,7 +16,7 @@ reads as scores. What is done to a page is drawn at random: it is what systems-b
 """
 
 
-flag_sets.define_msmd_flag()
+flag_sets.define_msmd_flag(msmd.list_pieces)
 commands.define_output(
     "output", None, "New directory for the pictures.", required=True, directory=True
 )

@@ -25,7 +25,7 @@ seconds, gain_db, degradation and ink, see tempo_invariant.evaluation.conditions
 """
 
 
-flag_sets.define_msmd_flag()
+flag_sets.define_msmd_flag(msmd.list_pieces)
 commands.define_output(
     "output", None, "Folder to write, or to go on with.", required=True, directory=True
 )

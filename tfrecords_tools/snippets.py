@@ -4,6 +4,7 @@ from absl import flags
 
 from tempo_invariant import commands, flag_sets
 from tempo_invariant.geometry import PRINTED, STAVES
+from tempo_invariant.scores import msmd
 
 USAGE = """Cuts sheet snippets at note heads from an MSMD directory and writes them as PNG files.
 
@@ -15,7 +16,7 @@ names.json says for each file which piece, page, system and column of the page i
 """
 
 
-flag_sets.define_msmd_flag()
+flag_sets.define_msmd_flag(msmd.list_pieces)
 commands.define_output(
     "output", None, "Directory for the PNG files and names.json.", required=True, directory=True
 )
