@@ -14,7 +14,7 @@ USAGE = """Plays pieces of an MSMD directory, follows them through their scores,
 
 Errors are taken at every window from the first onset to the last: between the time at which a place
 is shown and that at which it sounds, and along the joined systems in page pixels. A query set
-(--queries) holds what tfrecords_tools.query_set played, or real recordings.
+(--queries) holds what query-set played, or real recordings.
 """
 
 flag_sets.define_query_flags()
@@ -31,6 +31,7 @@ flag_sets.define_model_flags()
 def main() -> None:
     """Measures and prints a table."""
     values = flags.FLAGS
+    choice = flag_sets.query_choice()
     from tempo_invariant.evaluation import following, query_sets
     from tempo_invariant.retrieval import late_embedder
     from tempo_invariant.retrieval.score_alignment import Costs
@@ -38,7 +39,6 @@ def main() -> None:
     if values.queries:
         with commands.naming("queries"):
             query_sets.check(values.queries)
-    choice = flag_sets.query_choice()
     model = flag_sets.model_choice(choices.check)
     with query_sets.opened(**choice) as queries:
         reports = following.run(

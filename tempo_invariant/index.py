@@ -65,6 +65,8 @@ def main() -> None:
     if values.list and values.index and not (values.scores or values.recordings):
         _list(values.index)
         return
+    if values.list and not (values.scores or values.recordings):
+        raise UserError("--list: needs --index, the index to list")
     if bool(values.scores) == bool(values.recordings):
         raise UserError("give one of --scores and --recordings")
     path = flag_sets.output(values.scores or values.recordings, "index", "index")
