@@ -156,7 +156,7 @@ def _fault(arguments: Sequence[str]) -> str:
         )
         for python, words in _FAULTS.items():
             text = re.sub(python, words, text)
-        if text.startswith("--") and text.endswith(_NEEDED):  # may be for what is wrong elsewhere
+        if text.startswith("--") and text.endswith(_NEEDED):  # a stray argument explains more
             flags.FLAGS[text.removeprefix("--").removesuffix(_NEEDED)].value = ""
             other = _fault(arguments)
             return text if not other or other.endswith(_NEEDED) else other

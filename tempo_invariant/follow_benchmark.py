@@ -31,7 +31,6 @@ flag_sets.define_model_flags()
 def main() -> None:
     """Measures and prints a table."""
     values = flags.FLAGS
-    choice = flag_sets.query_choice()
     from tempo_invariant.evaluation import following, query_sets
     from tempo_invariant.retrieval import late_embedder
     from tempo_invariant.retrieval.score_alignment import Costs
@@ -39,6 +38,7 @@ def main() -> None:
     if values.queries:
         with commands.naming("queries"):
             query_sets.check(values.queries)
+    choice = flag_sets.query_choice()
     model = flag_sets.model_choice(choices.check)
     with query_sets.opened(**choice) as queries:
         reports = following.run(

@@ -54,15 +54,15 @@ flag_sets.define_model_flags()
 def main() -> None:
     """Measures and prints a table."""
     values = flags.FLAGS
-    choice = flag_sets.query_choice(
-        "seconds", "excerpts", "degraded", "seed", scores_needed=not values.index
-    )
     from tempo_invariant.evaluation import identification, known_unknown, query_sets
     from tempo_invariant.retrieval import late_embedder, library
 
     if values.queries:
         with commands.naming("queries"):
             query_sets.check(values.queries)
+    choice = flag_sets.query_choice(
+        "seconds", "excerpts", "degraded", "seed", scores_needed=not values.index
+    )
     keep = Path(values.keep) if values.keep else None
     with query_sets.opened(**choice, keep=keep and keep / "queries") as queries:
         if values.index:

@@ -100,8 +100,6 @@ def test_importing_takes_no_time():
         (["index", "--scores=tests", "--export=tests"], 1, "error: --export=tests: neither"),
         (["identify", "--index=tests", "--live"], 1, "error: --index=tests is not an index"),
         (["index", "--list"], 1, "error: --list: needs --index, the index to list"),
-        (["identification-benchmark"], 1, "or --queries with --scores, --msmd or --index\n"),
-        (["follow-benchmark"], 1, "give --msmd, or --queries with --scores or --msmd\n"),
         (["attention-figure", "--pretrained=bl", "--output=x.png"], 1, "=bl has no attention"),
         (["convert", "--msmd=figures", "--output=x"], 1, "error: --msmd=figures: holds no piece"),
     ],

@@ -169,7 +169,7 @@ def run(command: str, *arguments: str) -> subprocess.CompletedProcess:
             1,
             "nowhere: no such file or directory",
         ),
-        ("follow_benchmark", [], 1, "give --msmd, or --queries"),
+        ("follow_benchmark", [], 1, "give --msmd, or --queries with --scores or --msmd\n"),
         ("follow_benchmark", ["--queries=."], 1, "--queries: needs --scores or --msmd"),
         ("follow_benchmark", ["--queries=.", "--msmd=.", "--tempo=2"], 1, "--tempo: does not go"),
         ("robustness", [], 1, "--msmd: must be given"),
