@@ -202,15 +202,20 @@ def define_query_flags() -> None:
     flags.DEFINE_float("gain_db", 0.0, "By how much recordings are amplified.")
 
 
-def query_choice(*more: str, scores_needed: bool = True) -> dict[str, Any]:
+def query_choice(
+    check: Callable[[str], object], *more: str, scores_needed: bool = True
+) -> dict[str, Any]:
     """Returns the arguments of `tempo_invariant.evaluation.query_sets.opened` from the flags.
 
     Args:
+        check: Function that raises `UserError` for a folder that is no query set,
+            `query_sets.check`.
         *more: Names of further flags that say how pieces are played.
         scores_needed: Whether the scores of a query set's pieces have to be given.
 
     Raises:
-        UserError: There are no pieces, no scores, or flags for what a query set says already.
+        UserError: There are no pieces, no scores, no query set in the folder, or flags for what a
+            query set says already.
     """
     values = flags.FLAGS
     how = ("tempo", "expression", "soundfont", "gain_db", *more)
@@ -222,6 +227,9 @@ def query_choice(*more: str, scores_needed: bool = True) -> dict[str, Any]:
     if values.queries and any(values[name].present for name in how):
         given = next(name for name in how if values[name].present)
         raise UserError(f"--{given}: does not go with --queries, which says what is played")
+    if values.queries:
+        with commands.naming("queries"):
+            check(values.queries)
     texts = (values[name].serialize() for name in ("msmd", "pieces", *how))
     return {
         "directory": values.queries,

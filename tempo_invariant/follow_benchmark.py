@@ -35,10 +35,7 @@ def main() -> None:
     from tempo_invariant.retrieval import late_embedder
     from tempo_invariant.retrieval.score_alignment import Costs
 
-    if values.queries:
-        with commands.naming("queries"):
-            query_sets.check(values.queries)
-    choice = flag_sets.query_choice()
+    choice = flag_sets.query_choice(query_sets.check)
     model = flag_sets.model_choice(choices.check)
     with query_sets.opened(**choice) as queries:
         reports = following.run(

@@ -57,11 +57,8 @@ def main() -> None:
     from tempo_invariant.evaluation import identification, known_unknown, query_sets
     from tempo_invariant.retrieval import late_embedder, library
 
-    if values.queries:
-        with commands.naming("queries"):
-            query_sets.check(values.queries)
     choice = flag_sets.query_choice(
-        "seconds", "excerpts", "degraded", "seed", scores_needed=not values.index
+        query_sets.check, "seconds", "excerpts", "degraded", "seed", scores_needed=not values.index
     )
     keep = Path(values.keep) if values.keep else None
     with query_sets.opened(**choice, keep=keep and keep / "queries") as queries:

@@ -49,10 +49,9 @@ def main() -> None:
     if unknown := sorted(set(values.altered) - set(alterations.KINDS)):
         known = ", ".join(alterations.KINDS)
         raise UserError(f"--altered={unknown[0]}: must be some of {known}")
-    choice = flag_sets.query_choice("seconds", "excerpts", "degraded", scores_needed=False)
-    if values.queries:
-        with commands.naming("queries"):
-            query_sets.check(values.queries)
+    choice = flag_sets.query_choice(
+        query_sets.check, "seconds", "excerpts", "degraded", scores_needed=False
+    )
     settings = live.LiveSettings(
         values.given, values.block, values.skip, values.most, tuple(values.altered), values.seed
     )

@@ -170,7 +170,9 @@ def run(command: str, *arguments: str) -> subprocess.CompletedProcess:
             "nowhere: no such file or directory",
         ),
         ("follow_benchmark", [], 1, "give --msmd, or --queries with --scores or --msmd\n"),
-        ("follow_benchmark", ["--queries=."], 1, "--queries=.: no query set"),
+        ("follow_benchmark", ["--queries=."], 1, "--queries: needs --scores or --msmd"),
+        ("follow_benchmark", ["--queries=.", "--msmd=.", "--tempo=2"], 1, "--tempo: does not go"),
+        ("follow_benchmark", ["--queries=.", "--msmd=."], 1, "--queries=.: no query set"),
         ("robustness", [], 1, "--msmd: must be given"),
         ("robustness", ["--msmd=."], 1, "--output: say where to write"),
         ("robustness", ["--reports=nowhere.json"], 1, "nowhere.json: no such file"),
@@ -181,18 +183,6 @@ def test_what_is_wrong_is_said_in_one_line(command, arguments, code, message):
     assert done.returncode == code
     assert done.stderr.startswith("error: ") and message in done.stderr
     assert done.stderr.count("\n") == 1 and not done.stdout
-
-
-def test_a_query_set_goes_with_scores_and_says_what_is_played(msmd_dir, tmp_path):
-    _query(tmp_path / "queries", strikes(msmd_dir / "piece"))
-    queries = f"--queries={tmp_path / 'queries'}"
-    for more, message in (
-        ([], "--queries: needs --scores or --msmd"),
-        ([f"--msmd={msmd_dir}", "--tempo=2"], "--tempo: does not go"),
-    ):
-        done = run("follow_benchmark", queries, *more)
-        assert done.returncode == 1 and done.stderr.startswith(f"error: {message}")
-        assert done.stderr.count("\n") == 1 and not done.stdout
 
 
 def test_help_needs_no_tensorflow():
