@@ -44,7 +44,7 @@ def main() -> None:
     names = ("data", "split", "candidates", "soundfont", "tempo", "late_frames", "future")
     selection = retrieval.Selection(**{name: values[name] for name in names})
     report = retrieval.evaluate(run, selection, values["weights"], values["seed"])
-    output = Path(values["output"] or retrieval.default_output(report))
+    output = Path(values["output"] or retrieval.default_output(report, values["data"]))
     if not values["run"]:
         report["run"] = pretrained.label(run)
         output = Path(values["output"] or f"{Path(run).name}-{output.name}")

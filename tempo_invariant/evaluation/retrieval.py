@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tempo_invariant import progress
-from tempo_invariant.data import pipeline
+from tempo_invariant.data import pipeline, schema
 from tempo_invariant.data.corpus import Corpus, load_corpus
 from tempo_invariant.evaluation import metrics
 from tempo_invariant.files import sha256
@@ -316,9 +316,15 @@ def timing(report: dict[str, Any]) -> str:
     return late_text + (f", {100 * future:g} % of the future heard" if future < 1 else "")
 
 
-def default_output(report: dict[str, Any]) -> Path:
-    """Returns where a report is kept in the run directory, under a name of its own."""
-    parts = ["evaluation", report["split"], report["soundfont"], str(report["pairs"])]
+def default_output(report: dict[str, Any], data: str | None = None) -> Path:
+    """Returns where a report is kept in the run directory, under a name of its own.
+
+    Args:
+        report: Report, as `evaluate` returns it.
+        data: Directories of records, where these are others than the run's own.
+    """
+    names = [Path(directory).name for directory in schema.directories(data)] if data else []
+    parts = ["evaluation", *names, report["split"], report["soundfont"], str(report["pairs"])]
     if report["tempo"] != 1:
         parts.append(f"tempo-{round(1000 * report['tempo'])}")
     if report["late_frames"]:

@@ -172,9 +172,8 @@ def _data(card: dict[str, Any]) -> str:
         fonts = ", ".join(sources.soundfonts(found["soundfonts"]))
         ways = ", ".join(sources.ways_of_playing(found["soundfonts"]))
         tempi = ", ".join(f"{tempo:g}" for tempo in found["tempi"])
-        kinds = ", ".join(f"{count} {name}" for name, count in found.get("corpora", {}).items())
         rows.append(
-            f"| {split} | {kinds or found['pieces']} | {found['pairs']:,d} | "
+            f"| {split} | {_pieces(found)} | {found['pairs']:,d} | "
             f"{found['hours']:.2f} | {fonts} | {ways} | {tempi} |"
         )
     table = "\n".join(rows)
@@ -269,7 +268,7 @@ def _results(card: dict[str, Any]) -> str:
             _heard(card, report) + timing(report),
             f"{report['tempo']:g}",
             f"{report['pairs']:,d}",
-            str(report["pieces"]),
+            _pieces(report),
         ]
         for direction, values in report["results"].items():
             rows.append(condition + [direction, *(cell(name, values[name]) for name in COLUMNS)])
@@ -286,6 +285,12 @@ def _results(card: dict[str, Any]) -> str:
             "note is silent, as when one listens while it is played."
         )
     return f"{text}\n\n{lines}"
+
+
+def _pieces(found: dict[str, Any]) -> str:
+    """Returns how many pieces of which corpora there are; of early models their number alone."""
+    corpora = found.get("corpora") or {"": found["pieces"]}
+    return ", ".join(f"{count} {name}".strip() for name, count in corpora.items())
 
 
 def _heard(card: dict[str, Any], report: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """What a run directory says of its weights: evaluations, training, averaging."""
 
 import dataclasses
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tempo_invariant.evaluation.metrics import COLUMNS
 from tempo_invariant.files import sha256
 from tempo_invariant.model import runs
 from tempo_invariant.model.runs import RunDirectory
+from tempo_invariant.training import sources
 
 _LEFT_OUT = ("run", "data", "piece_results")
 """Entries of a report that are long or name files of the machine that wrote it."""
@@ -25,8 +27,9 @@ def evaluations(run: RunDirectory, weights: Path) -> tuple[list[dict[str, Any]],
         weights: Weights file that the reports have to be about.
 
     Returns:
-        The reports without file paths and single pieces, the test split and the largest first; and
-        the names of those that are about other weights.
+        The reports, the test split and the largest first, with the number of pieces from each of
+        the `corpora` in place of file paths and single pieces; and the names of those that are
+        about other weights.
 
     Raises:
         UserError: A report cannot be read.
@@ -36,7 +39,9 @@ def evaluations(run: RunDirectory, weights: Path) -> tuple[list[dict[str, Any]],
     for path in sorted(run.path.glob("evaluation-*.json")):
         about: _Report = json_objects.load(_Report, path, others=True)
         if about.weights_sha256 == wanted:
-            found.append((about.order, json_objects.read(path)))
+            corpora = Counter(map(sources.corpus, about.piece_results))
+            report = json_objects.read(path) | {"corpora": dict(sorted(corpora.items()))}
+            found.append((about.order, report))
         else:
             others.append(path.name)
     found.sort(key=lambda pair: pair[0])
@@ -59,6 +64,7 @@ class _Report:
     weights_sha256: str | None = None
     late_frames: int = 0
     future: float = 1.0
+    piece_results: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.split not in schema.SPLITS:

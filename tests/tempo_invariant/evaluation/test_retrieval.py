@@ -131,6 +131,8 @@ def test_what_sounds_the_same_is_heard_a_second_around_the_onset():
 
 
 def test_report_is_kept_beside_the_weights(run, report):
+    other = retrieval.default_output(report, "data/records_near,data/records_verovio")
+    assert other == run / "evaluation-records_near-records_verovio-test-30.json"
     path = retrieval.default_output(report)
     assert path == run / "evaluation-test-30.json"
     files.write_json(path, report)

@@ -110,7 +110,7 @@ def test_the_card_takes_its_numbers_from_reports_about_these_weights(shipped, ru
     row = next(line for line in text.splitlines() if "audio to sheet" in line)
     value, low, high = report["results"]["audio to sheet"]["mrr"]
     assert f"{value:.3f} [{low:.3f}, {high:.3f}]" in row
-    assert row.startswith("| test | Sine | 1 | 30 | 2 |")
+    assert row.startswith("| test | Sine | 1 | 30 | 2 MSMD |")
     assert "| train | 4 MSMD | 160 | 0.00 | Sine | as notated | 1 |" in text
     assert "\n- `Sine`: a soundfont.\n" in text
     assert "160 pairs; the best validation MRR, 0.500 among 50 pairs, came in epoch 1 of 2" in text
