@@ -1,35 +1,50 @@
-"""The same music twice: documents of an index that are editions of one work.
+"""The same music twice: documents of an index that are editions, or recordings, of one work.
 
 Snippets of two engravings of the same music are nearly alike to the model, whatever their fonts,
-staff sizes and line breaks. Every document names others in which snippets of its own have
-neighbours; a pair is one work if the best path (see `retrieval.sequence`) through either finds
+staff sizes and line breaks; so are windows of two recordings, whatever tempo and room, but less so:
+what a window holds depends on the tempo. Every document names others in which snippets of its own
+have neighbours; a pair is one work if the best path (see `retrieval.sequence`) through either finds
 nearly all of the other. Both ways, since a movement is in the whole sonata but is not the sonata;
 and nearly all, since a variation, or a promenade that returns, is like its theme for most of it.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from tempo_invariant.retrieval.library import SnippetIndex
 from tempo_invariant.retrieval.sequence import PathLimits, best_path
 
-ALIKE = 0.7
-"""The similarity from which two snippets may show the same music."""
 
-COVERAGE = 0.78
-"""Share of either document that has to be found in the other.
+class Likeness(NamedTuple):
+    """What is held to be the same music.
 
-Measured with the model `best`: of 24 pieces of MSMD engraved anew with other staff sizes and paper,
-23 reach it both ways; of all pairs of other music among 2,735 scores none reaches 0.77.
+    Attributes:
+        alike: The similarity from which two snippets, or windows, may be the same music.
+        coverage: Share of either document that has to be found in the other.
+    """
+
+    alike: float
+    coverage: float
+
+
+LIKENESS = {"sheets": Likeness(0.7, 0.78), "recordings": Likeness(0.6, 0.65)}
+"""By the kind of an index; measured with the model `best`.
+
+Of 24 pieces of MSMD engraved anew with other staff sizes and paper, 23 reach it both ways; of all
+pairs of other music among 2,735 scores none covers 0.77. 47 pieces of MSMD's test part that are
+played at tempo 1 and at 1.5 or 0.66 all reach it (they cover 0.68 at the least), and of the 47 at
+1.5 and 0.66 41 do; of all pairs of other music none covers 0.53.
 """
 
 LEAPS = 2.0, 0.01
-"""The most leaps of such a path, and how many more for each of its steps: of those 24 pieces none
+"""The most leaps of such a path, and how many more for each of its steps: of the 24 pieces none
 needs more than two. Music in another order is other music."""
 
 LIMITS = PathLimits(slowest=3, fastest=3, leap_cost=3.0)
-"""How far apart the spacing of two engravings may be; a leap: a repeat that is written out."""
+"""How far apart the spacing of two engravings, or the tempo of two recordings, may be; a leap: a
+repeat that is written out, or played."""
 
 _ASKED = 8
 _NEIGHBOURS = 64
@@ -47,7 +62,7 @@ def find_editions(
     """Finds documents of an index that are the same music.
 
     Args:
-        index: Index of scores; recordings of the same music are not told.
+        index: Index of scores or of recordings.
         known: Groups that were found before, numbers of documents.
         added: Numbers of the documents that have come since then; None: all.
 
@@ -55,8 +70,7 @@ def find_editions(
         Groups of two or more documents, each ascending, ordered by their first ones; no document
         is in two.
     """
-    if index.kind != "sheets":
-        return []
+    likeness = LIKENESS[index.kind]
     groups = _Groups(len(index.documents))
     for group in known:
         for member in group[1:]:
@@ -64,29 +78,30 @@ def find_editions(
     chosen = range(len(index.documents)) if added is None else sorted(added)
     for document, other in _candidates(index, chosen):
         if not groups.together(document, other) and same_music(
-            index.vectors[index.rows(document)], index.vectors[index.rows(other)]
+            index.vectors[index.rows(document)], index.vectors[index.rows(other)], likeness
         ):
             groups.join(document, other)
     return groups.found()
 
 
-def same_music(first: np.ndarray, second: np.ndarray) -> bool:
-    """Whether two documents are editions of one work.
+def same_music(first: np.ndarray, second: np.ndarray, likeness: Likeness) -> bool:
+    """Whether two documents are editions, or recordings, of one work.
 
     Args:
-        first: Vectors of one document in reading order, float32 [count, size].
+        first: Vectors of one document in order, float32 [count, size].
         second: Those of the other.
+        likeness: What is held to be the same.
     """
     shorter, longer = sorted((len(first), len(second)))
     if longer > _LONGEST_RATIO * shorter:
         return False
     pairs = ((first, second), (second, first))
-    return all(_could_cover(*pair) for pair in pairs) and all(
-        coverage(*pair) >= COVERAGE for pair in pairs
+    return all(_could_cover(*pair, likeness) for pair in pairs) and all(
+        coverage(*pair, likeness.alike) >= likeness.coverage for pair in pairs
     )
 
 
-def coverage(query: np.ndarray, document: np.ndarray) -> float:
+def coverage(query: np.ndarray, document: np.ndarray, alike: float) -> float:
     """Returns the share of a document that the best path through another one finds there.
 
     It is 0 if that path leaps more often than `LEAPS` allow.
@@ -94,22 +109,24 @@ def coverage(query: np.ndarray, document: np.ndarray) -> float:
     Args:
         query: Vectors of the one that is sought, float32 [count, size].
         document: Vectors of the one in which it is sought.
+        alike: The similarity from which a part is found.
     """
     found = leaps = 0
     for first in range(0, len(query), _BLOCK_STEPS):  # bounds the memory of the path
         similarities = query[first : first + _BLOCK_STEPS] @ document.T
         path = best_path(similarities, LIMITS)
         along = similarities[np.arange(len(similarities)), path.positions]
-        found += np.count_nonzero(along >= ALIKE)
+        found += np.count_nonzero(along >= alike)
         leaps += np.count_nonzero(path.leaps)
     most = LEAPS[0] + LEAPS[1] * len(query)
     return found / len(query) if leaps <= most else 0.0
 
 
-def _could_cover(query: np.ndarray, document: np.ndarray) -> bool:
+def _could_cover(query: np.ndarray, document: np.ndarray, likeness: Likeness) -> bool:
     """Whether a path that needs no order would find enough; tells most pairs apart in no time."""
     asked = query[:: max(1, len(query) // _BLOCK_STEPS)]
-    return bool(np.mean((asked @ document.T).max(axis=1) >= ALIKE) >= COVERAGE)
+    nearest = (asked @ document.T).max(axis=1)
+    return bool(np.mean(nearest >= likeness.alike) >= likeness.coverage)
 
 
 def _candidates(index: SnippetIndex, documents: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -84,7 +84,7 @@ def _ranking(
     if verbose:
         count = counted(answer.documents, kind)
         return [f"{title}, among {count}: {headline}", ranking_table(answer.candidates)]
-    best, *others = (f"{score_text(one):>4}  {_named(one)}" for one in answer.candidates)
+    best, *others = (f"{score_text(one):>4}  {_named(one, kind)}" for one in answer.candidates)
     if answer.verdict == "unknown":
         return [f"{headline}; nearest:", best, *others]
     return [f"{best}  ({headline})", *others]
@@ -219,6 +219,8 @@ def _short(candidate: Candidate) -> str:
     return shorten_name(printable(candidate.name), NAME_WIDTH)
 
 
-def _named(candidate: Candidate) -> str:
-    also = f"  (also as {', '.join(map(printable, candidate.also))})" if candidate.also else ""
-    return _short(candidate) + also
+def _named(candidate: Candidate, kind: str) -> str:
+    """Returns the name of a candidate, and those of others that are the same music."""
+    others = ", ".join(map(printable, candidate.also))
+    word = "as" if kind == "score" else "in"
+    return _short(candidate) + (f"  (also {word} {others})" if others else "")

@@ -79,24 +79,24 @@ def test_editions_of_a_work_are_grouped_and_nothing_else(documents):
 
 def test_what_is_covered_is_the_share_that_is_found(documents):
     waltz, mixed = documents["waltz"], documents["waltz, its second half another"]
-    assert editions.coverage(waltz, waltz) == 1
-    assert editions.coverage(mixed, waltz) == pytest.approx(0.5, abs=0.05)
+    assert editions.coverage(waltz, waltz, 0.7) == 1
+    assert editions.coverage(mixed, waltz, 0.7) == pytest.approx(0.5, abs=0.05)
     both = documents["waltz and rondo"]
-    assert editions.coverage(waltz, both) == 1
-    assert editions.coverage(both, waltz) == pytest.approx(0.5, abs=0.05)
-    assert not editions.same_music(waltz, both)
+    assert editions.coverage(waltz, both, 0.7) == 1
+    assert editions.coverage(both, waltz, 0.7) == pytest.approx(0.5, abs=0.05)
+    assert not editions.same_music(waltz, both, editions.LIKENESS["sheets"])
 
 
 def test_music_backwards_is_other_music(documents):
     waltz = documents["waltz"]
-    assert not editions.same_music(waltz, waltz[::-1])
+    assert not editions.same_music(waltz, waltz[::-1], editions.LIKENESS["sheets"])
 
 
 def test_a_path_that_leaps_all_the_time_finds_nothing(documents):
     waltz = documents["waltz"]
     parts = np.split(waltz, 8)
-    assert editions.coverage(np.concatenate([*parts[4:], *parts[:4]]), waltz) > 0.9
-    assert editions.coverage(np.concatenate(parts[::-1]), waltz) == 0
+    assert editions.coverage(np.concatenate([*parts[4:], *parts[:4]]), waltz, 0.7) > 0.9
+    assert editions.coverage(np.concatenate(parts[::-1]), waltz, 0.7) == 0
 
 
 def test_added_documents_join_the_groups_that_are_known(documents):
@@ -107,9 +107,17 @@ def test_added_documents_join_the_groups_that_are_known(documents):
     assert editions.find_editions(index, known=[(1, 6)], added=[2, 7]) == [(0, 2), (1, 6, 7)]
 
 
-def test_recordings_are_not_grouped(documents):
-    index = _index(documents)
+def test_recordings_of_a_work_are_grouped_likewise(documents):
+    takes = {**documents, "other, as fast again": documents["other"][::2]}
+    index = _index(takes)
     places = np.zeros(len(index.places), AUDIO)
     places["document"] = index.places["document"]
     recordings = dataclasses.replace(index, kind="recordings", places=places)
-    assert editions.find_editions(recordings) == []
+    assert editions.find_editions(recordings) == [(0, 2), (1, 6, 7), (5, 8)]
+
+
+def test_recordings_of_one_work_may_be_less_alike_than_two_editions(documents):
+    other = documents["other"]
+    heard = _unit(other + 0.2 * np.random.default_rng(11).normal(size=other.shape))
+    assert not editions.same_music(other, heard, editions.LIKENESS["sheets"])
+    assert editions.same_music(other, heard, editions.LIKENESS["recordings"])

@@ -42,6 +42,7 @@ class Answer:
     duration_seconds: float = 61.5
     confidence: float | None = None
     short: bool = False
+    played: tuple = ()
 
     @property
     def matching(self):
@@ -98,6 +99,9 @@ def test_other_editions_are_named_beside_the_first():
     both = (dataclasses.replace(CANDIDATES[0], also=("minuet (2)", "a\x07")), *CANDIDATES[1:])
     line = text.identified_score(Answer(both, "sure", [])).splitlines()[0]
     assert line.endswith(r"(also as minuet (2), a\x07)  (sure)")
+    takes = Answer(both, "sure", [])
+    line = text.identified_recording(takes).splitlines()[0]
+    assert line.endswith(r"(also in minuet (2), a\x07)  (sure)")
 
 
 def test_votes_and_columns_are_for_the_verbose():
