@@ -31,7 +31,7 @@ commands.define_output("report", None, "JSON file.")
 def main() -> None:
     """Measures, draws and prints the correlation."""
     values = flags.FLAGS.flag_values_dict()
-    run = pretrained.resolve(**flag_sets.run_choice(choices.check))
+    run = pretrained.resolve(**flag_sets.run_choice(choices.check_attention))
     with commands.naming("data"):
         runs.load_experiment_and_data(run, values["data"])
     from tempo_invariant import files

@@ -156,8 +156,15 @@ def _fault(arguments: Sequence[str]) -> str:
         )
         for python, words in _FAULTS.items():
             text = re.sub(python, words, text)
+        if text.startswith("--") and text.endswith(_NEEDED):  # a stray argument explains more
+            flags.FLAGS[text.removeprefix("--").removesuffix(_NEEDED)].value = ""
+            other = _fault(arguments)
+            return text if not other or other.endswith(_NEEDED) else other
         return text.removeprefix("flag ")
-    return f"unexpected argument {stray[0]!r}" if stray else ""
+    if not stray:
+        return ""
+    hint = f"; did you mean --flagfile={stray[0]}?" if stray[0].endswith(".flags") else ""
+    return f"unexpected argument {stray[0]!r}{hint}"
 
 
 def _check_numbers() -> None:
@@ -181,7 +188,8 @@ def _check_paths() -> None:
             values[name].value = given = [*map(shipped.find, given)]
         for path in given if isinstance(given, list) else [given] if given else []:
             if path not in words and not os.path.exists(path):
-                raise UserError(f"--{name}={path}: no such file or directory")
+                fault = files.why_no_file(path, "file or directory")
+                raise UserError(f"--{name}={path}: {fault}")
     for name, check in (*_checks.items(), *_outputs.items()):
         given = values[name].value or []
         for path in given if isinstance(given, list) else [given]:
@@ -291,7 +299,8 @@ def help_text(usage: str, shown: Sequence[flags.Flag]) -> str:
     lines = [usage.rstrip(), "", "flags:"]
     for flag in sorted(shown, key=_is_required, reverse=True):
         head = f"  {_flag_form(flag)}"
-        text = re.sub(r"^<.*?>: ", "", flag.help) + " (required)" * _is_required(flag)
+        text = re.sub(r"^<.*?>: |;\s+repeat this option.*", "", flag.help)  # absl adds these
+        text += " (required)" * _is_required(flag)
         body = textwrap.wrap(text, width - 28)
         if len(head) > 26:
             lines.append(head)

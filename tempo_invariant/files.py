@@ -87,6 +87,20 @@ def check_not_empty(path: str | os.PathLike) -> None:
         raise UserError(f"{path}: is an empty file")
 
 
+def why_no_file(path: str | os.PathLike, kind: str = "file") -> str:
+    """Returns in a few words what is at a path that is not that of a file.
+
+    Args:
+        path: The path.
+        kind: What file is wanted.
+    """
+    if os.path.isdir(path):
+        return f"a folder, and no {kind}"
+    if os.path.exists(path):
+        return f"a pipe or device, and no {kind}"
+    return "a link that leads nowhere" if os.path.islink(path) else f"no such {kind}"
+
+
 def check_output_file(path: str | os.PathLike) -> None:
     """Makes sure, before the work, that a file can be written or replaced; leaves nothing.
 

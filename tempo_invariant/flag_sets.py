@@ -9,7 +9,7 @@ from typing import Any
 from absl import flags
 
 from tempo_invariant import commands, files, json_objects, samples, shipped
-from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.errors import UserError
 
 flags.disclaim_key_flags()  # what is defined here is a flag of the command that asks for it
 
@@ -32,8 +32,9 @@ def read_names(values: Sequence[str]) -> list[str]:
             continue
         try:
             lines = Path(shipped.find(value[1:])).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{value[1:]}: cannot be read ({one_line(error)})") from error
+        except (OSError, ValueError) as error:
+            fault = error.strerror if isinstance(error, OSError) else "not a text file in UTF-8"
+            raise UserError(f"{value[1:]}: cannot be read ({fault})") from error
         names += [line.strip() for line in lines if line.strip()]
     return names
 
@@ -188,7 +189,7 @@ def define_msmd_flag(check: Callable[[str], object]) -> None:
 def define_query_flags() -> None:
     """Defines the flags that say which pieces are played and how, or which query set is read."""
     commands.define_input("queries", None, "Query set to measure, in place of playing pieces.")
-    commands.define_input("msmd", None, "MSMD directory that build_msmd made, with the pieces.")
+    commands.define_input("msmd", None, "MSMD directory that build-msmd made, with the pieces.")
     commands.define_input(
         "scores", None, "Scores of the pieces of --queries, as index takes them; default: --msmd."
     )
@@ -201,25 +202,34 @@ def define_query_flags() -> None:
     flags.DEFINE_float("gain_db", 0.0, "By how much recordings are amplified.")
 
 
-def query_choice(*more: str, scores_needed: bool = True) -> dict[str, Any]:
+def query_choice(
+    check: Callable[[str], object], *more: str, scores_needed: bool = True
+) -> dict[str, Any]:
     """Returns the arguments of `tempo_invariant.evaluation.query_sets.opened` from the flags.
 
     Args:
+        check: Function that raises `UserError` for a folder that is no query set,
+            `query_sets.check`.
         *more: Names of further flags that say how pieces are played.
         scores_needed: Whether the scores of a query set's pieces have to be given.
 
     Raises:
-        UserError: There are no pieces, no scores, or flags for what a query set says already.
+        UserError: There are no pieces, no scores, no query set in the folder, or flags for what a
+            query set says already.
     """
     values = flags.FLAGS
     how = ("tempo", "expression", "soundfont", "gain_db", *more)
+    scores = "--scores, --msmd or --index" if "index" in values else "--scores or --msmd"
     if not values.queries and (not values.msmd or values.scores):
-        raise UserError("give --msmd, or --queries with --scores or --msmd")
+        raise UserError(f"give --msmd, or --queries with {scores}")
     if values.queries and scores_needed and not (values.msmd or values.scores):
-        raise UserError("--queries: needs --scores or --msmd, the scores of its pieces")
+        raise UserError(f"--queries: needs {scores}, the scores of its pieces")
     if values.queries and any(values[name].present for name in how):
         given = next(name for name in how if values[name].present)
         raise UserError(f"--{given}: does not go with --queries, which says what is played")
+    if values.queries:
+        with commands.naming("queries"):
+            check(values.queries)
     texts = (values[name].serialize() for name in ("msmd", "pieces", *how))
     return {
         "directory": values.queries,

@@ -14,7 +14,7 @@ USAGE = """Plays pieces of an MSMD directory, follows them through their scores,
 
 Errors are taken at every window from the first onset to the last: between the time at which a place
 is shown and that at which it sounds, and along the joined systems in page pixels. A query set
-(--queries) holds what tfrecords_tools.query_set played, or real recordings.
+(--queries) holds what query-set played, or real recordings.
 """
 
 flag_sets.define_query_flags()
@@ -35,10 +35,7 @@ def main() -> None:
     from tempo_invariant.retrieval import late_embedder
     from tempo_invariant.retrieval.score_alignment import Costs
 
-    if values.queries:
-        with commands.naming("queries"):
-            query_sets.check(values.queries)
-    choice = flag_sets.query_choice()
+    choice = flag_sets.query_choice(query_sets.check)
     model = flag_sets.model_choice(choices.check)
     with query_sets.opened(**choice) as queries:
         reports = following.run(

@@ -22,10 +22,10 @@ USAGE = """Plays pieces of an MSMD directory and counts how often the right scor
 Both directions: the score of a recording among all scores, and the recording of a score, and of its
 middle page if they are whole, among the recordings of all pieces; ranked by votes and by sequence.
 A score or page that cannot be read counts as wrong. A query set (--queries) holds what
-tfrecords_tools.query_set played, or real recordings; --scores may be scans, or what
-tfrecords_tools.photographs wrote. With --index the verdicts about them are counted: about known
-ones, and unknown ones, whose piece is not in the index or is left out. Excerpts are asked with the
-scores of the index as well, and whole recordings (a length of 0) with pages of them.
+query-set played, or real recordings; --scores may be scans, or what photographs wrote. With --index
+the verdicts about them are counted: about known ones, and unknown ones, whose piece is not in the
+index or is left out. Excerpts are asked with the scores of the index as well, and whole recordings
+(a length of 0) with pages of them.
 """
 
 flag_sets.define_query_flags()
@@ -57,11 +57,8 @@ def main() -> None:
     from tempo_invariant.evaluation import identification, known_unknown, query_sets
     from tempo_invariant.retrieval import late_embedder, library
 
-    if values.queries:
-        with commands.naming("queries"):
-            query_sets.check(values.queries)
     choice = flag_sets.query_choice(
-        "seconds", "excerpts", "degraded", "seed", scores_needed=not values.index
+        query_sets.check, "seconds", "excerpts", "degraded", "seed", scores_needed=not values.index
     )
     keep = Path(values.keep) if values.keep else None
     with query_sets.opened(**choice, keep=keep and keep / "queries") as queries:

@@ -62,7 +62,9 @@ flag_sets.define_model_flags()
 def main() -> None:
     """Brings the index up to date and says what is in it, or lists it."""
     values = flags.FLAGS
-    if values.list and values.index and not (values.scores or values.recordings):
+    if values.list and not (values.scores or values.recordings):
+        if not values.index:
+            raise UserError("--list: needs --index, the index to list")
         _list(values.index)
         return
     if bool(values.scores) == bool(values.recordings):

@@ -19,7 +19,7 @@ USAGE = """Plays pieces as if they were played just now, and measures the cursor
 The piece is given, or unknown at the start among all scores of the index. At every onset the error
 of the cursor, as it is shown at that moment, is in seconds: between the time at which what it shows
 is played and now. Where no cursor is shown in the right score, the error is infinite. A query set
-(--queries) holds what tfrecords_tools.query_set played, or real recordings.
+(--queries) holds what query-set played, or real recordings.
 """
 
 flag_sets.define_query_flags()
@@ -49,10 +49,9 @@ def main() -> None:
     if unknown := sorted(set(values.altered) - set(alterations.KINDS)):
         known = ", ".join(alterations.KINDS)
         raise UserError(f"--altered={unknown[0]}: must be some of {known}")
-    choice = flag_sets.query_choice("seconds", "excerpts", "degraded", scores_needed=False)
-    if values.queries:
-        with commands.naming("queries"):
-            query_sets.check(values.queries)
+    choice = flag_sets.query_choice(
+        query_sets.check, "seconds", "excerpts", "degraded", scores_needed=False
+    )
     settings = live.LiveSettings(
         values.given, values.block, values.skip, values.most, tuple(values.altered), values.seed
     )

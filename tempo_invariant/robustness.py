@@ -11,7 +11,7 @@ from tempo_invariant.files import atomic_write, write_json
 from tempo_invariant.model import choices, pretrained
 from tempo_invariant.scores import msmd
 
-USAGE = """Ranks the same pairs at other tempi, in rooms, through noise, MP3, out of tune, ...
+USAGE = """Ranks the same pairs at other tempi, in rooms, through noise, as MP3 or out of tune.
 
     tempo-invariant robustness --run=runs/best --msmd=data/msmd --pieces=@pieces.txt \\
         --soundfont=MuseScore_General_Full.sf2 --soundfont=FluidR3_GM.sf2 \\
@@ -29,14 +29,14 @@ commands.define_input("queries", None, "Query set to measure, in place of playin
 commands.define_input(
     "msmd",
     None,
-    "MSMD directory that build_msmd made, with the pieces.",
+    "MSMD directory that build-msmd made, with the pieces.",
     check=msmd.list_pieces,
 )
 flags.DEFINE_list("pieces", [], "Pieces, or @FILE with a name a line; all, if empty.")
 flags.DEFINE_multi_string(
     "soundfont",
     [],
-    "Soundfont (.sf2), several times; the first is the usual one; TimGM6mb if none.",
+    "Soundfont (.sf2; may be repeated); the first is the usual one; TimGM6mb if none.",
 )
 flags.DEFINE_integer("candidates", 10_000, "Pairs to rank, at even spacing.", 1)
 flags.DEFINE_list("conditions", [], "Names or groups; all, if empty. Clean is always there.")

@@ -17,12 +17,13 @@ RECORDING = {"sample": str(DIRECTORY / "recording.ogg")}
 def beside(source: str | os.PathLike, ending: str) -> str:
     """Returns where by default is written what is made of something: `NAME-ending` beside `NAME`.
 
-    What is made of a sample comes into the current directory.
+    What is made of a file of the sample comes into the current directory; what the word "sample"
+    stands for has that name.
     """
     path = Path(os.path.abspath(source))
-    if path.is_relative_to(DIRECTORY):
-        return f"sample-{ending}"
-    return str(Path(source).parent / f"{path.stem}-{ending}")
+    name = "sample" if str(path) in (*SCORES.values(), *RECORDING.values()) else path.stem
+    folder = Path() if path.is_relative_to(DIRECTORY) else Path(source).parent
+    return str(folder / f"{name}-{ending}")
 
 
 def find(path: str | os.PathLike, words: Mapping[str, str]) -> str:

@@ -66,7 +66,10 @@ class Augmentation:
         0, "Silence up to this many bands in a row; 0: off.", lower=0, upper=BANDS
     )
     varied_share: float = setting(
-        0.5, "Share of the excerpts that the eight variations above change.", lower=0, upper=1
+        0.5,
+        "Share of the excerpts that the settings from tuning_cents to mask_bands change.",
+        lower=0,
+        upper=1,
     )
 
     missing_future: float = setting(
@@ -121,7 +124,10 @@ class Augmentation:
         0.0, "Round blocks as JPEG does, in steps of up to this; 0: off.", lower=0, upper=255
     )
     worn_share: float = setting(
-        0.5, "Share of the snippets that the thirteen variations above change.", lower=0, upper=1
+        0.5,
+        "Share of the snippets that the settings from skew_degrees to jpeg change.",
+        lower=0,
+        upper=1,
     )
 
     def __post_init__(self) -> None:

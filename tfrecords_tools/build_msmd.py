@@ -39,8 +39,12 @@ commands.define_input(
 )
 flags.DEFINE_multi_string("names", [], "Build this piece only (may be repeated, or a @FILE).")
 flags.DEFINE_integer("limit", None, "Largest number of pieces to build.", lower_bound=1)
-flags.DEFINE_multi_string("soundfont", [], "Soundfont (.sf2); TimGM6mb if not given.")
-flags.DEFINE_multi_integer("preset", [0], "General MIDI program.", lower_bound=0, upper_bound=127)
+flags.DEFINE_multi_string(
+    "soundfont", [], "Soundfont (.sf2; may be repeated); TimGM6mb if not given."
+)
+flags.DEFINE_multi_integer(
+    "preset", [0], "General MIDI program (may be repeated).", lower_bound=0, upper_bound=127
+)
 flags.DEFINE_list("tempo", ["1.0"], "Speeds relative to the notated one, with commas.")
 flags.DEFINE_list(
     "expression", ["0"], "Seeds of expressive playing, with commas; 0 plays as notated."

@@ -10,9 +10,9 @@ USAGE = """Photographs the pages of an MSMD directory, as those of an open book 
     tempo-invariant photographs --msmd=data/msmd --pieces=@pieces.txt --output=photographs
     tempo-invariant identification-benchmark --scores=photographs --queries=queries
 
-The output is a new folder with one for each piece, PIECE/01.png for its first page, which index
-reads as scores. What is done to a page is drawn at random: it is what systems-benchmark --warped
---degraded does to it with the same seed.
+The output is a new folder that holds a folder of pages for each piece, PIECE/01.png for the first
+page; index reads each of them as a score. What is done to a page is drawn at random: it is what
+systems-benchmark --warped --degraded does to it with the same seed.
 """
 
 

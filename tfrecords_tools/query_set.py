@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from tempo_invariant import commands, flag_sets
+from tempo_invariant.errors import printable
 from tempo_invariant.scores import msmd
+from tempo_invariant.wording import counted
 
 if TYPE_CHECKING:
     from tempo_invariant.evaluation.conditions import Condition
@@ -75,7 +77,10 @@ def main() -> None:
     args = flags.FLAGS
     with commands.naming("pieces"):
         pieces = msmd.choose_pieces(args.msmd, flag_sets.read_names(args.pieces))
-    playing.write(args.msmd, pieces, _conditions(), args.output, args.seed, args.excerpts)
+    conditions = _conditions()
+    count = playing.write(args.msmd, pieces, conditions, args.output, args.seed, args.excerpts)
+    queries = "1 query" if count == 1 else f"{count:,d} queries"
+    print(printable(f"{queries} of {counted(len(pieces), 'piece')} in {args.output}"))
 
 
 if __name__ == "__main__":

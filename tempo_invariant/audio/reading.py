@@ -11,7 +11,7 @@ import numpy as np
 
 from tempo_invariant.audio.decoding import Decoder, reason
 from tempo_invariant.errors import UserError, one_line
-from tempo_invariant.files import check_not_empty
+from tempo_invariant.files import check_not_empty, why_no_file
 from tempo_invariant.geometry import SAMPLE_RATE
 
 LOUDEST = 4.0
@@ -96,7 +96,7 @@ def opened(path: str | Path) -> Iterator[Decoder]:
     """Opens a recording and turns whatever is wrong with it into a `UserError` that names it."""
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"{path}: no such audio file")
+        raise UserError(f"{path}: {why_no_file(path, 'audio file')}")
     try:
         check_not_empty(path)  # of which PyAV prints tracebacks, too
         with path.open("rb") as file, contextlib.closing(Decoder(file)) as recording:

@@ -11,6 +11,7 @@ import numpy as np
 from tempo_invariant.audio import reading
 from tempo_invariant.audio.decoding import BLOCK_SECONDS
 from tempo_invariant.errors import UserError
+from tempo_invariant.files import why_no_file
 from tempo_invariant.geometry import SAMPLE_RATE
 
 AUDIO_SUFFIXES = (
@@ -83,7 +84,7 @@ def open_recording(
     if not isinstance(source, np.ndarray):
         path = Path(source)
         if not path.is_file():
-            raise UserError(f"{path}: no such audio file")
+            raise UserError(f"{path}: {why_no_file(path, 'audio file')}")
         return Recording(str(source), path, strict=strict)
     if not isinstance(rate, numbers.Real) or not rate > 0:
         raise UserError(f"{name}: samples need their sampling rate, received rate={rate!r}")

@@ -252,7 +252,7 @@ def check_data(data: str | os.PathLike, staves: str | None = None) -> None:
         if staves is not None and (found := _load_info(data_dir).staves) != staves:
             raise UserError(
                 f"{data_dir}: records with staves {found}, and the model needs those with staves "
-                f"{staves}; convert again with --staves={staves}"
+                f"{staves}; convert with --staves={staves} to another --output"
             )
 
 
@@ -278,6 +278,12 @@ def read_info(data_dir: str | Path) -> dict[str, SplitInfo]:
     """
     check_data(data_dir)
     return _load_info(data_dir).splits
+
+
+def read_staves(data_dir: str | Path) -> str:
+    """Returns the distance of a piano's staves in records, see `geometry.STAVES`; see above."""
+    check_data(data_dir)
+    return _load_info(data_dir).staves
 
 
 def _load_info(data_dir: str | os.PathLike) -> _Info:

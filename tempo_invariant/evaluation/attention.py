@@ -21,7 +21,7 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import metrics
 from tempo_invariant.evaluation.retrieval import BATCH_SIZE, Progress, Selection
 from tempo_invariant.geometry import FRAMES_PER_SECOND
-from tempo_invariant.model import runs
+from tempo_invariant.model import choices, runs
 
 OUTER_QUANTILES = (0.98, 0.02)
 """Quantiles of the densest and of the sparsest example."""
@@ -75,8 +75,7 @@ def listen(run: str | os.PathLike, selection: Selection, weights: str | None = N
             attention.
     """
     experiment, data = runs.load_experiment_and_data(run, selection.data)
-    if not experiment.model.attention:
-        raise UserError(f"{run} has no attention: it was trained without")
+    choices.check_attention("run", os.fspath(run), weights)
     model = runs.load_model(run, weights)
     corpus = load_corpus(data, selection.split)
     frames = experiment.model.frames

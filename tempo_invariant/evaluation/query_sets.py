@@ -288,7 +288,9 @@ def _play(arguments: Sequence[str]) -> None:
     command = [sys.executable, "-m", "tfrecords_tools.query_set", *arguments]
     environment = os.environ | {"TQDM_DISABLE": "" if sys.stderr.isatty() else "1"}
     error = ""
-    with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment
+    ) as process:
         assert process.stderr is not None
         # The lines of a progress bar end where it is drawn again.
         for line in io.TextIOWrapper(process.stderr, errors="replace", newline=""):

@@ -29,6 +29,23 @@ def check(kind: str, name: str, weights: str | None = None) -> None:
         newest(Path(name))
 
 
+def check_attention(kind: str, name: str, weights: str | None = None) -> None:
+    """Makes sure that a run, or a model that ships, is there and has attention.
+
+    Args:
+        kind: "run" or "pretrained".
+        name: See `check`.
+        weights: See `check`.
+
+    Raises:
+        UserError: It is not, or has none.
+    """
+    check(kind, name, weights)
+    directory = pretrained.find(name) if kind == "pretrained" else name
+    if not runs.load_experiment(directory).model.attention:
+        raise UserError(f"{name} has no attention: it was trained without")
+
+
 def locate(name: str) -> str:
     """Returns the directory of a run with weights, or of the model of this name that ships.
 

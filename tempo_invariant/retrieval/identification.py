@@ -26,7 +26,7 @@ FASTEST_PIXELS_PER_SECOND = 300
 """Bounds of the speed at which a score is read."""
 
 USUAL_PIXELS_PER_SECOND = 76
-"""The mean of MSMD's test pieces as notated."""
+"""The speed at which MSMD's test pieces are read in the mean, as notated."""
 
 LEAP_SECONDS = 1.5
 """A leap in the score costs as much similarity as so many seconds could bring at most."""

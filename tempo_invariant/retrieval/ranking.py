@@ -263,7 +263,7 @@ class Ranker:
         self._pending = 0
 
     def _follow_parts(self, chosen: np.ndarray, history: np.ndarray) -> None:
-        """Follows documents that are shorter than what was asked through it."""
+        """Follows documents that are shorter than the query, and so parts of it."""
         self._scores_of_parts = {}
         if len(chosen):
             rows = map(self._index.rows, chosen)

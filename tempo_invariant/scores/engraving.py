@@ -15,7 +15,7 @@ from pathlib import Path
 import lilypond
 
 from tempo_invariant.errors import UserError, one_line
-from tempo_invariant.files import check_not_empty
+from tempo_invariant.files import check_not_empty, why_no_file
 from tempo_invariant.scores.drawing import lilypond_fonts
 from tempo_invariant.scores.drawn import TIMEOUT_SECONDS, DrawnPage, Engraving, drawn_bars
 from tempo_invariant.scores.lilypond_files import included_names, read_source
@@ -62,7 +62,7 @@ def engrave(
             error that LilyPond reported.
     """
     if not os.path.isfile(source):
-        raise UserError(f"{source}: no such file")
+        raise UserError(f"{source}: {why_no_file(source)}")
     check_not_empty(source)
     copy = _copy_with_includes(source, workspace / "source", root or source.parent)
     _convert(workspace / "source", copy, timeout_seconds)

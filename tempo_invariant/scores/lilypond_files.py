@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tempo_invariant.errors import UserError
+from tempo_invariant.files import why_no_file
 
 LARGEST_SOURCE = 16 * 2**20
 """Bytes of a LilyPond file."""
@@ -68,7 +69,7 @@ def read_source(path: Path) -> str:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # a pipe would let us wait
-            raise UserError(f"{path}: no regular file")
+            raise UserError(f"{path}: cannot be read ({why_no_file(path)})")
         if status.st_size > LARGEST_SOURCE:
             raise UserError(f"{path}: larger than {LARGEST_SOURCE >> 20} MiB")
         data = path.read_bytes()

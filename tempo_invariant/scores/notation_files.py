@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from xml.parsers import expat
 
 from tempo_invariant.errors import UserError, one_line
-from tempo_invariant.files import check_not_empty
+from tempo_invariant.files import check_not_empty, why_no_file
 
 MAX_BYTES = 64 * 2**20
 """Larger scores, packed or unpacked, are refused: the largest opera has 30 MiB."""
@@ -36,7 +36,7 @@ def read_notation(path: Path) -> tuple[str, str]:
     """
     try:
         if not os.path.isfile(path):  # a pipe would let us wait
-            raise UserError(f"{path}: cannot be read (no such file)")
+            raise UserError(f"{path}: cannot be read ({why_no_file(path)})")
         if path.stat().st_size > MAX_BYTES:
             raise UserError(f"{path}: larger than {MAX_BYTES >> 20} MiB")
         check_not_empty(path)

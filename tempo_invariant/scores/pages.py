@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from tempo_invariant.errors import UserError, one_line
-from tempo_invariant.files import check_not_empty
+from tempo_invariant.files import check_not_empty, why_no_file
 from tempo_invariant.scores.images import check_pixels, open_image, to_grey
 from tempo_invariant.scores.pdf import draw_pages
 
@@ -49,7 +49,7 @@ def read(path: str | Path) -> Iterator[MaybePage]:
     """
     path = Path(path)
     if not os.path.isfile(path):  # a pipe would let us wait
-        raise UserError(f"{path}: cannot be read (no such file)")
+        raise UserError(f"{path}: cannot be read ({why_no_file(path)})")
     try:
         check_not_empty(path)
         stream = path.open("rb")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tempo_invariant.errors import UserError, printable
+from tempo_invariant.files import why_no_file
 
 MAX_FILES = 1_000_000
 """Folders with more files in them are refused: they are no collection of scores."""
@@ -91,7 +92,7 @@ def walk(root: str | os.PathLike, leave_out: Callable[[str, str], None]) -> Iter
             raise UserError(f"{root}: holds more than {MAX_FILES:,} files; give a smaller folder")
         folder = Folder(path, inside, files)
         for name in others:
-            leave_out("no regular file", folder.join(name))
+            leave_out(why_no_file(os.path.join(path, name)), folder.join(name))
         waiting += [(os.path.join(path, name), folder.join(name)) for name in reversed(folders)]
         links += [(os.path.join(path, name), folder.join(name)) for name in reversed(linked)]
         yield folder

@@ -27,5 +27,5 @@ def test_it_is_kept_with_its_output():
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 3
     printed = "".join("".join(output.get("text", "")) for output in outputs)
-    assert "petzold_minuet_g_major" in printed.splitlines()[3]
+    assert "petzold_minuet_g_major" in printed.splitlines()[4]
     assert not any(output["output_type"] == "error" for output in outputs)

@@ -45,6 +45,7 @@ def test_help_needs_no_tensorflow():
         ("identify", ["--index=tests", "--live"], 1, "tests is not an index"),
         ("identify", ["--index=.", "--live", "--output=x"], 1, "--output needs"),
         ("identify", ["--index=.", "--audio=/proc/uptime"], 1, "; choose another place with --out"),
+        ("identification_benchmark", [], 1, "or --queries with --scores, --msmd or --index\n"),
         (
             "identification_benchmark",
             ["--msmd=nowhere", "--run=."],

@@ -234,6 +234,7 @@ def test_command_reports_failures_and_goes_on(tmp_path):
         (["--scores=sample", "--ink=red"], 1, "--ink=red: expected some of bold, thin"),
         (["--scores=sample", "--soundfont=no.sf2"], 1, "no.sf2: no such soundfont"),
         (["--scores=sample", "--names=unknown"], 1, "no piece 'unknown'"),
+        (["--scores=sample", "--names=@no"], 1, "--names: no: cannot be read (No such file"),
     ],
 )
 def test_wrong_arguments_get_one_line(tmp_path, arguments, code, message):

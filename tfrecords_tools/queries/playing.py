@@ -49,7 +49,7 @@ def write(
     output: str | Path,
     seed: int = 0,
     excerpts: int = 1,
-) -> None:
+) -> int:
     """Plays pieces under conditions and writes a query set.
 
     What differs in degradation, gain, excerpt or ink alone is rendered once. A rendering that is
@@ -63,6 +63,9 @@ def write(
         output: Folder to write.
         seed: Seed for the places of excerpts, and for rooms and noise.
         excerpts: Number of excerpts of each piece, fewer where it is not longer than one.
+
+    Returns:
+        Number of queries.
 
     Raises:
         UserError: A piece or a soundfont is missing or cannot be played.
@@ -84,6 +87,7 @@ def write(
     bar = progress.track(played, "pieces played", len(found))
     entries = [entry for of_piece in bar for entry in of_piece]
     query_sets.write(output, conditions, entries)
+    return len(entries)
 
 
 def read_piece(piece_dir: Path) -> Piece:
@@ -94,7 +98,7 @@ def read_piece(piece_dir: Path) -> Piece:
     """
     path = piece_dir / f"{piece_dir.name}.midi"
     if not path.is_file():
-        raise UserError(f"{path}: no such file; only pieces that build_msmd built can be played")
+        raise UserError(f"{path}: no such file; only pieces that build-msmd built can be played")
     return Piece(piece_dir, read_midi(path))
 
 

@@ -17,7 +17,11 @@ from tempo_invariant.errors import UserError, printable
 from tempo_invariant.files import telling_failures, why_left_out
 from tempo_invariant.geometry import FRAMES_PER_SECOND, PRINTED
 from tempo_invariant.scores.msmd import list_pieces
-from tfrecords_tools.msmd.layout import parse_performance_name, plain_soundfont
+from tfrecords_tools.msmd.layout import (
+    parse_performance_name,
+    performance_names,
+    plain_soundfont,
+)
 from tfrecords_tools.records import splits
 from tfrecords_tools.records.pairs import piece_records
 from tfrecords_tools.running.leftovers import building_in
@@ -126,12 +130,16 @@ def convert(
         staves: Distance of a piano's staves, see `geometry.STAVES`.
 
     Raises:
-        UserError: The directory or the split file cannot be used, or nothing was converted.
+        UserError: The directory or the split file cannot be used, no piece is played by a soundfont
+            that was chosen, `output` holds records with other staves, or nothing was converted.
     """
     present = list_pieces(msmd_dir)
     split, report = _read_splits(split_paths, present)
+    selection = selection or Selection()
+    _check_sounds(Path(msmd_dir), present, selection)
+    _check_kind(Path(output), staves)
     calls = [
-        functools.partial(_records, Path(msmd_dir) / piece, name, selection or Selection(), staves)
+        functools.partial(_records, Path(msmd_dir) / piece, name, selection, staves)
         for name in schema.SPLITS
         for piece in sorted(split[name])
         if piece in present
@@ -142,6 +150,34 @@ def convert(
         results = progress.track(_run(calls, output, workers, runner), "pieces", len(calls))
         _write_shards(msmd_dir, results, output, shard_megabytes * 1e6, report, staves)
     return report
+
+
+def _check_sounds(msmd_dir: Path, pieces: Sequence[str], selection: Selection) -> None:
+    """Raises `UserError` if no piece is played by a soundfont that was chosen."""
+    chosen: dict[str, tuple[str, ...]] = {
+        "test_soundfont": (selection.test_soundfont,) if selection.test_soundfont else (),
+        "train_soundfonts": selection.train_soundfonts,
+    }
+    if not any(chosen.values()):
+        return
+    names = (name for piece in pieces for name in performance_names(msmd_dir / piece))
+    there = {plain_soundfont(parse_performance_name(name)[1]) for name in names}
+    for field_name, sounds in chosen.items():
+        for unheard in (sound for sound in sounds if sound not in there):
+            raise UserError(
+                f"{field_name} must be among {printable(', '.join(sorted(there)))}, which play the "
+                f"pieces, received {unheard!r}"
+            )
+
+
+def _check_kind(output: Path, staves: str) -> None:
+    """Raises `UserError` if a directory holds records with other staves, as other models need."""
+    try:
+        there = schema.read_staves(output)
+    except UserError:  # there are none, or none that can be used
+        return
+    if there != staves:
+        raise UserError(f"output must be another directory: {output} has records of staves {there}")
 
 
 def _read_splits(

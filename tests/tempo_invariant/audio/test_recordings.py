@@ -44,6 +44,7 @@ def test_samples_are_scaled_by_their_type(kind):
         (np.zeros((1, 2, 3)), 22050, r"must be \[samples\]"),
         (np.zeros(100, bool), 22050, "received bool"),
         ("nowhere.wav", None, "nowhere.wav: no such audio file"),
+        ("/", None, "/: a folder, and no audio file"),
     ],
 )
 def test_what_is_no_recording_is_refused(source, rate, message):

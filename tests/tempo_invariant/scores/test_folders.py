@@ -215,7 +215,8 @@ def test_what_is_hidden_linked_or_odd_does_no_harm(tmp_path):
     (tmp_path / "linked").symlink_to(outside)
     assert list(found(tmp_path)) == ["b/1", "d", "deep/4", "linked/6"]
     assert left_out(tmp_path) == {
-        "no regular file": ["lost.pdf", "pipe.ly", "self.pdf"],
+        "a link that leads nowhere": ["lost.pdf", "self.pdf"],
+        "a pipe or device, and no file": ["pipe.ly"],
         "a link to a folder that is there already": ["b/up", "a"],
     }
 

@@ -118,7 +118,7 @@ def test_a_file_that_cannot_be_read_counts_as_a_score_to_be_named_later(tmp_path
     with pytest.raises(UserError, match="long.ly: larger than 0 MiB"):
         read_source(tmp_path / "long.ly")
     os.mkfifo(tmp_path / "pipe.ly")
-    with pytest.raises(UserError, match="pipe.ly: no regular file"):
+    with pytest.raises(UserError, match="pipe.ly: cannot be read .a pipe or device, and no file"):
         read_source(tmp_path / "pipe.ly")
 
 

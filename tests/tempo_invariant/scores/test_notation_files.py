@@ -96,7 +96,7 @@ def test_large_files_and_bombs_are_refused_before_they_are_unpacked(tmp_path, mo
         read(tmp_path, archive(**{"META-INF/container.xml": " " * 2**21, "score.xml": "<mei/>"}))
     with pytest.raises(UserError, match="no such file"):
         read_notation(tmp_path / "missing.krn")
-    with pytest.raises(UserError, match="no such file"):
+    with pytest.raises(UserError, match="a folder, and no file"):
         read_notation(tmp_path)
 
 

@@ -178,7 +178,8 @@ def refusal(tmp_path):
 
 
 def test_images_that_are_refused(tmp_path, refusal):
-    assert "cannot be read" in refusal("missing.png")
+    assert "cannot be read (no such file)" in refusal("missing.png")
+    assert "cannot be read (a folder, and no file)" in refusal(".")
     assert "cannot be read" in refusal("x" * 300 + ".png")
     os.mkfifo(tmp_path / "pipe.png")
     assert "cannot be read" in refusal("pipe.png")

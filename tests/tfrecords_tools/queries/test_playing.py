@@ -126,7 +126,7 @@ def test_what_cannot_be_played_is_refused(msmd_dir):
     with pytest.raises(UserError, match="no such soundfont"):
         _play(msmd_dir, [Condition("a", soundfont="nowhere.sf2")])
     fake_embedder.write_score(msmd_dir.parent, "bare", np.arange(20, 140))
-    with pytest.raises(UserError, match="bare.midi: no such file; only pieces that build_msmd"):
+    with pytest.raises(UserError, match="bare.midi: no such file; only pieces that build-msmd"):
         _play(msmd_dir, [Condition("a")], ("one", "bare"))
     (msmd_dir / "bare" / "bare.midi").write_bytes(midi_bytes(MUSIC))
     with pytest.raises(UserError, match="bare: no note head is aligned"):
@@ -147,6 +147,7 @@ def test_the_command_plays_all_combinations(msmd_dir, tmp_path):
     settings = ["--tempo=2,1.5", "--expression=0,1", "--seconds=0,2", "--gain_db=-3", "--degraded"]
     done = _run(f"--msmd={msmd_dir}", f"--output={output}", "--pieces=two", *settings)
     assert done.returncode == 0, done.stderr
+    assert done.stdout == f"8 queries of 1 piece in {output}\n"
     queries = query_sets.read(output)
     found = [(q.condition.seconds, q.condition.tempo, q.condition.expression) for q in queries]
     every = [(seconds, tempo, seed) for seconds in (0, 2) for tempo in (2, 1.5) for seed in (0, 1)]

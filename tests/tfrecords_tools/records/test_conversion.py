@@ -83,6 +83,28 @@ def test_test_soundfont_is_held_out(tmp_path):
         assert {r.soundfont for r in schema.read_records(tmp_path / "out", split)} == {font}
 
 
+def test_a_soundfont_that_plays_nothing_is_refused(tmp_path):
+    msmd = make_collection(tmp_path, 2)
+    for wrong in ({"test_soundfont": "MuseScore"}, {"train_soundfonts": ("YamahaGrandPiano", "x")}):
+        selection = conversion.Selection(**wrong)
+        message = f"{next(iter(wrong))} must be among MuseScore_General, YamahaGrandPiano, "
+        with pytest.raises(UserError, match=message):
+            conversion.convert(msmd, tmp_path / "out", selection=selection, workers=1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_records_of_another_kind_are_not_replaced(tmp_path):
+    msmd = make_collection(tmp_path, 3)
+    conversion.convert(msmd, tmp_path / "out", staves="near", workers=1)
+    before = checksums(tmp_path / "out")
+    with pytest.raises(UserError, match="output must be another directory: .* of staves near"):
+        conversion.convert(msmd, tmp_path / "out", workers=1)
+    assert checksums(tmp_path / "out") == before
+    conversion.convert(msmd, tmp_path / "out", staves="near", workers=1)
+    (tmp_path / "out" / schema.INFO_NAME).write_text('{"schema_version": 0}')
+    conversion.convert(msmd, tmp_path / "out", workers=1)  # what cannot be used may go
+
+
 def test_expressive_performances_go_with_their_soundfont():
     selection = conversion.Selection(train_soundfonts=("A",), test_soundfont="B")
     wanted = [
