@@ -60,9 +60,9 @@ def run(
     Returns:
         For every condition the numbers of recordings and the shares of `KNOWN` and `UNKNOWN` among
         them, each with its 95 % interval over pieces; then the same for the scores, asked of
-        them, if the model gives verdicts about that: all pages of each score, asked of excerpts, or
-        the middle page of each and its first system, asked of whole recordings; last the odd
-        sounds, each of them a piece.
+        them, if the model gives verdicts about that and not all of them are left out: all pages of
+        each score, asked of excerpts, or the middle page of each and its first system, asked of
+        whole recordings; last the odd sounds, each of them a piece.
 
     Raises:
         UserError: The model gives no verdicts, a score that is left out is not in the index, or a
@@ -84,7 +84,7 @@ def run(
             about, rows = condition.report(), map(recordings.rows, range(len(pieces)))
             heard = [np.array(recordings.vectors[row]) for row in rows]
             reports.append(about | scores.ask(condition.text, zip(pieces, heard, strict=True)))
-            if answers_pages:
+            if answers_pages and not set(pieces) <= set(left_out):
                 library = _Library(recordings, page_limits(hop_frames, step), left_out, same)
                 excerpts = condition.seconds > 0
                 choose = page_queries.whole_scores if excerpts else page_queries.ask_with

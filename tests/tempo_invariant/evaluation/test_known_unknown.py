@@ -106,11 +106,12 @@ def test_pages_are_asked_of_whole_recordings(asked, tmp_path, shipped):
     reports = known_unknown.run(FakeEmbedder(), index, queries, ["up"], keep=tmp_path)
     text = reports[1]["text"]
     assert len(reports) == 2 and text.startswith("pages, of recordings: ")
-    # Of the recordings "up", "high" and "foreign" the first is passed over; "foreign" plays it.
+    # Of the recordings "up", "high" and "foreign" the first is passed over; "foreign", which plays
+    # the same, is right in its place.
     assert reports[1]["documents"] == 2
     assert shares(reports[1], "known")["right, named"] == 1.0
-    assert reports[1]["known"] | {"shares": {}} == {"recordings": 2, "pieces": 1, "shares": {}}
-    assert shares(reports[1], "unknown")["named"] == 1.0  # by "foreign"
+    assert reports[1]["known"] | {"shares": {}} == {"recordings": 4, "pieces": 2, "shares": {}}
+    assert reports[1]["unknown"]["recordings"] == 0
 
 
 def test_whole_scores_are_asked_of_excerpts(asked, tmp_path, shipped):
@@ -143,3 +144,11 @@ def test_a_model_that_gives_no_verdict_is_refused(asked, shipped):
     (shipped / certainty.FILES["sheets"]).unlink()
     with pytest.raises(UserError, match="fake model 0, which gives no verdict"):
         known_unknown.run(FakeEmbedder(), index, queries)
+
+
+def test_recordings_that_are_all_left_out_are_asked_nothing(asked, tmp_path, shipped):
+    index, queries = asked
+    queries = [query for query in queries if query.piece != "foreign"]
+    json_objects.save(shipped / certainty.FILES["recordings"], CALIBRATION)
+    (report,) = known_unknown.run(FakeEmbedder(), index, queries, ["up", "high"], keep=tmp_path)
+    assert report["documents"] == 1 and report["unknown"]["recordings"] == 3
