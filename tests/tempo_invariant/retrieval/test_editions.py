@@ -84,12 +84,12 @@ def test_what_is_covered_is_the_share_that_is_found(documents):
     both = documents["waltz and rondo"]
     assert editions.coverage(waltz, both, 0.7) == 1
     assert editions.coverage(both, waltz, 0.7) == pytest.approx(0.5, abs=0.05)
-    assert not editions.same_music(waltz, both, editions.LIKENESS["sheets"])
+    assert not editions.same_music(waltz, both, editions.ALIKE["sheets"])
 
 
 def test_music_backwards_is_other_music(documents):
     waltz = documents["waltz"]
-    assert not editions.same_music(waltz, waltz[::-1], editions.LIKENESS["sheets"])
+    assert not editions.same_music(waltz, waltz[::-1], editions.ALIKE["sheets"])
 
 
 def test_a_path_that_leaps_all_the_time_finds_nothing(documents):
@@ -119,5 +119,5 @@ def test_recordings_of_a_work_are_grouped_likewise(documents):
 def test_recordings_of_one_work_may_be_less_alike_than_two_editions(documents):
     other = documents["other"]
     heard = _unit(other + 0.2 * np.random.default_rng(11).normal(size=other.shape))
-    assert not editions.same_music(other, heard, editions.LIKENESS["sheets"])
-    assert editions.same_music(other, heard, editions.LIKENESS["recordings"])
+    assert not editions.same_music(other, heard, editions.ALIKE["sheets"])
+    assert editions.same_music(other, heard, editions.ALIKE["recordings"])
