@@ -16,7 +16,7 @@ from tempo_invariant.retrieval.library import SnippetIndex
 from tempo_invariant.retrieval.sequence import PathLimits, best_path
 
 ALIKE = {"sheets": 0.7, "recordings": 0.65}
-"""The similarity from which two snippets, or windows, may be the same music, by the kind of index."""
+"""The similarity from which snippets, or windows, may be the same music, by the kind of index."""
 
 COVERAGE = 0.78
 """Share of either document that has to be found in the other.

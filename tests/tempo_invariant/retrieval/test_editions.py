@@ -118,6 +118,6 @@ def test_recordings_of_a_work_are_grouped_likewise(documents):
 
 def test_recordings_of_one_work_may_be_less_alike_than_two_editions(documents):
     other = documents["other"]
-    heard = _unit(other + 0.2 * np.random.default_rng(11).normal(size=other.shape))
+    heard = _unit(other + 0.165 * np.random.default_rng(11).normal(size=other.shape))
     assert not editions.same_music(other, heard, editions.ALIKE["sheets"])
     assert editions.same_music(other, heard, editions.ALIKE["recordings"])
