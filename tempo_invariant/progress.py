@@ -125,7 +125,7 @@ class _Lines:
         self._last = ""
 
     def write(self, text: str) -> None:
-        status = text.strip()
+        status = text.replace("\x1b[A", "").strip()  # a bar below another one goes up to it
         if status and status != self._last:
             print(status, file=sys.stderr, flush=True)
             self._last = status

@@ -45,11 +45,14 @@ __all__ = ["AUDIO", "KINDS", "Document", "SnippetIndex", "is_index", "load", "re
 
 PAGES = "pages"
 
+_NOUNS = {"sheets": "score", "recordings": "recording"}
+"""What the documents of an index are called, by its kind."""
+
 _TRIES = 5
 """How often an index is looked at that a writer replaces at the same time."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class SnippetIndex:
     """An index in memory, its vectors memory-mapped: the state that it had when it was loaded.
 
@@ -89,6 +92,10 @@ class SnippetIndex:
     model: str
     probe: np.ndarray
     source: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        held = counted(len(self.documents), _NOUNS[self.kind])
+        return f"{type(self).__name__}({str(self.path)!r}: {held}, {self.model})"
 
     @property
     def vectors(self) -> np.ndarray:
@@ -212,7 +219,7 @@ def _load(path: Path, tell_waiting: bool) -> SnippetIndex:
 
 def _tell_waiting(index: SnippetIndex, waiting: int) -> None:
     if waiting:
-        kind = {"sheets": "score", "recordings": "recording"}[index.kind]
+        kind = _NOUNS[index.kind]
         what = counted(waiting, kind) if waiting > 0 else f"some {kind}s"
         what += " was" if waiting == 1 else " were"
         logging.warning(

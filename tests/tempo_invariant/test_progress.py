@@ -28,6 +28,18 @@ def test_lines_are_written_where_there_is_no_terminal(capfd, monkeypatch):
     assert not any("\r" in line for line in lines)
 
 
+def test_lines_of_a_part_within_a_whole_are_plain(capfd, monkeypatch):
+    monkeypatch.setattr(progress, "_shown", True)
+    monkeypatch.setattr(progress, "DELAY_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    for _ in progress.track(["a", "b"], "wholes"):
+        for _ in progress.track([1, 2], "parts", keep=False):
+            pass
+    error = capfd.readouterr().err
+    assert "parts: 1 of 2" in error and "wholes: 1 of 2" in error
+    assert all(line.isprintable() for line in error.splitlines())
+
+
 def test_what_is_done_at_once_shows_nothing(capfd, monkeypatch):
     monkeypatch.setattr(progress, "_shown", True)
     count(3, 0.0)

@@ -42,6 +42,7 @@ def test_an_index_comes_back_as_it_was_made(scores, tmp_path):
     assert not problems
     loaded = library.load(tmp_path / "index", "sheets")
     assert loaded.documents == made.documents == ("falling", "rising")
+    assert repr(loaded) == f"SnippetIndex('{tmp_path / 'index'}': 2 scores, {embedder.name})"
     assert loaded.lengths.tolist() == [87, 87]  # 3 systems of 700 pixels, every 24
     assert np.array_equal(loaded.places, made.places)
     second = loaded.places[loaded.rows(1)][30]
