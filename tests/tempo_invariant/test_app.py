@@ -22,7 +22,13 @@ ROOT = Path(__file__).parents[2]
 @contextlib.contextmanager
 def started(tmp_path, *arguments):
     """Runs the command; yields the process and its address."""
-    paths = {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "c")}
+    cache = str(tmp_path / "c")  # also of Keras, which writes its settings if it comes that far
+    paths = {
+        "PYTHONPATH": str(ROOT),
+        "HOME": str(tmp_path),
+        "XDG_CACHE_HOME": cache,
+        "KERAS_HOME": cache,
+    }
     process = subprocess.Popen(
         [sys.executable, "-m", "tempo_invariant.app", "--nobrowser", *arguments],
         stdout=subprocess.PIPE,
