@@ -12,6 +12,9 @@ USAGE = """Ranks pairs of a split in both directions, with 95 % intervals over p
     tempo-invariant evaluate --run=runs/bl_at --split=test --candidates=2000
     tempo-invariant evaluate --pretrained=bl_at --data=data/records
     tempo-invariant evaluate --pretrained=best --data=data/records --late_frames=1 --future=0.5
+    tempo-invariant evaluate --reports=bl-evaluation-test-10000.json,best-test.json
+
+With --reports, nothing is evaluated: earlier reports of the same pairs are compared with the first.
 """
 
 flag_sets.define_run_flags()
@@ -30,9 +33,28 @@ flags.DEFINE_integer("seed", 0, "Seed for the bootstrap resampling.")
 commands.define_output(
     "output", None, "JSON file; default: RUN/evaluation-....json, of a shipped model ./NAME-...."
 )
+commands.define_input("reports", None, "JSON files of this command, to compare.", many=True)
 
 
 def main() -> None:
+    """Evaluates a model, or compares what was evaluated before."""
+    if flags.FLAGS.reports:
+        _compare()
+    else:
+        _evaluate()
+
+
+def _compare() -> None:
+    """Prints the differences of reports to the first of them."""
+    from tempo_invariant.evaluation import comparison
+
+    paths = flags.FLAGS.reports
+    with commands.naming("reports"):
+        reports = comparison.read_reports(paths)
+    print(comparison.table(reports, paths, flags.FLAGS.seed))
+
+
+def _evaluate() -> None:
     """Evaluates, prints the table and writes the JSON."""
     values = flags.FLAGS.flag_values_dict()
     run = pretrained.resolve(**flag_sets.run_choice(choices.check))

@@ -92,6 +92,11 @@ def test_importing_takes_no_time():
         (["evaluate", "--run=tests"], 1, "error: --run=tests is not a run"),
         (["evaluate", "--pretrained=no"], 1, "error: --pretrained: no model 'no' ships"),
         (["evaluate", "--data=tests"], 1, "error: --data: no records in tests; make them with"),
+        (
+            ["evaluate", "--reports=setup.cfg"],
+            1,
+            "error: --reports=setup.cfg: no report",
+        ),
         (["package-model", "--run=tests", "--name=x"], 1, "error: --run=tests is not a run"),
         (["pipeline-benchmark", "--data=tests"], 1, "error: --data: no records in tests"),
         (["robustness", "--msmd=figures"], 1, "error: --msmd=figures: holds no piece"),

@@ -1,0 +1,88 @@
+"""Differences between reports of `evaluate` over the same pairs, with intervals over pieces."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tempo_invariant.errors import UserError, one_line
+from tempo_invariant.evaluation import metrics
+
+
+def read_reports(paths: Sequence[str | os.PathLike]) -> list[dict[str, Any]]:
+    """Reads what `python -m tempo_invariant.evaluate` wrote.
+
+    Raises:
+        UserError: A file is missing or something else, or has other pairs than the first one.
+    """
+    reports = []
+    for path in paths:
+        try:
+            report = json.loads(Path(path).read_text())
+            for row in report["piece_results"].values():
+                _ = row["pairs"] * sum(row[direction]["r@1"] for direction in report["results"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{path}: no report of evaluate ({one_line(error)})") from error
+        reports.append(report)
+        if _pairs(report) != _pairs(reports[0]):
+            raise UserError(f"{path}: has other pieces or pairs than {paths[0]}")
+    return reports
+
+
+def differences(
+    report: dict[str, Any], reference: dict[str, Any], seed: int = 0
+) -> dict[str, list[float]]:
+    """Returns by how much R@1 is above that of a reference, with 95 % intervals over pieces.
+
+    Both are resampled together, piece by piece, so that what is hard for either of them does not
+    widen the interval.
+
+    Args:
+        report: Report, as `tempo_invariant.evaluation.retrieval.evaluate` returns it.
+        reference: Report of the same pairs.
+        seed: Seed for the bootstrap resampling.
+
+    Returns:
+        `{direction: [difference, low, high]}`, from -1 to 1.
+    """
+    pieces = sorted(_pairs(reference).items())
+    pairs = np.array([count for _, count in pieces], float)
+    draws = np.vstack([np.ones((1, len(pieces))), metrics.piece_draws(len(pieces), seed)])
+    result = {}
+    for direction in reference["results"]:
+        gained = [
+            report["piece_results"][name][direction]["r@1"]
+            - reference["piece_results"][name][direction]["r@1"]
+            for name, _ in pieces
+        ]
+        estimates = draws @ (pairs * gained) / (draws @ pairs)
+        result[direction] = [float(estimates[0]), *metrics.interval(estimates[1:])]
+    return result
+
+
+def table(reports: Sequence[dict[str, Any]], labels: Sequence[str], seed: int = 0) -> str:
+    """Returns R@1 and its differences to the first report in Markdown, in per cent.
+
+    Args:
+        reports: Reports of the same pairs, at least one.
+        labels: Name of each report.
+        seed: Seed for the bootstrap resampling.
+    """
+    directions = list(reports[0]["results"])
+    header = ["", *(f"R@1 {direction}" for direction in directions)]
+    header += [f"difference, {direction}" for direction in directions]
+    rows = [header, ["---"] * len(header)]
+    for label, report in zip(labels, reports, strict=True):
+        row = [label, *(metrics.percent(report["results"][name]["r@1"]) for name in directions)]
+        if report is not reports[0]:
+            row += map(metrics.percent, differences(report, reports[0], seed).values())
+        rows.append(row + [""] * (len(header) - len(row)))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _pairs(report: dict[str, Any]) -> dict[str, int]:
+    """Returns the number of pairs of each piece of a report."""
+    return {piece: row["pairs"] for piece, row in report["piece_results"].items()}
