@@ -50,12 +50,13 @@ def test_every_command_can_be_run_and_tells_its_flags(name):
     assert "repeat this option" not in done.stdout
 
 
-def test_what_can_be_answered_at_once_is():
-    begun = os.times().children_user
-    assert tempo_invariant("--version").stdout == f"tempo-invariant {__version__}\n"
-    assert tempo_invariant("identify", "--version").stdout == f"tempo-invariant {__version__}\n"
-    assert tempo_invariant().stdout == tempo_invariant("--help").stdout == cli.overview() + "\n"
-    assert os.times().children_user - begun < 2.0
+def test_what_can_be_answered_at_once_is(no_tensorflow):
+    def printed(*arguments):
+        return tempo_invariant(*arguments, env=os.environ | no_tensorflow).stdout
+
+    assert printed("--version") == f"tempo-invariant {__version__}\n"
+    assert printed("identify", "--version") == f"tempo-invariant {__version__}\n"
+    assert printed() == printed("--help") == cli.overview() + "\n"
 
 
 def test_importing_takes_no_time():
@@ -109,13 +110,13 @@ def test_importing_takes_no_time():
         (["convert", "--msmd=figures", "--output=x"], 1, "error: --msmd=figures: holds no piece"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line_before_tensorflow_loads(arguments, code, message):
-    begun = os.times().children_user
-    done = tempo_invariant(*arguments)
+def test_what_cannot_be_is_refused_in_one_line_before_tensorflow_loads(
+    arguments, code, message, no_tensorflow
+):
+    done = tempo_invariant(*arguments, env=os.environ | no_tensorflow)
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr.startswith("error: ") and message in done.stderr
     assert done.stderr.count("\n") == 1
-    assert os.times().children_user - begun < 1.5
 
 
 def test_a_closed_standard_input_is_refused(tmp_path):
