@@ -88,7 +88,7 @@ def main() -> None:
         print(printable(str(path)))
     elif output:
         answer = identification.identify_sheet(index, embedder, document, settings, values.sheet)
-        path = identified.write_recording(answer, output)
+        path = identified.write_recording(answer, index, output)
         print(text.identified_recording(answer, values.verbose))
         print(printable(str(path)))
     else:

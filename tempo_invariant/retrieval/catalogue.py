@@ -96,6 +96,8 @@ class Document:
         added: When it was added, UTC.
         images: Numbers of the pages whose images are kept; None: it was not asked for them, or
             that is not known.
+        file: Absolute path of a recording when it was read; empty for a score, and where it is not
+            known.
     """
 
     id: int
@@ -108,6 +110,7 @@ class Document:
     notes: tuple[str, ...] = ()
     added: str = ""
     images: tuple[int, ...] | None = None
+    file: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,7 @@ from tempo_invariant.retrieval.library import SnippetIndex
 from tempo_invariant.retrieval.ranking import Candidate, Ranker
 from tempo_invariant.retrieval.sequence import PathLimits, ScorePath
 from tempo_invariant.scores.documents import SheetDocument
-from tempo_invariant.scores.places import Place
+from tempo_invariant.scores.places import NO_BAR, Place
 
 SLOWEST_PIXELS_PER_SECOND = 25
 FASTEST_PIXELS_PER_SECOND = 300
@@ -27,6 +27,9 @@ FASTEST_PIXELS_PER_SECOND = 300
 
 USUAL_PIXELS_PER_SECOND = 76
 """The speed at which MSMD's test pieces are read in the mean, as notated."""
+
+HELD_SECONDS = 1.0
+"""A recording stays so long at the last place of a page before it is nowhere on it."""
 
 LEAP_SECONDS = 1.5
 """A leap in the score costs as much similarity as so many seconds could bring at most."""
@@ -139,12 +142,21 @@ class IdentifiedScore(Judged):
 
 @dataclasses.dataclass(frozen=True)
 class PlayedSystem:
-    """When a system of a page is played, in seconds of the recording."""
+    """When a system of a page is played.
+
+    Attributes:
+        page: Number of the page, from 1.
+        system: Number of the system on the page, from 1.
+        first: First second of the recording at which it is played.
+        last: Last one.
+        bars: Numbers of its first and of its last bar that are played; None: they are not known.
+    """
 
     page: int
     system: int
     first: float
     last: float
+    bars: tuple[int, int] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,6 +169,7 @@ class IdentifiedRecording(Judged):
         documents: Number of recordings in the index.
         candidates: Recordings that fit best, best first.
         played: Systems of the pages that the best one plays, in reading order.
+        course: Course of the best one through the pages, `courses.COURSE` [moments].
         document: Pages of the score, cut into snippets.
         matching: Similarities with the best recording, and the path through them.
     """
@@ -166,6 +179,7 @@ class IdentifiedRecording(Judged):
     documents: int
     candidates: tuple[Candidate, ...]
     played: tuple[PlayedSystem, ...]
+    course: np.ndarray = dataclasses.field(repr=False)
     document: SheetDocument = dataclasses.field(repr=False)
     matching: Matching = dataclasses.field(repr=False)
 
@@ -320,6 +334,7 @@ def identify_sheet(
         len(index.documents),
         tuple(found.candidates),
         tuple(_played_systems(found)),
+        _recording_course(found),
         document,
         found,
     )
@@ -330,5 +345,34 @@ def _played_systems(found: Matching) -> Iterator[PlayedSystem]:
     seconds = found.places["seconds"][found.path.positions]
     systems = found.steps[["page", "system"]]
     for page, system in dict.fromkeys(systems.tolist()):
-        own = seconds[(systems["page"] == page) & (systems["system"] == system)]
-        yield PlayedSystem(page, system, float(own.min()), float(own.max()))
+        mine = (systems["page"] == page) & (systems["system"] == system)
+        own, bars = seconds[mine], found.steps["bar"][mine]
+        known = (int(bars.min()), int(bars.max())) if (bars != NO_BAR).all() else None
+        yield PlayedSystem(page, system, float(own.min()), float(own.max()), known)
+
+
+def _recording_course(found: Matching) -> np.ndarray:
+    """Returns the course of a recording through pages, from the path of the pages through it.
+
+    Where the path leaps, the recording plays something else, or the same once more, which the path
+    leaves out: it is nowhere then. So it is before the beginning and after the end of the pages.
+    """
+    positions = found.path.positions
+    seconds = found.places["seconds"][positions].astype(float)
+    stretch = np.cumsum(found.path.leaps)
+    order = np.lexsort((np.arange(len(seconds)), seconds))
+    times, first, count = np.unique(seconds[order], return_index=True, return_counts=True)
+    steps = order[first + count // 2]  # of the snippets that are heard at once, the middle one
+    rows: list[tuple[float, Place | None, float, bool]] = []
+    if times[0] > HELD_SECONDS:
+        rows.append((0.0, None, 0.0, False))
+    before = steps[0]
+    for time, step in zip(times.tolist(), steps.tolist(), strict=True):
+        leaps = step < before or stretch[step] != stretch[before]
+        if leaps and rows[-1][0] + HELD_SECONDS < time:
+            rows.append((rows[-1][0] + HELD_SECONDS, None, 0.0, False))
+        similarity = float(found.similarities[step, positions[step]])
+        rows.append((time, Place.from_row(found.steps[step]), similarity, leaps))
+        before = step
+    rows.append((rows[-1][0] + HELD_SECONDS, None, 0.0, False))
+    return courses.make_course(*zip(*rows, strict=True))

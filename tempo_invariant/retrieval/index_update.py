@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import hashlib
 import logging
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -84,6 +85,8 @@ class Update:
         known = self.writer.documents.get(name)
         if known is None or not _is_same(known, content, paths):
             return True
+        if known.file and not os.path.exists(known.file):  # it has moved, and is to be played
+            return True
         if self._keep_pages and (problem := self.writer.page_problem(name)):
             if known.images is not None:
                 logging.warning("%s; %s is read again", problem, name)
@@ -105,10 +108,11 @@ class Update:
         rows: np.ndarray,
         pages: Mapping[int, bytes] | None = None,
         notes: Sequence[str] = (),
+        file: str = "",
     ) -> None:
         """Adds a document or replaces it, see `IndexWriter.add`."""
         kind = "replaced" if name in self.writer.documents else "added"
-        self.writer.add(name, vectors, rows, self._contents[name], pages, notes)
+        self.writer.add(name, vectors, rows, self._contents[name], pages, notes, file)
         self.done[kind].append(name)
 
     @contextlib.contextmanager

@@ -130,6 +130,7 @@ class IndexWriter:
         content: str = "",
         pages: Mapping[int, bytes] | None = None,
         notes: Sequence[str] = (),
+        file: str = "",
     ) -> None:
         """Adds a document, in place of any of the same name.
 
@@ -140,6 +141,7 @@ class IndexWriter:
             content: SHA-256 of the files that it was made of.
             pages: Images of its pages by number, as PNG files; None: they are not wanted.
             notes: Printable lines about it.
+            file: Absolute path of a recording.
 
         Raises:
             UserError: The index is that of another model, the model does not give vectors of unit
@@ -165,6 +167,7 @@ class IndexWriter:
             tuple(notes),
             index_files.utc(time.time()),
             None if pages is None else tuple(pages),
+            file,
         )
         before = self.documents.get(name)
         with files.telling_failures(self.path):

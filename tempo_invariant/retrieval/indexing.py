@@ -162,7 +162,7 @@ def index_recordings(
                     continue
                 rows = np.zeros(len(heard.seconds), library.AUDIO)
                 rows["seconds"] = heard.seconds
-                update.add(name, heard.embedding, rows)
+                update.add(name, heard.embedding, rows, file=os.path.abspath(path))
         return update.finish(prune)
 
 

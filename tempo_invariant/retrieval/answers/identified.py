@@ -1,20 +1,23 @@
 """Writes answer.html and answer.json: which score a recording plays, or which recording a page."""
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from tempo_invariant.audio.recordings import Recording
+from tempo_invariant.audio.recordings import Recording, open_recording
 from tempo_invariant.errors import UserError
 from tempo_invariant.files import atomic_write, write_json
-from tempo_invariant.retrieval import library
+from tempo_invariant.geometry import SAMPLE_RATE
+from tempo_invariant.retrieval import index_files, library
 from tempo_invariant.retrieval.answers import page, text
 from tempo_invariant.retrieval.answers.sound import sound_url
-from tempo_invariant.retrieval.answers.visits import Visit, find_visits
-from tempo_invariant.retrieval.catalogue import MENDED
+from tempo_invariant.retrieval.answers.visits import Visit, bar_text, find_visits
+from tempo_invariant.retrieval.catalogue import MENDED, Document
 from tempo_invariant.retrieval.identification import IdentifiedRecording, IdentifiedScore
+from tempo_invariant.retrieval.index_update import content_of
 from tempo_invariant.retrieval.library import SnippetIndex
 from tempo_invariant.retrieval.ranking import Candidate
 from tempo_invariant.scores.places import Place
@@ -50,11 +53,39 @@ def write_score(
     return _write(path, content)
 
 
-def write_recording(answer: IdentifiedRecording, output: str | Path) -> Path:
-    """Writes the answer to a page into a directory; returns the path of answer.html."""
+def write_recording(answer: IdentifiedRecording, index: SnippetIndex, output: str | Path) -> Path:
+    """Writes the answer to a page; it plays the recording, if that is where it was indexed.
+
+    Args:
+        answer: Answer.
+        index: Index of recordings that was asked.
+        output: Directory for answer.html and answer.json.
+
+    Returns:
+        Path of the page.
+    """
     path = Path(output) / "answer.html"
+    playing = None
+    if answer.verdict != "unknown":
+        entry = index.entries[answer.candidates[0].document]
+        try:
+            playing = _play(entry, answer.course, path)
+        except UserError as error:
+            logging.warning("the page plays no sound: %s", error)
     write_json(path.with_suffix(".json"), answer.to_dict())
-    return _write(path, render_recording(answer))
+    return _write(path, render_recording(answer, playing))
+
+
+def _play(entry: Document, course: np.ndarray, path: Path) -> page.Playing | None:
+    """Returns what the player of a page needs; None: an older index does not know the file."""
+    if not entry.file:
+        return None
+    recording = open_recording(entry.file)
+    is_newer = index_files.utc(os.path.getmtime(entry.file)) > entry.added
+    if is_newer and content_of([Path(entry.file)]) != entry.content:
+        raise UserError(f"{entry.file}: has changed since it was indexed")
+    seconds = sum(map(len, recording.blocks())) / SAMPLE_RATE
+    return page.Playing(sound_url(recording, path), seconds, course)
 
 
 def _write(path: Path, content: str) -> Path:
@@ -166,14 +197,22 @@ def _score_details(answer: IdentifiedScore, recording: Recording, visits: Sequen
     )
 
 
-def render_recording(answer: IdentifiedRecording) -> str:
-    """Returns the page that answers a page of a score."""
+def render_recording(answer: IdentifiedRecording, playing: page.Playing | None = None) -> str:
+    """Returns the page that answers a page of a score.
+
+    Args:
+        answer: Answer.
+        playing: What the player needs; without it the page has none.
+    """
     from tempo_invariant.retrieval.answers import pictures
 
     best = answer.candidates[0]
     boxes = {(place.page, place.system): place.box for place in _places(answer.document.places)}
     visits = [
-        Visit(row.page, row.system, boxes[row.page, row.system], row.first, row.last, (0, 0))
+        Visit(
+            *(row.page, row.system, boxes[row.page, row.system], row.first, row.last),
+            *((0, 0), row.bars),
+        )
         for row in answer.played
     ]
     matrix = pictures.matrix_figure(
@@ -181,10 +220,15 @@ def render_recording(answer: IdentifiedRecording) -> str:
     )
     if answer.verdict == "unknown":
         visits = []
-    played = [[visit.label, f"{visit.page}", f"{visit.system}"] for visit in visits]
+    played = [
+        [visit.label, f"{visit.page}", f"{visit.system}", bar_text(visit.bars).rpartition(" ")[2]]
+        for visit in visits
+    ]
     details = [
         page.section("Ranking", _ranking_table(answer.candidates)),
-        page.section("Systems", page.table(["time", "page", "system"], played)) if played else "",
+        page.section("Systems", page.table(["time", "page", "system", "bars"], played))
+        if played
+        else "",
         page.section(
             "Alignment",
             page.figure(
@@ -197,6 +241,7 @@ def render_recording(answer: IdentifiedRecording) -> str:
         _headline(answer, "recording"),
         _introduction(answer, answer.document.name, "recording"),
         page.ShownScore(answer.document.pages, boxes, visits),
+        playing,
         details="".join(details),
         loud=answer.verdict == "unknown",
     )

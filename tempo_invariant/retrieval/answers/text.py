@@ -48,6 +48,7 @@ def identified_recording(answer: IdentifiedRecording, verbose: bool = False) -> 
             "",
             *(
                 f"{clock_span(row.first, row.last)}  page {row.page}, system {row.system}"
+                f"{bar_text(row.bars)}"
                 for row in answer.played
             ),
         ]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -106,16 +107,21 @@ def test_the_answer_for_music_in_no_score_shows_none(tmp_path):
     assert not [tag for tag in page.of("div") if tag.get("class") in ("seen", "sheet")]
 
 
-def test_the_other_way_a_page_finds_its_recording(tmp_path):
-    music = tmp_path / "music"
-    music.mkdir()
-    for name in ("rising", "falling", "other"):
-        soundfile.write(music / f"{name}.flac", melody(SCORES[name], 25), 22050)
-    index = indexing.index_recordings(FakeEmbedder(), music, tmp_path / "index").index
-    fake_embedder.write_score(tmp_path, "falling", SCORES["falling"])
-    document = next(collection.find_scores(tmp_path / "msmd")).read()
-    answer = identification.identify_sheet(index, FakeEmbedder(), document, query="page.png")
-    path = identified.write_recording(answer, tmp_path / "answer")
+def ask_recordings(folder, samples):
+    """Index of recordings, and what it answers to the score that falls."""
+    (folder / "music").mkdir()
+    for name, sound in samples.items():
+        soundfile.write(folder / "music" / f"{name}.flac", sound, 22050)
+    index = indexing.index_recordings(FakeEmbedder(), folder / "music", folder / "index").index
+    fake_embedder.write_score(folder, "falling", SCORES["falling"])
+    document = next(collection.find_scores(folder / "msmd")).read()
+    return index, identification.identify_sheet(index, FakeEmbedder(), document, query="page.png")
+
+
+def test_the_other_way_a_page_finds_its_recording_and_plays_it(tmp_path):
+    names = ("rising", "falling", "other")
+    index, answer = ask_recordings(tmp_path, {name: melody(SCORES[name], 25) for name in names})
+    path = identified.write_recording(answer, index, tmp_path / "answer")
     report = json.loads(path.with_suffix(".json").read_text())
     assert report == answer.to_dict() and report["query"] == "page.png"
     assert report["ranking"][0]["name"] == "falling"
@@ -124,7 +130,17 @@ def test_the_other_way_a_page_finds_its_recording(tmp_path):
         assert row["first"] == pytest.approx(25 * number / 3, abs=1.5)
         assert row["last"] == pytest.approx(25 * (number + 1) / 3, abs=1.5)
     page = read_page(path)
-    assert len(page.of("img")) == 2 and not page.of("audio") and not page.of("button")
+    assert len(page.of("img")) == 2
+    assert page.of("audio")[0]["src"].startswith("data:audio/flac;base64,")
+    starts = [float(b["data-seconds"]) for b in page.of("button") if b.get("class") == "time"]
+    assert starts == pytest.approx([0, 25 / 3, 50 / 3], abs=1.5)
+    shown = json.loads("".join(page.texts["data"]))
+    assert shown["duration"] == 25 and len(shown["systems"]) == 3
+    seconds, system = shown["course"]["seconds"], shown["course"]["system"]
+    assert seconds == sorted(set(seconds)) and shown["course"]["leap"] == []
+    assert shown["course"]["page"] == [1] * (len(seconds) - 1) + [None]
+    for second, number in zip(seconds[:-1], system[:-1], strict=True):
+        assert abs(3 * second / 25 - (number - 0.5)) < 0.7  # in the system that is played then
     lines = text.identified_recording(answer).splitlines()
     assert lines[0].split()[1] == "falling"
     assert lines[-1].startswith("0:1") and lines[-1].endswith("page 1, system 3")
@@ -132,17 +148,55 @@ def test_the_other_way_a_page_finds_its_recording(tmp_path):
 
 def test_a_page_finds_the_recording_of_one_of_its_systems(tmp_path):
     """The others are not said to be played in it."""
-    music = tmp_path / "music"
-    music.mkdir()
-    for name in ("rising", "falling", "other"):
-        soundfile.write(music / f"{name}.flac", melody(SCORES[name][40:80], 9), 22050)
-    index = indexing.index_recordings(FakeEmbedder(), music, tmp_path / "index").index
-    fake_embedder.write_score(tmp_path, "falling", SCORES["falling"])
-    document = next(collection.find_scores(tmp_path / "msmd")).read()
-    answer = identification.identify_sheet(index, FakeEmbedder(), document, query="page.png")
+    names = ("rising", "falling", "other")
+    index, answer = ask_recordings(
+        tmp_path, {name: melody(SCORES[name][40:80], 9) for name in names}
+    )
     assert answer.candidates[0].name == "falling" and answer.candidates[0].score > 0.9
     long = [row for row in answer.played if row.last - row.first > 1]
     assert [(row.page, row.system) for row in long] == [(1, 2)]
     assert long[0].first < 1 and long[0].last > 8
-    page = read_page(identified.write_recording(answer, tmp_path / "answer"))
+    page = read_page(identified.write_recording(answer, index, tmp_path / "answer"))
     assert len(page.of("img")) == 2
+
+
+def test_a_recording_is_nowhere_on_the_page_before_and_after_it(tmp_path):
+    before, after = melody(SCORES["other"], 8), melody(SCORES["rising"], 8)
+    whole = np.concatenate([before, melody(SCORES["falling"], 20), after])
+    index, answer = ask_recordings(tmp_path, {"whole": whole, "other": before})
+    assert answer.candidates[0].name == "whole"
+    course = answer.course
+    there = course["seconds"][course["page"] > 0]
+    assert course["page"][[0, -1]].tolist() == [0, 0] and course["seconds"][0] == 0
+    assert there[0] == pytest.approx(8, abs=1.5) and there[-1] == pytest.approx(28, abs=1.5)
+    assert (np.diff(course["seconds"]) > 0).all()
+
+
+def test_a_recording_that_is_not_as_it_was_is_not_played(tmp_path, caplog):
+    index, answer = ask_recordings(tmp_path, {"falling": melody(SCORES["falling"], 20)})
+    path = Path(index.entries[0].file)
+    assert path == tmp_path / "music" / "falling.flac"
+    later = path.stat().st_mtime + 100
+    os.utime(path, (later, later))  # touched, and the same
+    assert read_page(identified.write_recording(answer, index, tmp_path / "a")).of("audio")
+    assert not caplog.messages
+    soundfile.write(path, melody(SCORES["rising"], 20), 22050)
+    os.utime(path, (later, later))
+    assert not read_page(identified.write_recording(answer, index, tmp_path / "a")).of("audio")
+    path.rename(tmp_path / "elsewhere.flac")
+    page = read_page(identified.write_recording(answer, index, tmp_path / "a"))
+    assert not page.of("audio") and not page.of("button")
+    assert caplog.messages == [
+        f"the page plays no sound: {path}: has changed since it was indexed",
+        f"the page plays no sound: {path}: no such audio file",
+    ]
+
+
+def test_a_recording_that_has_moved_is_indexed_again_where_it_is(tmp_path):
+    index, _ = ask_recordings(tmp_path, {"falling": melody(SCORES["falling"], 20)})
+    (tmp_path / "music").rename(tmp_path / "moved")
+    done = indexing.index_recordings(FakeEmbedder(), tmp_path / "moved", index.path)
+    assert done.replaced == ["falling"] and not done.unchanged
+    assert done.index.entries[0].file == str(tmp_path / "moved" / "falling.flac")
+    done = indexing.index_recordings(FakeEmbedder(), tmp_path / "moved", index.path)
+    assert done.unchanged == ["falling"]
