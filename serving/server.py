@@ -6,6 +6,7 @@ import os
 from absl import flags
 
 from tempo_invariant import commands
+from tempo_invariant.model.versions import check_versions
 
 USAGE = """Serves an exported model over gRPC, with the services of TensorFlow Serving.
 
@@ -16,7 +17,11 @@ New versions are found while it runs. It ends on SIGTERM or SIGINT, once its req
 """
 
 commands.define_input(
-    "model_base_path", None, "Directory of the exported versions of the model.", required=True
+    "model_base_path",
+    None,
+    "Directory of the exported versions of the model.",
+    required=True,
+    check=check_versions,
 )
 flags.DEFINE_string("model_name", "tempo_invariant", "The model's name in requests.")
 flags.DEFINE_string("host", "localhost", "Address to listen on; 0.0.0.0 is every one.")

@@ -22,6 +22,7 @@ from serving.hosting.request_validation import InputLimits
 from serving.hosting.services import ModelService, PredictionService
 from serving.hosting.versions import LoadedVersion, ModelStore
 from tempo_invariant.errors import UserError, one_line, printable
+from tempo_invariant.model.versions import no_version
 
 Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
@@ -227,10 +228,7 @@ class ModelServer:
             raise UserError(f"{path}: cannot be read ({one_line(error)})") from error
         statuses = self.store.statuses
         if not statuses:
-            raise UserError(
-                f"{path} has no model: expected a directory with a number for "
-                "a name (tempo-invariant export makes one)"
-            )
+            raise no_version(path)
         if self.store.newest is None:
             newest = max(statuses)
             raise UserError(

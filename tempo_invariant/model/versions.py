@@ -1,5 +1,6 @@
 """The versions of an exported model: directories that are named by a number."""
 
+import os
 from pathlib import Path
 
 from tempo_invariant.errors import UserError
@@ -17,6 +18,20 @@ def find_versions(directory: Path) -> dict[int, Path]:
         for path in sorted(directory.iterdir())
         if is_version(path.name) and path.is_dir()
     }
+
+
+def check_versions(directory: str | os.PathLike) -> None:
+    """Raises `UserError` if there is no version in a directory."""
+    if not find_versions(Path(directory)):
+        raise no_version(directory)
+
+
+def no_version(directory: str | os.PathLike) -> UserError:
+    """Returns the error that there is no version in a directory."""
+    return UserError(
+        f"{directory} has no model: expected a directory with a number for a name "
+        "(tempo-invariant export makes one)"
+    )
 
 
 def newest(path: Path) -> Path:

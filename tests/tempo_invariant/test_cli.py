@@ -105,6 +105,7 @@ def test_importing_takes_no_time():
         (["index", "--scores=tests", "--run=tests"], 1, "error: --run=tests is not a run"),
         (["index", "--scores=tests", "--export=tests"], 1, "error: --export=tests: neither"),
         (["identify", "--index=tests", "--live"], 1, "error: --index=tests is not an index"),
+        (["server", "--model_base_path=tests"], 1, "error: --model_base_path=tests has no model: "),
         (["index", "--list"], 1, "error: --list: needs --index, the index to list"),
         (["attention-figure", "--pretrained=bl", "--output=x.png"], 1, "=bl has no attention"),
         (["convert", "--msmd=figures", "--output=x"], 1, "error: --msmd=figures: holds no piece"),
