@@ -158,6 +158,10 @@ class PlayedSystem:
     last: float
     bars: tuple[int, int] | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields as JSON can hold them."""
+        return dataclasses.asdict(self) | {"bars": self.bars and list(self.bars)}
+
 
 @dataclasses.dataclass(frozen=True)
 class IdentifiedRecording(Judged):
@@ -191,7 +195,7 @@ class IdentifiedRecording(Judged):
         played = () if self.verdict == "unknown" else self.played
         return _ranking_fields(self) | {
             "leaps": int(self.matching.path.leaps.sum()),
-            "played": [dataclasses.asdict(system) for system in played],
+            "played": [system.to_dict() for system in played],
         }
 
 

@@ -195,6 +195,28 @@ class MatchingModel:
         jobs = worker_processes.processors()
         return indexing.index_scores(self._embedder, found, output, prune=prune, jobs=jobs).index
 
+    def index_recordings(
+        self,
+        recordings: str | os.PathLike,
+        output: str | os.PathLike | None = None,
+        prune: bool = False,
+    ) -> SnippetIndex:
+        """Makes an index of recordings, to identify pages among them, or brings one up to date.
+
+        Args:
+            recordings: Audio file, folder of them, or "sample".
+            output: Directory of the index, made if it is not there; None: NAME-index beside the
+                recordings NAME.
+            prune: Whether recordings of the index that are not in the folder are dropped.
+
+        Raises:
+            UserError: No recording can be used, or the directory is no index of recordings, or that
+                of another model.
+        """
+        found = samples.find(recordings, samples.RECORDING)
+        output = samples.beside(found, "index") if output is None else output
+        return indexing.index_recordings(self._embedder, found, output, prune=prune).index
+
     def identify(
         self,
         audio: Audio,

@@ -97,6 +97,18 @@ def test_a_recording_is_identified_and_followed(model, index, sound):
         assert json.loads(json.dumps(found.to_dict())) == found.to_dict()
 
 
+def test_a_page_names_its_recording(model, tmp_path):
+    index = model.index_recordings("sample", tmp_path / "index")
+    answer = model.identify_sheet(SCORES / f"{PIECE}.pdf", index)
+    assert len(answer.candidates) == 1 and answer.verdict == "known"
+    first, *_, last = answer.played
+    assert (first.page, first.system, first.bars) == (1, 1, (1, 6)) and first.first < 1
+    assert last.system == len(answer.played) and last.bars[1] == 32
+    assert json.loads(json.dumps(answer.to_dict())) == answer.to_dict()
+    asked_again = model.identify_sheet(SCORES / f"{PIECE}.pdf", index.path, top=1)
+    assert asked_again.played == answer.played
+
+
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
@@ -107,6 +119,7 @@ def test_a_recording_is_identified_and_followed(model, index, sound):
         (lambda model: model.embed_audio("sample", hop_seconds=0.01), "hop_seconds must be at"),
         (lambda model: model.embed_sheet(np.zeros((160, 200))), "images must be uint8"),
         (lambda model: model.embed_sheet(np.full((900, 700), 255, "u1")), "no system on any page"),
+        (lambda model: model.index_recordings("gone"), "gone: no audio file there"),
         (lambda model: model.identify("sample", "nowhere"), "nowhere is not an index"),
         (lambda model: model.identify("sample", "nowhere", top=0), "top must be at least 1"),
         (lambda model: model.embed_audio(np.ones((2, 9000), "f4"), 22050), "transpose it"),
