@@ -76,6 +76,7 @@ def main() -> None:
     elif values.sheet:
         pages = [Path(values.sheet)]
         document = documents.read_pages(pages[0].stem, pages, index.step_pixels, embedder.staves)
+        document = document.without_guessed_bars(pages[0])
         document.log_notes()
     index.check_model(embedder)
     settings = identification.IdentificationSettings(

@@ -264,7 +264,7 @@ class MatchingModel:
         )
         settings = IdentificationSettings(top=top)
         return identification.identify_sheet(
-            chosen, self._embedder, document, settings, os.fspath(sheet)
+            chosen, self._embedder, document.without_guessed_bars(sheet), settings, os.fspath(sheet)
         )
 
     def follow(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -16,9 +17,10 @@ from tempo_invariant.geometry import PAPER, PRINTED, REDUCTION, STRIP_HEIGHT, ST
 from tempo_invariant.scores import msmd, pages
 from tempo_invariant.scores.bars import Bars, bar_at, find_bars
 from tempo_invariant.scores.engravers import engraved
+from tempo_invariant.scores.folders import is_image
 from tempo_invariant.scores.mung import Page
 from tempo_invariant.scores.page_reading import by_pages, read_page
-from tempo_invariant.scores.places import SHEET, Box, Place
+from tempo_invariant.scores.places import NO_BAR, SHEET, Box, Place
 from tempo_invariant.scores.sources import PieceSource
 from tempo_invariant.scores.strips import cut_snippet, cut_snippets
 
@@ -48,6 +50,17 @@ class SheetDocument:
     snippets: np.ndarray
     places: np.ndarray
     notes: tuple[str, ...] = ()
+
+    def without_guessed_bars(self, path: str | os.PathLike) -> "SheetDocument":
+        """Returns it without numbers of bars if it was read from a picture alone.
+
+        They have been counted from its first bar, and it may be any page of its piece.
+        """
+        if not is_image(path):
+            return self
+        places = self.places.copy()
+        places["bar"] = NO_BAR
+        return dataclasses.replace(self, places=places)
 
     def log_notes(self) -> None:
         """Shows the notes as warnings that name the score."""

@@ -118,6 +118,11 @@ def kind_of(path: str | os.PathLike) -> str | None:
     return KINDS.get(_suffix(path))
 
 
+def is_image(path: str | os.PathLike) -> bool:
+    """Whether a file's name promises a picture, which is a page or some."""
+    return _suffix(path) in IMAGES
+
+
 def _suffix(path: str | os.PathLike) -> str:
     return os.path.splitext(path)[1].lower()
 
@@ -200,11 +205,11 @@ class _Lister:
     def _scores(self, folder: Folder) -> Iterator[_Found]:
         """Yields the scores in one folder, but for those that the table names."""
         paths = list(self._candidates(folder))
-        if folder.inside and paths and all(_suffix(path) in IMAGES for path in paths):
+        if folder.inside and paths and all(map(is_image, paths)):
             yield _Found(folder.inside, folder.inside, PAGES, paths)
             return
         chosen = list(self._choose(paths))
-        images = [path for path in chosen if _suffix(path) in IMAGES]
+        images = [path for path in chosen if is_image(path)]
         self._listing.loose_images.extend(images if len(images) > 1 else [])
         for path in chosen:
             if path not in self._listed:

@@ -85,7 +85,8 @@ def _play(entry: Document, course: np.ndarray, path: Path) -> page.Playing | Non
     if is_newer and content_of([Path(entry.file)]) != entry.content:
         raise UserError(f"{entry.file}: has changed since it was indexed")
     seconds = sum(map(len, recording.blocks())) / SAMPLE_RATE
-    return page.Playing(sound_url(recording, path), seconds, course)
+    start = course["seconds"][course["page"] > 0][0]
+    return page.Playing(sound_url(recording, path), seconds, course, float(start))
 
 
 def _write(path: Path, content: str) -> Path:
@@ -239,7 +240,7 @@ def render_recording(answer: IdentifiedRecording, playing: page.Playing | None =
     ]
     return page.document(
         _headline(answer, "recording"),
-        _introduction(answer, answer.document.name, "recording"),
+        _introduction(answer, Path(answer.query).name, "recording"),
         page.ShownScore(answer.document.pages, boxes, visits),
         playing,
         details="".join(details),

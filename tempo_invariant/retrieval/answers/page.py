@@ -42,11 +42,13 @@ class Playing:
         sound: URL of the recording, which may hold the recording itself.
         duration_seconds: Duration of the recording.
         course: Course of the recording through the score, `courses.COURSE` [windows].
+        start_seconds: Time from which it plays at first.
     """
 
     sound: str
     duration_seconds: float
     course: np.ndarray
+    start_seconds: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,6 +212,7 @@ def _data(score: ShownScore, grown: Mapping[System, Box], playing: Playing) -> s
     course["leap"] = np.flatnonzero(playing.course["leap"]).tolist()
     data = {
         "duration": round(playing.duration_seconds, 3),
+        "start": round(playing.start_seconds, 3),
         "pages": [
             {"page": number, "width": image.shape[1], "height": image.shape[0]}
             for number, image in score.pages.items()

@@ -151,6 +151,7 @@ function start(data) {
       if (time !== null) { seek(time); resume(); }
     });
   }
+  if (data.start > 0) audio.currentTime = data.start;
   show();
 }
 

@@ -13,7 +13,7 @@ from tempo_invariant.evaluation import search
 from tempo_invariant.retrieval import neighbours
 from tempo_invariant.scores import collection, documents
 from tempo_invariant.scores.page_reading import read_page
-from tempo_invariant.scores.places import Box
+from tempo_invariant.scores.places import NO_BAR, SHEET, Box, Place
 from tests import fake_embedder
 from tests.drawn_pages import piano_page
 from tests.handmade import make_piece
@@ -193,3 +193,13 @@ def test_the_measured_recall_is_that_of_the_search():
     random = search.clustered_vectors(50, 8, np.random.default_rng(1))
     assert np.median(near) > np.median(np.sort(random @ random.T, axis=1)[:, -2])
     assert neighbours.recall(np.array([[1, 2], [3, 4]]), np.array([[2, 1], [3, 9]])) == 0.75
+
+
+def test_a_picture_that_asks_may_be_any_page_and_has_no_numbers_of_bars():
+    places = np.array([Place(1, 1, 100.0, Box(0, 0, 50, 700), bar).row() for bar in (1, 2)], SHEET)
+    read = documents.SheetDocument("page", {}, np.zeros((2, 160, 200), np.uint8), places)
+    for other in ("score.pdf", "score.musicxml"):
+        assert read.without_guessed_bars(other) is read
+    asked = read.without_guessed_bars("photographs/Page.JPG")
+    assert asked.places["bar"].tolist() == [NO_BAR, NO_BAR]
+    assert asked.places["x"].tolist() == [100, 100] and read.places["bar"].tolist() == [1, 2]

@@ -168,6 +168,8 @@ def test_a_recording_is_nowhere_on_the_page_before_and_after_it(tmp_path):
     course = answer.course
     there = course["seconds"][course["page"] > 0]
     assert course["page"][[0, -1]].tolist() == [0, 0] and course["seconds"][0] == 0
+    page = read_page(identified.write_recording(answer, index, tmp_path / "answer"))
+    assert json.loads("".join(page.texts["data"]))["start"] == there[0]
     assert there[0] == pytest.approx(8, abs=1.5) and there[-1] == pytest.approx(28, abs=1.5)
     assert (np.diff(course["seconds"]) > 0).all()
 

@@ -66,6 +66,18 @@ def test_the_place_moves_within_a_system_and_waits_between_two(tmp_path):
     assert [place and place["bar"] for place in places] == [1, 1, 2, 3, None, 1, 5, None, None]
 
 
+def test_it_begins_where_the_page_does(tmp_path):
+    code = """
+        const seen = [];
+        for (const from of [0, 30]) {
+            start({...data, start: from});
+            seen.push([sound.currentTime, element("place").textContent]);
+        }
+        return seen;
+    """
+    assert run(tmp_path, code) == [[0, "page 1, system 1"], [30, "page 2, system 1"]]
+
+
 def test_a_point_of_the_page_is_played_at_the_time_nearest_to_now(tmp_path):
     code = """
         const at = (page, x, y, now) => timeOf(data.course, data.systems, page, x, y, now);
