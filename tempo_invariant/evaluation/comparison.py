@@ -11,6 +11,9 @@ import numpy as np
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.evaluation import metrics
 
+METRICS = ("r@1", "mrr")
+"""What is compared: what reports have for each piece."""
+
 
 def read_reports(paths: Sequence[str | os.PathLike]) -> list[dict[str, Any]]:
     """Reads what `python -m tempo_invariant.evaluate` wrote.
@@ -23,7 +26,8 @@ def read_reports(paths: Sequence[str | os.PathLike]) -> list[dict[str, Any]]:
         try:
             report = json.loads(Path(path).read_text())
             for row in report["piece_results"].values():
-                _ = row["pairs"] * sum(row[direction]["r@1"] for direction in report["results"])
+                for direction in report["results"]:
+                    _ = row["pairs"] * sum(row[direction][metric] for metric in METRICS)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path}: no report of evaluate ({one_line(error)})") from error
         reports.append(report)
@@ -34,8 +38,8 @@ def read_reports(paths: Sequence[str | os.PathLike]) -> list[dict[str, Any]]:
 
 def differences(
     report: dict[str, Any], reference: dict[str, Any], seed: int = 0
-) -> dict[str, list[float]]:
-    """Returns by how much R@1 is above that of a reference, with 95 % intervals over pieces.
+) -> dict[str, dict[str, list[float]]]:
+    """Returns by how much metrics are above those of a reference, with intervals over pieces.
 
     Both are resampled together, piece by piece, so that what is hard for either of them does not
     widen the interval.
@@ -46,40 +50,46 @@ def differences(
         seed: Seed for the bootstrap resampling.
 
     Returns:
-        `{direction: [difference, low, high]}`, from -1 to 1.
+        `{direction: {metric: [difference, low, high]}}`, from -1 to 1, for each of `METRICS`.
     """
     pieces = sorted(_pairs(reference).items())
     pairs = np.array([count for _, count in pieces], float)
     draws = np.vstack([np.ones((1, len(pieces))), metrics.piece_draws(len(pieces), seed)])
-    result = {}
+    mine, others = report["piece_results"], reference["piece_results"]
+    result: dict[str, dict[str, list[float]]] = {}
     for direction in reference["results"]:
-        gained = [
-            report["piece_results"][name][direction]["r@1"]
-            - reference["piece_results"][name][direction]["r@1"]
-            for name, _ in pieces
-        ]
-        estimates = draws @ (pairs * gained) / (draws @ pairs)
-        result[direction] = [float(estimates[0]), *metrics.interval(estimates[1:])]
+        result[direction] = {}
+        for metric in METRICS:
+            gained = [
+                mine[name][direction][metric] - others[name][direction][metric]
+                for name, _ in pieces
+            ]
+            estimates = draws @ (pairs * gained) / (draws @ pairs)
+            values = [float(estimates[0]), *metrics.interval(estimates[1:])]
+            result[direction][metric] = values
     return result
 
 
 def table(reports: Sequence[dict[str, Any]], labels: Sequence[str], seed: int = 0) -> str:
-    """Returns R@1 and its differences to the first report in Markdown, in per cent.
+    """Returns metrics and their differences to the first report in Markdown, R@1 in per cent.
 
     Args:
         reports: Reports of the same pairs, at least one.
         labels: Name of each report.
         seed: Seed for the bootstrap resampling.
     """
-    directions = list(reports[0]["results"])
-    header = ["", *(f"R@1 {direction}" for direction in directions)]
-    header += [f"difference, {direction}" for direction in directions]
+    header = [""]
+    for direction in reports[0]["results"]:
+        for metric in METRICS:
+            header += [f"{direction}: {metrics.COLUMNS[metric]}", "difference"]
     rows = [header, ["---"] * len(header)]
     for label, report in zip(labels, reports, strict=True):
-        row = [label, *(metrics.percent(report["results"][name]["r@1"]) for name in directions)]
-        if report is not reports[0]:
-            row += map(metrics.percent, differences(report, reports[0], seed).values())
-        rows.append(row + [""] * (len(header) - len(row)))
+        row = [label]
+        for direction, found in differences(report, reports[0], seed).items():
+            for metric in METRICS:
+                above = metrics.cell(metric, found[metric]) if report is not reports[0] else ""
+                row += [metrics.cell(metric, report["results"][direction][metric]), above]
+        rows.append(row)
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

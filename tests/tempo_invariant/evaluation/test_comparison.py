@@ -11,41 +11,40 @@ DIRECTIONS = ("audio to sheet", "sheet to audio")
 
 
 def report(**found):
-    """A report of two pieces of 10 and 30 pairs; `found` has R@1 of each in both directions."""
+    """A report of two pieces of 10 and 30 pairs; `found` has R@1 of each, MRR is a tenth above."""
     pairs = {"a": 10, "b": 30}
     piece_results = {
-        name: {"pairs": count} | dict.fromkeys(DIRECTIONS, {"r@1": found[name], "mrr": 0.5})
+        name: {"pairs": count}
+        | dict.fromkeys(DIRECTIONS, {"r@1": found[name], "mrr": found[name] + 0.1})
         for name, count in pairs.items()
     }
     mean = sum(pairs[name] * found[name] for name in pairs) / sum(pairs.values())
-    results = dict.fromkeys(DIRECTIONS, {"r@1": [mean, 0.0, 1.0]})
-    return {"piece_results": piece_results, "results": results}
+    values = {"r@1": [mean, 0.0, 1.0], "mrr": [mean + 0.1, 0.0, 1.0]}
+    return {"piece_results": piece_results, "results": dict.fromkeys(DIRECTIONS, values)}
 
 
 def test_a_difference_is_that_of_the_pairs_and_its_interval_that_of_paired_pieces():
     # Each piece gains a fifth, though one is twice as hard as the other: nothing is left to chance.
-    found = comparison.differences(report(a=0.6, b=0.9), report(a=0.4, b=0.7))
+    found = comparison.differences(report(a=0.6, b=0.8), report(a=0.4, b=0.6))
     for values in found.values():
-        assert values == pytest.approx([0.2, 0.2, 0.2])
+        assert values["r@1"] == pytest.approx([0.2, 0.2, 0.2])
+        assert values["mrr"] == pytest.approx([0.2, 0.2, 0.2])
     # One gains, the other loses: by pairs 0.25 * 0.4 - 0.75 * 0.2, by one of them alone the ends.
     found = comparison.differences(report(a=0.8, b=0.5), report(a=0.4, b=0.7))
     assert list(found) == list(DIRECTIONS)
     for values in found.values():
-        assert values == pytest.approx([-0.05, -0.2, 0.4])
+        assert values["r@1"] == values["mrr"] == pytest.approx([-0.05, -0.2, 0.4])
 
 
 def test_the_table_has_a_row_a_report_and_differences_to_the_first():
-    reports = [report(a=0.4, b=0.7), report(a=0.6, b=0.9)]
+    reports = [report(a=0.4, b=0.6), report(a=0.6, b=0.8)]
     header, _, first, second = comparison.table(reports, ["with", "without"]).splitlines()
-    assert header.split("|")[2:6] == [
-        " R@1 audio to sheet ",
-        " R@1 sheet to audio ",
-        " difference, audio to sheet ",
-        " difference, sheet to audio ",
-    ]
-    assert first == "| with | 62.5 [0.0, 100.0] | 62.5 [0.0, 100.0] |  |  |"
-    assert second.startswith("| without | 82.5 [0.0, 100.0] |")
-    assert second.endswith("| 20.0 [20.0, 20.0] | 20.0 [20.0, 20.0] |")
+    columns = [f"{way}: {name} | difference" for way in DIRECTIONS for name in ("R@1", "MRR")]
+    assert header == f"|  | {' | '.join(columns)} |"
+    there = "55.0 [0.0, 100.0] |  | 0.650 [0.000, 1.000] | "
+    assert first == f"| with | {there} | {there} |"
+    there = "75.0 [0.0, 100.0] | 20.0 [20.0, 20.0] | 0.850 [0.000, 1.000] | 0.200 [0.200, 0.200]"
+    assert second == f"| without | {there} | {there} |"
 
 
 @pytest.mark.parametrize(
