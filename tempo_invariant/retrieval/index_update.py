@@ -17,7 +17,7 @@ from tempo_invariant.files import why_left_out
 from tempo_invariant.retrieval import index_files
 from tempo_invariant.retrieval.catalogue import Document
 from tempo_invariant.retrieval.index_writer import IndexWriter
-from tempo_invariant.retrieval.library import SnippetIndex
+from tempo_invariant.retrieval.library import NOUNS, SnippetIndex
 from tempo_invariant.wording import counted
 
 
@@ -49,7 +49,7 @@ class Indexed:
     def summary(self) -> Iterator[str]:
         """Yields printable lines that say it."""
         index, count = self.index, len(self.index.documents)
-        kind = {"sheets": "score", "recordings": "recording"}[index.kind]
+        kind = NOUNS[index.kind]
         kinds = ("added", "replaced", "dropped", "left_out")
         numbers = {name: len(getattr(self, name)) for name in kinds}
         said = [

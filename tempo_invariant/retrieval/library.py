@@ -45,7 +45,7 @@ __all__ = ["AUDIO", "KINDS", "Document", "SnippetIndex", "is_index", "load", "re
 
 PAGES = "pages"
 
-_NOUNS = {"sheets": "score", "recordings": "recording"}
+NOUNS = {"sheets": "score", "recordings": "recording"}
 """What the documents of an index are called, by its kind."""
 
 _TRIES = 5
@@ -94,7 +94,7 @@ class SnippetIndex:
     source: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def __repr__(self) -> str:
-        held = counted(len(self.documents), _NOUNS[self.kind])
+        held = counted(len(self.documents), NOUNS[self.kind])
         return f"{type(self).__name__}({str(self.path)!r}: {held}, {self.model})"
 
     @property
@@ -219,7 +219,7 @@ def _load(path: Path, tell_waiting: bool) -> SnippetIndex:
 
 def _tell_waiting(index: SnippetIndex, waiting: int) -> None:
     if waiting:
-        kind = _NOUNS[index.kind]
+        kind = NOUNS[index.kind]
         what = counted(waiting, kind) if waiting > 0 else f"some {kind}s"
         what += " was" if waiting == 1 else " were"
         logging.warning(
