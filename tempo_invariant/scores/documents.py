@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -95,13 +96,13 @@ def cut_pages(
     """
     numbers = range(1, len(pages) + 1) if numbers is None else numbers
     cuts, rows = [], []
-    bars = bars or find_bars(pages, boxes)
+    known = bars or find_bars(pages, boxes)
     for index, (number, page, systems) in enumerate(zip(numbers, pages, boxes, strict=True)):
         images, found = cut_snippets(page, systems, step, number, staves)
         cuts.append(images)
         for place in found:
-            bar = bar_at(bars[index][place.system - 1], place.x)
-            if number != index + 1:  # a page before is missing, and with it the count
+            bar = bar_at(known[index][place.system - 1], place.x)
+            if not bars and number != index + 1:  # a page before is missing, and with it the count
                 bar = None
             rows.append(dataclasses.replace(place, bar=bar).row())
         if len(rows) > MAX_SNIPPETS:
@@ -137,9 +138,9 @@ def cut_page(name: str, page: np.ndarray, step: int, staves: str = PRINTED) -> S
     Raises:
         UserError: There is no system on it.
     """
-    image, boxes, notes = _find_boxes(page)
-    lines = by_pages((1, note) for note in notes)
-    return cut_pages(name, [image], [boxes], step, notes=lines, staves=staves)
+    found = _find_boxes(page)
+    lines = by_pages((1, note) for note in found.notes)
+    return cut_pages(name, [found.image], [found.boxes], step, notes=lines, staves=staves)
 
 
 def read_pages(name: str, paths: Sequence[Path], step: int, staves: str = PRINTED) -> SheetDocument:
@@ -170,15 +171,20 @@ def _pages(path: Path) -> Iterator[pages.MaybePage]:
         yield error
 
 
-_PageWithBoxes = tuple[np.ndarray, Sequence[Box], Sequence[str]]
-"""A page, the boxes of its systems, and what is to be said about it."""
+class _PageWithBoxes(NamedTuple):
+    """A page, the boxes of its systems, what is to be said about it, and the bars, if known."""
+
+    image: np.ndarray
+    boxes: Sequence[Box]
+    notes: Sequence[str] = ()
+    bars: Sequence[Bars] = ()
 
 
 def _find_boxes(page: pages.MaybePage) -> _PageWithBoxes:
     if isinstance(page, UserError):
         raise page
     reading = read_page(page)
-    return reading.normal.image, reading.normal.systems, reading.notes
+    return _PageWithBoxes(reading.normal.image, reading.normal.systems, reading.notes)
 
 
 def _cut_usable(
@@ -188,11 +194,11 @@ def _cut_usable(
 
     Pages are given as the path that errors begin with, which notes do not, and what reads them.
     """
-    numbers, images, boxes, problems = [], [], [], []
+    numbers, images, boxes, bars, problems = [], [], [], [], []
     notes: list[tuple[int, str]] = []
     for number, (path, read) in enumerate(each, 1):
         try:
-            image, systems, remarks = read()
+            page = read()
         except Exception as error:  # one bad page must not end the others
             reason = why_left_out(error)
             named = isinstance(error, UserError)
@@ -201,16 +207,18 @@ def _cut_usable(
             notes.append((number, f"left out ({inside})"))
             continue
         numbers.append(number)
-        images.append(image)
-        boxes.append(systems)
-        notes += [(number, remark) for remark in remarks]
+        images.append(page.image)
+        boxes.append(page.boxes)
+        bars.append(page.bars)
+        notes += [(number, remark) for remark in page.notes]
     if not images:
         raise UserError(problems[0] if problems else f"{name}: holds no page")
-    return cut_pages(name, images, boxes, step, numbers, notes=by_pages(notes), staves=staves)
+    known = bars if any(any(page) for page in bars) else None
+    return cut_pages(name, images, boxes, step, numbers, known, by_pages(notes), staves)
 
 
 def read_piece(name: str, path: Path, step: int, staves: str = PRINTED) -> SheetDocument:
-    """Reads a piece of an MSMD directory, whose systems are known.
+    """Reads a piece of an MSMD directory, whose systems are known, and its bars if it was built.
 
     Args:
         name: Name of the score.
@@ -228,7 +236,8 @@ def read_piece(name: str, path: Path, step: int, staves: str = PRINTED) -> Sheet
 
 def _read_page(score: msmd.Score, page: Page) -> _PageWithBoxes:
     boxes = [system.box for system in page.systems]
-    return score.image(score.inks[0], page.number), boxes, ()
+    bars = [system.bars for system in page.systems]
+    return _PageWithBoxes(score.image(score.inks[0], page.number), boxes, bars=bars)
 
 
 def read_engraved(source: PieceSource, step: int, staves: str = PRINTED) -> SheetDocument:

@@ -16,7 +16,7 @@ later, so there only the distance from 1000 is certain). Nothing here depends on
 stored.
 
 Additions that readers of the published layout don't notice: further inks in `img_INK/` beside
-`img/`, and a data item `moment_quarters` on note heads.
+`img/`, a data item `moment_quarters` on note heads, and `bar_starts` on systems.
 """
 
 from collections.abc import Sequence

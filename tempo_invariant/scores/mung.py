@@ -3,9 +3,11 @@
 A page is an XML file with one `CropObject` per note head (class `notehead-full` for any shape),
 linked to its system, and one per system (class `staff`: all staves of the system). Data items of a
 note head give its pitch, whether it continues a tie, and for each performance P `P_onset_frame`,
-`P_note_event_idx` and `P_onset_seconds`.
+`P_note_event_idx` and `P_onset_seconds`. Where the bars of a system are known, a data item of it
+tells where they begin; the published pages have none.
 """
 
+import itertools
 import os
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Mapping
@@ -14,16 +16,19 @@ from pathlib import Path
 
 from tempo_invariant.errors import UserError, one_line
 from tempo_invariant.geometry import FRAMES_PER_SECOND
+from tempo_invariant.scores.bars import Bars, BarStart
 from tempo_invariant.scores.places import Box
 
 NOTE_HEAD_CLASS = "notehead-full"
 SYSTEM_CLASS = "staff"
 _LARGEST_FILE = 32 * 2**20
 _MOST_SYSTEMS = 200
-"""Bytes of a file, and systems of a page: pages of music have about one million, and ten."""
+_MOST_BARS = 1000
+"""Bytes of a file, systems of a page, and bars of a system: music has a million, and ten."""
 
 _LARGEST_NUMBER = 2**31 - 1
 _FRAME, _EVENT, _SECONDS = "_onset_frame", "_note_event_idx", "_onset_seconds"
+_BARS = "bar_starts"
 
 
 @dataclass(frozen=True)
@@ -70,10 +75,17 @@ class NoteHead:
 
 @dataclass(frozen=True)
 class System:
-    """A system (all its staves): number of the object on its page, and box in page pixels."""
+    """A system: all its staves.
+
+    Attributes:
+        id: Number of the object on its page.
+        box: Box in page pixels.
+        bars: Its bars from its left end on, where they are known; else there are none.
+    """
 
     id: int
     box: Box
+    bars: Bars = ()
 
 
 @dataclass(frozen=True)
@@ -104,8 +116,16 @@ def write_page(path: str | Path, page: Page, piece: str) -> None:
         if inlinks[system.id]:
             links = " ".join(str(i) for i in inlinks[system.id])
             ElementTree.SubElement(element, "Inlinks").text = links
+        if system.bars:
+            data = ElementTree.SubElement(element, "Data")
+            item = ElementTree.SubElement(data, "DataItem", key=_BARS, type="str")
+            item.text = " ".join(f"{column}:{_told(number)}" for column, number in system.bars)
     ElementTree.indent(root, " ")
     ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def _told(number: int | None) -> str:
+    return "?" if number is None else str(number)
 
 
 def _data_items(head: NoteHead) -> Iterable[tuple[str, int | float]]:
@@ -158,7 +178,7 @@ def read_page(path: Path, with_heads: bool = True) -> Page:
             box = _read_box(element)
             identifier = _integer(element.findtext("Id", ""))
             if name == SYSTEM_CLASS:
-                systems.append(System(identifier, box))
+                systems.append(System(identifier, box, _read_bars(element)))
             elif name.startswith("notehead"):
                 heads.append((identifier, box, element))
         number = _integer(path.stem)
@@ -195,6 +215,20 @@ def _read_box(element: ElementTree.Element) -> Box:
     if min(height, width) < 0:
         raise ValueError(f"a box of {height:g} x {width:g} pixels")
     return Box(top, left, top + height, left + width)
+
+
+def _read_bars(element: ElementTree.Element) -> Bars:
+    texts = (item.text for item in element.iter("DataItem") if item.get("key") == _BARS)
+    starts = [start.split(":") for start in (next(texts, None) or "").split()]
+    if len(starts) > _MOST_BARS:
+        raise ValueError(f"{len(starts)} bars in a system")
+    bars = tuple(
+        BarStart(_number(column), None if number == "?" else _integer(number))
+        for column, number in starts
+    )
+    if any(after.column < before.column for before, after in itertools.pairwise(bars)):
+        raise ValueError("bars of a system that are not in order")
+    return bars
 
 
 def _read_head(

@@ -12,7 +12,7 @@ import pytest
 
 from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import onset_frame
-from tempo_invariant.scores import msmd
+from tempo_invariant.scores import documents, msmd
 from tempo_invariant.scores.looks import draw_look
 from tempo_invariant.scores.sources import PieceSource, list_sources, open_scores, select
 from tests import notation_scores
@@ -132,6 +132,14 @@ def test_a_piece_has_pages_heads_and_an_alignment(built):
     rise = np.maximum(np.diff(performance.spectrogram, axis=1, prepend=0), 0).sum(axis=0)
     for frame in (10, 20, 30, 40, 50, 60):  # a frame's window reaches into the next one
         assert np.argmax(rise[frame - 4 : frame + 4]) in (3, 4)
+
+
+def test_a_piece_tells_its_bars_as_they_are_engraved(built):
+    source, output, _ = built
+    read = documents.read_piece("tune", output / "tune", documents.STEP_PIXELS)
+    assert set(read.places["bar"]) == {1, 2, 3}
+    engraved = documents.read_engraved(source, documents.STEP_PIXELS)
+    np.testing.assert_array_equal(read.places["bar"], engraved.places["bar"])
 
 
 def test_a_whole_piece_is_skipped_and_a_new_tempo_is_added(built, tmp_path):

@@ -244,7 +244,8 @@ def _pages(
             )
             for identifier, (head, box) in enumerate(visible)
         )
-        systems = tuple(mung.System(system_id[key], box) for key, box in boxes)
+        bars = engraving.bars
+        systems = tuple(mung.System(system_id[key], box, bars[key]) for key, box in boxes)
         pages.append(mung.Page(number, systems, heads))
     return pages
 

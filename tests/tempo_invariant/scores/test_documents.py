@@ -1,5 +1,6 @@
 """Scores of every kind, cut into snippets whose places are right."""
 
+import dataclasses
 import errno
 import os
 
@@ -11,12 +12,13 @@ from tempo_invariant.data import schema
 from tempo_invariant.errors import UserError
 from tempo_invariant.evaluation import search
 from tempo_invariant.retrieval import neighbours
-from tempo_invariant.scores import collection, documents
+from tempo_invariant.scores import collection, documents, mung
+from tempo_invariant.scores.bars import BarStart
 from tempo_invariant.scores.page_reading import read_page
 from tempo_invariant.scores.places import NO_BAR, SHEET, Box, Place
 from tests import fake_embedder
 from tests.drawn_pages import piano_page
-from tests.handmade import make_piece
+from tests.handmade import PIECE, make_piece
 
 
 def _record() -> schema.Record:
@@ -152,6 +154,25 @@ def test_a_bad_page_of_an_msmd_piece_is_left_out(tmp_path):
         path.unlink()
     with pytest.raises(UserError, match="01.png: no such image"):
         source.read()
+
+
+def test_bars_that_are_known_keep_their_numbers_where_a_page_is_missing(tmp_path):
+    folder = make_piece(tmp_path, pages=3)
+    for number, path in enumerate(sorted(folder.glob("scores/*/mung/*.xml"))):
+        page = mung.read_page(path)
+        systems = [
+            dataclasses.replace(
+                system, bars=(BarStart(system.box.left, 20 * number + 10 * i), BarStart(300, None))
+            )
+            for i, system in enumerate(page.systems, 1)
+        ]
+        mung.write_page(path, dataclasses.replace(page, systems=tuple(systems)), PIECE)
+    (folder / f"scores/{PIECE}_ly/img/02.png").write_bytes(b"no image")
+    (source,) = collection.find_scores(tmp_path)
+    places = source.read().places
+    told = {tuple(row[["page", "system", "bar"]].tolist()) for row in places if row["x"] < 290}
+    assert told == {(1, 1, 10), (1, 2, 20), (3, 1, 50), (3, 2, 60)}
+    assert set(places["bar"][places["x"] >= 300]) == {NO_BAR}
 
 
 def test_scores_too_long_for_the_memory_are_refused(monkeypatch):

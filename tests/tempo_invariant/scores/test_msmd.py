@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from tempo_invariant.errors import UserError
-from tempo_invariant.scores import msmd, strips
+from tempo_invariant.scores import msmd, mung, strips
+from tempo_invariant.scores.bars import BarStart
 from tempo_invariant.scores.mung import NoteHead, Onset, Page, System
 from tempo_invariant.scores.places import Box
 from tests.handmade import HEADS_PER_SYSTEM, PIECE, SYSTEMS, head_box, make_piece
@@ -134,6 +135,21 @@ def test_pages_with_absurd_values_are_refused(tmp_path, old, new, message):
     with pytest.raises(UserError, match=f"01.xml: not a MuNG page .*{message}") as error:
         msmd.read_score(folder)
     assert str(error.value).isprintable() and len(str(error.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("starts", "message"),
+    [("40:1 30:2", "not in order"), ("40", "not enough values"), ("40:x", "invalid literal"),
+     ("nan:1", "nan is not below"), ("40:1 " * 1001, "1001 bars in a system")],
+)  # fmt: skip
+def test_bars_that_cannot_be_are_refused(tmp_path, starts, message):
+    system = System(7, Box(10, 0, 70, 300), (BarStart(40.0, 1),))
+    path = tmp_path / "01.xml"
+    mung.write_page(path, Page(1, (system,), ()), "P")
+    assert mung.read_page(path).systems == (system,)
+    path.write_text(path.read_text().replace("40.0:1", starts))
+    with pytest.raises(UserError, match=f"01.xml: not a MuNG page .*{message}"):
+        mung.read_page(path)
 
 
 def test_links_to_nothing_are_heads_without_a_system(tmp_path):

@@ -5,6 +5,7 @@ import pytest
 
 from tempo_invariant.errors import UserError
 from tempo_invariant.scores import msmd
+from tempo_invariant.scores.bars import BarStart
 from tempo_invariant.scores.mung import NoteHead, Onset, Page, System
 from tempo_invariant.scores.places import Box
 from tests.handmade import PIECE, make_piece
@@ -33,7 +34,8 @@ def test_writes_what_it_reads(tmp_path):
         NoteHead(1, Box(118, 598, 125, 607), 68, 50, moment=1.5, onsets=onsets),
         NoteHead(2, Box(120, 10, 127, 19), 60, -1, tied=True),
     )
-    pages = [Page(1, (System(50, Box(100, 40, 180, 740)),), heads), Page(2, (), ())]
+    bars = (BarStart(40.0, 12), BarStart(301.5, 13), BarStart(590.0, None))
+    pages = [Page(1, (System(50, Box(100, 40, 180, 740), bars),), heads), Page(2, (), ())]
     images = {
         ink: [np.full((40, 50), grey, np.uint8)] * 2 for ink, grey in (("bold", 3), ("thin", 9))
     }
