@@ -17,7 +17,12 @@ from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.hearing import Heard, hear
 from tempo_invariant.retrieval.library import SnippetIndex
 from tempo_invariant.retrieval.ranking import Candidate, Ranker
-from tempo_invariant.retrieval.sequence import PathLimits, ScorePath
+from tempo_invariant.retrieval.sequence import (
+    ELSEWHERE,
+    PathLimits,
+    ScorePath,
+    best_path,
+)
 from tempo_invariant.scores.documents import SheetDocument
 from tempo_invariant.scores.places import NO_BAR, Place
 
@@ -28,8 +33,9 @@ FASTEST_PIXELS_PER_SECOND = 300
 USUAL_PIXELS_PER_SECOND = 76
 """The speed at which MSMD's test pieces are read in the mean, as notated."""
 
-HELD_SECONDS = 1.0
-"""A recording stays so long at the last place of a page before it is nowhere on it."""
+PLAYED_SHARE = 0.7
+"""Similarity of a recording with pages where it plays something else, relative to where it plays
+them: 0.65 and 0.75 give the same to a second, repeats and other pages alike."""
 
 LEAP_SECONDS = 1.5
 """A leap in the score costs as much similarity as so many seconds could bring at most."""
@@ -142,25 +148,28 @@ class IdentifiedScore(Judged):
 
 @dataclasses.dataclass(frozen=True)
 class PlayedSystem:
-    """When a system of a page is played.
+    """A stretch of a recording in a system of a page.
 
     Attributes:
         page: Number of the page, from 1.
         system: Number of the system on the page, from 1.
         first: First second of the recording at which it is played.
         last: Last one.
-        bars: Numbers of its first and of its last bar that are played; None: they are not known.
+        columns: Columns of the page that are played then.
+        bars: Numbers of the first and of the last bar that are; None: they are not known.
     """
 
     page: int
     system: int
     first: float
     last: float
+    columns: tuple[float, float]
     bars: tuple[int, int] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields as JSON can hold them."""
-        return dataclasses.asdict(self) | {"bars": self.bars and list(self.bars)}
+        fields = dataclasses.asdict(self)
+        return fields | {"columns": list(self.columns), "bars": self.bars and list(self.bars)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,7 +181,8 @@ class IdentifiedRecording(Judged):
         index: Path of the index that was asked.
         documents: Number of recordings in the index.
         candidates: Recordings that fit best, best first.
-        played: Systems of the pages that the best one plays, in reading order.
+        played: Systems of the pages that the best one plays, in the order of time; one that it
+            repeats is there once more.
         course: Course of the best one through the pages, `courses.COURSE` [moments].
         document: Pages of the score, cut into snippets.
         matching: Similarities with the best recording, and the path through them.
@@ -194,7 +204,7 @@ class IdentifiedRecording(Judged):
         """
         played = () if self.verdict == "unknown" else self.played
         return _ranking_fields(self) | {
-            "leaps": int(self.matching.path.leaps.sum()),
+            "leaps": int(self.course["leap"].sum()),
             "played": [system.to_dict() for system in played],
         }
 
@@ -332,51 +342,79 @@ def identify_sheet(
     embeddings = embedder.embed_sheet(document.snippets)
     limits = page_limits(index.hop_frames, index.step_pixels)
     found = rank(index, embeddings, document.places, settings.ranking, limits, settings.top)
+    windows = index.rows(found.candidates[0].document)
+    similarities = index.vectors[windows] @ embeddings.T
+    seconds = index.places["seconds"][windows]
+    limits = recording_limits(index.hop_frames, index.step_pixels)
+    path = _follow_pages(similarities, found, document.places, limits)
+    course = _recording_course(seconds, similarities, path, document.places)
     return IdentifiedRecording(
         document.name if query is None else query,
         str(index.path),
         len(index.documents),
         tuple(found.candidates),
-        tuple(_played_systems(found)),
-        _recording_course(found),
+        tuple(_played_systems(course, document.places)),
+        course,
         document,
         found,
     )
 
 
-def _played_systems(found: Matching) -> Iterator[PlayedSystem]:
-    """Yields for every system that is played the first and the last second at which it is."""
-    seconds = found.places["seconds"][found.path.positions]
-    systems = found.steps[["page", "system"]]
-    for page, system in dict.fromkeys(systems.tolist()):
-        mine = (systems["page"] == page) & (systems["system"] == system)
-        own, bars = seconds[mine], found.steps["bar"][mine]
-        known = (int(bars.min()), int(bars.max())) if (bars != NO_BAR).all() else None
-        yield PlayedSystem(page, system, float(own.min()), float(own.max()), known)
+def _follow_pages(
+    similarities: np.ndarray, found: Matching, pages: np.ndarray, limits: PathLimits
+) -> ScorePath:
+    """Follows a whole recording through pages that it plays at some time, or several times.
 
-
-def _recording_course(found: Matching) -> np.ndarray:
-    """Returns the course of a recording through pages, from the path of the pages through it.
-
-    Where the path leaps, the recording plays something else, or the same once more, which the path
-    leaves out: it is nowhere then. So it is before the beginning and after the end of the pages.
+    Args:
+        similarities: Similarities of its windows with the snippets, float32 [windows, snippets].
+        found: The path of the pages through it.
+        pages: Places of the snippets, `places.SHEET` [snippets].
+        limits: Limits of the path.
     """
-    positions = found.path.positions
-    seconds = found.places["seconds"][positions].astype(float)
-    stretch = np.cumsum(found.path.leaps)
-    order = np.lexsort((np.arange(len(seconds)), seconds))
-    times, first, count = np.unique(seconds[order], return_index=True, return_counts=True)
-    steps = order[first + count // 2]  # of the snippets that are heard at once, the middle one
-    rows: list[tuple[float, Place | None, float, bool]] = []
-    if times[0] > HELD_SECONDS:
-        rows.append((0.0, None, 0.0, False))
-    before = steps[0]
-    for time, step in zip(times.tolist(), steps.tolist(), strict=True):
-        leaps = step < before or stretch[step] != stretch[before]
-        if leaps and rows[-1][0] + HELD_SECONDS < time:
-            rows.append((rows[-1][0] + HELD_SECONDS, None, 0.0, False))
-        similarity = float(found.similarities[step, positions[step]])
-        rows.append((time, Place.from_row(found.steps[step]), similarity, leaps))
-        before = step
-    rows.append((rows[-1][0] + HELD_SECONDS, None, 0.0, False))
-    return courses.make_course(*zip(*rows, strict=True))
+    own = found.similarities[np.arange(len(found.steps)), found.path.positions]
+    costs = np.full(len(pages), limits.leap_cost)
+    path = best_path(similarities, limits, costs, elsewhere=PLAYED_SHARE * float(own.mean()))
+    if (path.positions != ELSEWHERE).any():
+        return path
+    # They take less time than a leap has to bring in.
+    first, end = found.path.positions.min(), found.path.positions.max() + 1
+    inner = best_path(similarities[first:end], limits)
+    positions = np.full(len(similarities), ELSEWHERE)
+    leaps = np.zeros(len(similarities), bool)
+    positions[first:end], leaps[first:end] = inner.positions, inner.leaps
+    return ScorePath(positions, leaps, inner.score)
+
+
+def _recording_course(
+    seconds: np.ndarray, similarities: np.ndarray, path: ScorePath, pages: np.ndarray
+) -> np.ndarray:
+    """Returns the course of a recording through pages; what it plays besides is nowhere on them."""
+    there = path.positions != ELSEWHERE
+    places = [
+        Place.from_row(pages[position]) if known else None
+        for position, known in zip(path.positions, there, strict=True)
+    ]
+    along = np.where(there, similarities[np.arange(len(places)), path.positions], 0)
+    been_there = np.r_[False, np.logical_or.accumulate(there)[:-1]]
+    return courses.make_course(seconds, places, along, path.leaps & there & been_there)
+
+
+def _played_systems(course: np.ndarray, pages: np.ndarray) -> Iterator[PlayedSystem]:
+    """Yields the systems of pages in the order in which a course comes to them."""
+    where = course[["page", "system"]]
+    new = np.r_[True, (where[1:] != where[:-1]) | course["leap"][1:]]
+    for run in np.split(course, np.flatnonzero(new)[1:]):
+        page, system = int(run["page"][0]), int(run["system"][0])
+        if not page:
+            continue
+        left, right = float(run["x"].min()), float(run["x"].max())
+        own = pages[(pages["page"] == page) & (pages["system"] == system)]
+        bars = own["bar"][(own["x"] >= left) & (own["x"] <= right)]
+        yield PlayedSystem(
+            page,
+            system,
+            float(run["seconds"][0]),
+            float(run["seconds"][-1]),
+            (float(run["x"][0]), float(run["x"][-1])),
+            (int(bars.min()), int(bars.max())) if (bars != NO_BAR).all() else None,
+        )

@@ -27,6 +27,9 @@ NEVER = np.float32(-1e9)
 LEAP = -1
 START = -2
 
+ELSEWHERE = -1
+"""Position of a step that is not in the document."""
+
 
 @dataclasses.dataclass(frozen=True)
 class PathLimits:
@@ -78,7 +81,8 @@ class ScorePath:
     """The best path through one document.
 
     Attributes:
-        positions: Position of every step, int64 [steps].
+        positions: Position of every step, int64 [steps]; `ELSEWHERE` where it is not in the
+            document.
         leaps: Steps to which the path leapt, bool [steps].
         score: Sum of the similarities less the costs of the leaps.
     """
@@ -216,6 +220,7 @@ def best_path(
     similarities: np.ndarray,
     limits: PathLimits | None = None,
     start_costs: np.ndarray | None = None,
+    elsewhere: float | None = None,
 ) -> ScorePath:
     """Finds the best path through one document.
 
@@ -223,6 +228,9 @@ def best_path(
         similarities: Similarities [steps, positions], at least one of each.
         limits: Limits of the path.
         start_costs: Cost of starting at each position [positions]; None: it is free everywhere.
+        elsewhere: Similarity of every step with what is not in the document. There the path may
+            begin and stay; it goes there as if it came after the last position, and comes back by
+            leaping. None: the path is in the document throughout.
 
     Returns:
         The path whose score, over its steps, is what `SequenceTracker.scores` gives if starting is
@@ -230,9 +238,12 @@ def best_path(
     """
     limits = limits or PathLimits()
     similarities = np.asarray(similarities, np.float32)
-    steps, positions = similarities.shape
-    if not steps or not positions:
+    if not similarities.size:
         raise ValueError(f"similarities must not be empty, received {similarities.shape}")
+    if elsewhere is not None:
+        similarities = np.pad(similarities, [(0, 0), (0, 1)], constant_values=elsewhere)
+        start_costs = None if start_costs is None else np.append(start_costs, 0)
+    steps, positions = similarities.shape
     stays = np.empty((steps, positions), np.int16)
     moves = np.empty((steps, positions), np.int16)
     leapt_from = np.zeros(steps, np.int64)
@@ -242,6 +253,8 @@ def best_path(
         leapt_from[step] = np.argmax(best)
         if step:
             entry, moves[step] = _enter(best, limits)
+            if elsewhere is not None and best[-1] >= entry[-1]:
+                entry[-1], moves[step, -1] = best[-1], 0
         else:
             entry = np.zeros(positions) if start_costs is None else -np.asarray(start_costs)
             moves[step] = START
@@ -250,7 +263,10 @@ def best_path(
         staying = np.maximum(staying + row, NEVER)
         stays[step] = np.argmax(staying, axis=0)
         best = np.take_along_axis(staying, stays[step][None].astype(np.int64), axis=0)[0]
-    return _trace(stays, moves, leapt_from, int(np.argmax(best)), float(best.max()))
+    path = _trace(stays, moves, leapt_from, int(np.argmax(best)), float(best.max()))
+    if elsewhere is not None:
+        path.positions[path.positions == positions - 1] = ELSEWHERE
+    return path
 
 
 def _enter(best: np.ndarray, limits: PathLimits) -> tuple[np.ndarray, np.ndarray]:

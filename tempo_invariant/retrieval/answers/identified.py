@@ -14,7 +14,11 @@ from tempo_invariant.geometry import SAMPLE_RATE
 from tempo_invariant.retrieval import index_files, library
 from tempo_invariant.retrieval.answers import page, text
 from tempo_invariant.retrieval.answers.sound import sound_url
-from tempo_invariant.retrieval.answers.visits import Visit, bar_text, find_visits
+from tempo_invariant.retrieval.answers.visits import (
+    Visit,
+    find_visits,
+    played_visits,
+)
 from tempo_invariant.retrieval.catalogue import MENDED, Document
 from tempo_invariant.retrieval.identification import IdentifiedRecording, IdentifiedScore
 from tempo_invariant.retrieval.index_update import content_of
@@ -209,27 +213,13 @@ def render_recording(answer: IdentifiedRecording, playing: page.Playing | None =
 
     best = answer.candidates[0]
     boxes = {(place.page, place.system): place.box for place in _places(answer.document.places)}
-    visits = [
-        Visit(
-            *(row.page, row.system, boxes[row.page, row.system], row.first, row.last),
-            *((0, 0), row.bars),
-        )
-        for row in answer.played
-    ]
     matrix = pictures.matrix_figure(
         answer.matching, "snippet of the page", "seconds in the recording"
     )
-    if answer.verdict == "unknown":
-        visits = []
-    played = [
-        [visit.label, f"{visit.page}", f"{visit.system}", bar_text(visit.bars).rpartition(" ")[2]]
-        for visit in visits
-    ]
+    visits = [] if answer.verdict == "unknown" else played_visits(answer)
     details = [
         page.section("Ranking", _ranking_table(answer.candidates)),
-        page.section("Systems", page.table(["time", "page", "system", "bars"], played))
-        if played
-        else "",
+        page.stretches(visits) if visits else "",
         page.section(
             "Alignment",
             page.figure(

@@ -10,6 +10,7 @@ from tempo_invariant.retrieval.answers.visits import (
     clock,
     clock_span,
     find_visits,
+    played_visits,
 )
 from tempo_invariant.retrieval.certainty import Judgement
 from tempo_invariant.retrieval.courses import TimedPlace
@@ -44,14 +45,7 @@ def identified_recording(answer: IdentifiedRecording, verbose: bool = False) -> 
     """Returns which recording plays a page, and when each system is played; see above."""
     lines = _ranking(answer, printable(answer.query), "recording", verbose)
     if verbose or answer.verdict != "unknown":
-        lines += [
-            "",
-            *(
-                f"{clock_span(row.first, row.last)}  page {row.page}, system {row.system}"
-                f"{bar_text(row.bars)}"
-                for row in answer.played
-            ),
-        ]
+        lines += ["", *_visit_lines(played_visits(answer), verbose)]
     return "\n".join(lines)
 
 
@@ -136,7 +130,10 @@ def place_lines(places: Iterable[TimedPlace], verbose: bool = False) -> list[str
     Up to `MOST_LINES` systems have a line each. Of more, those that follow each other on a page
     are joined, then those that go on from page to page; what is still too much is counted.
     """
-    visits = find_visits(places)
+    return _visit_lines(find_visits(places), verbose)
+
+
+def _visit_lines(visits: Sequence[Visit], verbose: bool) -> list[str]:
     if verbose:
         return [
             f"{visit.label}  {visit.where}, x {visit.columns[0]:.0f}–{visit.columns[1]:.0f}"

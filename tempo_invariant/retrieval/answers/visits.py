@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 
 from tempo_invariant.retrieval.courses import TimedPlace
-from tempo_invariant.scores.places import Box
+from tempo_invariant.retrieval.identification import IdentifiedRecording
+from tempo_invariant.scores.places import Box, Place
 
 BACK_PIXELS = 50
 """A recording that goes so far to the left within a system comes to it once more."""
@@ -69,6 +70,24 @@ def find_visits(places: Iterable[TimedPlace]) -> list[Visit]:
         else:
             runs.append([place])
     return [_visit(run) for run in runs]
+
+
+def played_visits(answer: IdentifiedRecording) -> list[Visit]:
+    """Returns when the recording that plays a page is in which system of it."""
+    places = map(Place.from_row, answer.document.places)
+    boxes = {(place.page, place.system): place.box for place in places}
+    return [
+        Visit(
+            row.page,
+            row.system,
+            boxes[row.page, row.system],
+            row.first,
+            row.last,
+            row.columns,
+            row.bars,
+        )
+        for row in answer.played
+    ]
 
 
 def _goes_on(before: TimedPlace, after: TimedPlace) -> bool:

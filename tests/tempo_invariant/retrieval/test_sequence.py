@@ -7,6 +7,7 @@ import pytest
 
 from tempo_invariant.errors import UserError
 from tempo_invariant.retrieval.sequence import (
+    ELSEWHERE,
     PathLimits,
     SequenceTracker,
     best_path,
@@ -65,6 +66,27 @@ def test_a_known_path_is_found_at_any_tempo(tempo):
     assert not found.leaps.any()
     assert np.abs(found.positions - true).max() <= 2
     assert np.abs(found.positions - true).mean() < 0.5
+
+
+def test_a_path_is_elsewhere_where_nothing_of_the_document_is_near():
+    once = np.arange(30)
+    similarities = np.random.default_rng(0).normal(0, 0.15, (100, 30)).astype(np.float32)
+    similarities[10:40] = similarities[60:90] = _matrix(once, 30)
+    costs = np.full(30, 3.0)
+    found = best_path(similarities, PathLimits(), costs, elsewhere=0.4)
+    there = np.r_[10:40, 60:90]
+    true = np.full(100, ELSEWHERE)
+    true[there] = np.r_[once, once]
+    assert np.abs(found.positions - true)[there].max() <= 2
+    assert np.abs((found.positions == ELSEWHERE) ^ (true == ELSEWHERE)).sum() <= 4
+    # Into the document by leaps, out of it at its end for nothing.
+    assert np.flatnonzero(found.leaps).tolist() == pytest.approx([10, 60], abs=1)
+    along = similarities[np.arange(100), found.positions]
+    along[found.positions == ELSEWHERE] = 0.4
+    assert found.score == pytest.approx(along.sum() - 3.0 * found.leaps.sum(), rel=1e-5)
+    never = best_path(similarities, PathLimits(), costs, elsewhere=0.9)
+    assert (never.positions == ELSEWHERE).all() and not never.leaps.any()
+    assert never.score == pytest.approx(90)
 
 
 def test_a_repeat_is_one_leap_back():

@@ -138,8 +138,8 @@ def test_the_other_way_a_page_finds_its_recording_and_plays_it(tmp_path):
     assert shown["duration"] == 25 and len(shown["systems"]) == 3
     seconds, system = shown["course"]["seconds"], shown["course"]["system"]
     assert seconds == sorted(set(seconds)) and shown["course"]["leap"] == []
-    assert shown["course"]["page"] == [1] * (len(seconds) - 1) + [None]
-    for second, number in zip(seconds[:-1], system[:-1], strict=True):
+    assert shown["course"]["page"] == [1] * len(seconds)
+    for second, number in zip(seconds, system, strict=True):
         assert abs(3 * second / 25 - (number - 0.5)) < 0.7  # in the system that is played then
     lines = text.identified_recording(answer).splitlines()
     assert lines[0].split()[1] == "falling"
@@ -167,11 +167,28 @@ def test_a_recording_is_nowhere_on_the_page_before_and_after_it(tmp_path):
     assert answer.candidates[0].name == "whole"
     course = answer.course
     there = course["seconds"][course["page"] > 0]
-    assert course["page"][[0, -1]].tolist() == [0, 0] and course["seconds"][0] == 0
+    assert course["page"][[0, -1]].tolist() == [0, 0] and course["seconds"][0] < 0.5
     page = read_page(identified.write_recording(answer, index, tmp_path / "answer"))
-    assert json.loads("".join(page.texts["data"]))["start"] == there[0]
-    assert there[0] == pytest.approx(8, abs=1.5) and there[-1] == pytest.approx(28, abs=1.5)
+    assert json.loads("".join(page.texts["data"]))["start"] == pytest.approx(there[0])
+    # The music of this model is near to what is a few notes away.
+    assert there[0] == pytest.approx(8, abs=2) and there[-1] == pytest.approx(28, abs=2)
     assert (np.diff(course["seconds"]) > 0).all()
+
+
+def test_a_page_that_is_repeated_is_played_twice(tmp_path):
+    once, coda = melody(SCORES["falling"], 20), melody(SCORES["rising"], 8)
+    index, answer = ask_recordings(tmp_path, {"whole": np.concatenate([once, once, coda])})
+    assert [row.system for row in answer.played] == [1, 2, 3, 1, 2, 3]
+    firsts = [row.first for row in answer.played]
+    assert firsts == pytest.approx([0, 20 / 3, 40 / 3, 20, 80 / 3, 100 / 3], abs=1.5)
+    assert answer.played[-1].last == pytest.approx(40, abs=1.5)
+    assert answer.course["seconds"][answer.course["leap"]] == pytest.approx([20], abs=1)
+    assert answer.to_dict()["leaps"] == 1
+    lines = text.identified_recording(answer).splitlines()
+    assert lines[-6].startswith("0:00–") and lines[-3].startswith("0:2")
+    page = read_page(identified.write_recording(answer, index, tmp_path / "answer"))
+    starts = [float(b["data-seconds"]) for b in page.of("button") if b.get("class") == "time"]
+    assert sorted(starts) == pytest.approx(firsts)
 
 
 def test_a_recording_that_is_not_as_it_was_is_not_played(tmp_path, caplog):

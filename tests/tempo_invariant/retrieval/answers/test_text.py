@@ -2,6 +2,7 @@
 
 import dataclasses
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,6 +44,7 @@ class Answer:
     confidence: float | None = None
     short: bool = False
     played: tuple = ()
+    document: Any = dataclasses.field(default_factory=lambda: SimpleNamespace(places=()))
 
     @property
     def matching(self):
