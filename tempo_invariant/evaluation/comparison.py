@@ -21,13 +21,17 @@ def read_reports(paths: Sequence[str | os.PathLike]) -> list[dict[str, Any]]:
     Raises:
         UserError: A file is missing or something else, or has other pairs than the first one.
     """
-    reports = []
+    reports: list[dict[str, Any]] = []
     for path in paths:
         try:
             report = json.loads(Path(path).read_text())
-            for row in report["piece_results"].values():
-                for direction in report["results"]:
-                    _ = row["pairs"] * sum(row[direction][metric] for metric in METRICS)
+            for direction in (reports or [report])[0]["results"]:
+                for metric in METRICS:
+                    _ = metrics.cell(metric, report["results"][direction][metric])
+                    for row in report["piece_results"].values():
+                        _ = row["pairs"] * row[direction][metric]
+            if not report["piece_results"]:
+                raise ValueError("no piece")
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path}: no report of evaluate ({one_line(error)})") from error
         reports.append(report)

@@ -28,17 +28,12 @@ def matrix_figure(answer: Matching, step_label: str, position_label: str) -> Fig
     figure = Figure(figsize=(10, 4.2), dpi=100, layout="constrained")
     axis = figure.add_subplot()
     seconds = answer.steps if answer.steps.dtype.names is None else np.arange(len(answer.steps))
-    half = np.diff(seconds).mean() / 2 if len(seconds) > 1 else 0.5
     heights = answer.places["seconds"] if "seconds" in (answer.places.dtype.names or ()) else None
     rows = np.arange(answer.similarities.shape[1]) if heights is None else heights
-    rise = np.diff(rows[:2]).mean() / 2 if len(rows) > 1 else 0.5
-    drawn = axis.imshow(
-        answer.similarities.T,
-        origin="lower",
-        aspect="auto",
-        cmap="viridis",
-        extent=(seconds[0] - half, seconds[-1] + half, rows[0] - rise, rows[-1] + rise),
-    )
+    (columns, x_edges), (lines, y_edges) = _cells(seconds), _cells(rows)
+    shown = np.append(answer.similarities, np.full((1, len(rows)), np.nan), axis=0)[columns].T
+    shown = np.append(shown, np.full((1, len(columns)), np.nan), axis=0)[lines]
+    drawn = axis.pcolorfast(x_edges, y_edges, shown, cmap="viridis")
     for first, last in _runs(answer.path.leaps):
         axis.plot(
             seconds[first:last], rows[answer.path.positions[first:last]], color="tab:red", lw=1.5
@@ -47,6 +42,25 @@ def matrix_figure(answer: Matching, step_label: str, position_label: str) -> Fig
     axis.set_xlabel(step_label)
     axis.set_ylabel(position_label)
     return figure
+
+
+def _cells(centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Divides an axis into cells around values, and empty ones where values are far apart.
+
+    Args:
+        centres: Values, ascending [values]: times of windows, of which silent ones are missing.
+
+    Returns:
+        Number of the value of each cell, -1 for an empty one, int64 [cells], and the edges of the
+        cells, float64 [cells + 1].
+    """
+    gaps = np.diff(centres.astype(float))
+    half = float(np.median(gaps)) / 2 if len(gaps) else 0.5
+    far = np.flatnonzero(gaps > 4 * half)
+    edges = np.r_[centres[0] - half, (centres[1:] + centres[:-1]) / 2, centres[-1] + half]
+    edges[far + 1] = centres[far] + half
+    edges = np.insert(edges, far + 2, centres[far + 1] - half)
+    return np.insert(np.arange(len(centres)), far + 1, -1), edges
 
 
 def _runs(leaps: np.ndarray) -> list[tuple[int, int]]:

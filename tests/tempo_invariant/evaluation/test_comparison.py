@@ -55,6 +55,9 @@ def test_the_table_has_a_row_a_report_and_differences_to_the_first():
         '{"piece_results": 1}',
         '{"conditions": []}',
         '{"piece_results": {"a": {"pairs": 1}}}',
+        json.dumps(report(a=0.1, b=0.2) | {"piece_results": {}}),
+        json.dumps(report(a=0.1, b=0.2) | {"results": {DIRECTIONS[0]: {"r@1": [0.1, 0, 1]}}}),
+        json.dumps(report(a=0.1, b=0.2) | {"results": dict.fromkeys(DIRECTIONS, {"r@1": [0.1]})}),
     ],
 )
 def test_what_is_no_report_is_named(tmp_path, text):
