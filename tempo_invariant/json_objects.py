@@ -120,8 +120,13 @@ def _fits(kind: Any, value: Any) -> bool:
     if kind is int:
         return -(2**63) <= value < 2**63
     if kind is str:
-        return not any("\ud800" <= each <= "\udfff" for each in value)  # in no encoding
+        return is_text(value)
     return True
+
+
+def is_text(value: str) -> bool:
+    """Whether a text can be read back: names that are not UTF-8 hold what no encoding has."""
+    return not any("\ud800" <= each <= "\udfff" for each in value)
 
 
 def _sequence(kind: Any, value: Any, where: str, others: bool) -> Any:

@@ -52,7 +52,8 @@ class Header:
         model: Description of the model in words.
         probe: The identity of the model, see `model_identity.probe`: rows of numbers.
         cohort: CRC-32 of the vectors that hubness is measured with; 0 if there are none.
-        source: Arguments of `embedders.open_embedder` that opened the model.
+        source: Arguments of `embedders.open_embedder` that opened the model; empty where they are
+            not known or not UTF-8.
         first_id: Number that no document had before the files were made anew.
     """
 
@@ -97,7 +98,7 @@ class Document:
         images: Numbers of the pages whose images are kept; None: it was not asked for them, or
             that is not known.
         file: Absolute path of a recording when it was read; empty for a score, and where it is not
-            known.
+            known or not UTF-8.
     """
 
     id: int
@@ -280,8 +281,14 @@ def checksum(text: bytes) -> bytes:
 
 
 def line(value: Header | Change) -> bytes:
-    """Returns the line that stands for a header or a change."""
-    text = json.dumps(json_objects.plain(value), separators=(",", ":")).encode()
+    """Returns the line that stands for a header or a change.
+
+    Raises:
+        UserError: It could not be read back.
+    """
+    plain = json_objects.plain(value)
+    json_objects.typed(type(value), plain, NAME)
+    text = json.dumps(plain, separators=(",", ":")).encode()
     return checksum(text) + b" " + text + b"\n"
 
 

@@ -18,7 +18,8 @@ from typing import IO
 import numpy as np
 
 from tempo_invariant import files
-from tempo_invariant.errors import UserError
+from tempo_invariant.errors import UserError, printable
+from tempo_invariant.json_objects import is_text
 from tempo_invariant.retrieval import (
     catalogue,
     editions,
@@ -261,14 +262,15 @@ class IndexWriter:
             raise UserError(f"{embedder.name} gives embeddings that are not numbers")
         self._is_checked = True
         self._cohort, checksum = self._find_cohort(made)
+        source = embedder.source or {}
         header = Header(
             catalogue.FORMAT,
             generation,
             *self._settings,
-            model=embedder.name,
+            model=printable(embedder.name),
             probe=made.tolist(),
             cohort=checksum,
-            source=embedder.source or {},
+            source=source if all(map(is_text, source.values())) else {},
             first_id=0,
         )
         index_files.rewrite(self.path, header, ())

@@ -13,6 +13,7 @@ from tempo_invariant.audio import windows
 from tempo_invariant.audio.recordings import AUDIO_SUFFIXES
 from tempo_invariant.beam_runner import Runner
 from tempo_invariant.errors import UserError, printable
+from tempo_invariant.json_objects import is_text
 from tempo_invariant.retrieval import library, neighbours
 from tempo_invariant.retrieval.beam_embedding import read_and_embed
 from tempo_invariant.retrieval.embedders import Embedder, embed_neighbours
@@ -162,7 +163,8 @@ def index_recordings(
                     continue
                 rows = np.zeros(len(heard.seconds), library.AUDIO)
                 rows["seconds"] = heard.seconds
-                update.add(name, heard.embedding, rows, file=os.path.abspath(path))
+                file = os.path.abspath(path)
+                update.add(name, heard.embedding, rows, file=file if is_text(file) else "")
         return update.finish(prune)
 
 

@@ -81,7 +81,7 @@ def write_recording(answer: IdentifiedRecording, index: SnippetIndex, output: st
 
 
 def _play(entry: Document, course: np.ndarray, path: Path) -> page.Playing | None:
-    """Returns what the player of a page needs; None: an older index does not know the file."""
+    """Returns what the player of a page needs; None: the index does not know the file."""
     if not entry.file:
         return None
     recording = open_recording(entry.file)

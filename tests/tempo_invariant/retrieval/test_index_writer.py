@@ -152,6 +152,30 @@ def test_nothing_is_left_of_an_index_without_documents(tmp_path):
         IndexWriter(tmp_path / "mine", "sheets", FakeEmbedder(), 10, 25)
 
 
+def test_what_could_not_be_read_back_is_not_written(tmp_path):
+    path, name = tmp_path / "index", os.fsdecode(b"caf\xe9")
+    growing.update(path, LIBRARY)
+    with IndexWriter(path, "sheets", FakeEmbedder(), 10, 25) as writer:
+        with pytest.raises(UserError, match="^catalogue.txt: document: name: must be a text"):
+            writer.add(name, *growing.document("polka", 1), "1")
+        writer.add("polka", *growing.document("polka", 1), "1")
+        assert writer.finish().documents == (*LIBRARY, "polka")
+    assert library.load(path).documents == (*LIBRARY, "polka")
+
+
+def test_a_model_whose_path_is_not_utf8_has_an_index_that_does_not_name_it(tmp_path):
+    embedder = FakeEmbedder()
+    run = os.fsdecode(b"/runs/caf\xe9")
+    embedder.name, embedder.source = f"the run {run}", {"kind": "run", "name": run}
+    for name in ("waltz", "march"):
+        with IndexWriter(tmp_path / "index", "sheets", embedder, 10, 25) as writer:
+            writer.add(name, *growing.document(name, 1))
+            writer.finish()
+    index = library.load(tmp_path / "index")
+    assert index.documents == ("waltz", "march")
+    assert (index.model, index.source) == (r"the run /runs/caf\xe9", {})
+
+
 def flip(path, place):
     content = bytearray(path.read_bytes())
     content[place] ^= 1

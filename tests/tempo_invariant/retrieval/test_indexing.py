@@ -188,6 +188,21 @@ def test_one_bad_recording_does_not_end_the_rest(tmp_path, monkeypatch):
     assert list(indexing.find_recordings(music)) == ["a", r"b\xff", "c"]
 
 
+def test_recordings_whose_paths_are_not_utf8_are_indexed_without_them(tmp_path):
+    music = tmp_path / "music"
+    for name in (b"caf\xe9.wav", b"b\xff/take.wav", b"plain.wav"):
+        path = music / os.fsdecode(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as stream:
+            soundfile.write(stream, melody(np.arange(20), 3.0), 22050, format="WAV")
+    names = [r"b\xff/take", r"caf\xe9", "plain"]
+    assert indexing.index_recordings(FakeEmbedder(), music, tmp_path / "index").added == names
+    index = library.load(tmp_path / "index")
+    assert [entry.file for entry in index.entries] == ["", "", str(music / "plain.wav")]
+    again = indexing.index_recordings(FakeEmbedder(), music, tmp_path / "index")
+    assert again.unchanged == names
+
+
 def test_recordings_have_names_by_path(tmp_path):
     names = ("take.wav", "take.flac", "take.wav.mp3", "monday/take.ogg", "monday/2.mp3")
     names += ("monday/10.mp3", "notes.txt", ".git/a.wav", "monday/._2.mp3", r"b\xff.wav")
