@@ -235,10 +235,8 @@ class MatchingModel:
         Raises:
             UserError: The recording or the index cannot be read, or the recording is silent.
         """
-        if top < 1:
-            raise UserError(f"top must be at least 1, received {top}")
+        settings = _settings(top)
         chosen = self._open(index, "sheets")
-        settings = IdentificationSettings(top=top)
         recording = _recording(audio, rate)
         return identification.identify_recording(chosen, self._embedder, recording, settings)
 
@@ -255,6 +253,7 @@ class MatchingModel:
         Raises:
             UserError: The score or the index cannot be read.
         """
+        settings = _settings(top)
         chosen = self._open(index, "recordings")
         document = one_score.read_score(
             samples.find(sheet, samples.SCORES),
@@ -262,7 +261,6 @@ class MatchingModel:
             staves=self._embedder.staves,
             named_by="a path of its own",
         )
-        settings = IdentificationSettings(top=top)
         return identification.identify_sheet(
             chosen, self._embedder, document.without_guessed_bars(sheet), settings, os.fspath(sheet)
         )
@@ -320,6 +318,12 @@ def load(model: str | os.PathLike) -> MatchingModel:
         f"no model {name!r}: neither one that ships ({', '.join(pretrained.names())}), nor the "
         "directory of a run or an export, nor HOST:PORT of a server"
     )
+
+
+def _settings(top: int) -> IdentificationSettings:
+    if top < 1:
+        raise UserError(f"top must be at least 1, received {top}")
+    return IdentificationSettings(top=top)
 
 
 def _recording(audio: Audio, rate: int | None) -> Recording:

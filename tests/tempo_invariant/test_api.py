@@ -122,6 +122,7 @@ def test_a_page_names_its_recording(model, tmp_path):
         (lambda model: model.index_recordings("gone"), "gone: no audio file there"),
         (lambda model: model.identify("sample", "nowhere"), "nowhere is not an index"),
         (lambda model: model.identify("sample", "nowhere", top=0), "top must be at least 1"),
+        (lambda model: model.identify_sheet("x.pdf", "nowhere", top=-1), "top must be at"),
         (lambda model: model.embed_audio(np.ones((2, 9000), "f4"), 22050), "transpose it"),
         (lambda model: model.embed_audio(np.ones(9000, "f4"), "22050"), "received rate='22050'"),
         (lambda model: model.embed_audio([0.0] * 9000, 22050), "not a list"),
