@@ -30,6 +30,9 @@ from tempo_invariant.model import pretrained
 if TYPE_CHECKING:
     import keras
 
+NAMED_WEIGHTS = ("best", "refined")
+"""Weights of a run that have names; others are files."""
+
 
 class RunDirectory:
     """Paths in the directory of one training run."""
@@ -109,7 +112,7 @@ def weights_path(path: str | os.PathLike, weights: str | None = None) -> Path:
         UserError: The file does not exist.
     """
     run = RunDirectory(path)
-    named = {"best": run.best, "refined": run.refined}
+    named = {name: getattr(run, name) for name in NAMED_WEIGHTS}
     if weights:
         chosen = named.get(weights, Path(weights))
     else:

@@ -19,6 +19,7 @@ from tempo_invariant.geometry import (
     SYSTEM_HEIGHT_OUTPUT,
 )
 from tempo_invariant.model import pretrained
+from tempo_invariant.model.runs import NAMED_WEIGHTS
 from tempo_invariant.model.versions import newest
 from tempo_invariant.retrieval.run_layers import RunLayers
 from tempo_invariant.scores.strips import rejoin
@@ -219,6 +220,8 @@ def source_of(kind: str, name: str, **more: Any) -> dict[str, str]:
     needed = {"run": "weights", "server": "model_name"}.get(kind)
     if needed and more.get(needed):
         source[needed] = more[needed]
+    if source.get("weights", NAMED_WEIGHTS[0]) not in NAMED_WEIGHTS:
+        source["weights"] = os.path.abspath(source["weights"])
     return source
 
 

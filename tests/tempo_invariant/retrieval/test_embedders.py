@@ -10,7 +10,7 @@ from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import STAVES
 from tempo_invariant.model import runs, saved_model
 from tempo_invariant.model.network import build_model
-from tempo_invariant.retrieval.embedders import embed_neighbours, open_embedder
+from tempo_invariant.retrieval.embedders import embed_neighbours, open_embedder, source_of
 from tempo_invariant.retrieval.model_identity import check_same_model, probe
 from tempo_invariant.training import loop
 from tempo_invariant.variations import Augmentation
@@ -83,6 +83,15 @@ def test_what_is_no_model_is_named(tmp_path):
     (tmp_path / "7" / "saved_model.pb").write_bytes(b"junk")
     with pytest.raises(UserError, match="not an export of this project"):
         open_embedder("export", str(tmp_path))
+
+
+@pytest.mark.parametrize("weights", [None, "best", "refined", "w/mine.weights.h5"])
+def test_a_model_is_opened_again_from_wherever(tmp_path, monkeypatch, weights):
+    monkeypatch.chdir(tmp_path)
+    source = source_of("run", "runs/x", weights=weights, model_name="tempo_invariant")
+    kept = {"w/mine.weights.h5": str(tmp_path / "w/mine.weights.h5")}.get(weights, weights)
+    expected = {"kind": "run", "name": str(tmp_path / "runs/x"), "weights": kept}
+    assert source == {key: value for key, value in expected.items() if value}
 
 
 @pytest.mark.slow
