@@ -45,11 +45,11 @@ def rewrite_header(index: Path, **change) -> None:
     (index / catalogue.NAME).write_bytes(b"".join([line, *rest]))
 
 
-def forget_images(index: Path) -> None:
-    """Writes the catalogue as it was when it did not say which page images are kept."""
+def forget(index: Path, **change) -> None:
+    """Writes the catalogue as it was when it said less of documents, whose fields are replaced."""
     found = catalogue.load(index / catalogue.NAME)
     documents = found.documents.values()
-    changes = [Change(dataclasses.replace(document, images=None)) for document in documents]
+    changes = [Change(dataclasses.replace(document, **change)) for document in documents]
     catalogue.save(index / catalogue.NAME, found.header, changes)
 
 

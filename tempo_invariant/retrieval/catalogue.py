@@ -88,7 +88,8 @@ class Document:
     Attributes:
         id: Number that no other document of the index ever gets; it names its page images.
         name: Name, which no other document has.
-        content: SHA-256 of its files; empty where it is not known.
+        content: SHA-256 of its files and settings, see `index_update.content_of`; empty where it
+            is not known.
         first: First row of its vectors.
         count: Number of its rows.
         checksums: CRC-32 of its vectors, of its places, and of their hubness.
@@ -99,6 +100,8 @@ class Document:
             that is not known.
         file: Absolute path of a recording when it was read; empty for a score, and where it is not
             known or not UTF-8.
+        settings: What `content` depends on besides its files; empty for nothing, and where an
+            older index does not tell.
     """
 
     id: int
@@ -112,6 +115,7 @@ class Document:
     added: str = ""
     images: tuple[int, ...] | None = None
     file: str = ""
+    settings: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -112,7 +112,8 @@ class Update:
     ) -> None:
         """Adds a document or replaces it, see `IndexWriter.add`."""
         kind = "replaced" if name in self.writer.documents else "added"
-        self.writer.add(name, vectors, rows, self._contents[name], pages, notes, file)
+        content, settings = self._contents[name], self._settings
+        self.writer.add(name, vectors, rows, content, pages, notes, file, settings)
         self.done[kind].append(name)
 
     @contextlib.contextmanager

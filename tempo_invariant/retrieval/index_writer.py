@@ -132,6 +132,7 @@ class IndexWriter:
         pages: Mapping[int, bytes] | None = None,
         notes: Sequence[str] = (),
         file: str = "",
+        settings: str = "",
     ) -> None:
         """Adds a document, in place of any of the same name.
 
@@ -139,10 +140,11 @@ class IndexWriter:
             name: Name of the score or recording.
             vectors: Its embeddings, float32 [count, size], unit length, in reading order.
             rows: Places of the vectors; the document's number is filled in.
-            content: SHA-256 of the files that it was made of.
+            content: SHA-256 of the files that it was made of, and of the settings.
             pages: Images of its pages by number, as PNG files; None: they are not wanted.
             notes: Printable lines about it.
             file: Absolute path of a recording.
+            settings: What its reading depends on besides its files.
 
         Raises:
             UserError: The index is that of another model, the model does not give vectors of unit
@@ -169,6 +171,7 @@ class IndexWriter:
             index_files.utc(time.time()),
             None if pages is None else tuple(pages),
             file,
+            settings,
         )
         before = self.documents.get(name)
         with files.telling_failures(self.path):

@@ -86,7 +86,7 @@ def _play(entry: Document, course: np.ndarray, path: Path) -> page.Playing | Non
         return None
     recording = open_recording(entry.file)
     is_newer = index_files.utc(os.path.getmtime(entry.file)) > entry.added
-    if is_newer and content_of([Path(entry.file)]) != entry.content:
+    if is_newer and content_of([Path(entry.file)], entry.settings) != entry.content:
         raise UserError(f"{entry.file}: has changed since it was indexed")
     seconds = sum(map(len, recording.blocks())) / SAMPLE_RATE
     start = course["seconds"][course["page"] > 0][0]

@@ -155,7 +155,7 @@ def test_pages_come_to_an_index_that_was_made_without(scores, tmp_path, caplog, 
     expected = held(indexing.index_scores(embedder, scores, tmp_path / "expected").index)
     indexing.index_scores(embedder, scores, path, keep_pages=earlier)
     if earlier:  # before it was written down which pages are kept
-        damaged_index.forget_images(path)
+        damaged_index.forget(path, images=None)
         assert indexing.index_scores(embedder, scores, path).unchanged == ["a", "b", "c"]
         library.load(path).page_path(1, 1).unlink()
     done = indexing.index_scores(embedder, scores, path)
@@ -326,6 +326,9 @@ def test_recordings_come_and_go_likewise(tmp_path):
     assert held(done.index) == held(at_once)
     louder = indexing.index_recordings(FakeEmbedder(), music, tmp_path / "index", gain_db=6)
     assert louder.replaced == ["a", "b"]
+    damaged_index.forget(tmp_path / "index", settings="")
+    again = indexing.index_recordings(FakeEmbedder(), music, tmp_path / "index", gain_db=6)
+    assert again.unchanged == ["a", "b"]
 
 
 def test_two_scores_of_one_name_are_not_mixed_up(scores, tmp_path, monkeypatch):

@@ -107,12 +107,13 @@ def test_the_answer_for_music_in_no_score_shows_none(tmp_path):
     assert not [tag for tag in page.of("div") if tag.get("class") in ("seen", "sheet")]
 
 
-def ask_recordings(folder, samples):
+def ask_recordings(folder, samples, gain_db=0.0):
     """Index of recordings, and what it answers to the score that falls."""
     (folder / "music").mkdir()
     for name, sound in samples.items():
         soundfile.write(folder / "music" / f"{name}.flac", sound, 22050)
-    index = indexing.index_recordings(FakeEmbedder(), folder / "music", folder / "index").index
+    music, path = folder / "music", folder / "index"
+    index = indexing.index_recordings(FakeEmbedder(), music, path, gain_db=gain_db).index
     fake_embedder.write_score(folder, "falling", SCORES["falling"])
     document = next(collection.find_scores(folder / "msmd")).read()
     return index, identification.identify_sheet(index, FakeEmbedder(), document, query="page.png")
@@ -191,8 +192,9 @@ def test_a_page_that_is_repeated_is_played_twice(tmp_path):
     assert sorted(starts) == pytest.approx(firsts)
 
 
-def test_a_recording_that_is_not_as_it_was_is_not_played(tmp_path, caplog):
-    index, answer = ask_recordings(tmp_path, {"falling": melody(SCORES["falling"], 20)})
+@pytest.mark.parametrize("gain_db", [0.0, 6.0])
+def test_a_recording_that_is_not_as_it_was_is_not_played(tmp_path, caplog, gain_db):
+    index, answer = ask_recordings(tmp_path, {"falling": melody(SCORES["falling"], 20)}, gain_db)
     path = Path(index.entries[0].file)
     assert path == tmp_path / "music" / "falling.flac"
     later = path.stat().st_mtime + 100
