@@ -73,8 +73,8 @@ def main() -> None:
     if values.list:
         _list(path)
         return
-    if values.prune and values.documents:
-        raise UserError("--prune: takes all scores, not only some of --documents")
+    if values.prune and (values.documents or values.split):
+        raise UserError("--prune: takes all scores, not only some of --documents or --split")
     from tempo_invariant.retrieval import indexing, late_embedder
 
     embedder = late_embedder.open_later(**flag_sets.model_choice(choices.check))

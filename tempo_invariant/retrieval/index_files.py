@@ -204,6 +204,14 @@ def is_ours(name: str) -> bool:
     return _is_data(name) or name == LOCK or name.startswith(files.PREFIX)
 
 
+def holds_others(path: Path) -> bool:
+    """Whether there is something in the directory of an index that no writer has made."""
+    folder = path / PAGES
+    names = {*os.listdir(path)} - {catalogue.NAME, PAGES}
+    pages = os.listdir(folder) if folder.is_dir() else ()
+    return not all(map(is_ours, names)) or not all(map(_PAGE.fullmatch, pages))
+
+
 def utc(seconds: float) -> str:
     """Returns a time of the system's clock as text."""
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="seconds")

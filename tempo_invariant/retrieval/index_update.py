@@ -18,7 +18,7 @@ from tempo_invariant.retrieval import index_files
 from tempo_invariant.retrieval.catalogue import Document
 from tempo_invariant.retrieval.index_writer import IndexWriter
 from tempo_invariant.retrieval.library import NOUNS, SnippetIndex
-from tempo_invariant.wording import counted
+from tempo_invariant.wording import counted, listed
 
 
 @dataclasses.dataclass
@@ -148,11 +148,20 @@ class Update:
         return self.pages / max(time.monotonic() - self._begun, 1e-6)
 
     def finish(self, prune: bool) -> Indexed:
-        """Drops what is gone, if that is wanted, and finishes the index."""
+        """Drops what is gone, if that is wanted, and finishes the index.
+
+        Raises:
+            UserError: Nothing is left, or would be; then nothing is dropped.
+        """
         gone = [name for name in self.writer.documents if name not in self._contents]
-        dropped = gone if prune else []
+        dropped = gone if prune and len(gone) < len(self.writer.documents) else []
         self.writer.drop(dropped)
         index = self.writer.finish()
+        if prune and gone and not dropped:
+            raise UserError(
+                f"{index.path}: nothing is dropped, since nothing would be left: of all that it "
+                f"holds ({listed(gone)}) nothing is there any more; delete it if that is meant"
+            )
         seconds = time.monotonic() - self._begun
         return Indexed(index, dropped=dropped, pages=self.pages, seconds=seconds, **self.done)
 

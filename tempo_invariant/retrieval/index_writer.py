@@ -229,10 +229,12 @@ class IndexWriter:
         catalogue.append(self._streams[catalogue.NAME], self._catalogue, change)
 
     def _remove_if_empty(self) -> None:
-        """Removes an index that was not begun, or to which nothing was added."""
+        """Removes an index that was not begun, or holds no document and no files of others."""
         found = getattr(self, "_catalogue", None)
         if not (found.documents if found else library.is_index(self.path)):
-            shutil.rmtree(self.path, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                if not index_files.holds_others(self.path):
+                    shutil.rmtree(self.path, ignore_errors=True)
 
     def _open_catalogue(self) -> None:
         """Reads what is there: an index, an old one, or nothing yet."""

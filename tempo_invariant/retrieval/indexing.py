@@ -59,15 +59,16 @@ def index_scores(
         exact_limit: The most vectors that are searched exhaustively.
 
     Raises:
-        UserError: No score can be used, or `output` is no index, that of another model or of
-            another step, or is being written by another process.
+        UserError: No score can be used, or `prune` would leave none of those in the index, or
+            `output` is no index, that of another model or of another step, or is being written by
+            another process.
     """
     if runner and is_archive(Path(scores)):
         raise UserError(f"{scores}: an archive, which workers of a runner do not see; unpack it")
     if runner and os.path.exists(scores):
         scores = os.path.abspath(scores)
-    if prune and documents:
-        raise UserError("to drop what is gone takes all scores, not only some that are named")
+    if prune and (documents or split):
+        raise UserError("to drop what is gone takes all scores, not only some, or those of a split")
     step = step or library.step_pixels(output) or STEP_PIXELS
     with (
         open_collection(os.fspath(scores), step, split, documents, embedder.staves) as readers,
@@ -139,8 +140,9 @@ def index_recordings(
         exact_limit: The most vectors that are searched exhaustively.
 
     Raises:
-        UserError: No recording can be used, or `output` is no index, that of another model or of
-            another hop, or is being written by another process.
+        UserError: No recording can be used, or `prune` would leave none of those in the index, or
+            `output` is no index, that of another model or of another hop, or is being written by
+            another process.
     """
     found = find_recordings(recordings)
     from tempo_invariant.audio.parallel_reading import read_recordings

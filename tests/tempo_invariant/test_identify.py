@@ -41,6 +41,7 @@ def test_help_needs_no_tensorflow():
         ("index", ["--index=x"], 1, "give one of --scores and --recordings"),
         ("index", ["--scores=nowhere"], 1, "--scores=nowhere: no such file or directory"),
         ("index", ["--scores=.", "--output=README.md"], 1, "README.md: is there and is not a dir"),
+        ("index", ["--scores=sample", "--split=test", "--prune"], 1, "--documents or --split"),
         ("identify", ["--index=.", f"--audio={__file__}", "--live"], 1, "one of --audio, --sheet"),
         ("identify", ["--index=tests", "--live"], 1, "tests is not an index"),
         ("identify", ["--index=.", "--live", "--output=x"], 1, "--output needs"),

@@ -152,6 +152,21 @@ def test_nothing_is_left_of_an_index_without_documents(tmp_path):
         IndexWriter(tmp_path / "mine", "sheets", FakeEmbedder(), 10, 25)
 
 
+@pytest.mark.parametrize("name", ["notes.txt", "pages/notes.txt"])
+def test_the_files_of_others_stay_when_the_last_document_goes(cohort, tmp_path, name):
+    path = tmp_path / "index"
+    growing.update(path, LIBRARY)
+    (path / name).write_text("mine")
+    with pytest.raises(UserError, match="not one document"):
+        growing.update(path, {})
+    assert (path / name).read_text() == "mine"
+    assert growing.check(growing.update(path, LIBRARY)) == LIBRARY
+    (path / name).unlink()
+    with pytest.raises(UserError, match="not one document"):
+        growing.update(path, {})
+    assert not path.exists()
+
+
 def test_what_could_not_be_read_back_is_not_written(tmp_path):
     path, name = tmp_path / "index", os.fsdecode(b"caf\xe9")
     growing.update(path, LIBRARY)

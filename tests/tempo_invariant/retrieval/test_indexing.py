@@ -280,8 +280,21 @@ def test_an_index_that_has_grown_is_that_made_at_once(scores, tmp_path):
     assert held(done.index) == held(at_once)
     only = indexing.index_scores(FakeEmbedder(), scores, path, documents=["c"])
     assert only.unchanged == ["c"] and set(only.index.documents) == {"b", "c", "d"}
-    with pytest.raises(UserError, match="takes all scores"):
-        indexing.index_scores(FakeEmbedder(), scores, path, documents=["c"], prune=True)
+    for some in ({"documents": ["c"]}, {"split": "test"}):
+        with pytest.raises(UserError, match="takes all scores"):
+            indexing.index_scores(FakeEmbedder(), scores, path, prune=True, **some)
+
+
+def test_an_index_is_not_lost_when_all_that_it_holds_is_gone(scores, tmp_path, caplog):
+    path, wrong = tmp_path / "index", tmp_path / "wrong"
+    before = held(indexing.index_scores(FakeEmbedder(), scores, path).index)
+    wrong.mkdir()
+    (wrong / "broken.pdf").write_bytes(b"no score")
+    message = r"nothing is dropped, .* \(a, b, c\) nothing is there any more; delete it if"
+    with pytest.raises(UserError, match=message):
+        indexing.index_scores(FakeEmbedder(), wrong, path, prune=True)
+    caplog.clear()
+    assert held(library.load(path)) == before and not caplog.messages
 
 
 def test_what_cannot_be_read_any_more_stays_as_it_was(scores, tmp_path):
