@@ -1,6 +1,7 @@
 """Indexes scores and recordings: what is new comes, what has changed is replaced, nothing twice."""
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
@@ -23,8 +24,9 @@ from tempo_invariant.retrieval.index_writer import IndexWriter
 from tempo_invariant.scores.archives import is_archive
 from tempo_invariant.scores.collection import ScoreReader, open_collection
 from tempo_invariant.scores.documents import STEP_PIXELS
+from tempo_invariant.scores.folders import Listing
 from tempo_invariant.scores.reading import ReadScore, read_ahead
-from tempo_invariant.scores.walking import natural, new_name
+from tempo_invariant.scores.walking import natural, new_name, walk
 
 
 def index_scores(
@@ -173,23 +175,28 @@ def index_recordings(
 def find_recordings(recordings: str | os.PathLike) -> dict[str, Path]:
     """Finds audio files by their suffix; a file that is named itself may have any.
 
+    What a folder holds besides is named in warnings, see `walking.walk`.
+
     Returns:
         Paths by name: that of the file below the directory, without its suffix unless two differ
         in nothing else.
 
     Raises:
-        UserError: There is none.
+        UserError: There is none, or the folder cannot be read or was made by a command of ours.
     """
-    root = Path(recordings)
-    top, found = root.parent, [root]
-    if os.path.isdir(root):
-        top = root
-        found = [path for path in root.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES]
-    inside = {path.relative_to(top).as_posix(): path for path in found if path.is_file()}
+    root, listing = Path(recordings), Listing()
+    inside = {root.name: root} if os.path.isfile(root) else {}
+    for folder in walk(root, listing.leave_out, "recordings") if os.path.isdir(root) else ():
+        for name in folder.files:
+            if os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES:
+                inside[folder.join(name)] = Path(folder.path, name)
+            else:
+                listing.leave_out("no audio file", folder.join(name))
+    for line in listing.left_out_lines():
+        logging.warning("left out: %s", line)
     names: dict[str, Path] = {}
     for short in sorted(inside, key=natural):
-        if not any(part.startswith(".") for part in short.split("/")):  # hidden
-            names[new_name(os.path.splitext(short)[0], short, names)] = inside[short]
+        names[new_name(os.path.splitext(short)[0], short, names)] = inside[short]
     if not names:
         raise UserError(f"{recordings}: no audio file there")
     return names

@@ -80,11 +80,11 @@ class FoundScore:
 
 @dataclass(frozen=True)
 class Listing:
-    """The scores of a folder, and what else is in it.
+    """What a folder holds, the scores in it if these are looked for, and what is left out.
 
     Attributes:
         scores: The scores.
-        left_out: Paths from the top of what is no score, by the reason.
+        left_out: Paths from the top of what is not used, by the reason.
         loose_images: Paths from the top of images that are a score each, though several lie in one
             folder.
     """
@@ -94,7 +94,7 @@ class Listing:
     loose_images: list[str] = field(default_factory=list)
 
     def leave_out(self, reason: str, path: str) -> None:
-        """Notes what is no score."""
+        """Notes what is not used."""
         self.left_out.setdefault(reason, []).append(path)
 
     def left_out_lines(self) -> Iterator[str]:

@@ -12,17 +12,19 @@ from tempo_invariant.errors import UserError, printable
 from tempo_invariant.files import why_no_file
 
 MAX_FILES = 1_000_000
-"""Folders with more files in them are refused: they are no collection of scores."""
+"""Folders with more files in them are refused: they are no collection of scores or recordings."""
 
 _DEEPEST = 50
 _PASSED_OVER = ("__MACOSX",)
+
+_QUERIES = "a query set"
 
 _MADE_HERE = {
     ("catalogue.txt", "vectors-*.bin"): "an index",
     ("index.json", "vectors.npy"): "an index",
     ("answer.json", "answer.html"): "an answer",
     ("follow.json", "follow.html"): "a recording with its score",
-    ("queries.json",): "a query set",
+    ("queries.json",): _QUERIES,
     ("dataset_info.json",): "records",
     ("experiment.json", "*.weights.h5"): "a training run",
     ("saved_model.pb",): "an exported model",
@@ -30,6 +32,9 @@ _MADE_HERE = {
 """Files by which a folder is known that a command of ours has made, and what it is."""
 
 _MSMD = "a piece of an MSMD directory, which is given by itself"
+_WITH_RECORDINGS = (_QUERIES, _MSMD)
+"""What holds recordings to be looked for, though no scores."""
+
 _AGAIN = "a link to a folder that is there already"
 _TOO_DEEP = f"nested more than {_DEEPEST} folders deep"
 
@@ -47,7 +52,9 @@ class Folder:
         return f"{self.inside}/{name}" if self.inside else name
 
 
-def walk(root: str | os.PathLike, leave_out: Callable[[str, str], None]) -> Iterator[Folder]:
+def walk(
+    root: str | os.PathLike, leave_out: Callable[[str, str], None], kind: str = "scores"
+) -> Iterator[Folder]:
     """Yields a folder and all folders in it, each once; where links lead comes last.
 
     Hidden files and what archives of Apple's have beside them are passed over in silence.
@@ -57,6 +64,7 @@ def walk(root: str | os.PathLike, leave_out: Callable[[str, str], None]) -> Iter
         leave_out: Called with a reason and the path from the top of each folder that is not
             entered, because it cannot be read, is too deep, or was made by a command of ours; and
             of what is neither file nor folder.
+        kind: What is looked for, "scores" or "recordings".
 
     Raises:
         UserError: The top cannot be read, or was made by a command of ours, or has more files than
@@ -77,13 +85,15 @@ def walk(root: str | os.PathLike, leave_out: Callable[[str, str], None]) -> Iter
             leave_out(f"cannot be read ({error.strerror})", inside)
             continue
         reason = _why_not(path, files, folders)
+        if kind == "recordings" and reason in _WITH_RECORDINGS:
+            reason = None
         if (status.st_dev, status.st_ino) in seen:
             reason = _AGAIN
         seen.add((status.st_dev, status.st_ino))
         if inside.count("/") >= _DEEPEST:
             reason = _TOO_DEEP
         if reason and not inside:
-            raise UserError(f"{path}: is {reason}, and no folder of scores")
+            raise UserError(f"{path}: is {reason}, and no folder of {kind}")
         if reason:
             leave_out(reason, inside)
             continue
@@ -116,7 +126,7 @@ def _sort(entries: Iterator[os.DirEntry]) -> tuple[list[str], ...]:
 
 
 def _why_not(path: str, files: list[str], folders: list[str]) -> str | None:
-    """Returns what a folder is, if it is none to look for scores in; else None."""
+    """Returns what a folder is, if it is none of a user's own scores; else None."""
     for names, made in _MADE_HERE.items():
         if names[0] in files and all(fnmatch.filter(files, name) for name in names):
             return made

@@ -227,6 +227,29 @@ def test_recordings_have_names_by_path(tmp_path):
         indexing.find_recordings(tmp_path / "nowhere")
 
 
+def test_what_is_no_recording_of_the_user_is_left_out(tmp_path, caplog):
+    made = {"take-answer": "answer", "take-follow": "follow"}
+    names = [f"{folder}/{name}.{end}" for folder, name in made.items() for end in ("html", "json")]
+    names += ["take-answer/answer.wav", "take-follow/follow.flac", "cover.jpg", "take.wav"]
+    names += ["queries/queries.json", "queries/audio/1.flac", "msmd/P/scores/P_ly/mung/01.xml"]
+    names += ["msmd/P/performances/P/P.wav"]
+    for name in names:
+        (tmp_path / "music" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "music" / name).touch()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "b.wav").touch()
+    (tmp_path / "music" / "linked").symlink_to(tmp_path / "other")
+    found = ["linked/b", "msmd/P/performances/P/P", "queries/audio/1", "take"]
+    assert list(indexing.find_recordings(tmp_path / "music")) == found
+    assert caplog.messages == [
+        "left out: cover.jpg, msmd/P/scores/P_ly/mung/01.xml, queries/queries.json: no audio file",
+        "left out: take-answer: an answer",
+        "left out: take-follow: a recording with its score",
+    ]
+    with pytest.raises(UserError, match="is an answer, and no folder of recordings"):
+        indexing.find_recordings(tmp_path / "music" / "take-answer")
+
+
 def test_a_score_without_one_of_its_pages_is_followed_from_its_index(tmp_path):
     folder = tmp_path / "msmd" / "piece" / "scores" / "piece_ly"
     fake_embedder.write_score(tmp_path, "piece", np.arange(100))
