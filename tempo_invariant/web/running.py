@@ -54,8 +54,9 @@ def bind(place: Place) -> socket.socket:
     """
     try:
         found = socket.getaddrinfo(place.host, place.port or 0, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise UserError(f"no such host: {place.host} ({error.strerror})") from error
+    except (OSError, UnicodeError) as error:  # the latter, where it can be no name at all
+        reason = getattr(error, "strerror", None) or one_line(error)
+        raise UserError(f"no such host: {place.host} ({reason})") from error
     family, _, _, _, address = found[0]
     ports = [place.port] if place.port is not None else [*range(PORT, PORT + _TRIED_PORTS), 0]
     for port in ports:

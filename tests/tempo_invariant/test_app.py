@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -96,6 +97,12 @@ def test_a_port_that_is_taken_is_told_or_passed_over():
         found = [stack.enter_context(running.bind(running.Place())) for _ in range(3)]
         ports = [each.getsockname()[1] for each in found]
         assert len(set(ports)) == 3 and min(ports) >= running.PORT
+
+
+@pytest.mark.parametrize("host", ["a..b", ".", "x" * 70])
+def test_what_can_be_no_host_is_told(host):
+    with pytest.raises(UserError, match=f"no such host: {re.escape(host)} "):
+        running.bind(running.Place(host))
 
 
 def test_only_this_machine_needs_no_token():
