@@ -6,7 +6,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from functools import partial
 from pathlib import Path
@@ -292,18 +292,24 @@ class Librarian:
         self._holdings.refresh(patient=True)
 
     def _put_away(self, name: str, content: str) -> None:
-        """Moves the files of a score, if they are in the folder and as they were indexed."""
+        """Moves the files of a score, if they are in the folder and as they were indexed.
+
+        Files that another score has as well, as LilyPond's may include the same ones, stay.
+        """
         from tempo_invariant.retrieval.index_update import content_of
 
-        for found in self._listed():
+        listed = self._listed()
+        for found in listed:
             if found.name == name and content_of(found.files) == content:
                 removed = self.folder / REMOVED / f"{time.time_ns()}"
-                for path in found.files:
+                kept = {path for other in listed if other is not found for path in other.files}
+                for path in set(found.files) - kept:
                     target = removed / path.relative_to(self.folder)
                     target.parent.mkdir(parents=True, exist_ok=True)
                     os.replace(path, target)
 
-    def _listed(self) -> Iterator[FoundScore]:
+    def _listed(self) -> list[FoundScore]:
         if self.folder.is_dir():
             with contextlib.suppress(UserError):
-                yield from list_folder(self.folder).scores
+                return list_folder(self.folder).scores
+        return []

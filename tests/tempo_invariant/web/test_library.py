@@ -11,6 +11,7 @@ from PIL import Image
 
 from tempo_invariant.geometry import SAMPLE_RATE
 from tempo_invariant.retrieval import catalogue, indexing, library
+from tempo_invariant.retrieval.index_update import content_of
 from tempo_invariant.retrieval.index_writer import IndexBusy, IndexWriter
 from tempo_invariant.samples import DIRECTORY
 from tempo_invariant.web import librarian
@@ -126,6 +127,22 @@ def test_names_with_breaks_of_lines_are_kept_in_the_journal(tmp_path):
     (tmp_path / librarian.JOURNAL).write_text("a\u2028b.pdf\ngone.pdf\n", encoding="utf-8")
     held = librarian.Librarian(tmp_path, tmp_path, None, None, None)
     assert held._journal() == [tmp_path / "a\u2028b.pdf"]
+
+
+def test_files_that_another_score_includes_stay(tmp_path):
+    pytest.importorskip("lilypond")
+    (tmp_path / "own.ily").write_text("own = 1\n")
+    (tmp_path / "common.ily").write_text("common = 1\n")
+    for name, more in (("a", '\\include "own.ily"'), ("b", "")):
+        music = "\\score { { c'4 } }\n"
+        (tmp_path / f"{name}.ly").write_text(f'\\include "common.ily" {more}\n{music}')
+    held = librarian.Librarian(tmp_path, tmp_path, None, None, None)
+    for name, left in (("a", ["b.ly", "common.ily"]), ("b", [])):
+        contents = {found.name: content_of(found.files) for found in held._listed()}
+        held._put_away(name, contents[name])
+        assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == left
+    removed = (tmp_path / librarian.REMOVED).rglob("*.*y")
+    assert {path.name for path in removed} == {"a.ly", "own.ily", "b.ly", "common.ily"}
 
 
 def test_files_that_come_together_go_together(tmp_path):
