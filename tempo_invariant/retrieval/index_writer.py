@@ -23,6 +23,7 @@ from tempo_invariant.retrieval import (
     catalogue,
     editions,
     hubness,
+    index_directory,
     index_files,
     index_rows,
     library,
@@ -80,9 +81,7 @@ class IndexWriter:
     ):
         self.path = Path(path)
         files.check_output_directory(self.path)
-        if self.path.is_dir() and not library.is_index(self.path):
-            if not all(map(index_files.is_ours, os.listdir(self.path))):
-                raise UserError(f"{self.path} exists already and is no index: choose another")
+        index_directory.check(self.path)
         self._embedder = embedder
         self._settings = kind, hop_frames, step_pixels
         self._exact_limit = exact_limit
@@ -227,7 +226,7 @@ class IndexWriter:
     def _remove_if_empty(self) -> None:
         """Removes an index that was not begun, or to which nothing was added."""
         found = getattr(self, "_catalogue", None)
-        if not (found.documents if found else library.is_index(self.path)):
+        if not (found.documents if found else index_directory.is_index(self.path)):
             shutil.rmtree(self.path, ignore_errors=True)
 
     def _open_catalogue(self) -> None:
@@ -341,7 +340,7 @@ def _locked(path: Path) -> Iterator[None]:
     Raises:
         IndexBusy: Another process holds it.
     """
-    with (path / index_files.LOCK).open("a") as stream:
+    with (path / index_directory.LOCK).open("a") as stream:
         try:
             import fcntl  # there is none on Windows
 

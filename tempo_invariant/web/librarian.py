@@ -161,7 +161,7 @@ class Librarian:
             return batch
 
     def _work(self, batch: Sequence[Job]) -> None:
-        from tempo_invariant.retrieval import library
+        from tempo_invariant.retrieval import index_directory
         from tempo_invariant.retrieval.index_writer import IndexBusy, IndexWriter
         from tempo_invariant.scores.documents import STEP_PIXELS
 
@@ -171,7 +171,8 @@ class Librarian:
         scores = self._find(batch) if batch else {}
         path = self._holdings.path
         while True:
-            step = library.step_pixels(path) or STEP_PIXELS
+            known = index_directory.header(path)
+            step = known.step_pixels if known else STEP_PIXELS
             hop = windows.HOP_FRAMES
             try:
                 with IndexWriter(path, "sheets", embedder, hop, step) as writer:

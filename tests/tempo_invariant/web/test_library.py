@@ -9,17 +9,18 @@ import pytest
 import soundfile
 from PIL import Image
 
+from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import SAMPLE_RATE
 from tempo_invariant.retrieval import catalogue, indexing, library
 from tempo_invariant.retrieval.index_update import content_of
 from tempo_invariant.retrieval.index_writer import IndexBusy, IndexWriter
 from tempo_invariant.samples import DIRECTORY
 from tempo_invariant.web import librarian
-from tempo_invariant.web.desk import scores_folder
+from tempo_invariant.web.desk import check_index, scores_folder
 from tempo_invariant.web.holdings import Holdings
 from tempo_invariant.web.limits import Limits
 from tempo_invariant.worker_processes import map_ahead
-from tests import fake_embedder
+from tests import damaged_index, fake_embedder
 from tests.drawn_pages import draw_page
 from tests.fake_embedder import FakeEmbedder
 from tests.web_server import serving, wait_for
@@ -90,6 +91,31 @@ def test_the_folder_of_an_index_does_not_hide_the_sample(tmp_path):
     folders = {"music-index": "music", "sample-index": "sample-index-scores", "all": "all-scores"}
     for index, folder in folders.items():
         assert scores_folder(tmp_path / index) == tmp_path / folder
+
+
+def test_the_index_of_scores_may_be_one_that_was_hardly_begun_or_is_old(tmp_path):
+    index = tmp_path / "music-index"
+    assert check_index(index) == {}
+    index.mkdir()
+    for left in ("lock", "vectors-1.bin", ".partial-abcdefgh"):
+        (index / left).touch()
+        assert check_index(index) == {}
+    (index / "letter.txt").touch()
+    with pytest.raises(UserError, match="exists already and is no index: choose another"):
+        check_index(index)
+    shutil.rmtree(index)
+    fake_embedder.write_score(tmp_path, "waltz", np.arange(0, 250.0, 10))
+    indexing.index_scores(FakeEmbedder(), tmp_path / "msmd", index, 25)
+    soundfile.write(tmp_path / "waltz.wav", fake_embedder.melody(np.arange(9), 3), SAMPLE_RATE)
+    heard = tmp_path / "heard"
+    indexing.index_recordings(FakeEmbedder(), tmp_path / "waltz.wav", heard)
+    damaged_index.rewrite_header(index, source={"weights": "mine.h5"})
+    for age in (lambda path: path, damaged_index.make_old):
+        for path in (index, heard):
+            age(path)
+        assert check_index(index) == {"weights": "mine.h5"}
+        with pytest.raises(UserError, match="heard: an index of recordings"):
+            check_index(heard)
 
 
 def test_a_journal_that_cannot_be_written_or_removed_ends_nothing(tmp_path):
