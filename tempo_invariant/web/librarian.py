@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tempo_invariant.audio import windows
 from tempo_invariant.errors import UserError, printable
-from tempo_invariant.files import telling_failures, why_left_out
+from tempo_invariant.files import atomic_write, telling_failures, why_left_out
 from tempo_invariant.scores.folders import KINDS, LILYPOND, FoundScore, list_folder
 from tempo_invariant.web.holdings import Holdings, score_id
 from tempo_invariant.web.jobs import Job, Jobs
@@ -63,6 +63,7 @@ class Librarian:
         self._changed = threading.Condition()
         self._waiting: list[Job] = []
         self._drops: list[tuple[str, Future[None]]] = []
+        self._left: set[Path] = set()
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="librarian", daemon=True)
 
@@ -70,9 +71,11 @@ class Librarian:
         """Begins, with what had come before the last end and was not done."""
         for path in self._journal():
             job = Job("score", path.relative_to(self.folder).as_posix(), path)
-            with contextlib.suppress(UserError):
+            try:
                 self._jobs.add(job)
                 self._waiting.append(job)
+            except UserError:  # so many wait that it is for the next time
+                self._left.add(path)
         self._thread.start()
 
     def stop(self, seconds: float) -> bool:
@@ -93,7 +96,7 @@ class Librarian:
             if job.is_new:
                 with telling_failures(self.folder):
                     with (self.folder / JOURNAL).open("a", encoding="utf-8") as stream:
-                        stream.write(f"{job.path.relative_to(self.folder).as_posix()}\n")
+                        stream.write(self._line(job.path))
             self._jobs.add(job)
             self._waiting.append(job)
             self._changed.notify_all()
@@ -117,27 +120,42 @@ class Librarian:
         paths = [self.folder / line for line in dict.fromkeys(lines) if line]
         return [each for each in paths if ".." not in each.parts and each.is_file()]
 
+    def _line(self, path: Path) -> str:
+        return f"{path.relative_to(self.folder).as_posix()}\n"
+
+    def _write_journal(self) -> None:
+        """Writes down what is left for the next start."""
+        journal = self.folder / JOURNAL
+        if self._left:
+            with atomic_write(journal) as temporary:
+                temporary.write_text("".join(map(self._line, sorted(self._left))), "utf-8")
+        else:
+            journal.unlink(missing_ok=True)
+
     def _run(self) -> None:
         with contextlib.suppress(Stopped):
             while True:
                 batch = self._next()
                 try:
                     self._work(batch)
+                    self._left.difference_update(job.path for job in batch)
                 except Stopped:
                     raise
                 except Exception as error:
                     self._give_up(batch, error)
-                with self._changed, contextlib.suppress(OSError):  # all is looked at again then
-                    if not self._waiting:
-                        (self.folder / JOURNAL).unlink(missing_ok=True)
+                with self._changed, contextlib.suppress(OSError, UserError):
+                    if not self._waiting:  # else all is looked at again
+                        self._write_journal()
 
     def _give_up(self, batch: Sequence[Job], error: Exception) -> None:
-        """Says of all that was to be done why it cannot be."""
+        """Says of all that was to be done why it cannot be; files that came stay for next time."""
         text = str(error)
         with contextlib.suppress(Exception):  # that befalls all is told all the same
             text = why_left_out(error)
         logging.warning("%s", text)
-        self._jobs.fail([job for job in batch if not job.is_over], text)
+        given_up = [job for job in batch if not job.is_over]
+        self._left.update(job.path for job in given_up if job.is_new)
+        self._jobs.fail(given_up, text)
         with self._changed:
             drops, self._drops = self._drops, []
         for _, future in drops:

@@ -23,7 +23,7 @@ from tempo_invariant.worker_processes import map_ahead
 from tests import damaged_index, fake_embedder
 from tests.drawn_pages import draw_page
 from tests.fake_embedder import FakeEmbedder
-from tests.web_server import serving, wait_for
+from tests.web_server import SECONDS, serving, wait_for
 
 MUSETTE = (DIRECTORY / "scores" / "bach_musette.pdf").read_bytes()
 MINUET = (DIRECTORY / "scores" / "minuet_g_major.pdf").read_bytes()
@@ -269,6 +269,42 @@ def test_what_came_before_a_server_was_killed_is_added_by_the_next(tmp_path):
         assert client.job(job["id"])["result"]["name"] == "Bach/musette"
         wait_for(lambda: client.names() == ["Bach/musette"])
         wait_for(lambda: not journal.exists())
+
+
+def settle(client):
+    """Waits until the librarian has nothing in hand; the first drop may still belong to that."""
+    for _ in range(2):
+        client.desk.librarian.drop("none").result(SECONDS)
+
+
+def test_what_could_not_be_added_is_added_by_the_next_server(tmp_path):
+    def fail():
+        raise UserError("no space is left on the disk; the same command goes on when there is some")
+
+    with serving(tmp_path, embedder=fail) as client:
+        for name, content in (("musette.pdf", MUSETTE), ("minuet.pdf", MINUET)):
+            job = client.job(client.drop("scores", name, content))
+            assert job["state"] == "failed" and job["error"].startswith("no space is left")
+    for name in ("minuet", "musette"):
+        with serving(tmp_path, Limits(waiting=1)) as client:  # one is taken in again at a time
+            [job] = client.jobs()
+            assert client.job(job["id"])["result"]["name"] == name
+            settle(client)
+    assert not (tmp_path / "music" / librarian.JOURNAL).exists()
+
+
+def test_the_journal_is_kept_until_what_was_given_up_is_added(tmp_path, monkeypatch):
+    journal = tmp_path / "music" / librarian.JOURNAL
+    with serving(tmp_path) as client:
+        with monkeypatch.context() as patch:
+            patch.setattr(librarian, "list_folder", lambda folder: 1 // 0)
+            assert client.job(client.drop("scores", "a.pdf", MUSETTE))["state"] == "failed"
+        assert client.job(client.drop("scores", "b.pdf", MINUET))["state"] == "done"
+        settle(client)
+        assert journal.read_text() == "a.pdf\n"
+        assert client.job(client.drop("scores", "a.pdf", MUSETTE))["state"] == "done"
+        settle(client)
+        assert not journal.exists()
 
 
 @pytest.mark.parametrize(
