@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tempo_invariant.audio import windows
 from tempo_invariant.errors import UserError, printable
@@ -64,6 +65,7 @@ class Librarian:
         self._waiting: list[Job] = []
         self._drops: list[tuple[str, Future[None]]] = []
         self._left: set[Path] = set()
+        self._added: list[tuple[Sequence[Job], str, dict[str, Any]]] = []
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="librarian", daemon=True)
 
@@ -149,6 +151,7 @@ class Librarian:
 
     def _give_up(self, batch: Sequence[Job], error: Exception) -> None:
         """Says of all that was to be done why it cannot be; files that came stay for next time."""
+        self._tell_added()
         text = str(error)
         with contextlib.suppress(Exception):  # that befalls all is told all the same
             text = why_left_out(error)
@@ -204,7 +207,7 @@ class Librarian:
                 with self._changed:
                     self._changed.wait_for(lambda: self._stopped, _BUSY_SECONDS)
                 self._check_going()
-        self._holdings.refresh()
+        self._tell_added()
 
     def _find(self, batch: Sequence[Job]) -> dict[str, tuple[FoundScore, list[Job]]]:
         """Returns the scores that files belong to, with their jobs; those of no score fail."""
@@ -258,7 +261,6 @@ class Librarian:
                         self._fail([job], text)
                 else:
                     self._finish(writer, reader.name, jobs, already=False)
-                    self._holdings.refresh(patient=True)
                 self._serve_drops(writer)
                 self._check_going()
         if writer.documents:
@@ -278,7 +280,15 @@ class Librarian:
         identity, notes = score_id(document), list(document.notes)
         result = {"id": identity, "ids": [identity], "name": name, "already": already}
         result["notes"] = notes
-        self._jobs.finish(jobs, text, result)
+        self._added.append((jobs, text, result))
+        self._tell_added(patient=True)
+
+    def _tell_added(self, patient: bool = False) -> None:
+        """Says of scores that they are done, once the library is read with them."""
+        if self._holdings.refresh(patient):
+            for done in self._added:
+                self._jobs.finish(*done)
+            self._added.clear()
 
     def _await(
         self, future: Future, pages: Callable[[], tuple[int, int]], jobs: Sequence[Job]
@@ -286,6 +296,7 @@ class Librarian:
         """Waits until a score is read, and says how far that has got."""
         while not wait([future], 0.2).done:
             self._check_going()
+            self._tell_added(patient=True)
             done, total = pages()
             if total:
                 self._jobs.progress(jobs, f"{done} of {counted(total, 'page')}", done, total)
@@ -297,18 +308,21 @@ class Librarian:
         if not drops:
             return
         names = {score_id(document): name for name, document in writer.documents.items()}
+        dropped = []
         for identity, future in drops:
             try:
                 if identity in names:
                     name = names.pop(identity)
                     self._put_away(name, writer.documents[name].content)
                     writer.drop([name])
-                future.set_result(None)
+                dropped.append(future)
             except Exception as error:
                 future.set_exception(error)
+        self._tell_added()
+        for future in dropped:
+            future.set_result(None)
         if writer.documents:
             writer.finish()
-        self._holdings.refresh(patient=True)
 
     def _put_away(self, name: str, content: str) -> None:
         """Moves the files of a score, if they are in the folder and as they were indexed.

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -74,7 +75,30 @@ def test_a_score_is_dropped_shown_and_dropped_again(tmp_path):
         assert client.change("DELETE", f"/api/scores/{score['id']}")[0] == 404
 
 
-def test_a_recording_is_looked_up_among_all_scores_that_came_before_it(tmp_path):
+@pytest.fixture
+def slow_reading(monkeypatch):
+    """The library takes so long to read as a large one, and is so seldom read."""
+    read = Holdings._read
+
+    def read_slowly(holdings):
+        time.sleep(0.3)
+        return read(holdings)
+
+    monkeypatch.setattr(Holdings, "_read", read_slowly)
+
+
+def test_what_is_done_can_be_seen_at_once(tmp_path, slow_reading):
+    with serving(tmp_path) as client:
+        jobs = [client.drop("scores", f"{n}.pdf", MUSETTE + b"%d" % n) for n in range(3)]
+        for count, job in enumerate(jobs, 1):
+            identity = client.job(job)["result"]["id"]
+            assert client.get(f"/api/scores/{identity}")["name"] == str(count - 1)
+            assert len(client.names()) >= count
+        assert client.change("DELETE", f"/api/scores/{identity}") == (200, {})
+        assert client.names() == ["0", "1"]
+
+
+def test_a_recording_is_looked_up_among_all_scores_before_it(tmp_path, slow_reading):
     sound = io.BytesIO()
     soundfile.write(sound, fake_embedder.melody(np.arange(20, 60), 6), SAMPLE_RATE, format="FLAC")
     with serving(tmp_path) as client:
