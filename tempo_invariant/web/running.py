@@ -21,7 +21,7 @@ from tempo_invariant import files, progress
 from tempo_invariant.errors import UserError, one_line, printable
 from tempo_invariant.web.connections import Connections
 from tempo_invariant.web.desk import Desk
-from tempo_invariant.web.gate import Door, Gate
+from tempo_invariant.web.gate import Door, Gate, is_loopback
 from tempo_invariant.web.limits import Limits
 from tempo_invariant.web.site import Site
 
@@ -71,14 +71,6 @@ def bind(place: Place) -> socket.socket:
             listener.close()
             problem = error
     raise UserError(f"cannot listen on {place.host}:{ports[-1]} ({problem.strerror})")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine itself, and nobody else can ask."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def addresses(door: Door) -> list[str]:
