@@ -11,18 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tempo_invariant import files
 from tempo_invariant.errors import UserError
-from tempo_invariant.retrieval import catalogue, hubness, index_rows, old_index
+from tempo_invariant.retrieval import catalogue, hubness, index_directory, index_rows, old_index
 from tempo_invariant.retrieval.catalogue import Catalogue, Change, Document, Header
 from tempo_invariant.retrieval.index_rows import DATA, HUBNESS, PLACES, VECTORS
 from tempo_invariant.retrieval.library import PAGES, check_page, names, page_file
 from tempo_invariant.retrieval.old_index import OldIndex
 from tempo_invariant.wording import listed
 
-LOCK = "lock"
-
-_DATA_FILE = re.compile(r"(vectors|places|hubness)-\d+\.bin|neighbours-\d+-\d+\.faiss")
 _PAGE = re.compile(r"(\d{6,})_\d{3,}\.png")
 
 _WithRows = tuple[Document, dict[str, np.ndarray]]
@@ -162,7 +158,7 @@ def tidy(path: Path, found: Catalogue) -> None:
     kept = {index_rows.data_file(key, found.header.generation) for key in DATA}
     kept |= {found.search.file} if found.search else set()
     for name in os.listdir(path):
-        if _is_data(name) and name not in kept:
+        if index_directory.is_data(name) and name not in kept:
             (path / name).unlink(missing_ok=True)
 
 
@@ -195,21 +191,12 @@ def page_problem(path: Path, found: Catalogue, document: Document) -> str | None
     return None
 
 
-def _is_data(name: str) -> bool:
-    return bool(_DATA_FILE.fullmatch(name)) or name in (*old_index.FILES, old_index.INFO_NAME)
-
-
-def is_ours(name: str) -> bool:
-    """Whether a writer that was killed at once may have left this in a directory."""
-    return _is_data(name) or name == LOCK or name.startswith(files.PREFIX)
-
-
 def holds_others(path: Path) -> bool:
     """Whether there is something in the directory of an index that no writer has made."""
     folder = path / PAGES
     names = {*os.listdir(path)} - {catalogue.NAME, PAGES}
     pages = os.listdir(folder) if folder.is_dir() else ()
-    return not all(map(is_ours, names)) or not all(map(_PAGE.fullmatch, pages))
+    return not all(map(index_directory.is_ours, names)) or not all(map(_PAGE.fullmatch, pages))
 
 
 def utc(seconds: float) -> str:

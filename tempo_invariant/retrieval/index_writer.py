@@ -24,6 +24,7 @@ from tempo_invariant.retrieval import (
     catalogue,
     editions,
     hubness,
+    index_directory,
     index_files,
     index_rows,
     library,
@@ -81,9 +82,7 @@ class IndexWriter:
     ):
         self.path = Path(path)
         files.check_output_directory(self.path)
-        if self.path.is_dir() and not library.is_index(self.path):
-            if not all(map(index_files.is_ours, os.listdir(self.path))):
-                raise UserError(f"{self.path} exists already and is no index: choose another")
+        index_directory.check(self.path)
         self._embedder = embedder
         self._settings = kind, hop_frames, step_pixels
         self._exact_limit = exact_limit
@@ -231,7 +230,7 @@ class IndexWriter:
     def _remove_if_empty(self) -> None:
         """Removes an index that was not begun, or holds no document and no files of others."""
         found = getattr(self, "_catalogue", None)
-        if not (found.documents if found else library.is_index(self.path)):
+        if not (found.documents if found else index_directory.is_index(self.path)):
             with contextlib.suppress(OSError):
                 if not index_files.holds_others(self.path):
                     shutil.rmtree(self.path, ignore_errors=True)
@@ -348,7 +347,7 @@ def _locked(path: Path) -> Iterator[None]:
     Raises:
         IndexBusy: Another process holds it.
     """
-    with (path / index_files.LOCK).open("a") as stream:
+    with (path / index_directory.LOCK).open("a") as stream:
         try:
             import fcntl  # there is none on Windows
 

@@ -15,7 +15,7 @@ from tempo_invariant.audio.recordings import AUDIO_SUFFIXES
 from tempo_invariant.beam_runner import Runner
 from tempo_invariant.errors import UserError, printable
 from tempo_invariant.json_objects import is_text
-from tempo_invariant.retrieval import library, neighbours
+from tempo_invariant.retrieval import index_directory, library, neighbours
 from tempo_invariant.retrieval.beam_embedding import read_and_embed
 from tempo_invariant.retrieval.embedders import Embedder, embed_neighbours
 from tempo_invariant.retrieval.identification import hear
@@ -71,7 +71,9 @@ def index_scores(
         scores = os.path.abspath(scores)
     if prune and (documents or split):
         raise UserError("to drop what is gone takes all scores, not only some, or those of a split")
-    step = step or library.step_pixels(output) or STEP_PIXELS
+    if step is None:
+        known = index_directory.header(output)
+        step = known.step_pixels if known else STEP_PIXELS
     with (
         open_collection(os.fspath(scores), step, split, documents, embedder.staves) as readers,
         IndexWriter(output, "sheets", embedder, windows.HOP_FRAMES, step, exact_limit) as writer,

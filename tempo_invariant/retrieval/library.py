@@ -36,6 +36,7 @@ from tempo_invariant.retrieval.catalogue import (
     Document,
 )
 from tempo_invariant.retrieval.embedders import Embedder
+from tempo_invariant.retrieval.index_directory import is_index
 from tempo_invariant.retrieval.model_identity import check_same_model
 from tempo_invariant.retrieval.neighbours import Neighbours
 from tempo_invariant.scores.images import open_image, to_grey
@@ -143,27 +144,6 @@ def check_page(path: Path) -> None:
         raise UserError(f"{path}: no such page image")
     with open_image(path, ("PNG",)) as image:
         image.verify()
-
-
-def is_index(path: str | os.PathLike) -> bool:
-    """Tells whether a path is the directory of an index."""
-    return any((Path(path) / name).exists() for name in (catalogue.NAME, old_index.INFO_NAME))
-
-
-def step_pixels(path: str | os.PathLike) -> int | None:
-    """Returns the distance of an index's snippets in page pixels; None where there is no index."""
-    path = Path(path)
-    if (path / catalogue.NAME).exists():
-        return catalogue.load(path / catalogue.NAME).header.step_pixels
-    return old_index.load(path).info.step_pixels if is_index(path) else None
-
-
-def source(path: str | os.PathLike) -> dict[str, str]:
-    """Returns the arguments that opened an index's model; empty where none are known."""
-    path = Path(path)
-    if (path / catalogue.NAME).exists():
-        return catalogue.load(path / catalogue.NAME).header.source
-    return old_index.load(path).info.source if is_index(path) else {}
 
 
 def load(

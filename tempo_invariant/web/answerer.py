@@ -134,13 +134,14 @@ class Answerer:
     def _library(self, job: Job) -> "tuple[State, SnippetIndex]":
         """Returns the library; the scores that came before the recording are waited for."""
         while True:
-            scores = self._jobs.scores_before(job)
-            comes = self._jobs.is_coming("score") or not self._holdings.is_read
-            state = self._holdings.state
-            if state.index is not None and not scores:
-                return state, state.index
-            if state.index is None and not comes:
-                raise UserError("the library holds no score yet")
+            scores, comes = self._jobs.scores_before(job), self._jobs.is_coming("score")
+            if not scores:
+                self._holdings.refresh()
+                state = self._holdings.state
+                if state.index is not None:
+                    return state, state.index
+                if not comes:
+                    raise UserError("the library holds no score yet")
             waiting = counted(scores, "score") if scores else "the first score"
             self._jobs.progress([job], f"waiting for {waiting}")
             if self._stopped.wait(_STEP_SECONDS):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tempo_invariant import files, samples
 from tempo_invariant.errors import UserError
+from tempo_invariant.retrieval import index_directory
 from tempo_invariant.web.answerer import Answerer
 from tempo_invariant.web.events import Events
 from tempo_invariant.web.holdings import Holdings
@@ -44,20 +45,11 @@ def check_index(index: Path) -> dict[str, str]:
     Raises:
         UserError: It is something else, damaged, or an index of recordings.
     """
-    from tempo_invariant.retrieval import catalogue
-
-    if (index / catalogue.NAME).exists():
-        header = catalogue.load(index / catalogue.NAME).header
-        if header.kind != "sheets":
-            raise UserError(f"{index}: an index of recordings, where one of scores is needed")
-        return header.source
-    if index.is_dir() and any(index.iterdir()):
-        from tempo_invariant.retrieval import library
-
-        if not library.is_index(index):
-            raise UserError(f"{index} exists already and is no index: choose another")
-        return library.source(index)
-    return {}
+    index_directory.check(index)
+    header = index_directory.header(index)
+    if header is not None and header.kind != "sheets":
+        raise UserError(f"{index}: an index of recordings, where one of scores is needed")
+    return header.source if header else {}
 
 
 class Desk:

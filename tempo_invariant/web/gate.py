@@ -44,8 +44,15 @@ _HEADERS = {
     "cache-control": "no-store",
 }
 _SAFE = ("GET", "HEAD")
-_LOOPBACK_NAME = "localhost"
 _PRINTED = "open the address as it is printed in the terminal"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine itself, and nobody else can ask."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 @dataclass(frozen=True)
@@ -78,13 +85,14 @@ class Door:
             return False
         if not name or port != self.port or "@" in host or found.path or found.query:
             return False
+        if self.token is None or is_loopback(name):
+            return is_loopback(name)
         try:
-            address = ipaddress.ip_address(name)
+            ipaddress.ip_address(name)
         except ValueError:
             own = socket.gethostname().lower()
-            names = {self.host.lower(), own, f"{own}.local"} if self.token else set()
-            return name in {_LOOPBACK_NAME, *names}
-        return self.token is not None or address.is_loopback
+            return name in {self.host.lower(), own, f"{own}.local"}
+        return True
 
 
 class Gate:

@@ -161,21 +161,24 @@ class Holdings:
         self._covers_lock = threading.Lock()
         self._covers: collections.OrderedDict[str, bytes] = collections.OrderedDict()
 
-    def refresh(self, patient: bool = False) -> None:
+    def refresh(self, patient: bool = False) -> bool:
         """Reads the index if it is another than the one that was read.
 
         What is wrong with it becomes `error`, and the state that was read before stays.
 
         Args:
             patient: Whether it may be left for later, where reading takes long.
+
+        Returns:
+            Whether it was not left for later.
         """
         with self._lock:
             stamp = _stamp(self.path)
             is_same = self.is_read and stamp == self.state._stamp
             if is_same and not self.error:
-                return
+                return True
             if patient and time.monotonic() < self._next:
-                return
+                return False
             begun, before = time.monotonic(), self.error
             try:
                 index = self._read()
@@ -184,10 +187,11 @@ class Holdings:
                 index, self.error = self.state.index, told(error)
             self._next = time.monotonic() + _PATIENCE * (time.monotonic() - begun)
             if is_same and self.error == before:
-                return
+                return True
             self.state = State(index, self.state.version + 1, stamp)
             self.is_read = True
         self._changed(self.state.version)
+        return True
 
     def _read(self) -> "SnippetIndex | None":
         from tempo_invariant.retrieval import library

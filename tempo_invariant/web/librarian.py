@@ -6,14 +6,15 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tempo_invariant.audio import windows
 from tempo_invariant.errors import UserError, printable
-from tempo_invariant.files import telling_failures, why_left_out
+from tempo_invariant.files import atomic_write, telling_failures, why_left_out
 from tempo_invariant.scores.folders import KINDS, LILYPOND, FoundScore, list_folder
 from tempo_invariant.web.holdings import Holdings, score_id
 from tempo_invariant.web.jobs import Job, Jobs
@@ -63,6 +64,8 @@ class Librarian:
         self._changed = threading.Condition()
         self._waiting: list[Job] = []
         self._drops: list[tuple[str, Future[None]]] = []
+        self._left: set[Path] = set()
+        self._added: list[tuple[Sequence[Job], str, dict[str, Any]]] = []
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="librarian", daemon=True)
 
@@ -70,9 +73,11 @@ class Librarian:
         """Begins, with what had come before the last end and was not done."""
         for path in self._journal():
             job = Job("score", path.relative_to(self.folder).as_posix(), path)
-            with contextlib.suppress(UserError):
+            try:
                 self._jobs.add(job)
                 self._waiting.append(job)
+            except UserError:  # so many wait that it is for the next time
+                self._left.add(path)
         self._thread.start()
 
     def stop(self, seconds: float) -> bool:
@@ -93,7 +98,7 @@ class Librarian:
             if job.is_new:
                 with telling_failures(self.folder):
                     with (self.folder / JOURNAL).open("a", encoding="utf-8") as stream:
-                        stream.write(f"{job.path.relative_to(self.folder).as_posix()}\n")
+                        stream.write(self._line(job.path))
             self._jobs.add(job)
             self._waiting.append(job)
             self._changed.notify_all()
@@ -117,27 +122,43 @@ class Librarian:
         paths = [self.folder / line for line in dict.fromkeys(lines) if line]
         return [each for each in paths if ".." not in each.parts and each.is_file()]
 
+    def _line(self, path: Path) -> str:
+        return f"{path.relative_to(self.folder).as_posix()}\n"
+
+    def _write_journal(self) -> None:
+        """Writes down what is left for the next start."""
+        journal = self.folder / JOURNAL
+        if self._left:
+            with atomic_write(journal) as temporary:
+                temporary.write_text("".join(map(self._line, sorted(self._left))), "utf-8")
+        else:
+            journal.unlink(missing_ok=True)
+
     def _run(self) -> None:
         with contextlib.suppress(Stopped):
             while True:
                 batch = self._next()
                 try:
                     self._work(batch)
+                    self._left.difference_update(job.path for job in batch)
                 except Stopped:
                     raise
                 except Exception as error:
                     self._give_up(batch, error)
-                with self._changed, contextlib.suppress(OSError):  # all is looked at again then
-                    if not self._waiting:
-                        (self.folder / JOURNAL).unlink(missing_ok=True)
+                with self._changed, contextlib.suppress(OSError, UserError):
+                    if not self._waiting:  # else all is looked at again
+                        self._write_journal()
 
     def _give_up(self, batch: Sequence[Job], error: Exception) -> None:
-        """Says of all that was to be done why it cannot be."""
+        """Says of all that was to be done why it cannot be; files that came stay for next time."""
+        self._tell_added()
         text = str(error)
         with contextlib.suppress(Exception):  # that befalls all is told all the same
             text = why_left_out(error)
         logging.warning("%s", text)
-        self._jobs.fail([job for job in batch if not job.is_over], text)
+        given_up = [job for job in batch if not job.is_over]
+        self._left.update(job.path for job in given_up if job.is_new)
+        self._jobs.fail(given_up, text)
         with self._changed:
             drops, self._drops = self._drops, []
         for _, future in drops:
@@ -161,7 +182,7 @@ class Librarian:
             return batch
 
     def _work(self, batch: Sequence[Job]) -> None:
-        from tempo_invariant.retrieval import library
+        from tempo_invariant.retrieval import index_directory
         from tempo_invariant.retrieval.index_writer import IndexBusy, IndexWriter
         from tempo_invariant.scores.documents import STEP_PIXELS
 
@@ -171,7 +192,8 @@ class Librarian:
         scores = self._find(batch) if batch else {}
         path = self._holdings.path
         while True:
-            step = library.step_pixels(path) or STEP_PIXELS
+            known = index_directory.header(path)
+            step = known.step_pixels if known else STEP_PIXELS
             hop = windows.HOP_FRAMES
             try:
                 with IndexWriter(path, "sheets", embedder, hop, step) as writer:
@@ -185,7 +207,7 @@ class Librarian:
                 with self._changed:
                     self._changed.wait_for(lambda: self._stopped, _BUSY_SECONDS)
                 self._check_going()
-        self._holdings.refresh()
+        self._tell_added()
 
     def _find(self, batch: Sequence[Job]) -> dict[str, tuple[FoundScore, list[Job]]]:
         """Returns the scores that files belong to, with their jobs; those of no score fail."""
@@ -239,7 +261,6 @@ class Librarian:
                         self._fail([job], text)
                 else:
                     self._finish(writer, reader.name, jobs, already=False)
-                    self._holdings.refresh(patient=True)
                 self._serve_drops(writer)
                 self._check_going()
         if writer.documents:
@@ -259,7 +280,15 @@ class Librarian:
         identity, notes = score_id(document), list(document.notes)
         result = {"id": identity, "ids": [identity], "name": name, "already": already}
         result["notes"] = notes
-        self._jobs.finish(jobs, text, result)
+        self._added.append((jobs, text, result))
+        self._tell_added(patient=True)
+
+    def _tell_added(self, patient: bool = False) -> None:
+        """Says of scores that they are done, once the library is read with them."""
+        if self._holdings.refresh(patient):
+            for done in self._added:
+                self._jobs.finish(*done)
+            self._added.clear()
 
     def _await(
         self, future: Future, pages: Callable[[], tuple[int, int]], jobs: Sequence[Job]
@@ -267,6 +296,7 @@ class Librarian:
         """Waits until a score is read, and says how far that has got."""
         while not wait([future], 0.2).done:
             self._check_going()
+            self._tell_added(patient=True)
             done, total = pages()
             if total:
                 self._jobs.progress(jobs, f"{done} of {counted(total, 'page')}", done, total)
@@ -278,32 +308,41 @@ class Librarian:
         if not drops:
             return
         names = {score_id(document): name for name, document in writer.documents.items()}
+        dropped = []
         for identity, future in drops:
             try:
                 if identity in names:
                     name = names.pop(identity)
                     self._put_away(name, writer.documents[name].content)
                     writer.drop([name])
-                future.set_result(None)
+                dropped.append(future)
             except Exception as error:
                 future.set_exception(error)
+        self._tell_added()
+        for future in dropped:
+            future.set_result(None)
         if writer.documents:
             writer.finish()
-        self._holdings.refresh(patient=True)
 
     def _put_away(self, name: str, content: str) -> None:
-        """Moves the files of a score, if they are in the folder and as they were indexed."""
+        """Moves the files of a score, if they are in the folder and as they were indexed.
+
+        Files that another score has as well, as LilyPond's may include the same ones, stay.
+        """
         from tempo_invariant.retrieval.index_update import content_of
 
-        for found in self._listed():
+        listed = self._listed()
+        for found in listed:
             if found.name == name and content_of(found.files) == content:
                 removed = self.folder / REMOVED / f"{time.time_ns()}"
-                for path in found.files:
+                kept = {path for other in listed if other is not found for path in other.files}
+                for path in set(found.files) - kept:
                     target = removed / path.relative_to(self.folder)
                     target.parent.mkdir(parents=True, exist_ok=True)
                     os.replace(path, target)
 
-    def _listed(self) -> Iterator[FoundScore]:
+    def _listed(self) -> list[FoundScore]:
         if self.folder.is_dir():
             with contextlib.suppress(UserError):
-                yield from list_folder(self.folder).scores
+                return list_folder(self.folder).scores
+        return []

@@ -86,8 +86,8 @@ class SharedModel:
             try:
                 return future.result(_STEP_SECONDS)
             except TimeoutError:
-                if future.done():
-                    raise
+                if future.done():  # just now, or what it failed with was such an error
+                    return future.result()
         raise Stopped
 
     def stop(self) -> None:

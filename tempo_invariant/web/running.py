@@ -21,7 +21,7 @@ from tempo_invariant import files, progress
 from tempo_invariant.errors import UserError, one_line, printable
 from tempo_invariant.web.connections import Connections
 from tempo_invariant.web.desk import Desk
-from tempo_invariant.web.gate import Door, Gate
+from tempo_invariant.web.gate import Door, Gate, is_loopback
 from tempo_invariant.web.limits import Limits
 from tempo_invariant.web.site import Site
 
@@ -54,8 +54,9 @@ def bind(place: Place) -> socket.socket:
     """
     try:
         found = socket.getaddrinfo(place.host, place.port or 0, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise UserError(f"no such host: {place.host} ({error.strerror})") from error
+    except (OSError, UnicodeError) as error:  # the latter, where it can be no name at all
+        reason = getattr(error, "strerror", None) or one_line(error)
+        raise UserError(f"no such host: {place.host} ({reason})") from error
     family, _, _, _, address = found[0]
     ports = [place.port] if place.port is not None else [*range(PORT, PORT + _TRIED_PORTS), 0]
     for port in ports:
@@ -70,14 +71,6 @@ def bind(place: Place) -> socket.socket:
             listener.close()
             problem = error
     raise UserError(f"cannot listen on {place.host}:{ports[-1]} ({problem.strerror})")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine itself, and nobody else can ask."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def addresses(door: Door) -> list[str]:

@@ -154,7 +154,6 @@ class Session:
             if self._owner.model.is_loading:
                 self._tell({"loading": "the model"})
             self._begin(self._document)
-            self._told_dropped = self._dropped  # that was before it could listen
             while self._work():
                 pass
         except Stopped:
@@ -166,15 +165,18 @@ class Session:
             self._ended = True
 
     def _begin(self, document: str | None) -> None:
-        """Makes the listener, for the library as it is now."""
+        """Makes the listener, for the library as it is now; the one before stays if that fails."""
         self._owner.model.wait()
-        self._state = self._owner.holdings.state
-        index = self._state.index
+        state = self._owner.holdings.state
+        index = state.index
         if index is None:
             raise UserError("the library holds no score yet")
         ears = self._owner.ears(index)
-        name = None if document is None else index.documents[self._state.find(document)[1]]
-        self._listener = self._owner.make_listener(index, ears, name)
+        name = None if document is None else index.documents[state.find(document)[1]]
+        listener = self._owner.make_listener(index, ears, name)
+        with self._changed:  # it begins with the sound that waits
+            self._state, self._listener = state, listener
+            self._dropped = self._told_dropped = self._samples - self._waiting
 
     def _work(self) -> bool:
         """Does what is to be done next; returns whether there may be more."""
@@ -215,8 +217,6 @@ class Session:
     def _choose(self, identity: str | None) -> None:
         newest = self._owner.holdings.state
         if self._state.version != newest.version and newest.index is not None:
-            with self._changed:  # another listener begins, with the sound that waits
-                self._dropped = self._told_dropped = self._samples - self._waiting
             self._begin(identity)
         elif self._listener is not None:
             name = None

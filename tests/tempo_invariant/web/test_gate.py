@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tempo_invariant.web.gate import Door
+from tempo_invariant.web.gate import Door, is_loopback
 from tests.web_server import serving
 
 
@@ -38,6 +38,13 @@ def client(tmp_path_factory):
 def test_a_host_is_ours_by_address_or_by_its_own_name(host, alone, with_token):
     assert Door("127.0.0.1", 8421).is_ours(host) == alone
     assert Door("piano.home", 8421, "secret").is_ours(host) == with_token
+
+
+def test_only_this_machine_needs_no_token():
+    for host in ("127.0.0.1", "127.8.8.8", "::1", "localhost", "LOCALHOST"):
+        assert is_loopback(host)
+    for host in ("0.0.0.0", "::", "192.168.1.5", "piano.home", "127.0.0.1.evil.example"):
+        assert not is_loopback(host)
 
 
 REFUSED = [

@@ -3,25 +3,28 @@
 import contextlib
 import io
 import shutil
+import time
 
 import numpy as np
 import pytest
 import soundfile
 from PIL import Image
 
+from tempo_invariant.errors import UserError
 from tempo_invariant.geometry import SAMPLE_RATE
 from tempo_invariant.retrieval import catalogue, indexing, library
+from tempo_invariant.retrieval.index_update import content_of
 from tempo_invariant.retrieval.index_writer import IndexBusy, IndexWriter
 from tempo_invariant.samples import DIRECTORY
 from tempo_invariant.web import librarian
-from tempo_invariant.web.desk import scores_folder
+from tempo_invariant.web.desk import check_index, scores_folder
 from tempo_invariant.web.holdings import Holdings
 from tempo_invariant.web.limits import Limits
 from tempo_invariant.worker_processes import map_ahead
-from tests import fake_embedder
+from tests import damaged_index, fake_embedder
 from tests.drawn_pages import draw_page
 from tests.fake_embedder import FakeEmbedder
-from tests.web_server import serving, wait_for
+from tests.web_server import SECONDS, serving, wait_for
 
 MUSETTE = (DIRECTORY / "scores" / "bach_musette.pdf").read_bytes()
 MINUET = (DIRECTORY / "scores" / "minuet_g_major.pdf").read_bytes()
@@ -72,7 +75,30 @@ def test_a_score_is_dropped_shown_and_dropped_again(tmp_path):
         assert client.change("DELETE", f"/api/scores/{score['id']}")[0] == 404
 
 
-def test_a_recording_is_looked_up_among_all_scores_that_came_before_it(tmp_path):
+@pytest.fixture
+def slow_reading(monkeypatch):
+    """The library takes so long to read as a large one, and is so seldom read."""
+    read = Holdings._read
+
+    def read_slowly(holdings):
+        time.sleep(0.3)
+        return read(holdings)
+
+    monkeypatch.setattr(Holdings, "_read", read_slowly)
+
+
+def test_what_is_done_can_be_seen_at_once(tmp_path, slow_reading):
+    with serving(tmp_path) as client:
+        jobs = [client.drop("scores", f"{n}.pdf", MUSETTE + b"%d" % n) for n in range(3)]
+        for count, job in enumerate(jobs, 1):
+            identity = client.job(job)["result"]["id"]
+            assert client.get(f"/api/scores/{identity}")["name"] == str(count - 1)
+            assert len(client.names()) >= count
+        assert client.change("DELETE", f"/api/scores/{identity}") == (200, {})
+        assert client.names() == ["0", "1"]
+
+
+def test_a_recording_is_looked_up_among_all_scores_before_it(tmp_path, slow_reading):
     sound = io.BytesIO()
     soundfile.write(sound, fake_embedder.melody(np.arange(20, 60), 6), SAMPLE_RATE, format="FLAC")
     with serving(tmp_path) as client:
@@ -89,6 +115,31 @@ def test_the_folder_of_an_index_does_not_hide_the_sample(tmp_path):
     folders = {"music-index": "music", "sample-index": "sample-index-scores", "all": "all-scores"}
     for index, folder in folders.items():
         assert scores_folder(tmp_path / index) == tmp_path / folder
+
+
+def test_the_index_of_scores_may_be_one_that_was_hardly_begun_or_is_old(tmp_path):
+    index = tmp_path / "music-index"
+    assert check_index(index) == {}
+    index.mkdir()
+    for left in ("lock", "vectors-1.bin", ".partial-abcdefgh"):
+        (index / left).touch()
+        assert check_index(index) == {}
+    (index / "letter.txt").touch()
+    with pytest.raises(UserError, match="exists already and is no index: choose another"):
+        check_index(index)
+    shutil.rmtree(index)
+    fake_embedder.write_score(tmp_path, "waltz", np.arange(0, 250.0, 10))
+    indexing.index_scores(FakeEmbedder(), tmp_path / "msmd", index, 25)
+    soundfile.write(tmp_path / "waltz.wav", fake_embedder.melody(np.arange(9), 3), SAMPLE_RATE)
+    heard = tmp_path / "heard"
+    indexing.index_recordings(FakeEmbedder(), tmp_path / "waltz.wav", heard)
+    damaged_index.rewrite_header(index, source={"weights": "mine.h5"})
+    for age in (lambda path: path, damaged_index.make_old):
+        for path in (index, heard):
+            age(path)
+        assert check_index(index) == {"weights": "mine.h5"}
+        with pytest.raises(UserError, match="heard: an index of recordings"):
+            check_index(heard)
 
 
 def test_a_journal_that_cannot_be_written_or_removed_ends_nothing(tmp_path):
@@ -126,6 +177,22 @@ def test_names_with_breaks_of_lines_are_kept_in_the_journal(tmp_path):
     (tmp_path / librarian.JOURNAL).write_text("a\u2028b.pdf\ngone.pdf\n", encoding="utf-8")
     held = librarian.Librarian(tmp_path, tmp_path, None, None, None)
     assert held._journal() == [tmp_path / "a\u2028b.pdf"]
+
+
+def test_files_that_another_score_includes_stay(tmp_path):
+    pytest.importorskip("lilypond")
+    (tmp_path / "own.ily").write_text("own = 1\n")
+    (tmp_path / "common.ily").write_text("common = 1\n")
+    for name, more in (("a", '\\include "own.ily"'), ("b", "")):
+        music = "\\score { { c'4 } }\n"
+        (tmp_path / f"{name}.ly").write_text(f'\\include "common.ily" {more}\n{music}')
+    held = librarian.Librarian(tmp_path, tmp_path, None, None, None)
+    for name, left in (("a", ["b.ly", "common.ily"]), ("b", [])):
+        contents = {found.name: content_of(found.files) for found in held._listed()}
+        held._put_away(name, contents[name])
+        assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == left
+    removed = (tmp_path / librarian.REMOVED).rglob("*.*y")
+    assert {path.name for path in removed} == {"a.ly", "own.ily", "b.ly", "common.ily"}
 
 
 def test_files_that_come_together_go_together(tmp_path):
@@ -226,6 +293,42 @@ def test_what_came_before_a_server_was_killed_is_added_by_the_next(tmp_path):
         assert client.job(job["id"])["result"]["name"] == "Bach/musette"
         wait_for(lambda: client.names() == ["Bach/musette"])
         wait_for(lambda: not journal.exists())
+
+
+def settle(client):
+    """Waits until the librarian has nothing in hand; the first drop may still belong to that."""
+    for _ in range(2):
+        client.desk.librarian.drop("none").result(SECONDS)
+
+
+def test_what_could_not_be_added_is_added_by_the_next_server(tmp_path):
+    def fail():
+        raise UserError("no space is left on the disk; the same command goes on when there is some")
+
+    with serving(tmp_path, embedder=fail) as client:
+        for name, content in (("musette.pdf", MUSETTE), ("minuet.pdf", MINUET)):
+            job = client.job(client.drop("scores", name, content))
+            assert job["state"] == "failed" and job["error"].startswith("no space is left")
+    for name in ("minuet", "musette"):
+        with serving(tmp_path, Limits(waiting=1)) as client:  # one is taken in again at a time
+            [job] = client.jobs()
+            assert client.job(job["id"])["result"]["name"] == name
+            settle(client)
+    assert not (tmp_path / "music" / librarian.JOURNAL).exists()
+
+
+def test_the_journal_is_kept_until_what_was_given_up_is_added(tmp_path, monkeypatch):
+    journal = tmp_path / "music" / librarian.JOURNAL
+    with serving(tmp_path) as client:
+        with monkeypatch.context() as patch:
+            patch.setattr(librarian, "list_folder", lambda folder: 1 // 0)
+            assert client.job(client.drop("scores", "a.pdf", MUSETTE))["state"] == "failed"
+        assert client.job(client.drop("scores", "b.pdf", MINUET))["state"] == "done"
+        settle(client)
+        assert journal.read_text() == "a.pdf\n"
+        assert client.job(client.drop("scores", "a.pdf", MUSETTE))["state"] == "done"
+        settle(client)
+        assert not journal.exists()
 
 
 @pytest.mark.parametrize(

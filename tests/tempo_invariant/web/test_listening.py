@@ -169,6 +169,23 @@ def test_another_library_is_listened_for_at_the_same_time(library):
         assert [each.steps for each in LoudnessListener.made] == [8, 2]
 
 
+def test_a_score_that_was_removed_meanwhile_is_told_and_the_listener_goes_on(library):
+    with listening(library) as client:
+        player = Player(client)
+        player.play(0.5)
+        player.until(seconds=0.5)
+        holdings = client.desk.holdings
+        holdings.state = dataclasses.replace(holdings.state, version=holdings.state.version + 1)
+        player.say(choose="removed")
+        player.until(refused="no such score; the library has changed")
+        player.play(0.3)
+        assert [player.hear()["seconds"] for _ in range(3)] == [0.6, 0.7, 0.8]
+        player.say(choose=client.ids["march"])
+        player.play(0.1)
+        assert player.until(seconds=0.9)["document"]["name"] == "march"
+        assert [each.steps for each in LoudnessListener.made] == [8, 1]
+
+
 def test_a_connection_that_breaks_is_taken_up_again(library):
     with listening(library) as client:
         first = Player(client)
