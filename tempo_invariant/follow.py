@@ -13,10 +13,10 @@ USAGE = """Aligns a recording with its score: for every moment page, system and 
     tempo-invariant follow --score=my_scores-index --document=PIECE --audio=take.flac
 
 --score is a PDF file or page image (or a directory with a folder of images), MusicXML, MEI, kern or
-ABC, a LilyPond file, the directory of a piece of MSMD, or an index of scores; with --document one
-of several. Repeats may be played or not. NAME-followed/follow.html, beside the recording NAME,
-plays it and shows where it is: a click on the page plays from there. follow.json says it in
-numbers.
+ABC of one voice, a LilyPond file, the directory of a piece of MSMD, or an index of scores; with
+--document one of several. Repeats may be played or not. NAME-followed/follow.html, beside the
+recording NAME, plays it and shows where it is: a click on the page plays from there. follow.json
+says it in numbers.
 """
 
 commands.define_input("score", None, "The score.", required=True, words=samples.SCORES)

@@ -1,7 +1,6 @@
 """Which score is this, and where are we: `python -m tempo_invariant.identify --index=...`."""
 
 import sys
-from pathlib import Path
 
 from absl import flags
 
@@ -29,7 +28,9 @@ commands.define_input(
     'Recording, of any format and length, or "sample"; asks an index of scores.',
     words=samples.RECORDING,
 )
-commands.define_input("sheet", None, "Page image or PDF file; asks an index of recordings.")
+commands.define_input(
+    "sheet", None, "Page image, PDF file or other score; asks an index of recordings."
+)
 flags.DEFINE_boolean("live", False, "Listen to standard input.")
 commands.define_output(
     "output",
@@ -59,9 +60,14 @@ def main() -> None:
     if values.live and sys.stdin is None:
         raise UserError("--live listens to standard input, and that is closed")
     from tempo_invariant.audio import reading, recordings
-    from tempo_invariant.retrieval import identification, late_embedder, library, listening
+    from tempo_invariant.retrieval import (
+        identification,
+        late_embedder,
+        library,
+        listening,
+        one_score,
+    )
     from tempo_invariant.retrieval.answers import identified, text
-    from tempo_invariant.scores import documents
 
     output = recording = None
     if not values.live:
@@ -74,9 +80,13 @@ def main() -> None:
         recording = recordings.open_recording(values.audio, strict=values.strict)
         recording.check()
     elif values.sheet:
-        pages = [Path(values.sheet)]
-        document = documents.read_pages(pages[0].stem, pages, index.step_pixels, embedder.staves)
-        document = document.without_guessed_bars(pages[0])
+        found = one_score.read_score(
+            values.sheet,
+            step=index.step_pixels,
+            staves=embedder.staves,
+            named_by="a path of its own",
+        )
+        document = found.without_guessed_bars(values.sheet)
         document.log_notes()
     index.check_model(embedder)
     settings = identification.IdentificationSettings(
@@ -95,6 +105,8 @@ def main() -> None:
     else:
         blocks = reading.pcm_blocks(sys.stdin.buffer, gain_db=values.gain_db)
         for live in listening.listen(index, embedder, blocks, settings):
+            if not live.seconds:
+                raise UserError("--live: nothing came on standard input")
             print(text.live(live, values.verbose), flush=True)
 
 

@@ -15,11 +15,11 @@ USAGE = """Makes an index of scores, or of recordings, for `tempo-invariant iden
     tempo-invariant index --recordings=music --index=indices/music
     tempo-invariant index --list --index=my_scores-index
 
---scores is a folder of folders of scores: PDF files and page images; MusicXML, MEI, kern and ABC;
-LilyPond files. Every file is a score, and every folder of images one of several pages; it has the
-name of its path, Chopin/op28/04. Of files of one name the LilyPond file is used, or else the
-MusicXML. --scores may be a tar or zip archive of such a folder, a single file, an MSMD directory,
-or a directory of records. LilyPond files are programs: index only those that you trust.
+--scores is a folder of folders of scores: PDF files and page images; MusicXML, MEI, kern, and ABC
+of one voice; LilyPond files. Every file is a score, and every folder of images one of several
+pages; it has the name of its path, Chopin/op28/04. Of files of one name the LilyPond file is used,
+or else the MusicXML. --scores may be a tar or zip archive of such a folder, a single file, an MSMD
+directory, or a directory of records. LilyPond files are programs: index only those that you trust.
 The index is NAME-index beside the scores NAME, if nothing else is said.
 
 An index that is there already is brought up to date: what is new is added, what has changed is

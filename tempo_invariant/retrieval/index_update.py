@@ -31,6 +31,7 @@ class Indexed:
         replaced: Names of documents that have changed.
         unchanged: Names of documents that are as they were.
         dropped: Names of documents that were there no more.
+        gone: Names of documents that are not there, and stay in the index.
         left_out: A line for every document that could not be used; if the index has an earlier
             state of it, that stays.
         pages: Number of pages that were read.
@@ -42,6 +43,7 @@ class Indexed:
     replaced: list[str]
     unchanged: list[str]
     dropped: list[str]
+    gone: list[str]
     left_out: list[str]
     pages: int
     seconds: float
@@ -59,6 +61,9 @@ class Indexed:
             said.insert(0, "nothing new")
         what = ", ".join(said)
         yield printable(f"{index.path}: {counted(count, kind)}: {what}")
+        if self.gone:
+            gone = f"{counted(len(self.gone), kind)} of the index not found there"
+            yield f"{gone}: {listed(self.gone)} (--prune drops what is gone)"
         if self.pages:
             speed = self.pages / self.seconds
             yield f"{counted(self.pages, 'page')} in {self.seconds:,.0f} s, {speed:.1f} a second"
@@ -147,8 +152,12 @@ class Update:
         """Pages a second until now."""
         return self.pages / max(time.monotonic() - self._begun, 1e-6)
 
-    def finish(self, prune: bool) -> Indexed:
+    def finish(self, prune: bool, is_whole: bool = True) -> Indexed:
         """Drops what is gone, if that is wanted, and finishes the index.
+
+        Args:
+            prune: Whether it is wanted.
+            is_whole: Whether all of a collection was looked at, so that what is gone is known.
 
         Raises:
             UserError: Nothing is left, or would be; then nothing is dropped.
@@ -163,7 +172,10 @@ class Update:
                 f"holds ({listed(gone)}) nothing is there any more; delete it if that is meant"
             )
         seconds = time.monotonic() - self._begun
-        return Indexed(index, dropped=dropped, pages=self.pages, seconds=seconds, **self.done)
+        stays = gone if is_whole and not dropped else []
+        return Indexed(
+            index, dropped=dropped, gone=stays, pages=self.pages, seconds=seconds, **self.done
+        )
 
 
 def content_of(paths: Sequence[Path], settings: str = "") -> str:

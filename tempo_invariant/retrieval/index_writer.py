@@ -312,7 +312,7 @@ class IndexWriter:
         """Refuses an index of another kind, step or hop, or of what may be another model."""
         kind, hop_frames, step_pixels = self._settings
         if header.kind != kind:
-            raise UserError(f"{self.path}: an index of {header.kind}, to which no {kind} go")
+            raise UserError(library.wrong_kind(self.path, header.kind, kind))
         name = "step_pixels" if kind == "sheets" else "hop_frames"
         there, here = getattr(header, name), step_pixels if kind == "sheets" else hop_frames
         if there != here:

@@ -97,7 +97,7 @@ def index_scores(
             for reader, future in bar:
                 add_score(update, embedder, reader, future)
                 bar.set_postfix_str(f"{update.speed():.1f} pages a second", refresh=False)
-        return update.finish(prune)
+        return update.finish(prune, is_whole=not (documents or split))
 
 
 def _length(items: Iterable[ScoreReader]) -> int | None:

@@ -146,6 +146,11 @@ def check_page(path: Path) -> None:
         image.verify()
 
 
+def wrong_kind(path: str | os.PathLike, kind: str, needed: str) -> str:
+    """Returns that an index holds documents of another kind than is needed."""
+    return f"{path}: an index of {NOUNS[kind]}s, where one of {NOUNS[needed]}s is needed"
+
+
 def load(
     path: str | os.PathLike, kind: str | None = None, tell_waiting: bool = True
 ) -> SnippetIndex:
@@ -171,7 +176,7 @@ def load(
     made = (path / catalogue.NAME).exists()
     index = _load(path, tell_waiting) if made else _load_old(path)
     if kind and index.kind != kind:
-        raise UserError(f"{path}: an index of {index.kind}, where one of {kind} is needed")
+        raise UserError(wrong_kind(path, index.kind, kind))
     return index
 
 

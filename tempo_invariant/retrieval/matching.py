@@ -294,9 +294,7 @@ class MatchingModel:
     def _open(self, index: str | os.PathLike | SnippetIndex, kind: str) -> SnippetIndex:
         found = index if isinstance(index, SnippetIndex) else library.load(index, kind)
         if found.kind != kind:
-            raise UserError(
-                f"{found.path}: an index of {found.kind}, where one of {kind} is needed"
-            )
+            raise UserError(library.wrong_kind(found.path, found.kind, kind))
         found.check_model(self._embedder)
         return found
 

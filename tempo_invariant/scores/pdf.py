@@ -18,6 +18,9 @@ _MOST_DEATHS = 2
 """Number of pages that the drawing may not survive, before the rest of a file is given up."""
 
 _DIED = f"PDFium crashes, or takes longer than {SECONDS} s"
+_NOTHING = "PDFium: Success"
+"""What PDFium says where there is no page."""
+
 _PROGRAM = Path(__file__).with_name("pdf_process.py")
 
 
@@ -71,7 +74,9 @@ def _count(path: Path, process: subprocess.Popen, max_pages: int) -> int:
     """Reads the number of pages, if it is one that can be used."""
     kind, rest = _line(process)
     if kind == "error" and "password" in rest.lower():
-        raise UserError(f"{path}: is encrypted ({one_line(rest)})")
+        raise UserError(f"{path}: is encrypted, and needs a password")
+    if kind == "error" and _NOTHING in rest:
+        raise UserError(f"{path}: holds no page")
     if kind != "count":
         raise UserError(f"{path}: is not a readable PDF ({one_line(rest or _DIED)})")
     count = int(rest)

@@ -67,7 +67,7 @@ def test_an_index_of_the_wrong_kind_is_refused(tmp_path):
     indexing.index_scores(FakeEmbedder(), tmp_path / "msmd", tmp_path / "index")
     done = run("identify", f"--index={tmp_path / 'index'}", "--sheet=figures/answer.png")
     assert done.returncode == 1
-    assert "an index of sheets, where one of recordings is needed" in done.stderr
+    assert "an index of scores, where one of recordings is needed" in done.stderr
 
 
 @pytest.mark.parametrize(

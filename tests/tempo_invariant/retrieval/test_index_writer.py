@@ -117,7 +117,10 @@ def test_two_cannot_write_at_once(tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (("recordings", FakeEmbedder(), 10, 25), "an index of sheets, to which no recordings go"),
+        (
+            ("recordings", FakeEmbedder(), 10, 25),
+            "an index of scores, where one of rec",
+        ),
         (("sheets", FakeEmbedder(1), 10, 25), "fake model 0, and fake model 1 is another model"),
         (("sheets", FakeEmbedder(), 10, 50), "was made with step_pixels 25, not 50"),
     ],

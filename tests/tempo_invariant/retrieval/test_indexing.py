@@ -297,12 +297,17 @@ def test_an_index_that_has_grown_is_that_made_at_once(scores, tmp_path):
     done = indexing.index_scores(FakeEmbedder(), scores, path)
     assert (done.added, done.replaced, done.unchanged) == (["d"], ["b"], ["c"])
     assert not done.dropped and set(done.index.documents) == {"a", "b", "c", "d"}
+    assert (
+        list(done.summary())[1]
+        == "1 score of the index not found there: a (--prune drops what is gone)"
+    )
     done = indexing.index_scores(FakeEmbedder(), scores, path, prune=True)
-    assert (done.dropped, done.unchanged) == (["a"], ["b", "c", "d"])
+    assert (done.dropped, done.gone, done.unchanged) == (["a"], [], ["b", "c", "d"])
     at_once = indexing.index_scores(FakeEmbedder(), scores, tmp_path / "at once").index
     assert held(done.index) == held(at_once)
     only = indexing.index_scores(FakeEmbedder(), scores, path, documents=["c"])
     assert only.unchanged == ["c"] and set(only.index.documents) == {"b", "c", "d"}
+    assert not only.gone
     for some in ({"documents": ["c"]}, {"split": "test"}):
         with pytest.raises(UserError, match="takes all scores"):
             indexing.index_scores(FakeEmbedder(), scores, path, prune=True, **some)

@@ -71,7 +71,7 @@ def test_recordings_are_indexed_with_their_times(tmp_path):
     seconds = index.places["seconds"]
     assert np.abs(seconds - 0.5 * np.arange(13)).max() < 0.26  # on the onsets near these times
     assert np.allclose(20 * seconds, np.round(20 * seconds))
-    with pytest.raises(UserError, match="an index of recordings, where one of sheets is needed"):
+    with pytest.raises(UserError, match="an index of recordings, where one of scores is needed"):
         library.load(tmp_path / "index", "sheets")
 
 
