@@ -283,4 +283,4 @@ def _why_second(path: str, best: str) -> str | None:
         return _OTHER_PAPER
     # Page images and PDF files of one name may be different pieces.
     same = path == best or (kind == PAGES and kind_of(path) == PAGES)
-    return None if same else f"the {kind} of the same name is used"
+    return None if same else f"the {kind} of the same name comes first"

@@ -66,7 +66,7 @@ def test_a_folder_of_all_kinds_says_what_it_leaves_out(tmp_path, caplog):
     assert names == ["b", "b.png", r"caf\xe9\x1b", "suite", "waltz"]
     assert caplog.messages == [
         f"left out: march.xyz, suite/notes.txt: {NO_KIND}",
-        "left out: waltz.pdf: the LilyPond file of the same name is used",
+        "left out: waltz.pdf: the LilyPond file of the same name comes first",
         r"b.png, caf\xe9\x1b.jpg: each image is a score of its own; the pages of one score have a "
         "folder to themselves",
     ]
@@ -95,8 +95,8 @@ def test_scores_for_notation_programs_are_engraved_with_their_bars(tmp_path, cap
     assert sorted(readers) == ["packed", "song", "tune", "waltz"]
     assert sorted(caplog.messages) == [
         "left out: catalogue.xml: XML that is neither MusicXML nor MEI",
-        f"left out: song.pdf: the {NOTATION} of the same name is used",
-        "left out: waltz.krn: the LilyPond file of the same name is used",
+        f"left out: song.pdf: the {NOTATION} of the same name comes first",
+        "left out: waltz.krn: the LilyPond file of the same name comes first",
     ]
     song = pickle.loads(pickle.dumps(readers["song"])).read()
     assert song.notes == ("the piano part alone; left out: Voice",)

@@ -88,11 +88,11 @@ def test_of_files_of_one_name_the_best_is_used(tmp_path, monkeypatch):
         "c/song": ["song.mxl"],
         "c/x": ["x.abc"],
     }
-    same = "the LilyPond file of the same name is used"
+    same = "the LilyPond file of the same name comes first"
     paper = "the same for another size of paper is used"
     assert left_out(tmp_path) == {
         same: ["a/piece-a4.pdf", "a/piece-preview.png", "a/waltz.pdf", "a/waltz.png"],
-        f"the {folders.NOTATION} of the same name is used": ["c/song.mei", "c/song.pdf"],
+        f"the {folders.NOTATION} of the same name comes first": ["c/song.mei", "c/song.pdf"],
         "XML that is neither MusicXML nor MEI": ["c/list.xml"],
         paper: ["a/piece-let.ly", "b/for-letter-x.pdf", "b/scan-a4.pdf", "b/scan-let.pdf"],
     }
