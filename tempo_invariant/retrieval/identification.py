@@ -10,21 +10,17 @@ import numpy as np
 from tempo_invariant.audio import windows
 from tempo_invariant.audio.recordings import Recording
 from tempo_invariant.geometry import FRAMES_PER_SECOND
-from tempo_invariant.retrieval import courses
+from tempo_invariant.retrieval import courses, page_courses
 from tempo_invariant.retrieval.certainty import Judgement
 from tempo_invariant.retrieval.courses import TimedPlace
 from tempo_invariant.retrieval.embedders import Embedder
 from tempo_invariant.retrieval.hearing import Heard, hear
 from tempo_invariant.retrieval.library import SnippetIndex
+from tempo_invariant.retrieval.page_courses import PlayedSystem
 from tempo_invariant.retrieval.ranking import Candidate, Ranker
-from tempo_invariant.retrieval.sequence import (
-    ELSEWHERE,
-    PathLimits,
-    ScorePath,
-    best_path,
-)
+from tempo_invariant.retrieval.sequence import PathLimits, ScorePath
 from tempo_invariant.scores.documents import SheetDocument
-from tempo_invariant.scores.places import NO_BAR, Place
+from tempo_invariant.scores.places import Place
 
 SLOWEST_PIXELS_PER_SECOND = 25
 FASTEST_PIXELS_PER_SECOND = 300
@@ -32,10 +28,6 @@ FASTEST_PIXELS_PER_SECOND = 300
 
 USUAL_PIXELS_PER_SECOND = 76
 """The speed at which MSMD's test pieces are read in the mean, as notated."""
-
-PLAYED_SHARE = 0.7
-"""Similarity of a recording with pages where it plays something else, relative to where it plays
-them: 0.65 and 0.75 give the same to a second, repeats and other pages alike."""
 
 LEAP_SECONDS = 1.5
 """A leap in the score costs as much similarity as so many seconds could bring at most."""
@@ -80,6 +72,11 @@ class Matching:
     path: ScorePath
     steps: np.ndarray
     places: np.ndarray
+
+    @property
+    def level(self) -> float:
+        """Mean similarity along the path."""
+        return float(self.similarities[np.arange(len(self.steps)), self.path.positions].mean())
 
 
 class Judged:
@@ -144,32 +141,6 @@ class IdentifiedScore(Judged):
             "seconds": round(self.duration_seconds, 3),
             "place": [place.to_dict() for place in places],
         }
-
-
-@dataclasses.dataclass(frozen=True)
-class PlayedSystem:
-    """A stretch of a recording in a system of a page.
-
-    Attributes:
-        page: Number of the page, from 1.
-        system: Number of the system on the page, from 1.
-        first: First second of the recording at which it is played.
-        last: Last one.
-        columns: Columns of the page that are played then.
-        bars: Numbers of the first and of the last bar that are; None: they are not known.
-    """
-
-    page: int
-    system: int
-    first: float
-    last: float
-    columns: tuple[float, float]
-    bars: tuple[int, int] | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the fields as JSON can hold them."""
-        fields = dataclasses.asdict(self)
-        return fields | {"columns": list(self.columns), "bars": self.bars and list(self.bars)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -346,75 +317,16 @@ def identify_sheet(
     similarities = index.vectors[windows] @ embeddings.T
     seconds = index.places["seconds"][windows]
     limits = recording_limits(index.hop_frames, index.step_pixels)
-    path = _follow_pages(similarities, found, document.places, limits)
-    course = _recording_course(seconds, similarities, path, document.places)
+    course = page_courses.follow(
+        seconds, similarities, document.places, limits, found.path.positions, found.level
+    )
     return IdentifiedRecording(
         document.name if query is None else query,
         str(index.path),
         len(index.documents),
         tuple(found.candidates),
-        tuple(_played_systems(course, document.places)),
+        tuple(page_courses.played_systems(course, document.places)),
         course,
         document,
         found,
     )
-
-
-def _follow_pages(
-    similarities: np.ndarray, found: Matching, pages: np.ndarray, limits: PathLimits
-) -> ScorePath:
-    """Follows a whole recording through pages that it plays at some time, or several times.
-
-    Args:
-        similarities: Similarities of its windows with the snippets, float32 [windows, snippets].
-        found: The path of the pages through it.
-        pages: Places of the snippets, `places.SHEET` [snippets].
-        limits: Limits of the path.
-    """
-    own = found.similarities[np.arange(len(found.steps)), found.path.positions]
-    costs = np.full(len(pages), limits.leap_cost)
-    path = best_path(similarities, limits, costs, elsewhere=PLAYED_SHARE * float(own.mean()))
-    if (path.positions != ELSEWHERE).any():
-        return path
-    # They take less time than a leap has to bring in.
-    first, end = found.path.positions.min(), found.path.positions.max() + 1
-    inner = best_path(similarities[first:end], limits)
-    positions = np.full(len(similarities), ELSEWHERE)
-    leaps = np.zeros(len(similarities), bool)
-    positions[first:end], leaps[first:end] = inner.positions, inner.leaps
-    return ScorePath(positions, leaps, inner.score)
-
-
-def _recording_course(
-    seconds: np.ndarray, similarities: np.ndarray, path: ScorePath, pages: np.ndarray
-) -> np.ndarray:
-    """Returns the course of a recording through pages; what it plays besides is nowhere on them."""
-    there = path.positions != ELSEWHERE
-    places = [
-        Place.from_row(pages[position]) if known else None
-        for position, known in zip(path.positions, there, strict=True)
-    ]
-    along = np.where(there, similarities[np.arange(len(places)), path.positions], 0)
-    been_there = np.r_[False, np.logical_or.accumulate(there)[:-1]]
-    return courses.make_course(seconds, places, along, path.leaps & there & been_there)
-
-
-def _played_systems(course: np.ndarray, pages: np.ndarray) -> Iterator[PlayedSystem]:
-    """Yields the systems of pages in the order in which a course comes to them."""
-    where = course[["page", "system"]]
-    new = np.r_[True, (where[1:] != where[:-1]) | course["leap"][1:]]
-    for run in np.split(course, np.flatnonzero(new)[1:]):
-        page, system = int(run["page"][0]), int(run["system"][0])
-        if not page:
-            continue
-        left, right = float(run["x"].min()), float(run["x"].max())
-        own = pages[(pages["page"] == page) & (pages["system"] == system)]
-        bars = own["bar"][(own["x"] >= left) & (own["x"] <= right)]
-        yield PlayedSystem(
-            page,
-            system,
-            float(run["seconds"][0]),
-            float(run["seconds"][-1]),
-            (float(run["x"][0]), float(run["x"][-1])),
-            (int(bars.min()), int(bars.max())) if (bars != NO_BAR).all() else None,
-        )
