@@ -76,18 +76,7 @@ def played_visits(answer: IdentifiedRecording) -> list[Visit]:
     """Returns when the recording that plays a page is in which system of it."""
     places = map(Place.from_row, answer.document.places)
     boxes = {(place.page, place.system): place.box for place in places}
-    return [
-        Visit(
-            row.page,
-            row.system,
-            boxes[row.page, row.system],
-            row.first,
-            row.last,
-            row.columns,
-            row.bars,
-        )
-        for row in answer.played
-    ]
+    return [Visit(box=boxes[row.page, row.system], **vars(row)) for row in answer.played]
 
 
 def _goes_on(before: TimedPlace, after: TimedPlace) -> bool:
