@@ -53,12 +53,12 @@ def test_the_score_and_the_place_are_found_at_any_tempo(index, seconds):
 
 def test_limits_are_speeds_whatever_the_distances():
     limits = identification.recording_limits(10, 50)
-    assert (limits.slowest, limits.fastest, limits.leap_cost) == (4, 3, 3.0)
+    assert (limits.slowest, limits.fastest, limits.leap_cost) == (13, 3, 3.0)
     fine = identification.recording_limits(2, 10)
-    assert (fine.slowest, fine.fastest, fine.leap_cost) == (4, 3, 15.0)
-    assert identification.recording_limits(2, 50).slowest == 20  # 2 s, as before
+    assert (fine.slowest, fine.fastest, fine.leap_cost) == (13, 3, 15.0)
+    assert identification.recording_limits(2, 50).slowest == 63  # 6.3 s, as before
     other_way = identification.page_limits(10, 50)
-    assert (other_way.slowest, other_way.fastest) == (3, 4)
+    assert (other_way.slowest, other_way.fastest) == (3, 13)
     # A page of 46 snippets, 2,300 pixels, takes 30 s: recordings up to there are parts of it.
     assert other_way.is_part(46, np.array([20, 60, 61])).tolist() == [True, True, False]
     assert not limits.is_part(1000, 1)

@@ -13,7 +13,7 @@ from tempo_invariant.training import sources
     ("split", "expected"),
     [
         ("msmd_all_split.yaml", {"MSMD": 467}),
-        ("verovio_split.yaml", {"OpenScore Lieder": 1458, "Polish Scores": 808}),
+        ("verovio_split.yaml", {"OpenScore Lieder": 1429, "Polish Scores": 808}),
     ],
 )
 def test_every_piece_of_a_split_is_of_its_corpus(split, expected):
