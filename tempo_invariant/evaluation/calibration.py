@@ -44,6 +44,9 @@ ABSENT, SURE = 0.2, 0.98
 """Confidence below which music is held to be absent, and from which the first one is surely right.
 """
 
+NAMED = 0.8
+"""Confidence below which nothing is named, however few would be named falsely."""
+
 FALSELY_NAMED = 0.005
 """Share of recordings, and of odd sounds, asked of libraries without them for which a score may be
 named all the same. The confidence from which the first one is likely right follows from it."""
@@ -276,7 +279,8 @@ def _odd(names: np.ndarray) -> np.ndarray:
 
 
 def _likely(unknown: np.ndarray, odd: np.ndarray) -> float:
-    """Returns the lowest confidence, in hundredths, that few enough unknown ones have.
+    """Returns the lowest confidence, in hundredths, that few enough unknown ones have; `NAMED`
+    at least.
 
     Args:
         unknown: Confidence about what libraries do not hold, by weights not fitted to it.
@@ -284,7 +288,7 @@ def _likely(unknown: np.ndarray, odd: np.ndarray) -> float:
     """
     kinds = [kind for kind in (unknown[odd], unknown[~odd]) if len(kind)]
     level = max(np.quantile(kind, 1 - FALSELY_NAMED, method="higher") for kind in kinds)
-    return float(np.clip((math.floor(100 * level) + 1) / 100, ABSENT, SURE))
+    return float(np.clip((math.floor(100 * level) + 1) / 100, NAMED, SURE))
 
 
 def _table(

@@ -91,11 +91,11 @@ def test_few_unknown_ones_are_likely():
     likely = calibration._likely(confidence, music)
     named = np.count_nonzero(confidence >= likely)
     assert named <= 5 < np.count_nonzero(confidence >= likely - 0.04)
-    assert calibration._likely(np.zeros(1000), music) == calibration.ABSENT
+    assert calibration._likely(np.zeros(1000), music) == calibration.NAMED
     assert calibration._likely(np.ones(1000), music) == calibration.SURE
     # The few odd sounds are not outvoted by the music, nor it by them.
-    for one, other in ((0.1, 0.7), (0.7, 0.1)):
-        assert calibration._likely(np.where(odd, one, other), odd) == pytest.approx(0.71)
+    for one, other in ((0.1, 0.9), (0.9, 0.1)):
+        assert calibration._likely(np.where(odd, one, other), odd) == pytest.approx(0.91)
 
 
 def test_the_table_counts_by_length_and_size(fitted):
